@@ -1,0 +1,206 @@
+"""Group `metrics`: what people look at. Each asset rebuilds its whole file from the hourly table, in milliseconds.
+
+Rebuilding whole is what makes the files the same whatever the order and the chunks in which days were loaded.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
+from taxi_pipeline.files import sha256_of
+from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, file_metadata, markdown_table, picture
+from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+
+TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
+MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
+MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
+
+WEEK_HEADER = ("period", "num_trips", "total_amount", "trip_distance", "passenger_count")
+
+WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
+"""The Sunday on which the pickup's week starts; `date_trunc('week')` would give Mondays."""
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=[zone_hourly_trips],
+    pool=POOL,
+    kinds={"duckdb", "csv"},
+    owners=OWNERS,
+    metadata={
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn("period", "date", description="Sunday on which the week starts"),
+                dg.TableColumn("num_trips", "int", description="Trips whose pickup lies in the week"),
+                dg.TableColumn("total_amount", "decimal", description="Sum of all charges, US dollars"),
+                dg.TableColumn("trip_distance", "decimal", description="Sum of miles, as published"),
+                dg.TableColumn("passenger_count", "int", description="Sum of passengers, where known"),
+            ]
+        )
+    },
+)
+def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
+    """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
+
+    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included.
+    """
+    with warehouse.read() as session:
+        weeks = [
+            week_row(*week)
+            for week in session.rows(
+                f"""
+                SELECT {WEEK_START_SQL} AS period, sum(num_trips), sum(total_amount), sum(trip_distance),
+                    sum(passenger_count)
+                FROM zone_hourly_trips
+                WHERE fleet IN ({placeholders(tlc.fleets)})
+                GROUP BY period
+                ORDER BY period
+                """,
+                tlc.fleets,
+            )
+        ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([WEEK_HEADER, *weeks])
+    path = files.write_text(TRIPS_BY_WEEK_FILE, text.getvalue())
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "dagster/row_count": len(weeks),
+            "preview": markdown_table(WEEK_HEADER, weeks[-PREVIEW_ROWS:]),
+        },
+        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=[zone_hourly_trips, taxi_zones],
+    pool=POOL,
+    kinds={"duckdb", "geojson"},
+    owners=OWNERS,
+)
+def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
+    """`staging/manhattan_stats.geojson`: pickups and charges of each of the 69 Manhattan zones, also without trips.
+
+    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them `coverage` says which days and
+    fleets are counted, and whether the trips are synthetic.
+    """
+    with warehouse.read() as session:
+        zones = session.rows(_MANHATTAN_SQL.format(fleets=placeholders(tlc.fleets)), tlc.fleets)
+        coverage = loaded_coverage(session, tlc.fleets)
+    collection = {
+        "type": "FeatureCollection",
+        "coverage": coverage,
+        "features": [_feature(*zone) for zone in zones],
+    }
+    path = files.write_text(MANHATTAN_STATS_FILE, json.dumps(collection, separators=(",", ":")) + "\n")
+    busiest = sorted(zones, key=lambda zone: -zone[4])[:PREVIEW_ROWS]
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "dagster/row_count": len(zones),
+            "trips": sum(zone[4] for zone in zones),
+            "synthetic": bool(coverage["synthetic"]),
+            "busiest_zones": markdown_table(
+                ("zone_id", "zone", "num_trips", "total_amount"), [(z[0], z[1], z[4], z[5]) for z in busiest]
+            ),
+        },
+        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=[manhattan_stats],
+    kinds={"matplotlib", "png"},
+    owners=OWNERS,
+)
+def manhattan_map(files: FileStore) -> dg.MaterializeResult:
+    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named."""
+    from taxi_pipeline.drawing import draw_manhattan_map
+
+    stats = json.loads(files.read_text(MANHATTAN_STATS_FILE))
+    with files.replacing(MANHATTAN_MAP_FILE) as temporary:
+        draw_manhattan_map(stats, temporary)
+    path = files.path(MANHATTAN_MAP_FILE)
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "preview": picture(path),
+            "synthetic": bool(stats["coverage"]["synthetic"]),
+        },
+        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
+_MANHATTAN_SQL = """
+SELECT zone_id, zone, borough, geometry, coalesce(num_trips, 0), coalesce(total_amount, 0)
+FROM zones
+LEFT JOIN (
+    SELECT pickup_zone_id, sum(num_trips) AS num_trips, sum(total_amount) AS total_amount
+    FROM zone_hourly_trips
+    WHERE fleet IN ({fleets})
+    GROUP BY pickup_zone_id
+) AS pickups ON pickups.pickup_zone_id = zones.zone_id
+WHERE borough = 'Manhattan'
+ORDER BY zone_id
+"""
+
+
+def week_row(period: date, num_trips: int, total_amount: Any, trip_distance: Any, passenger_count: int) -> list[str]:
+    """A week as the CSV spells it: counts whole, dollars and miles with two decimals."""
+    return [
+        str(period),
+        str(int(num_trips)),
+        f"{total_amount:.2f}",
+        f"{trip_distance:.2f}",
+        str(int(passenger_count)),
+    ]
+
+
+def loaded_coverage(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
+    """Which days of these fleets are loaded: first and last day (ISO text, None without any), how many, synthetic."""
+    first, last, days, synthetic = session.row(
+        "SELECT min(pickup_date), max(pickup_date), count(DISTINCT pickup_date), bool_or(synthetic) "
+        f"FROM loaded_days WHERE fleet IN ({placeholders(fleets)})",
+        fleets,
+    )
+    return {
+        "fleets": list(fleets),
+        "first_day": first and str(first),
+        "last_day": last and str(last),
+        "num_days": days,
+        "synthetic": bool(synthetic),
+    }
+
+
+def placeholders(values: Sequence[Any]) -> str:
+    """As many question marks as there are values, for IN."""
+    return ", ".join("?" for _ in values)
+
+
+def _feature(
+    zone_id: int, zone: str, borough: str, geometry: str, num_trips: int, total_amount: Any
+) -> dict[str, Any]:
+    import shapely
+
+    # RFC 7946 wants outer rings counterclockwise; shapefiles have them clockwise.
+    shape = shapely.orient_polygons(shapely.from_wkt(geometry))
+    return {
+        "type": "Feature",
+        "id": zone_id,
+        "properties": {
+            "zone_id": zone_id,
+            "zone": zone,
+            "borough": borough,
+            "num_trips": int(num_trips),
+            "total_amount": float(total_amount),
+        },
+        "geometry": json.loads(shapely.to_geojson(shape)),
+    }

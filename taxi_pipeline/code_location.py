@@ -1,0 +1,45 @@
+"""The factory of the code location: it puts assets, checks, jobs and resources together, and nothing else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.assets import ASSETS
+from taxi_pipeline.checks import CHECKS
+from taxi_pipeline.jobs import daily_trips
+from taxi_pipeline.partitions import starting
+from taxi_pipeline.resources import build_resources
+from taxi_pipeline.settings import Settings
+
+
+def build_definitions(
+    *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """The code location for these settings.
+
+    Args:
+        settings: taken from the environment when not given.
+        resources: take the place of those made from the settings, by key (`warehouse`, `files`, `tlc`).
+
+    Raises:
+        SettingsError: the environment holds a value that can't be used.
+    """
+    settings = settings or Settings.from_environment()
+    return dg.Definitions(
+        assets=starting(settings.start_date, ASSETS),
+        asset_checks=CHECKS,
+        jobs=[daily_trips],
+        resources={
+            **build_resources(
+                data_dir=settings.data_dir,
+                database=settings.duckdb_database,
+                tlc_url=settings.tlc_url,
+                zones_url=settings.zones_url,
+                fleets=settings.fleets,
+            ),
+            **(resources or {}),
+        },
+        # A process per step would cost more than the step.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,188 @@
+"""Drawing: the map of Manhattan. Plain Python over values; what is counted is decided elsewhere.
+
+Pictures are the same bytes for the same values: no time stamps, no fonts but matplotlib's own, no settings of the user.
+"""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+SIZE_INCHES = 10
+DPI = 150
+BUSIEST = 5
+"""How many zones are named."""
+
+INK = "#1c1c28"
+MUTED = "#6b6b7b"
+SOURCE = "Source: NYC Taxi and Limousine Commission, trip records and taxi zones"
+SYNTHETIC_NOTE = "SYNTHETIC DATA: generated trips, schematic zones"
+
+# In shares of the map's height or width: least distance of two labels' middles, distance of a label from the middle
+# of the island, room that a label needs.
+_LABEL_GAP = 0.07
+_LABEL_DISTANCE = 0.17
+_LABEL_WIDTH = 0.19
+
+
+def draw_manhattan_map(stats: Mapping[str, Any], path: Path) -> None:
+    """Draw pickups by Manhattan taxi zone as a 10 × 10 inch PNG.
+
+    Args:
+        stats: a GeoJSON FeatureCollection in degrees whose features have the properties `zone` and `num_trips`, with
+            a member `coverage` (`first_day`, `last_day`: ISO dates or None; `num_days`, `fleets`, `synthetic`).
+        path: where the PNG is written.
+    """
+    import geopandas as gpd
+    from matplotlib import rc_context, rcParamsDefault
+    from matplotlib.figure import Figure
+
+    zones = gpd.GeoDataFrame.from_features(stats["features"], crs=4326)
+    # The backend is left as it is: a figure made without pyplot draws with Agg.
+    defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")}
+    with rc_context(defaults):
+        figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
+        axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
+        _frame(axes, zones)
+        norm = _color_scale(zones["num_trips"].tolist())
+        _fill(axes, zones, norm)
+        _name_busiest(axes, zones)
+        _add_key(figure, norm, any_without=bool((zones["num_trips"] == 0).any()))
+        _add_texts(figure, stats["coverage"], int(zones["num_trips"].sum()))
+        figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def _frame(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Show all zones, undistorted and centred, as tall as the picture allows."""
+    west, south, east, north = zones.total_bounds
+    height = (north - south) * 1.02
+    # A degree of longitude is shorter than one of latitude by the cosine of the latitude.
+    box = axes.get_position()
+    width = height * box.width / box.height / math.cos(math.radians((south + north) / 2))
+    axes.set_axis_off()
+    axes.set_xlim((west + east - width) / 2, (west + east + width) / 2)
+    axes.set_ylim((south + north - height) / 2, (south + north + height) / 2)
+
+
+def _color_scale(counts: Sequence[int]) -> "LogNorm":
+    """Logarithmic from the least to the most trips of a zone that has any: a linear one shows only the top zones."""
+    from matplotlib.colors import LogNorm
+
+    positive = [count for count in counts if count > 0] or [1]
+    return LogNorm(vmin=min(positive), vmax=max(max(positive), min(positive) + 1))
+
+
+def _fill(axes: "Axes", zones: "gpd.GeoDataFrame", norm: "LogNorm") -> None:
+    with_trips, without = zones[zones["num_trips"] > 0], zones[zones["num_trips"] == 0]
+    if len(without):
+        without.plot(ax=axes, aspect=None, facecolor="#f0f0f2", edgecolor="#b4b4be", hatch="////", linewidth=0.6)
+    if len(with_trips):
+        with_trips.plot(
+            ax=axes, aspect=None, column="num_trips", cmap="plasma", norm=norm, edgecolor="white", linewidth=0.6
+        )
+
+
+def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Name the busiest zones beside the island, each with a line to its zone: west of its middle left, others right."""
+    import numpy as np
+
+    points = zones.representative_point()
+    to_share = (axes.transData - axes.transAxes).transform
+    x, y = to_share(np.column_stack([points.x, points.y])).T  # as shares of the map's width and height
+    middle = np.poly1d(np.polyfit(y, x, 1))
+    trips = zones["num_trips"].tolist()
+    busiest = [i for i in sorted(range(len(zones)), key=lambda i: (-trips[i], i))[:BUSIEST] if trips[i] > 0]
+    for side, sign in (("left", -1), ("right", 1)):
+        chosen = sorted((i for i in busiest if (x[i] < middle(y[i])) == (side == "left")), key=lambda i: -y[i])
+        for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
+            beside = float(np.clip(middle(height) + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))
+            axes.annotate(
+                f"{textwrap.fill(zones['zone'].iloc[i], width=22)}\n{trips[i]:,} trips",
+                xy=(x[i], y[i]),
+                xycoords="axes fraction",
+                xytext=(beside, height),
+                textcoords="axes fraction",
+                ha="right" if side == "left" else "left",
+                va="center",
+                fontsize=10,
+                color=INK,
+                linespacing=1.25,
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 4, "shrinkB": 0},
+            )
+            axes.plot(
+                x[i], y[i], marker="o", markersize=3.5, color=INK, markeredgecolor="white", transform=axes.transAxes
+            )
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Move heights, given from top to bottom, so far apart that labels do not overlap; none too low."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(min(height, placed[-1] - _LABEL_GAP if placed else 0.95))
+    # The key is at the bottom right, the islands are at the bottom left.
+    too_low = 0.22 - min(placed, default=1.0)
+    return [height + too_low for height in placed] if too_low > 0 else placed
+
+
+def _add_key(figure: "Figure", norm: "LogNorm", *, any_without: bool) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.patches import Rectangle
+
+    axes = figure.add_axes((0.58, 0.105, 0.37, 0.016))
+    bar = figure.colorbar(ScalarMappable(norm, "plasma"), cax=axes, orientation="horizontal")
+    ticks = _round_numbers(norm.vmin or 1, norm.vmax or 1)
+    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+    bar.minorticks_off()
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=9, colors=INK, length=3)
+    bar.ax.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
+    if any_without:
+        square = Rectangle(
+            (0.58, 0.057), 0.016, 0.016, facecolor="#f0f0f2", edgecolor="#b4b4be", hatch="//////", linewidth=0.6
+        )
+        figure.add_artist(square)
+        figure.text(0.603, 0.065, "No pickups", fontsize=9, color=INK, va="center")
+
+
+def _round_numbers(low: float, high: float) -> list[int]:
+    """About four to seven numbers 1, 2 or 5 times a power of ten in the range; its ends when there are too few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        numbers = [round(f * 10**d) for d in decades for f in factors if low <= f * 10**d <= high]
+        if len(numbers) >= 4:  # noqa: PLR2004
+            return numbers if len(numbers) <= 7 else numbers[::2]  # noqa: PLR2004
+    return sorted({math.ceil(low), round(math.sqrt(low * high)), math.floor(high)})
+
+
+def _add_texts(figure: "Figure", coverage: Mapping[str, Any], num_trips: int) -> None:
+    fleets = " and ".join(coverage["fleets"])
+    figure.text(0.02, 0.962, f"Where {fleets} taxis pick up in Manhattan", fontsize=19, weight="bold", color=INK)
+    figure.text(0.02, 0.932, f"{_dates(coverage)} · {num_trips:,} trips", fontsize=12.5, color=INK)
+    figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
+    if coverage["synthetic"]:
+        figure.text(
+            0.98, 0.016, SYNTHETIC_NOTE, fontsize=9.5, weight="bold", color="#b3261e", ha="right"
+        )
+
+
+def _dates(coverage: Mapping[str, Any]) -> str:
+    if not coverage["first_day"]:
+        return "No days loaded"
+    first, last = (date.fromisoformat(coverage[key]) for key in ("first_day", "last_day"))
+    if first == last:
+        return _day(first)
+    span = f"{_day(first)} to {_day(last)}"
+    num_days = (last - first).days + 1
+    return span if coverage["num_days"] == num_days else f"{span} ({coverage['num_days']:,} of {num_days:,} days)"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,13 @@
+"""The jobs: which assets run together. When they run belongs to schedules and sensors."""
+
+import dagster as dg
+
+daily_trips = dg.define_asset_job(
+    "daily_trips",
+    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics"),
+    description=(
+        "The whole graph for one day or a range of days: fetch the published files, load the trips, rebuild the "
+        "weekly table, the statistics and the map. All in one process, so that a month takes seconds."
+    ),
+    executor_def=dg.in_process_executor,
+)

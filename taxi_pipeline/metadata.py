@@ -1,0 +1,89 @@
+"""What the Dagster UI shows of an asset: column schemas, table previews, files, pictures.
+
+Here belongs turning plain values into Dagster metadata; which metadata an asset has is said by the asset.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.tables import Table
+from taxi_pipeline.tlc.download import FetchedFile
+
+OWNERS = ["team:taxi-pipeline"]
+PREVIEW_ROWS = 10
+
+
+def table_schema(table: Table) -> dg.TableSchema:
+    """The declared columns, for the asset's page."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.columns
+        ]
+    )
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Metadata of an asset that is a table: its name and columns."""
+    return {"dagster/table_name": table.name, "dagster/column_schema": table_schema(table)}
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.MarkdownMetadataValue:
+    """Rows as a Markdown table; None is left blank, integers get thousands separators."""
+    lines = [header, ["---"] * len(header), *([_cell(value) for value in row] for row in rows)]
+    return dg.MetadataValue.md("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def file_metadata(path: Path) -> dict[str, Any]:
+    """Where a written file lies and how large it is."""
+    return {"path": dg.MetadataValue.path(path), "size_bytes": path.stat().st_size}
+
+
+def fetched_metadata(fetched: FetchedFile) -> dict[str, Any]:
+    """Where a fetched file lies and where it came from."""
+    metadata: dict[str, Any] = {
+        **file_metadata(fetched.path),
+        "source_url": dg.MetadataValue.url(fetched.url),
+        "version": fetched.sha256,
+        "downloaded": fetched.downloaded,
+    }
+    return metadata if fetched.warning is None else metadata | {"warning": fetched.warning}
+
+
+def picture(png: Path, width: int = 640) -> dg.MarkdownMetadataValue:
+    """A PNG, scaled down to the width in pixels and embedded, so that the UI shows it wherever the file lies."""
+    import io
+
+    from PIL import Image
+
+    with Image.open(png) as image:
+        image.thumbnail((width, width))
+        small = io.BytesIO()
+        image.convert("P", palette=Image.Palette.ADAPTIVE).save(small, format="PNG", optimize=True)
+    encoded = base64.b64encode(small.getvalue()).decode("ascii")
+    return dg.MetadataValue.md(f"![{png.name}](data:image/png;base64,{encoded})")
+
+
+def per_day(
+    context: dg.AssetExecutionContext, values: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Attach metadata to each partition of the run: partition key → metadata."""
+    for key, metadata in values.items():
+        context.add_asset_metadata(dict(metadata), partition_key=key)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,262 @@
+"""The boundaries to the world: the DuckDB warehouse, the file store and the TLC's server.
+
+Nothing else opens a connection, knows a path or makes a request. What DuckDB alone can do stays in here; SQL of an
+asset stands with the asset and keeps to what other engines speak too.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_pipeline.files import replacing
+from taxi_pipeline.tables import TABLES, Table
+from taxi_pipeline.tlc.download import (
+    FetchedFile,
+    FetchError,
+    NotFoundError,
+    fetch,
+    newest_published_month,
+    trips_url,
+)
+from taxi_pipeline.tlc.fleets import FLEETS, Fleet
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import verify_trip_file
+from taxi_pipeline.tlc.zones import read_zones
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class WarehouseUnavailableError(RuntimeError):
+    """The DuckDB file can't be opened; the message says what to do."""
+
+
+class Session:
+    """An open connection to the warehouse. Values are always bound, never formatted into SQL."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run a statement that gives no rows."""
+        self._connection.execute(sql, list(values)).fetchall()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self._connection.execute(sql, list(values)).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The row of a query that gives exactly one."""
+        (row,) = self.rows(sql, values)
+        return row
+
+    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows; meant for hundreds, not for trips."""
+        self._connection.executemany(table.insert_values_sql(), [list(row) for row in rows])
+
+    def view_parquet(self, view: str, path: Path) -> None:
+        """Make a Parquet file readable under the view's name as long as the session lasts."""
+        self._connection.register(view, self._connection.read_parquet(str(path)))
+
+    def column_types(self, table: Table) -> dict[str, str]:
+        """Column name → SQL type, as the table really is, in order."""
+        return {
+            name: re.sub(r",(?! )", ", ", data_type)
+            for name, data_type in self.rows(
+                "SELECT column_name, data_type FROM information_schema.columns "
+                "WHERE table_name = ? ORDER BY ordinal_position",
+                [table.name],
+            )
+        }
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The DuckDB file. Connections are short: open late, close early, never across a download or a drawing.
+
+    While one process writes, no other can read, and readers keep a writer out. Whoever comes second waits for
+    `lock_timeout_seconds`, then fails with the process id of the holder.
+    """
+
+    database: str
+    memory_limit: str = "1GB"
+    threads: int | None = None
+    """None: one per core."""
+    lock_timeout_seconds: float = 60
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read-only session; several processes can have one at the same time.
+
+        Raises:
+            WarehouseUnavailableError: nothing was loaded yet, or another process holds the file.
+        """
+        if not Path(self.database).is_file():
+            raise WarehouseUnavailableError(
+                f"there is no warehouse at {self.database} yet: "
+                "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+            )
+        with closing(self._connect(read_only=True)) as connection:
+            yield Session(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is one transaction: all of it is kept when the block ends, nothing when it raises.
+
+        The tables exist in it.
+
+        Raises:
+            WarehouseUnavailableError: another process holds the file.
+        """
+        Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect(read_only=False)) as connection:
+            connection.begin()
+            session = Session(connection)
+            for table in TABLES:
+                session.execute(table.create_sql())
+            yield session
+            connection.commit()
+
+    def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        pause_seconds = 0.05
+        told = False
+        while True:
+            try:
+                return duckdb.connect(self.database, read_only=read_only, config=self._config())
+            except duckdb.IOException as error:
+                holder = re.search(r"lock is held in (.*?) ?\(PID (\d+)\)", str(error))
+                if "Could not set lock" not in str(error):
+                    raise WarehouseUnavailableError(f"{self.database} can't be opened: {error}") from error
+                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+                if time.monotonic() > deadline:
+                    raise WarehouseUnavailableError(
+                        f"{self.database} is held by {who} for more than {self.lock_timeout_seconds:g} s. "
+                        "Close what has it open (a DuckDB shell, a notebook, another run), then run again; "
+                        "nothing was changed"
+                    ) from error
+            except duckdb.ConnectionException as error:
+                raise WarehouseUnavailableError(
+                    f"this very process has {self.database} open already: close that connection first"
+                ) from error
+            if not told:
+                dg.get_dagster_logger().info(f"Waiting for {self.database}, which {who} holds")
+                told = True
+            time.sleep(pause_seconds)
+            pause_seconds = min(2 * pause_seconds, 1.0)
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "memory_limit": self.memory_limit,
+            # Nothing is downloaded behind the user's back.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        return config if self.threads is None else config | {"threads": self.threads}
+
+
+class FileStore(dg.ConfigurableResource):
+    """The data folder. Files are named relative to it, with forward slashes (`outputs/trips_by_week.csv`)."""
+
+    root: str
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name lies."""
+        return Path(self.root) / name
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a whole text file; readers see the old or the new one, never a part."""
+        with self.replacing(name) as temporary:
+            temporary.write_text(text, encoding="utf-8", newline="")
+        return self.path(name)
+
+    def read_text(self, name: str) -> str:
+        """The text of a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        return self.path(name).read_text(encoding="utf-8")
+
+    @contextmanager
+    def replacing(self, name: str) -> Iterator[Path]:
+        """A temporary path whose file takes the place of the named one at the end."""
+        with replacing(self.path(name)) as temporary:
+            yield temporary
+
+
+class TlcSource(dg.ConfigurableResource):
+    """The TLC's file server, or a mirror of it, and the fleets that are taken from it."""
+
+    url: str
+    zones_url: str
+    fleets: list[str]
+
+    def fleets_in(self, month: date) -> list[Fleet]:
+        """The configured fleets that the TLC publishes for the month."""
+        return [FLEETS[name] for name in self.fleets if FLEETS[name].first_month <= month]
+
+    def months(self, days: Days) -> list[tuple[Fleet, Days]]:
+        """For each month of these days and each fleet in it: the fleet, and the days that lie in the month."""
+        return [(fleet, part) for part in days.by_month() for fleet in self.fleets_in(part.first.replace(day=1))]
+
+    @property
+    def zones_file(self) -> str:
+        """Name of the zone file in the file store."""
+        return f"raw/taxi_zones{Path(self.zones_url).suffix.lower()}"
+
+    @staticmethod
+    def trips_file(fleet: Fleet, month: date) -> str:
+        """Name of the file with the month's trips in the file store."""
+        return f"raw/{fleet.file_name(month)}"
+
+    def fetch_zones(self, files: FileStore) -> FetchedFile:
+        """Bring the zone file into the file store.
+
+        Raises:
+            FetchError: it can't be had, or isn't a zone file.
+        """
+        return fetch(self.zones_url, files.path(self.zones_file), verify=read_zones)
+
+    def fetch_trips(self, fleet: Fleet, month: date, files: FileStore) -> FetchedFile:
+        """Bring the file with the month's trips into the file store.
+
+        Raises:
+            FetchError: the month is not published, the server can't be asked, or what it sent is no such file.
+        """
+        try:
+            return fetch(
+                trips_url(self.url, fleet, month),
+                files.path(self.trips_file(fleet, month)),
+                verify=lambda path: verify_trip_file(path, fleet),
+            )
+        except NotFoundError as error:
+            newest = newest_published_month(self.url, fleet, today=date.today())  # noqa: DTZ011
+            if newest is not None and newest > month:
+                raise FetchError(
+                    f"{error}, although newer months are published (newest: {newest:%Y-%m}). When the TLC's "
+                    "server refuses, wait some minutes and run again; a mirror may simply lack the month"
+                ) from error
+            found = f"the newest published month is {newest:%Y-%m}" if newest else "no published month was found"
+            raise FetchError(
+                f"{fleet.name} trips of {month:%Y-%m} are not published ({error.answer}); {found} at {self.url}. "
+                "Nothing was changed"
+            ) from error
+
+
+def build_resources(
+    *, data_dir: Path, database: Path, tlc_url: str, zones_url: str, fleets: Sequence[str]
+) -> Mapping[str, dg.ConfigurableResource]:
+    """The resources under the keys by which assets ask for them."""
+    return {
+        "warehouse": Warehouse(database=str(database)),
+        "files": FileStore(root=str(data_dir)),
+        "tlc": TlcSource(url=tlc_url, zones_url=zones_url, fleets=list(fleets)),
+    }

@@ -1,0 +1,103 @@
+"""The pipeline's settings, read from the environment in this one place and validated when they are read.
+
+Here belongs every environment variable of the pipeline, its default and what it accepts. Nothing else reads the
+environment; `.env.example` documents the same variables for people.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from taxi_pipeline.tlc.fleets import FLEETS
+
+FIRST_SUPPORTED_DAY = date(2011, 1, 1)
+"""Earlier files of the TLC hold coordinates instead of zones."""
+
+ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that can't be used."""
+
+    def __init__(self, variable: str, value: str, accepted: str) -> None:
+        super().__init__(f"{variable} is {value!r}, but must be {accepted}. Correct it in the environment or in .env.")
+
+
+def project_root() -> Path:
+    """The folder that holds `dagster.yaml`: that of the checkout, else the nearest one above the current folder."""
+    checkout = Path(__file__).resolve().parents[1]
+    here = Path.cwd()
+    for folder in (checkout, here, *here.parents):
+        if (folder / "dagster.yaml").is_file():
+            return folder
+    return here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set from outside. Paths are absolute, URLs have no trailing slash."""
+
+    data_dir: Path
+    duckdb_database: Path
+    tlc_url: str
+    zones_url: str
+    fleets: tuple[str, ...]
+    start_date: date
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Read and validate all settings; a variable that is empty counts as unset.
+
+        Raises:
+            SettingsError: a variable holds a value that can't be used; names it, the value and what is accepted.
+        """
+
+        def value(variable: str, default: str) -> str:
+            return environment.get(variable, "").strip() or default
+
+        root = project_root()
+        data_dir = root / Path(value("TAXI_DATA_DIR", "data")).expanduser()
+        tlc_url = _url("TLC_URL", value("TLC_URL", "https://d37ci6vzurychx.cloudfront.net"), root)
+        zones_url = _url("TAXI_ZONES_URL", value("TAXI_ZONES_URL", f"{tlc_url}/misc/taxi_zones.zip"), root)
+        if not zones_url.lower().endswith(ZONES_FILE_SUFFIXES):
+            raise SettingsError("TAXI_ZONES_URL", zones_url, "a URL that ends in .zip, .csv or .geojson")
+        return cls(
+            data_dir=data_dir,
+            duckdb_database=root
+            / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
+            tlc_url=tlc_url,
+            zones_url=zones_url,
+            fleets=_fleets(value("TAXI_FLEETS", "yellow")),
+            start_date=_start_date(value("TAXI_START_DATE", "2023-01-01")),
+        )
+
+
+def _url(variable: str, value: str, root: Path) -> str:
+    scheme, separator, rest = value.partition("://")
+    if scheme.lower() == "file" and separator and rest.strip("/"):
+        path = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
+        return (root / unquote(path)).resolve().as_uri()
+    if scheme.lower() in ("http", "https") and urlsplit(value).netloc:
+        return value.rstrip("/")
+    raise SettingsError(variable, value, "an http://, https:// or file:// URL")
+
+
+def _fleets(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    if not names or len(set(names)) < len(names) or not set(names) <= set(FLEETS):
+        raise SettingsError("TAXI_FLEETS", value, f"a comma list out of {', '.join(FLEETS)}, each at most once")
+    return tuple(sorted(names, key=list(FLEETS).index))
+
+
+def _start_date(value: str) -> date:
+    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} or later (earlier files hold no zone ids)"
+    try:
+        day = date.fromisoformat(value)
+    except ValueError:
+        raise SettingsError("TAXI_START_DATE", value, accepted) from None
+    if day < FIRST_SUPPORTED_DAY or value != day.isoformat():
+        raise SettingsError("TAXI_START_DATE", value, accepted)
+    return day

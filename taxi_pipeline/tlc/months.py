@@ -1,0 +1,52 @@
+"""Calendar months and the days in them: the TLC packages days into months."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+
+def month_of(day: date) -> date:
+    """The first day of the day's month, which stands for the month."""
+    return day.replace(day=1)
+
+
+def next_month(month: date) -> date:
+    """The first day of the month after."""
+    return month_of(month + timedelta(days=31))
+
+
+def previous_month(month: date) -> date:
+    """The first day of the month before."""
+    return month_of(month - timedelta(days=1))
+
+
+@dataclass(frozen=True)
+class Days:
+    """Consecutive days, both ends inclusive."""
+
+    first: date
+    last: date
+
+    def __iter__(self) -> Iterator[date]:
+        """Each day in turn."""
+        return (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+
+    def __str__(self) -> str:
+        return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+    def by_month(self) -> list["Days"]:
+        """The same days, cut where a month ends."""
+        parts: list[Days] = []
+        first = self.first
+        while first <= self.last:
+            month_end = next_month(month_of(first)) - timedelta(days=1)
+            parts.append(Days(first, min(self.last, month_end)))
+            first = month_end + timedelta(days=1)
+        return parts
+
+    def in_weeks(self) -> "Days":
+        """These days and all others of their weeks, Sunday to Saturday."""
+        return Days(
+            self.first - timedelta(days=self.first.isoweekday() % 7),
+            self.last + timedelta(days=6 - self.last.isoweekday() % 7),
+        )

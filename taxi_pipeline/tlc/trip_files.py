@@ -1,0 +1,96 @@
+"""The published files of trips: what is inside one, and whether it is one at all."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxi_pipeline.tlc.fleets import Fleet
+
+SYNTHETIC_KEY = b"taxi_pipeline.synthetic"
+"""Key in the Parquet metadata of generated files. Its value is JSON that says how the file was made."""
+
+
+class UnusableFileError(ValueError):
+    """What was fetched is not the file that was asked for."""
+
+
+@dataclass(frozen=True)
+class TripFile:
+    """What a Parquet file says of itself."""
+
+    num_rows: int
+    columns: tuple[str, ...]
+    synthetic: bool
+
+
+def read_trip_file(path: Path) -> TripFile:
+    """Read the footer of a file of trips.
+
+    Raises:
+        UnusableFileError: the file is not Parquet; says what it is instead.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            metadata = file.metadata
+            return TripFile(
+                num_rows=metadata.num_rows,
+                columns=tuple(metadata.schema.names),
+                synthetic=SYNTHETIC_KEY in (metadata.metadata or {}),
+            )
+    except (pa.ArrowException, OSError) as error:
+        raise UnusableFileError(f"it is no Parquet file but {describe_content(path)}") from error
+
+
+def verify_trip_file(path: Path, fleet: Fleet) -> None:
+    """Make sure that the fleet's trips can be loaded from the file.
+
+    Raises:
+        UnusableFileError: it is no Parquet file, or a row group of it can't be read.
+        MissingColumnsError: it lacks a column that every month must have.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = fleet.present_columns(read_trip_file(path).columns)
+    try:
+        # A footer can be sound while the data is gone: decode one needed column of every row group.
+        with pq.ParquetFile(path) as file:
+            names = {name.lower(): name for name in file.metadata.schema.names}
+            for group in range(file.metadata.num_row_groups):
+                file.read_row_group(group, columns=[names[columns["pickup_datetime"].lower()]])
+    except (pa.ArrowException, OSError) as error:
+        raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error
+
+
+def describe_content(path: Path) -> str:
+    """Name what a file is by its first bytes, for an error message."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    text = head.decode("utf-8", errors="replace").strip()
+    if not head:
+        return "an empty file"
+    if head.startswith(b"PAR1"):
+        return f"a truncated or damaged Parquet file of {path.stat().st_size:,} bytes"
+    if text.startswith("version https://git-lfs"):
+        return "a git-LFS pointer (the mirror was cloned without its large files)"
+    if text.startswith("<"):
+        return f"an HTML or XML page: {_one_line(text)}"
+    if _is_json(path):
+        return f"JSON: {_one_line(text)}"
+    return f"{path.stat().st_size:,} bytes that start with {head[:24]!r}"
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_bytes()[:1_000_000])
+    except ValueError:
+        return False
+    return True
+
+
+def _one_line(text: str, length: int = 160) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= length else f"{flat[:length]} …"

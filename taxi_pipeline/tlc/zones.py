@@ -1,0 +1,121 @@
+"""The taxi zones: reading the TLC's zone file in each of its formats.
+
+The zone id is the file's `OBJECTID`, not its `LocationID`: that column holds 56 twice and 103 three times and lacks 57,
+104 and 105, which trips use. By `OBJECTID` all 263 names and boroughs equal the TLC's own lookup table.
+"""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+
+NUM_SHAPES = 263
+"""Zones 1 to 263 have a shape; 264 and 265 stand for pickups that no zone holds."""
+
+UNKNOWN_ZONE_ID = 264
+OUTSIDE_ZONE_ID = 265
+LAST_ZONE_ID = OUTSIDE_ZONE_ID
+
+SYNTHETIC_MARKER = "SYNTHETIC.txt"
+"""Name of the file in a generated zip that says so."""
+
+_WGS84 = 4326
+_DECIMALS = 7
+"""Of a degree: about a centimetre, and the same text whatever the projection library's last bits are."""
+
+
+@dataclass(frozen=True)
+class Zone:
+    """One taxi zone; the geometry is WKT in EPSG:4326 (degrees), None for 264 and 265."""
+
+    zone_id: int
+    zone: str
+    borough: str
+    geometry: str | None
+
+
+def read_zones(path: Path) -> list[Zone]:
+    """All 265 zones of a zone file (zipped shapefile, CSV with WKT in `the_geom`, GeoJSON), sorted by id.
+
+    Raises:
+        UnusableFileError: the file is none of these, lacks a column, or its ids are not 1 to 263, each once.
+    """
+    import shapely
+
+    shapes = _read_shapes(path)
+    geometry = shapely.set_precision(shapes.geometry.values, 10**-_DECIMALS, mode="valid_output")
+    if not all(shapely.is_valid(geometry)) or any(shapely.is_empty(geometry)):
+        raise UnusableFileError("it holds zones whose shape is empty or invalid")
+    wkt = shapely.to_wkt(geometry, rounding_precision=_DECIMALS)
+    zones = [
+        Zone(int(zone_id), str(zone), str(borough), str(shape))
+        for zone_id, zone, borough, shape in zip(
+            shapes["objectid"], shapes["zone"], shapes["borough"], wkt, strict=True
+        )
+    ]
+    zones.sort(key=lambda zone: zone.zone_id)
+    ids = [zone.zone_id for zone in zones]
+    if ids != list(range(1, NUM_SHAPES + 1)):
+        wrong = sorted({i for i in ids if ids.count(i) > 1} | (set(ids) ^ set(range(1, NUM_SHAPES + 1))))
+        raise UnusableFileError(
+            f"its OBJECTIDs are not 1 to {NUM_SHAPES}, each once; wrong are {', '.join(map(str, wrong))}"
+        )
+    # Names as in the TLC's lookup table, but for 264, which it calls N/A.
+    return [
+        *zones,
+        Zone(UNKNOWN_ZONE_ID, "Unknown", "Unknown", None),
+        Zone(OUTSIDE_ZONE_ID, "Outside of NYC", "N/A", None),
+    ]
+
+
+def zones_are_synthetic(path: Path) -> bool:
+    """Whether the zone file was generated."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(Path(name).name == SYNTHETIC_MARKER for name in archive.namelist())
+
+
+def _read_shapes(path: Path) -> "gpd.GeoDataFrame":
+    import geopandas as gpd
+
+    try:
+        shapes = _read_csv(path) if path.suffix == ".csv" else gpd.read_file(_inside(path))
+        shapes = shapes.rename(columns=str.lower)
+        shapes[["objectid", "zone", "borough"]]
+        shapes["objectid"] = shapes["objectid"].astype("int64")
+        return shapes.to_crs(_WGS84)
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
+        raise UnusableFileError(
+            f"no zones can be read from it ({error}); it is {describe_content(path)}"
+        ) from error
+
+
+def _read_csv(path: Path) -> "gpd.GeoDataFrame":
+    import geopandas as gpd
+    import pandas as pd
+
+    table = pd.read_csv(path, keep_default_na=False)
+    return gpd.GeoDataFrame(
+        table.drop(columns="the_geom"), geometry=gpd.GeoSeries.from_wkt(table["the_geom"]), crs=_WGS84
+    )
+
+
+def _inside(path: Path) -> str:
+    """What to open: the TLC's zip holds its shapefile in a folder, beside leftovers of macOS."""
+    if path.suffix != ".zip":
+        return str(path)
+    with zipfile.ZipFile(path) as archive:
+        shapefiles = [
+            name
+            for name in archive.namelist()
+            if name.lower().endswith(".shp") and not name.startswith("__MACOSX/")
+        ]
+    if len(shapefiles) != 1:
+        raise ValueError(f"the zip holds {len(shapefiles)} shapefiles, one is expected")
+    return f"zip://{path}!{shapefiles[0]}"
