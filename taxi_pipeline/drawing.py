@@ -24,7 +24,7 @@ BUSIEST = 5
 INK = "#1c1c28"
 MUTED = "#6b6b7b"
 SOURCE = "Source: NYC Taxi and Limousine Commission, trip records and taxi zones"
-SYNTHETIC_NOTE = "SYNTHETIC DATA: generated trips, schematic zones"
+SYNTHETIC_NOTE = "SYNTHETIC DATA: generated trips"
 
 # In shares of the map's height or width: least distance of two labels' middles, distance of a label from the middle
 # of the island, room that a label needs.
@@ -166,11 +166,10 @@ def _add_texts(figure: "Figure", coverage: Mapping[str, Any], num_trips: int) ->
     fleets = " and ".join(coverage["fleets"])
     figure.text(0.02, 0.962, f"Where {fleets} taxis pick up in Manhattan", fontsize=19, weight="bold", color=INK)
     figure.text(0.02, 0.932, f"{_dates(coverage)} · {num_trips:,} trips", fontsize=12.5, color=INK)
-    figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
     if coverage["synthetic"]:
-        figure.text(
-            0.98, 0.016, SYNTHETIC_NOTE, fontsize=9.5, weight="bold", color="#b3261e", ha="right"
-        )
+        figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color="#b3261e")
+    else:
+        figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
 
 
 def _dates(coverage: Mapping[str, Any]) -> str:

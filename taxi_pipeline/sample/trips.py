@@ -1,0 +1,303 @@
+"""Drawing synthetic trips: zones by their real shares, hours and weekdays shaped like the city's, fares by the rates.
+
+A day's trips depend on seed, fleet and day alone, so that ranges overlap without contradiction. Only uniform random
+numbers of PCG64 are drawn, and shaped here: what they become changes with no library's version.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_pipeline.sample.fares import BRIDGE_TOLL, CBD_ZONES, JFK, LAGUARDIA, MTA_TAX, NEWARK, Rates, rates_on
+from taxi_pipeline.sample.figures import FIGURES, Figures
+from taxi_pipeline.sample.zones import read_zone_facts
+from taxi_pipeline.tlc.months import month_of, next_month
+from taxi_pipeline.tlc.zones import LAST_ZONE_ID, OUTSIDE_ZONE_ID, UNKNOWN_ZONE_ID
+
+Columns = dict[str, NDArray]
+"""Published column (as in `published`, lower case) → its values, one per trip; NaN or "" where missing."""
+
+_MILES_PER_DEGREE = 69.05
+_DETOUR = 1.32
+"""Miles driven per mile as the crow flies."""
+_PULL_MILES = 2.2
+"""Distance at which a destination has lost most of its pull."""
+_FAR_PULL, _AIRPORT_PULL = 0.004, 0.01
+"""What is left of the pull at any distance; with these, 2 % of trips end at an airport, as in the real data."""
+
+
+@dataclass(frozen=True)
+class City:
+    """Zones by index 0 to 264 (zone id less one): where they are and how trips go between them."""
+
+    facts: Mapping[str, NDArray]
+
+    @classmethod
+    def new_york(cls) -> "City":
+        """The city of `zones.csv`."""
+        table = read_zone_facts()
+        return cls({name: table[name].to_numpy() for name in table.columns})
+
+    @cached_property
+    def miles(self) -> NDArray:
+        """Typical miles driven from zone to zone (265 × 265); inside a zone, by its size."""
+        lat, lon = (self._padded(self.facts[name], self.facts[name].mean()) for name in ("lat", "lon"))
+        north = (lat[:, None] - lat) * _MILES_PER_DEGREE
+        east = (lon[:, None] - lon) * _MILES_PER_DEGREE * np.cos(np.radians(40.75))
+        miles = _DETOUR * np.hypot(north, east)
+        within = 0.55 * np.sqrt(self._padded(self.facts["area_km2"], 4.0)) * 0.621
+        return np.maximum(miles, np.minimum(within[:, None], within))
+
+    @cached_property
+    def in_surcharge_area(self) -> NDArray:
+        """Whether the State's congestion surcharge is due in the zone (Manhattan south of 96th Street, roughly)."""
+        return self._padded(self.facts["service_zone"] == "Yellow Zone", False)  # noqa: FBT003
+
+    @cached_property
+    def in_manhattan(self) -> NDArray:
+        """Whether the zone is one of Manhattan's."""
+        return self._padded(self.facts["borough"] == "Manhattan", False)  # noqa: FBT003
+
+    def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
+        """How pickups spread over the zones. Green taxis pick up where the TLC lets them: in Boro zones."""
+        share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
+        share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where it can be told
+        if fleet == "green":
+            share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
+        shares = np.zeros(LAST_ZONE_ID)
+        defects = figures.defects
+        shares[UNKNOWN_ZONE_ID - 1], shares[OUTSIDE_ZONE_ID - 1] = defects.unknown_pickup, defects.outside_pickup
+        shares[: len(share)] = share / share.sum() * (1 - shares.sum())
+        return shares
+
+    def destinations(self, figures: Figures) -> "AliasTable":
+        """For each pickup zone, how drop-offs spread: near zones and busy zones pull; from an airport only busy ones."""
+        share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
+        pull = np.zeros(LAST_ZONE_ID)
+        pull[: len(share)] = np.sqrt(share)
+        nearness = np.exp(-self.miles / _PULL_MILES) + _FAR_PULL
+        airports = [JFK - 1, LAGUARDIA - 1, NEWARK - 1]
+        nearness[airports] = 1.0
+        nearness[:, airports] += _AIRPORT_PULL
+        weights = pull * nearness
+        defects = figures.defects
+        odd = [UNKNOWN_ZONE_ID - 1, OUTSIDE_ZONE_ID - 1]
+        weights[:, odd] = 0
+        weights *= (1 - defects.unknown_dropoff - defects.outside_dropoff) / weights.sum(axis=1, keepdims=True)
+        weights[:, odd] = defects.unknown_dropoff, defects.outside_dropoff
+        weights[UNKNOWN_ZONE_ID - 1] *= 0.4
+        weights[UNKNOWN_ZONE_ID - 1, UNKNOWN_ZONE_ID - 1] += 0.6  # one unknown end seldom comes alone
+        return AliasTable.of(weights)
+
+    @staticmethod
+    def _padded(values: NDArray, last_two: float | bool) -> NDArray:  # noqa: FBT001
+        return np.append(values, [last_two, last_two])
+
+
+@dataclass(frozen=True)
+class AliasTable:
+    """Drawing from many discrete distributions at once in constant time per draw (Walker's alias method)."""
+
+    keep: NDArray
+    alias: NDArray
+
+    @classmethod
+    def of(cls, weights: NDArray) -> "AliasTable":
+        """Tables for the distributions in the rows of a matrix of weights."""
+        size = weights.shape[1]
+        keep, alias = np.ones(weights.shape), np.tile(np.arange(size), (len(weights), 1))
+        for row, scaled in enumerate(weights / weights.sum(axis=1, keepdims=True) * size):
+            small = [i for i in range(size) if scaled[i] < 1]
+            large = [i for i in range(size) if scaled[i] >= 1]
+            while small and large:
+                less, more = small.pop(), large[-1]
+                keep[row, less], alias[row, less] = scaled[less], more
+                scaled[more] -= 1 - scaled[less]
+                if scaled[more] < 1:
+                    small.append(large.pop())
+        return cls(keep, alias)
+
+    def draw(self, rows: NDArray, uniform: NDArray) -> NDArray:
+        """One column index per entry of `rows`."""
+        place = uniform * self.keep.shape[1]
+        column = place.astype(np.int64)
+        return np.where(place - column < self.keep[rows, column], column, self.alias[rows, column])
+
+
+class TripMaker:
+    """Draws a fleet's trips, day by day."""
+
+    def __init__(self, fleet: str, *, trips_per_day: int, seed: int) -> None:
+        self.fleet = fleet
+        self.trips_per_day = trips_per_day
+        self.seed = seed
+        self.figures = FIGURES[fleet]
+        self.city = City.new_york()
+        self._pickups = np.cumsum(self.city.pickup_shares(fleet, self.figures))
+        self._destinations = self.city.destinations(self.figures)
+
+    def day(self, day: date) -> Columns:
+        """The published rows of a day, in the order of their pickups (but for those moved outside the month)."""
+        rng = np.random.Generator(np.random.PCG64([self.seed, zlib.crc32(self.fleet.encode()), day.toordinal()]))
+        level = self.figures.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        count = round(self.trips_per_day * level)
+        trips = self._draw(day, max(1, round(count * (1 - self.figures.defects.refund))), rng)
+        trips = _with_refunds(trips, count - len(trips["vendorid"]), rng)
+        return self._with_defects(trips, day, rng)
+
+    def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
+        figures, rates = self.figures, rates_on(day)
+        seconds = _clock(figures.hours[_day_type(day)], np.sort(rng.random(count)))
+        hour = (seconds // 3600).astype(np.int64)
+        start = np.searchsorted(self._pickups, rng.random(count) * self._pickups[-1])
+        end = self._destinations.draw(start, rng.random(count))
+        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * _normal(rng, count)), 2)
+        # Long trips use highways; the medians are those of trips of about 1.7 miles.
+        mph = np.array(figures.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
+        minutes = 60 * miles / mph * np.exp(0.2 * _normal(rng, count)) + 0.5
+        pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
+        dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
+        rate_code = self._rate_codes(start, end, rng)
+        payment = _choose(figures.payments, rng, count)
+        charges = self._charges(day, rates, start, end, miles, minutes, hour, rate_code, rng)
+        tipped = (payment == 1) & (rng.random(count) < figures.tip_share)
+        ratio = np.interp(rng.random(count), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), figures.tip_ratios)
+        charges["tip_amount"] = np.where(tipped, np.round(ratio * charges["fare_amount"], 2), 0.0)
+        charges["total_amount"] = np.round(sum(charges.values()), 2)
+        return {
+            "vendorid": _choose(figures.vendors, rng, count),
+            "pickup_datetime": pickup,
+            "dropoff_datetime": dropoff,
+            "passenger_count": _choose(figures.passengers, rng, count).astype(float),
+            "trip_distance": miles,
+            "ratecodeid": rate_code.astype(float),
+            "store_and_fwd_flag": np.where(rng.random(count) < 0.006, "Y", "N"),
+            "pulocationid": start + 1,
+            "dolocationid": end + 1,
+            "payment_type": payment.astype(float),
+            "trip_type": np.where(rng.random(count) < 0.97, 1.0, 2.0),
+            "ehail_fee": np.full(count, np.nan),
+            **charges,
+        }
+
+    def _rate_codes(self, start: NDArray, end: NDArray, rng: np.random.Generator) -> NDArray:
+        """1 standard, 2 JFK, 3 Newark, 5 negotiated."""
+        manhattan = self.city.in_manhattan
+        jfk = ((start == JFK - 1) & manhattan[end]) | ((end == JFK - 1) & manhattan[start])
+        codes = np.where(jfk, 2, np.where(end == NEWARK - 1, 3, 1))
+        return np.where((codes == 1) & (rng.random(len(start)) < self.figures.negotiated_share), 5, codes)
+
+    def _charges(  # noqa: PLR0913 - a fare depends on this much
+        self,
+        day: date,
+        rates: Rates,
+        start: NDArray,
+        end: NDArray,
+        miles: NDArray,
+        minutes: NDArray,
+        hour: NDArray,
+        rate_code: NDArray,
+        rng: np.random.Generator,
+    ) -> Columns:
+        """All that makes up the total but the tip, in dollars."""
+        count = len(start)
+        slow_share = np.clip(0.6 - 0.04 * 60 * miles / minutes, 0.02, 0.5)
+        metered = rates.initial + rates.unit * np.floor(5 * miles + slow_share * minutes)
+        fare = np.select(
+            [rate_code == 2, rate_code == 3, rate_code == 5],  # noqa: PLR2004 - TLC codes, see _rate_codes
+            [rates.jfk_flat, metered + rates.newark, np.round(20 + 60 * rng.random(count))],
+            metered,
+        )
+        rush = (hour >= 16) & (hour < 20) & (day.weekday() < 5)  # noqa: PLR2004
+        night = (hour >= 20) | (hour < 6)  # noqa: PLR2004
+        airport_ends = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
+        to_or_from_airport = np.isin(start, airport_ends) | np.isin(end, airport_ends)
+        laguardia = (end == LAGUARDIA - 1) | ((start == LAGUARDIA - 1) & (self.fleet == "yellow"))
+        surcharge = rates.congestion_yellow if self.fleet == "yellow" else rates.congestion_green
+        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CBD_ZONES])
+        tolled = rng.random(count) < np.where(to_or_from_airport, 0.45, 0.02)
+        charges = {
+            "fare_amount": np.round(fare, 2),
+            "extra": rush * rates.rush_hour + night * rates.overnight + laguardia * rates.laguardia,
+            "mta_tax": np.where(rate_code == 3, 0.0, MTA_TAX),  # noqa: PLR2004
+            "improvement_surcharge": np.full(count, rates.improvement),
+            "tolls_amount": np.where(tolled, BRIDGE_TOLL, 0.0),
+            "congestion_surcharge": (area[start] | area[end]) * surcharge,
+            "cbd_congestion_fee": (np.isin(start, cbd) | np.isin(end, cbd)) * rates.cbd_fee,
+        }
+        if self.fleet == "yellow":
+            charges["airport_fee"] = np.isin(start, [JFK - 1, LAGUARDIA - 1]) * rates.airport_fee
+        return charges
+
+    def _with_defects(self, trips: Columns, day: date, rng: np.random.Generator) -> Columns:
+        """The oddities of the real data, at their rates."""
+        defects, count = self.figures.defects, len(trips["vendorid"])
+
+        def hit(share: float) -> NDArray:
+            return rng.random(count) < share
+
+        unreported = hit(defects.unreported)
+        missing = ["passenger_count", "ratecodeid", "congestion_surcharge", "airport_fee", "trip_type"]
+        for name in missing:
+            if name in trips:
+                trips[name][unreported] = np.nan
+        trips["payment_type"][unreported] = 0 if self.fleet == "yellow" else np.nan
+        trips["store_and_fwd_flag"][unreported] = ""
+        trips["trip_distance"][hit(defects.no_distance)] = 0.0
+        absurd = hit(defects.absurd_distance)
+        trips["trip_distance"][absurd] = np.round(100 * 10 ** (3.5 * rng.random(absurd.sum())), 2)
+        left_on = hit(defects.meter_left_on)
+        trips["dropoff_datetime"][left_on] += np.timedelta64(23 * 3600 + 1800, "s")
+        first = hit(defects.dropoff_first)
+        trips["dropoff_datetime"][first] = trips["pickup_datetime"][first] - np.timedelta64(47, "s")
+        moved = hit(defects.outside_month)
+        shift = np.array(_days_outside(day), dtype="timedelta64[D]")[(rng.random(moved.sum()) * 4).astype(int)]
+        for name in ("pickup_datetime", "dropoff_datetime"):
+            trips[name][moved] += shift
+        return trips
+
+
+def _with_refunds(trips: Columns, count: int, rng: np.random.Generator) -> Columns:
+    """Repeat some trips with negative amounts, right after the original."""
+    amounts = {name for name in trips if name.endswith(("_amount", "surcharge", "_tax", "_fee", "extra"))}
+    refunded = np.sort((rng.random(max(0, count)) * len(trips["vendorid"])).astype(int))
+    return {
+        name: np.insert(values, refunded + 1, -values[refunded] if name in amounts else values[refunded])
+        for name, values in trips.items()
+    }
+
+
+def _days_outside(day: date) -> Sequence[int]:
+    """By how many days a pickup is moved: to the end of the month before, into the next, or to the clock's start."""
+    month = month_of(day)
+    return (
+        (month - timedelta(days=1) - day).days,
+        (next_month(month) - day).days,
+        (next_month(month) + timedelta(days=6) - day).days,
+        (date(2009, 1, 1) - day).days,
+    )
+
+
+def _day_type(day: date) -> str:
+    return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[day.weekday()]
+
+
+def _clock(per_hour: Sequence[int], uniform: NDArray) -> NDArray:
+    """Seconds since midnight for uniform numbers, such that hours are as busy as given."""
+    busy = np.concatenate([[0], np.cumsum(per_hour)]) / sum(per_hour)
+    return np.minimum(np.interp(uniform, busy, np.arange(25) * 3600.0), 86_399)
+
+
+def _choose(shares: Mapping[int, float], rng: np.random.Generator, count: int) -> NDArray:
+    values, weights = np.array(list(shares)), np.cumsum(list(shares.values()))
+    return values[np.searchsorted(weights, rng.random(count) * weights[-1])]
+
+
+def _normal(rng: np.random.Generator, count: int) -> NDArray:
+    """Standard normal numbers by Box and Muller."""
+    return np.sqrt(-2 * np.log1p(-rng.random(count))) * np.cos(2 * np.pi * rng.random(count))

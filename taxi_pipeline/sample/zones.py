@@ -1,0 +1,81 @@
+"""Schematic taxi zones: the TLC's names, ids and places, with shapes drawn from a point and an area each.
+
+`zones.csv` holds per zone id: name, borough, service zone, a point inside it (degrees), its area and its share of
+yellow pickups in the first quarter of 2023; source: the TLC's taxi zones and trip records. The share is 0 for 57, 104 and
+105, whose trips that source could not tell from 56's and 103's, and for zones without any.
+"""
+
+import zipfile
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.files import replacing
+from taxi_pipeline.tlc.zones import SYNTHETIC_MARKER
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    import pandas as pd
+
+REPEATED_LOCATION_IDS = {57: 56, 104: 103, 105: 103}
+"""OBJECTID → the `LocationID` that the TLC's file gives instead; readers must not fall for it."""
+
+_NEW_YORK_FEET = 2263
+_GROWTH = 1.35
+"""Circles of the zones' true areas leave gaps between each other; grown by this they nearly tile the land."""
+
+
+def read_zone_facts() -> "pd.DataFrame":
+    """The table `zones.csv`, sorted by zone id."""
+    import pandas as pd
+
+    return pd.read_csv(Path(__file__).with_name("zones.csv"), keep_default_na=False).sort_values("zone_id")
+
+
+def schematic_zones() -> "gpd.GeoDataFrame":
+    """A shape per zone in EPSG:2263 (feet), with the columns of the TLC's file.
+
+    Each is the Voronoi cell of the zone's point, cut by a circle grown from the zone's area.
+    """
+    import geopandas as gpd
+    import numpy as np
+    import shapely
+
+    facts = read_zone_facts()
+    points = gpd.GeoSeries(gpd.points_from_xy(facts["lon"], facts["lat"]), crs=4326).to_crs(_NEW_YORK_FEET)
+    cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points.values)))
+    tree = shapely.STRtree(cells)
+    cell_of_point = tree.query(points.values, predicate="within")[1]
+    feet_per_km = 3280.84
+    radius = _GROWTH * np.sqrt(facts["area_km2"].to_numpy() / np.pi) * feet_per_km
+    shapes = shapely.intersection(cells[cell_of_point], shapely.buffer(points.values, radius))
+    return gpd.GeoDataFrame(
+        {
+            "OBJECTID": facts["zone_id"],
+            "Shape_Leng": shapely.length(shapes),
+            "Shape_Area": shapely.area(shapes),
+            "zone": facts["zone"],
+            "LocationID": facts["zone_id"].replace(REPEATED_LOCATION_IDS),
+            "borough": facts["borough"],
+        },
+        geometry=shapely.set_precision(shapes, 0.01),
+        crs=_NEW_YORK_FEET,
+    )
+
+
+def write_zones_zip(target: Path) -> None:
+    """Write the schematic zones as the TLC packs its own: a zipped shapefile in a folder. Same bytes every time."""
+    with TemporaryDirectory() as folder:
+        shapefile = Path(folder) / "taxi_zones.shp"
+        # A dBase file carries the day on which it was written.
+        schematic_zones().to_file(shapefile, engine="pyogrio", DBF_DATE_LAST_UPDATE="2023-01-01")
+        parts = sorted(path for path in Path(folder).iterdir())
+        with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+            for part in parts:
+                _add(archive, f"taxi_zones/{part.name}", part.read_bytes())
+            _add(archive, SYNTHETIC_MARKER, b"Schematic zones made by taxi-pipeline sample; not the TLC's shapes.\n")
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # A ZipInfo made by hand has a fixed time stamp.
+    archive.writestr(zipfile.ZipInfo(name), content, compress_type=zipfile.ZIP_DEFLATED)
