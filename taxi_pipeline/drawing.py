@@ -42,13 +42,13 @@ def draw_manhattan_map(stats: Mapping[str, Any], path: Path) -> None:
         path: where the PNG is written.
     """
     import geopandas as gpd
-    from matplotlib import rc_context, rcParamsDefault
+    from matplotlib import rc_context, rcParams, rcParamsDefault
     from matplotlib.figure import Figure
 
     zones = gpd.GeoDataFrame.from_features(stats["features"], crs=4326)
-    # The backend is left as it is: a figure made without pyplot draws with Agg.
-    defaults = {key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")}
-    with rc_context(defaults):
+    with rc_context():
+        # What the user set must not show. The backend can stay: a figure made without pyplot draws with Agg.
+        rcParams.update({key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")})
         figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
         _frame(axes, zones)
@@ -77,7 +77,7 @@ def _color_scale(counts: Sequence[int]) -> "LogNorm":
     from matplotlib.colors import LogNorm
 
     positive = [count for count in counts if count > 0] or [1]
-    return LogNorm(vmin=min(positive), vmax=max(max(positive), min(positive) + 1))
+    return LogNorm(vmin=min(positive), vmax=max(*positive, min(positive) + 1))
 
 
 def _fill(axes: "Axes", zones: "gpd.GeoDataFrame", norm: "LogNorm") -> None:
@@ -86,7 +86,13 @@ def _fill(axes: "Axes", zones: "gpd.GeoDataFrame", norm: "LogNorm") -> None:
         without.plot(ax=axes, aspect=None, facecolor="#f0f0f2", edgecolor="#b4b4be", hatch="////", linewidth=0.6)
     if len(with_trips):
         with_trips.plot(
-            ax=axes, aspect=None, column="num_trips", cmap="plasma", norm=norm, edgecolor="white", linewidth=0.6
+            ax=axes,
+            aspect=None,
+            column="num_trips",
+            cmap="plasma",
+            norm=norm,
+            edgecolor="white",
+            linewidth=0.6,
         )
 
 
@@ -118,7 +124,13 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
                 arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 4, "shrinkB": 0},
             )
             axes.plot(
-                x[i], y[i], marker="o", markersize=3.5, color=INK, markeredgecolor="white", transform=axes.transAxes
+                x[i],
+                y[i],
+                marker="o",
+                markersize=3.5,
+                color=INK,
+                markeredgecolor="white",
+                transform=axes.transAxes,
             )
 
 
@@ -146,7 +158,13 @@ def _add_key(figure: "Figure", norm: "LogNorm", *, any_without: bool) -> None:
     bar.ax.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
     if any_without:
         square = Rectangle(
-            (0.58, 0.057), 0.016, 0.016, facecolor="#f0f0f2", edgecolor="#b4b4be", hatch="//////", linewidth=0.6
+            (0.58, 0.057),
+            0.016,
+            0.016,
+            facecolor="#f0f0f2",
+            edgecolor="#b4b4be",
+            hatch="//////",
+            linewidth=0.6,
         )
         figure.add_artist(square)
         figure.text(0.603, 0.065, "No pickups", fontsize=9, color=INK, va="center")
@@ -157,8 +175,8 @@ def _round_numbers(low: float, high: float) -> list[int]:
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for factors in ((1,), (1, 3), (1, 2, 5)):
         numbers = [round(f * 10**d) for d in decades for f in factors if low <= f * 10**d <= high]
-        if len(numbers) >= 4:  # noqa: PLR2004
-            return numbers if len(numbers) <= 7 else numbers[::2]  # noqa: PLR2004
+        if len(numbers) >= 4:
+            return numbers if len(numbers) <= 7 else numbers[::2]
     return sorted({math.ceil(low), round(math.sqrt(low * high)), math.floor(high)})
 
 

@@ -19,4 +19,15 @@ ASSETS = [
     manhattan_map,
 ]
 
-__all__ = ["ASSETS", *(asset.key.to_user_string() for asset in ASSETS)]
+__all__ = [
+    "ASSETS",
+    "manhattan_map",
+    "manhattan_stats",
+    "taxi_trips",
+    "taxi_trips_file",
+    "taxi_zones",
+    "taxi_zones_file",
+    "tlc_trip_records",
+    "trips_by_week",
+    "zone_hourly_trips",
+]

@@ -185,9 +185,7 @@ def placeholders(values: Sequence[Any]) -> str:
     return ", ".join("?" for _ in values)
 
 
-def _feature(
-    zone_id: int, zone: str, borough: str, geometry: str, num_trips: int, total_amount: Any
-) -> dict[str, Any]:
+def _feature(zone_id: int, zone: str, borough: str, geometry: str, num_trips: int, total_amount: Any) -> dict[str, Any]:
     import shapely
 
     # RFC 7946 wants outer rings counterclockwise; shapefiles have them clockwise.

@@ -34,9 +34,7 @@ tlc_trip_records = dg.AssetSpec(
     kinds={"python", "parquet"},
     owners=OWNERS,
 )
-def taxi_trips_file(
-    context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore
-) -> dg.MaterializeResult:
+def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore) -> dg.MaterializeResult:
     """The published file that holds the day's trips: `raw/{fleet}_tripdata_YYYY-MM.parquet`.
 
     Fetched once per month however many days ask for it, and verified before it takes the place of an older one;
@@ -62,9 +60,7 @@ def taxi_trips_file(
 
 
 @dg.asset(group_name="raw_files", deps=[tlc_trip_records], kinds={"python"}, owners=OWNERS)
-def taxi_zones_file(
-    context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore
-) -> dg.MaterializeResult:
+def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore) -> dg.MaterializeResult:
     """The TLC's taxi zones with their shapes: `raw/taxi_zones.zip` (or `.csv`, `.geojson`, as configured)."""
     file = tlc.fetch_zones(files)
     _tell(context, file)

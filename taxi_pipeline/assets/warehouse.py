@@ -204,14 +204,14 @@ def _column_values(present: Mapping[str, str]) -> list[str]:
     for column in TRIPS.columns[2:]:
         value = f"CAST({present.get(column.name, 'NULL')} AS {column.type})"
         if column.name in ("pickup_zone_id", "dropoff_zone_id"):
-            value = f"CASE WHEN {present[column.name]} BETWEEN 1 AND {LAST_ZONE_ID} THEN {value} ELSE {UNKNOWN_ZONE_ID} END"
+            value = (
+                f"CASE WHEN {present[column.name]} BETWEEN 1 AND {LAST_ZONE_ID} THEN {value} ELSE {UNKNOWN_ZONE_ID} END"
+            )
         values.append(value)
     return values
 
 
-def _note_loaded_days(
-    session: Session, fleet: Fleet, days: Days, pickup: str, path: Path, file: TripFile
-) -> None:
+def _note_loaded_days(session: Session, fleet: Fleet, days: Days, pickup: str, path: Path, file: TripFile) -> None:
     """Keep, per day, how many trips the published file has: counted there, so that a check can compare."""
     counts = dict(
         session.rows(

@@ -21,7 +21,7 @@ ROWS_PER_GROUP = 1 << 20
 """As the TLC's files have it: readers skip groups by the pickup time."""
 
 
-def write_mirror(  # noqa: PLR0913 - what the command line offers
+def write_mirror(
     folder: Path,
     days: Days,
     *,
@@ -93,7 +93,7 @@ def _as_table(trips: Columns, schema: "pa.Schema") -> "pa.Table":
         if pa.types.is_null(field.type):
             arrays.append(pa.nulls(len(values)))
         elif name == "store_and_fwd_flag":
-            arrays.append(pa.array(values, type=field.type, mask=values == ""))  # noqa: PLC1901
+            arrays.append(pa.array(values, type=field.type, mask=values == ""))
         else:
             array = pa.array(values, from_pandas=True)
             arrays.append(array if array.type == field.type else array.cast(field.type))

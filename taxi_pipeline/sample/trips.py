@@ -13,7 +13,16 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_pipeline.sample.fares import BRIDGE_TOLL, CBD_ZONES, JFK, LAGUARDIA, MTA_TAX, NEWARK, Rates, rates_on
+from taxi_pipeline.sample.fares import (
+    BRIDGE_TOLL,
+    CBD_ZONES,
+    JFK,
+    LAGUARDIA,
+    MTA_TAX,
+    NEWARK,
+    Rates,
+    rates_on,
+)
 from taxi_pipeline.sample.figures import FIGURES, Figures
 from taxi_pipeline.sample.zones import read_zone_facts
 from taxi_pipeline.tlc.months import month_of, next_month
@@ -27,7 +36,7 @@ _DETOUR = 1.32
 """Miles driven per mile as the crow flies."""
 _PULL_MILES = 2.2
 """Distance at which a destination has lost most of its pull."""
-_FAR_PULL, _AIRPORT_PULL = 0.004, 0.01
+_FAR_PULL, _AIRPORT_PULL = 0.004, 0.02
 """What is left of the pull at any distance; with these, 2 % of trips end at an airport, as in the real data."""
 
 
@@ -56,12 +65,12 @@ class City:
     @cached_property
     def in_surcharge_area(self) -> NDArray:
         """Whether the State's congestion surcharge is due in the zone (Manhattan south of 96th Street, roughly)."""
-        return self._padded(self.facts["service_zone"] == "Yellow Zone", False)  # noqa: FBT003
+        return self._padded(self.facts["service_zone"] == "Yellow Zone", False)
 
     @cached_property
     def in_manhattan(self) -> NDArray:
         """Whether the zone is one of Manhattan's."""
-        return self._padded(self.facts["borough"] == "Manhattan", False)  # noqa: FBT003
+        return self._padded(self.facts["borough"] == "Manhattan", False)
 
     def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
         """How pickups spread over the zones. Green taxis pick up where the TLC lets them: in Boro zones."""
@@ -71,12 +80,15 @@ class City:
             share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
         shares = np.zeros(LAST_ZONE_ID)
         defects = figures.defects
-        shares[UNKNOWN_ZONE_ID - 1], shares[OUTSIDE_ZONE_ID - 1] = defects.unknown_pickup, defects.outside_pickup
+        shares[UNKNOWN_ZONE_ID - 1], shares[OUTSIDE_ZONE_ID - 1] = (
+            defects.unknown_pickup,
+            defects.outside_pickup,
+        )
         shares[: len(share)] = share / share.sum() * (1 - shares.sum())
         return shares
 
     def destinations(self, figures: Figures) -> "AliasTable":
-        """For each pickup zone, how drop-offs spread: near zones and busy zones pull; from an airport only busy ones."""
+        """For each pickup zone, how drop-offs spread: near and busy zones pull; from an airport only busy ones."""
         share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
         pull = np.zeros(LAST_ZONE_ID)
         pull[: len(share)] = np.sqrt(share)
@@ -95,7 +107,7 @@ class City:
         return AliasTable.of(weights)
 
     @staticmethod
-    def _padded(values: NDArray, last_two: float | bool) -> NDArray:  # noqa: FBT001
+    def _padded(values: NDArray, last_two: float | bool) -> NDArray:
         return np.append(values, [last_two, last_two])
 
 
@@ -192,7 +204,7 @@ class TripMaker:
         codes = np.where(jfk, 2, np.where(end == NEWARK - 1, 3, 1))
         return np.where((codes == 1) & (rng.random(len(start)) < self.figures.negotiated_share), 5, codes)
 
-    def _charges(  # noqa: PLR0913 - a fare depends on this much
+    def _charges(
         self,
         day: date,
         rates: Rates,
@@ -209,12 +221,12 @@ class TripMaker:
         slow_share = np.clip(0.6 - 0.04 * 60 * miles / minutes, 0.02, 0.5)
         metered = rates.initial + rates.unit * np.floor(5 * miles + slow_share * minutes)
         fare = np.select(
-            [rate_code == 2, rate_code == 3, rate_code == 5],  # noqa: PLR2004 - TLC codes, see _rate_codes
+            [rate_code == 2, rate_code == 3, rate_code == 5],
             [rates.jfk_flat, metered + rates.newark, np.round(20 + 60 * rng.random(count))],
             metered,
         )
-        rush = (hour >= 16) & (hour < 20) & (day.weekday() < 5)  # noqa: PLR2004
-        night = (hour >= 20) | (hour < 6)  # noqa: PLR2004
+        rush = (hour >= 16) & (hour < 20) & (day.weekday() < 5)
+        night = (hour >= 20) | (hour < 6)
         airport_ends = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
         to_or_from_airport = np.isin(start, airport_ends) | np.isin(end, airport_ends)
         laguardia = (end == LAGUARDIA - 1) | ((start == LAGUARDIA - 1) & (self.fleet == "yellow"))
@@ -224,7 +236,7 @@ class TripMaker:
         charges = {
             "fare_amount": np.round(fare, 2),
             "extra": rush * rates.rush_hour + night * rates.overnight + laguardia * rates.laguardia,
-            "mta_tax": np.where(rate_code == 3, 0.0, MTA_TAX),  # noqa: PLR2004
+            "mta_tax": np.where(rate_code == 3, 0.0, MTA_TAX),
             "improvement_surcharge": np.full(count, rates.improvement),
             "tolls_amount": np.where(tolled, BRIDGE_TOLL, 0.0),
             "congestion_surcharge": (area[start] | area[end]) * surcharge,

@@ -1,8 +1,8 @@
 """Schematic taxi zones: the TLC's names, ids and places, with shapes drawn from a point and an area each.
 
 `zones.csv` holds per zone id: name, borough, service zone, a point inside it (degrees), its area and its share of
-yellow pickups in the first quarter of 2023; source: the TLC's taxi zones and trip records. The share is 0 for 57, 104 and
-105, whose trips that source could not tell from 56's and 103's, and for zones without any.
+yellow pickups in the first quarter of 2023; source: the TLC's taxi zones and trip records. The share is 0 for 57, 104
+and 105, whose trips that source could not tell from 56's and 103's, and for zones without any.
 """
 
 import zipfile
@@ -73,7 +73,11 @@ def write_zones_zip(target: Path) -> None:
         with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for part in parts:
                 _add(archive, f"taxi_zones/{part.name}", part.read_bytes())
-            _add(archive, SYNTHETIC_MARKER, b"Schematic zones made by taxi-pipeline sample; not the TLC's shapes.\n")
+            _add(
+                archive,
+                SYNTHETIC_MARKER,
+                b"Schematic zones made by taxi-pipeline sample; not the TLC's shapes.\n",
+            )
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

@@ -59,7 +59,7 @@ def trips_url(tlc_url: str, fleet: Fleet, month: date) -> str:
 def fetch(url: str, target: Path, *, verify: Callable[[Path], object]) -> FetchedFile:
     """Bring the file at the URL to the target, unless the verified copy there is current.
 
-    When the server can't be asked, or does not give the file (any more), a verified copy at hand is used, with a warning.
+    When the server can't be asked, or does not give the file, a verified copy at hand is used, with a warning.
 
     Args:
         url: `http(s)://` or `file://`.
@@ -195,7 +195,10 @@ def _download(url: str, temporary: Path, validators: Mapping[str, str]) -> dict[
         headers["If-Modified-Since"] = validators["last_modified"]
     timeout = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
     try:
-        with _session() as session, session.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        with (
+            _session() as session,
+            session.get(url, headers=headers, stream=True, timeout=timeout) as response,
+        ):
             if response.status_code == requests.codes.not_modified:
                 return None
             if response.status_code in (requests.codes.forbidden, requests.codes.not_found):
@@ -214,7 +217,7 @@ def _download(url: str, temporary: Path, validators: Mapping[str, str]) -> dict[
     return {key: response.headers[name] for key, name in wanted.items() if name in response.headers}
 
 
-def _session():  # noqa: ANN202 - requests is imported where it is used
+def _session():
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry

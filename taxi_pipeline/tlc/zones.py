@@ -91,9 +91,7 @@ def _read_shapes(path: Path) -> "gpd.GeoDataFrame":
         shapes["objectid"] = shapes["objectid"].astype("int64")
         return shapes.to_crs(_WGS84)
     except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise UnusableFileError(
-            f"no zones can be read from it ({error}); it is {describe_content(path)}"
-        ) from error
+        raise UnusableFileError(f"no zones can be read from it ({error}); it is {describe_content(path)}") from error
 
 
 def _read_csv(path: Path) -> "gpd.GeoDataFrame":
@@ -112,9 +110,7 @@ def _inside(path: Path) -> str:
         return str(path)
     with zipfile.ZipFile(path) as archive:
         shapefiles = [
-            name
-            for name in archive.namelist()
-            if name.lower().endswith(".shp") and not name.startswith("__MACOSX/")
+            name for name in archive.namelist() if name.lower().endswith(".shp") and not name.startswith("__MACOSX/")
         ]
     if len(shapefiles) != 1:
         raise ValueError(f"the zip holds {len(shapefiles)} shapefiles, one is expected")

@@ -1,0 +1,66 @@
+# Every target sets up what it needs, from a fresh clone with python3 (3.11 to 3.13) and make.
+
+PYTHON ?= python3
+PORT ?= 3000
+
+BIN := .venv/bin
+READY := .venv/.ready
+
+# The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
+# nothing from a .env or from the shell leaks in.
+DEMO := data/demo
+DEMO_TRIPS := $(DEMO)/mirror/trip-data/yellow_tripdata_2023-03.parquet
+DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
+	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01
+
+.PHONY: help demo demo-ui dev test lint format clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+
+demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips through the whole graph
+	@echo "Materializing March 2023 through Dagster ..."
+	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2023-03-01 --end 2023-03-31
+	@echo
+	@echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"
+	@cat $(DEMO)/outputs/trips_by_week.csv
+	@echo
+	@echo "Look at the map:                   $(DEMO)/outputs/manhattan_map.png"
+	@echo "Open the UI on exactly these runs: make demo-ui"
+
+demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
+	@cd $(DEMO) && $(DEMO_ENV) "$(CURDIR)/$(BIN)/dagster" dev -m taxi_pipeline.definitions -p $(PORT)
+
+dev: $(READY) ## The Dagster UI for real data; settings from .env
+	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
+
+test: $(READY) ## All tests, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: $(READY) ## Formatting, lint and types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright --warnings
+
+format: $(READY) ## Format, and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Remove the environment, the demo and caches; your own data and runs stay
+	rm -rf .venv $(DEMO) .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and \
+		f"{sys.executable} is Python {v[0]}.{v[1]}; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13 ...")'
+	@echo "Setting up .venv (once; a minute or two) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+$(DEMO_TRIPS): | $(READY)
+	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-03-01 --end 2023-03-31 --trips-per-day 110000
+
+$(DEMO)/dagster/dagster.yaml: dagster.yaml | $(READY)
+	@mkdir -p $(@D)
+	@cp dagster.yaml $@

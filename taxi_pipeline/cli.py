@@ -1,0 +1,248 @@
+"""The console script `taxi-pipeline`: sample data, and materializing days without the UI.
+
+What the commands do is done elsewhere; here are options, progress and the closing table.
+"""
+
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column as ConsoleColumn
+from rich.table import Table as ConsoleTable
+
+from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.months import Days
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from taxi_pipeline.resources import FileStore, Warehouse
+
+console = Console(highlight=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+@click.version_option(package_name="taxi-pipeline")
+def main() -> None:
+    """New York's taxi trips: verified tables, maps and reports."""
+
+
+def _days(command: Any) -> Any:
+    """The options --start and --end, both inclusive."""
+    day = click.DateTime(formats=["%Y-%m-%d"])
+    command = click.option("--end", type=day, required=True, help="Last day, inclusive.")(command)
+    return click.option("--start", type=day, required=True, help="First day.")(command)
+
+
+@main.command()
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder of the mirror; TLC_URL=file://FOLDER then names it.",
+)
+@_days
+@click.option("--fleet", type=click.Choice(list(FLEETS)), default="yellow", help="Whose trips.")
+@click.option("--trips-per-day", type=click.IntRange(min=1), default=10_000, help="Trips on an average day.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Another seed gives other trips.")
+def sample(folder: Path, start: datetime, end: datetime, fleet: str, trips_per_day: int, seed: int) -> None:
+    """Write a mirror of the TLC's server with synthetic trips and schematic zones."""
+    from taxi_pipeline.sample.mirror import write_mirror
+
+    days = _range(start, end)
+    with _progress("Drawing trips", total=len(list(days))) as bar:
+        try:
+            written = write_mirror(
+                folder.absolute(),
+                days,
+                fleet=fleet,
+                trips_per_day=trips_per_day,
+                seed=seed,
+                on_day=lambda _: bar.advance(),
+            )
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--start") from error
+    table = ConsoleTable(ConsoleColumn("file", overflow="fold"), "bytes", title=f"Synthetic {fleet} trips, {days}")
+    for path in written:
+        table.add_row(str(path), f"{path.stat().st_size:,}")
+    console.print(table)
+    console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)
+
+
+@main.command()
+@_days
+def materialize(start: datetime, end: datetime) -> None:
+    """Run the whole graph for these days in the current Dagster instance.
+
+    Each month is a run of its own; the last one also rebuilds the weekly table, the statistics and the map. The
+    instance is that of DAGSTER_HOME; if that is not set, the one of `make dev`.
+    """
+    from dotenv import load_dotenv
+
+    # Unlike Dagster's own commands, what is exported for this very command wins over .env.
+    load_dotenv(project_root() / ".env", override=False)
+    os.environ.setdefault("DAGSTER_HOME", str(project_root()))
+    days = _range(start, end)
+    if days.last > (yesterday := datetime.now(tz=UTC).date() - timedelta(days=1)):
+        raise click.BadParameter(
+            f"{days.last} has not passed; the last possible day is {yesterday}", param_hint="--end"
+        )
+    try:
+        settings = Settings.from_environment()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+    if days.first < settings.start_date:
+        console.print(
+            f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
+            f"lists partitions only from TAXI_START_DATE on; set TAXI_START_DATE={days.first} to see them there.",
+            style="yellow",
+        )
+        settings = replace(settings, start_date=days.first)
+    _run(settings, days)
+
+
+def _run(settings: Settings, days: Days) -> None:
+    """Launch the runs month by month, stop at the first that fails, and report."""
+    import dagster as dg
+
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    from taxi_pipeline.assets import taxi_trips, taxi_trips_file, zone_hourly_trips
+    from taxi_pipeline.code_location import build_definitions
+
+    definitions = build_definitions(settings=settings)
+    job = definitions.resolve_job_def("daily_trips")
+    daily = [taxi_trips_file.key, taxi_trips.key, zone_hourly_trips.key]
+    whole_graph_steps = len(set(job.asset_layer.selected_asset_keys) - set(daily))
+    total = len(list(days)) * len(daily) + whole_graph_steps
+    failed_checks: list[dg.AssetCheckEvaluation] = []
+    months = days.by_month()
+    with dg.DagsterInstance.get() as instance, _progress("Starting", total=total) as bar:
+        for month in months:
+            run_id = str(uuid.uuid4())
+            instance.add_event_listener(run_id, lambda entry, month=month: bar.show(entry, f"{month.first:%Y-%m}"))
+            result = job.execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                asset_selection=None if month is months[-1] else daily,
+                tags={
+                    "dagster/asset_partition_range_start": str(month.first),
+                    "dagster/asset_partition_range_end": str(month.last),
+                },
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
+            failed_checks += [check for check in result.get_asset_check_evaluations() if not check.passed]
+            if not result.success:
+                bar.stop()
+                _report_failed_checks(failed_checks)
+                raise click.ClickException(
+                    f"{_cause(result)}\nDays before {month.first} are loaded; run again from there."
+                )
+    _report_failed_checks(failed_checks)
+    _report(definitions, days)
+    if any(check.severity == dg.AssetCheckSeverity.ERROR for check in failed_checks):
+        raise click.ClickException("Checks failed; see above.")
+
+
+def _cause(result: "dg.ExecuteInProcessResult") -> str:
+    """What made the run fail: step and the message of the error that the asset raised."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            raised = error.cause or error if error else None  # Dagster wraps what the asset raised
+            # The message starts with the exception's class.
+            text = raised.message.partition(": ")[2] or raised.message if raised else "unknown"
+            return f"{event.step_key} failed in run {result.run_id}: {text.strip()}"
+    return f"Run {result.run_id} failed; its log is in the Dagster UI."
+
+
+def _report_failed_checks(checks: "list[dg.AssetCheckEvaluation]") -> None:
+    for check in checks:
+        console.print(
+            f"{check.severity.value}: check {check.asset_check_key.to_user_string()}: {check.description}",
+            style="red" if check.blocking or check.severity.value == "ERROR" else "yellow",
+        )
+
+
+def _report(definitions: "dg.Definitions", days: Days) -> None:
+    """The closing tables: what the days hold, and what was written where."""
+    from taxi_pipeline.assets.metrics import MANHATTAN_MAP_FILE, MANHATTAN_STATS_FILE, TRIPS_BY_WEEK_FILE
+
+    warehouse: Warehouse = definitions.resources["warehouse"]  # pyright: ignore[reportOptionalSubscript]
+    files: FileStore = definitions.resources["files"]  # pyright: ignore[reportOptionalSubscript]
+    with warehouse.read() as session:
+        loaded = session.rows(_LOADED_SQL, [days.first, days.last])
+    table = ConsoleTable("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
+    for fleet, num_days, trips, rejected in loaded:
+        table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
+    console.print(table)
+    written = ConsoleTable(ConsoleColumn("written", overflow="fold"), "bytes")
+    for path in (
+        Path(warehouse.database),
+        *(files.path(name) for name in (TRIPS_BY_WEEK_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)),
+    ):
+        written.add_row(str(path), f"{path.stat().st_size:,}")
+    console.print(written)
+
+
+_LOADED_SQL = """
+SELECT fleet, count(*), CAST(sum(num_trips) AS BIGINT),
+    (SELECT count(*) FROM rejected_trips WHERE rejected_trips.fleet = days.fleet AND month BETWEEN first AND last)
+FROM loaded_days AS days, (SELECT CAST(? AS DATE) AS first, CAST(? AS DATE) AS last)
+WHERE pickup_date BETWEEN first AND last
+GROUP BY fleet, first, last
+ORDER BY fleet
+"""
+
+
+def _range(start: datetime, end: datetime) -> Days:
+    if end < start:
+        raise click.BadParameter(f"{end:%Y-%m-%d} is before {start:%Y-%m-%d}", param_hint="--end")
+    return Days(start.date(), end.date())
+
+
+class _Bar:
+    """A progress bar on a terminal; elsewhere it prints nothing."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self) -> None:
+        self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        self._progress.stop()
+
+    def show(self, entry: "dg.EventLogEntry", month: str) -> None:
+        """Follow a run by its events: each materialized partition or asset is a step forward."""
+        event = entry.dagster_event
+        if event is None:
+            return
+        if event.is_step_start:
+            self._progress.update(self._task, description=f"{month} {event.step_key}")
+        elif event.is_step_materialization:
+            self.advance()
+
+
+@contextmanager
+def _progress(description: str, total: int) -> Iterator[_Bar]:
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        yield _Bar(progress, progress.add_task(description, total=total))
