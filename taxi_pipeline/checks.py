@@ -5,7 +5,6 @@ partitioned: Dagster would lose the partition in range runs.
 """
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from datetime import date
@@ -29,28 +28,37 @@ from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
 from taxi_pipeline.partitions import days_of_run
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
 from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, month_of, next_month
 from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 
 
-@dg.asset_check(asset=taxi_trips_file, pool=POOL)
-def columns_known(
-    context: dg.AssetCheckExecutionContext, tlc: TlcSource, files: FileStore, warehouse: Warehouse
-) -> dg.AssetCheckResult:
+@dg.asset_check(asset=taxi_trips_file)
+def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files: FileStore) -> dg.AssetCheckResult:
     """The published files have no column that the pipeline does not know; a new one is left out of `trips`."""
-    days = days_of_run(context) or _loaded_days(warehouse)
-    unknown = []
-    for fleet, part in tlc.months(days) if days else []:
-        path = files.path(tlc.trips_file(fleet, month_of(part.first)))
-        if not path.is_file():
-            continue  # of all days since the first that was loaded, not every month needs to be here
-        unknown += [(path.name, column) for column in fleet.unknown_columns(read_trip_file(path).columns)]
+    days = days_of_run(context)
+    if days:
+        trip_files = [
+            (fleet, files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first))))
+            for fleet, part in tlc.months(days)
+        ]
+    else:
+        trip_files = [
+            (FLEETS[name], path)
+            for name in tlc.fleets
+            for path in sorted(files.path("raw").glob(f"{name}_tripdata_*.parquet"))
+        ]
+    unknown = [
+        (path.name, column)
+        for fleet, path in trip_files
+        for column in fleet.unknown_columns(read_trip_file(path).columns)
+    ]
     return dg.AssetCheckResult(
         passed=not unknown,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(unknown)} unknown columns" if unknown else "all columns are known",
-        metadata={"unknown_columns": markdown_table(("file", "column"), unknown)},
+        description=f"{len(trip_files)} files looked at, {len(unknown)} unknown columns",
+        metadata={"num_unknown": len(unknown), "unknown_columns": markdown_table(("file", "column"), unknown)},
     )
 
 
@@ -72,6 +80,8 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         severity=dg.AssetCheckSeverity.ERROR if wrong_days or wrong_months else dg.AssetCheckSeverity.WARN,
         description=f"{len(wrong_days)} wrong days, {len(wrong_months)} wrong months, {len(months)} months looked at",
         metadata={
+            "num_wrong_days": len(wrong_days),
+            "num_wrong_months": len(wrong_months),
             "wrong_days": markdown_table(("fleet", "day", "trips in file", "trips in table"), wrong_days),
             "months": markdown_table(
                 ("fleet", "month", "days loaded", "rows in file", "trips", "rejected", "result"), months
@@ -89,7 +99,10 @@ def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: 
     return dg.AssetCheckResult(
         passed=not wrong,
         description=f"{len(wrong)} days differ; materialize zone_hourly_trips for them" if wrong else "equal",
-        metadata={"wrong_days": markdown_table(("fleet", "day", "hourly", "trips"), wrong[:PREVIEW_ROWS])},
+        metadata={
+            "num_wrong_days": len(wrong),
+            "wrong_days": markdown_table(("fleet", "day", "hourly", "trips"), wrong[:PREVIEW_ROWS]),
+        },
     )
 
 
@@ -113,7 +126,7 @@ def weekly_totals_match_trips(
     context: dg.AssetCheckExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
 ) -> dg.AssetCheckResult:
     """The weeks of the CSV are the weeks of the trips table, with the same totals."""
-    header, *rows = csv.reader(io.StringIO(files.read_text(TRIPS_BY_WEEK_FILE)))
+    header, *rows = csv.reader(files.written_by("trips_by_week", TRIPS_BY_WEEK_FILE).read_text().splitlines())
     with warehouse.read() as session:
         days = days_of_run(context) or _loaded_span(session)
         weeks = days.in_weeks() if days else None
@@ -123,14 +136,15 @@ def weekly_totals_match_trips(
     return dg.AssetCheckResult(
         passed=header == list(WEEK_HEADER) and not wrong and len(written) == len(expected),
         description=f"{len(expected)} weeks compared",
-        metadata={"only_in_one": markdown_table(WEEK_HEADER, wrong)},
+        metadata={"num_wrong": len(wrong), "only_in_one": markdown_table(WEEK_HEADER, wrong)},
     )
 
 
 @dg.asset_check(asset=manhattan_stats, pool=POOL)
 def manhattan_stats_match_trips(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.AssetCheckResult:
     """The features are the Manhattan zones, each once, and count the trips picked up in them."""
-    features = [feature["properties"] for feature in json.loads(files.read_text(MANHATTAN_STATS_FILE))["features"]]
+    collection = json.loads(files.written_by("manhattan_stats", MANHATTAN_STATS_FILE).read_text(encoding="utf-8"))
+    features = [feature["properties"] for feature in collection["features"]]
     written = [(f["zone_id"], f["num_trips"], f"{f['total_amount']:.2f}") for f in features]
     with warehouse.read() as session:
         ids = [row[0] for row in session.rows("SELECT zone_id FROM zones WHERE borough = 'Manhattan'")]
@@ -147,7 +161,10 @@ def manhattan_stats_match_trips(warehouse: Warehouse, files: FileStore, tlc: Tlc
     return dg.AssetCheckResult(
         passed=written == expected,
         description=f"{len(written)} zones, {sum(row[1] for row in written):,} trips",
-        metadata={"only_in_one": markdown_table(("zone_id", "num_trips", "total_amount"), wrong)},
+        metadata={
+            "num_wrong": len(wrong),
+            "only_in_one": markdown_table(("zone_id", "num_trips", "total_amount"), wrong),
+        },
     )
 
 
@@ -169,7 +186,10 @@ def _columns_as_declared(asset: dg.AssetsDefinition, table: Table) -> dg.AssetCh
         return dg.AssetCheckResult(
             passed=list(found.items()) == list(table.column_types.items()),
             description=f"{len(different)} columns differ" if different else f"{len(found)} columns as declared",
-            metadata={"different": markdown_table(("column", "declared", "found"), different)},
+            metadata={
+                "num_different": len(different),
+                "different": markdown_table(("column", "declared", "found"), different),
+            },
         )
 
     return check
@@ -270,8 +290,3 @@ def _weeks(session: Session, fleets: Sequence[str], weeks: Days) -> list[list[st
 def _loaded_span(session: Session) -> Days | None:
     first, last = session.row("SELECT min(pickup_date), max(pickup_date) FROM loaded_days")
     return Days(first, last) if first else None
-
-
-def _loaded_days(warehouse: Warehouse) -> Days | None:
-    with warehouse.read() as session:
-        return _loaded_span(session)

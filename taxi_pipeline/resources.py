@@ -37,6 +37,10 @@ class WarehouseUnavailableError(RuntimeError):
     """The DuckDB file can't be opened; the message says what to do."""
 
 
+class MissingFileError(RuntimeError):
+    """A file that another asset writes is not there."""
+
+
 class Session:
     """An open connection to the warehouse. Values are always bound, never formatted into SQL."""
 
@@ -177,13 +181,16 @@ class FileStore(dg.ConfigurableResource):
             temporary.write_text(text, encoding="utf-8", newline="")
         return self.path(name)
 
-    def read_text(self, name: str) -> str:
-        """The text of a file.
+    def written_by(self, asset: str, name: str) -> Path:
+        """Where the file of that name lies, which the asset writes.
 
         Raises:
-            FileNotFoundError: there is none.
+            MissingFileError: it was not written yet.
         """
-        return self.path(name).read_text(encoding="utf-8")
+        path = self.path(name)
+        if not path.is_file():
+            raise MissingFileError(f"{path} is not there: materialize {asset} first")
+        return path
 
     @contextmanager
     def replacing(self, name: str) -> Iterator[Path]:

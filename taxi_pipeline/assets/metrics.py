@@ -125,7 +125,7 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
     """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named."""
     from taxi_pipeline.drawing import draw_manhattan_map
 
-    stats = json.loads(files.read_text(MANHATTAN_STATS_FILE))
+    stats = json.loads(files.written_by("manhattan_stats", MANHATTAN_STATS_FILE).read_text(encoding="utf-8"))
     with files.replacing(MANHATTAN_MAP_FILE) as temporary:
         draw_manhattan_map(stats, temporary)
     path = files.path(MANHATTAN_MAP_FILE)

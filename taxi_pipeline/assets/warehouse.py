@@ -41,7 +41,7 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
     The id is the zone file's `OBJECTID`. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
     finds its zone.
     """
-    path = files.path(tlc.zones_file)
+    path = files.written_by("taxi_zones_file", tlc.zones_file)
     zones = read_zones(path)
     with warehouse.write() as session:
         session.execute("DELETE FROM zones")
@@ -78,7 +78,7 @@ def taxi_trips(
     days = days_of(context)
     with warehouse.write() as session:
         for fleet, part in tlc.months(days):
-            path = files.path(tlc.trips_file(fleet, month_of(part.first)))
+            path = files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first)))
             load_trips(session, fleet, part, path)
         counts = _trips_per_day(session, days)
         rejected = session.row("SELECT count(*) FROM rejected_trips")[0]

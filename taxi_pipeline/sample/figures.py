@@ -46,6 +46,13 @@ class Figures:
     """Trips of Monday to Sunday against the mean day."""
     speed_mph: tuple[float, ...]
     """Median miles per hour by hour of day."""
+    pull_miles: float
+    """Distance at which a destination has lost most of its pull. This and the next two are chosen, so that distances
+    and the share of trips to airports come out as measured."""
+    far_pull: float
+    """What of a destination's pull does not fade with the distance."""
+    airport_pull: float
+    """The same for airports, in addition."""
     vendors: Mapping[int, float]
     passengers: Mapping[int, float]
     payments: Mapping[int, float]
@@ -170,6 +177,9 @@ YELLOW = Figures(
         *(12.5, 13.7, 13.8, 14.8, 16.5, 16.9, 13.9, 10.8, 8.9, 8.8, 8.9, 8.7),
         *(8.8, 8.8, 9.0, 8.7, 9.1, 8.8, 9.0, 9.6, 10.7, 11.2, 11.5, 12.4),
     ),
+    pull_miles=2.2,
+    far_pull=0.004,
+    airport_pull=0.045,
     vendors={1: 0.3773, 2: 0.6146, 4: 0.0081},
     passengers={0: 0.0593, 1: 0.6746, 2: 0.1440, 3: 0.0396, 4: 0.0183, 5: 0.0404, 6: 0.0238},
     payments={1: 0.7290, 2: 0.2648, 3: 0.0045, 4: 0.0017},
@@ -303,6 +313,9 @@ GREEN = Figures(
         *(12.8, 13.0, 13.5, 13.6, 14.9, 16.1, 13.9, 11.0, 10.1, 10.6, 10.7, 10.4),
         *(10.3, 10.2, 9.5, 9.3, 9.4, 9.7, 10.3, 11.1, 11.5, 12.1, 12.4, 12.6),
     ),
+    pull_miles=1.1,
+    far_pull=0.0006,
+    airport_pull=0.0,
     vendors={1: 0.1328, 2: 0.8672},
     passengers={0: 0.0075, 1: 0.8510, 2: 0.0839, 3: 0.0141, 4: 0.0046, 5: 0.0251, 6: 0.0138},
     payments={1: 0.6490, 2: 0.3420, 3: 0.0070, 4: 0.0020},

@@ -34,10 +34,6 @@ Columns = dict[str, NDArray]
 _MILES_PER_DEGREE = 69.05
 _DETOUR = 1.32
 """Miles driven per mile as the crow flies."""
-_PULL_MILES = 2.2
-"""Distance at which a destination has lost most of its pull."""
-_FAR_PULL, _AIRPORT_PULL = 0.004, 0.02
-"""What is left of the pull at any distance; with these, 2 % of trips end at an airport, as in the real data."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +88,10 @@ class City:
         share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
         pull = np.zeros(LAST_ZONE_ID)
         pull[: len(share)] = np.sqrt(share)
-        nearness = np.exp(-self.miles / _PULL_MILES) + _FAR_PULL
+        nearness = np.exp(-self.miles / figures.pull_miles) + figures.far_pull
         airports = [JFK - 1, LAGUARDIA - 1, NEWARK - 1]
         nearness[airports] = 1.0
-        nearness[:, airports] += _AIRPORT_PULL
+        nearness[:, airports] += figures.airport_pull
         weights = pull * nearness
         defects = figures.defects
         odd = [UNKNOWN_ZONE_ID - 1, OUTSIDE_ZONE_ID - 1]

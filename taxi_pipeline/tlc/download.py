@@ -81,7 +81,7 @@ def fetch(url: str, target: Path, *, verify: Callable[[Path], object]) -> Fetche
             sha256 = sha256_of(temporary)
             size = temporary.stat().st_size
             _source_file(target).unlink(missing_ok=True)  # from here to the end the copy is not trusted
-    except (_NotModified, _NoAnswerError, NotFoundError) as reason:
+    except (_NotModified, NoAnswerError, NotFoundError) as reason:
         if at_hand is None:
             raise
         return FetchedFile(
@@ -105,7 +105,7 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date) -> date | No
     """
     if folder := _folder(tlc_url):
         names = sorted(path.name for path in (folder / "trip-data").glob(f"{fleet.name}_tripdata_????-??.parquet"))
-        return date.fromisoformat(f"{names[-1][-len('YYYY-MM.parquet') :][:7]}-01") if names else None
+        return date.fromisoformat(f"{names[-1].removesuffix('.parquet')[-7:]}-01") if names else None
     import requests
 
     month = month_of(today)
@@ -116,7 +116,7 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date) -> date | No
                 if session.head(url, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)).ok:
                     return month
             except requests.RequestException as error:
-                raise _NoAnswerError(url, error) from error
+                raise NoAnswerError(url, error) from error
             month = previous_month(month)
     return None
 
@@ -125,7 +125,9 @@ class _NotModified(Exception):  # noqa: N818 - an outcome, not an error
     """The server says that the copy at hand is current."""
 
 
-class _NoAnswerError(FetchError):
+class NoAnswerError(FetchError):
+    """The server could not be reached or failed, also when asked again."""
+
     def __init__(self, url: str, error: Exception) -> None:
         super().__init__(
             f"{url} could not be fetched after {RETRIES + 1} attempts: {error}. "
@@ -208,11 +210,11 @@ def _download(url: str, temporary: Path, validators: Mapping[str, str]) -> dict[
                 for block in response.iter_content(1 << 20):
                     file.write(block)
     except requests.RequestException as error:
-        raise _NoAnswerError(url, error) from error
+        raise NoAnswerError(url, error) from error
     received = temporary.stat().st_size
     announced = int(response.headers.get("Content-Length", received))
     if received != announced:
-        raise _NoAnswerError(url, OSError(f"{received:,} bytes came of {announced:,} announced"))
+        raise NoAnswerError(url, OSError(f"{received:,} bytes came of {announced:,} announced"))
     wanted = {"etag": "ETag", "last_modified": "Last-Modified"}
     return {key: response.headers[name] for key, name in wanted.items() if name in response.headers}
 

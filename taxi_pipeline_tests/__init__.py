@@ -1,0 +1,1 @@
+"""Tests in three layers: plain functions, assets on a real DuckDB file, the running system."""

@@ -1,0 +1,121 @@
+"""What tests share: a clean environment, a small synthetic mirror, and a pipeline in a folder of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from taxi_pipeline.assets import ASSETS
+from taxi_pipeline.checks import CHECKS
+from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.tlc.months import Days
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
+
+SETTINGS = ("TAXI_DATA_DIR", "DUCKDB_DATABASE", "TLC_URL", "TAXI_ZONES_URL", "TAXI_FLEETS", "TAXI_START_DATE")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the developer has exported must not decide how a test ends."""
+    for variable in (*SETTINGS, "DAGSTER_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def real_tlc() -> Path:
+    """The mirror of the TLC's server with real months."""
+    if not TLC_MIRROR.is_dir():
+        pytest.skip(f"no real data: {TLC_MIRROR} does not exist")
+    return TLC_MIRROR
+
+
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Synthetic trips of both fleets over the change of types in February 2023. Read it, never write to it."""
+    folder = tmp_path_factory.mktemp("mirror")
+    days = Days(date(2023, 1, 1), date(2023, 2, 28))
+    write_mirror(folder, days, fleet="yellow", trips_per_day=600)
+    write_mirror(folder, days, fleet="green", trips_per_day=200)
+    return folder
+
+
+@dataclass
+class Pipeline:
+    """The whole graph over a mirror, with its data in a folder of its own."""
+
+    folder: Path
+    tlc: TlcSource
+    warehouse: Warehouse
+    files: FileStore
+
+    def run(
+        self,
+        first: str,
+        last: str | None = None,
+        *,
+        select: Iterable[Any] | None = None,
+        fails: bool = False,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize days through Dagster, checks included; asserts that it succeeds, or that it fails."""
+        result = dg.materialize(
+            [*ASSETS, *CHECKS],
+            selection=None if select is None else dg.AssetSelection.assets(*select),
+            resources={"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files},
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            instance=dg.DagsterInstance.ephemeral(),
+            raise_on_error=False,
+        )
+        assert result.success is not fails, error_of(result)
+        return result
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Query the warehouse."""
+        with self.warehouse.read() as session:
+            return session.rows(sql, values)
+
+    def execute(self, sql: str) -> None:
+        """Change the warehouse behind the pipeline's back."""
+        with self.warehouse.write() as session:
+            session.execute(sql)
+
+    def bytes_of_outputs(self) -> dict[str, bytes]:
+        """The files whose bytes must be the same whenever the inputs are."""
+        names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+        return {name: (self.folder / name).read_bytes() for name in names}
+
+
+@pytest.fixture
+def make_pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
+    """Make a pipeline over a mirror; give it a name when a test needs several."""
+
+    def make(mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data") -> Pipeline:
+        url = mirror.as_uri() if isinstance(mirror, Path) else mirror
+        folder = tmp_path / name
+        return Pipeline(
+            folder=folder,
+            tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
+            warehouse=Warehouse(database=str(folder / "staging" / "data.duckdb"), lock_timeout_seconds=10),
+            files=FileStore(root=str(folder)),
+        )
+
+    return make
+
+
+def error_of(result: dg.ExecuteInProcessResult) -> str:
+    """The errors of a failed run, as text."""
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return "\n".join(error.to_string() for error in failures if error)
+
+
+def check_of(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
+    """A check's evaluation in a run."""
+    (evaluation,) = [check for check in result.get_asset_check_evaluations() if check.check_name == name]
+    return evaluation

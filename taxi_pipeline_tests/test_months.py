@@ -1,0 +1,37 @@
+"""Days, weeks and months."""
+
+from datetime import date
+
+import pytest
+
+from taxi_pipeline.tlc.months import Days, next_month, previous_month
+
+
+@pytest.mark.parametrize(
+    ("month", "following"),
+    [(date(2023, 1, 1), date(2023, 2, 1)), (date(2024, 2, 1), date(2024, 3, 1)), (date(2023, 12, 1), date(2024, 1, 1))],
+)
+def test_months_follow_each_other(month: date, following: date) -> None:
+    assert next_month(month) == following
+    assert previous_month(following) == month
+
+
+def test_days_are_cut_where_months_end() -> None:
+    days = Days(date(2023, 12, 30), date(2024, 3, 1))
+    assert days.by_month() == [
+        Days(date(2023, 12, 30), date(2023, 12, 31)),
+        Days(date(2024, 1, 1), date(2024, 1, 31)),
+        Days(date(2024, 2, 1), date(2024, 2, 29)),
+        Days(date(2024, 3, 1), date(2024, 3, 1)),
+    ]
+    assert [day for part in days.by_month() for day in part] == list(days)
+
+
+@pytest.mark.parametrize("day", [date(2023, 3, 5), date(2023, 3, 8), date(2023, 3, 11)])
+def test_weeks_run_from_sunday_to_saturday(day: date) -> None:
+    assert Days(day, day).in_weeks() == Days(date(2023, 3, 5), date(2023, 3, 11))
+
+
+def test_text() -> None:
+    assert str(Days(date(2023, 3, 5), date(2023, 3, 5))) == "2023-03-05"
+    assert str(Days(date(2023, 3, 5), date(2023, 3, 6))) == "2023-03-05 to 2023-03-06"

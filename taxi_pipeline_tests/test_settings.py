@@ -1,0 +1,112 @@
+"""Settings: every variable, its default, and errors that name it."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
+
+
+def test_defaults() -> None:
+    assert Settings.from_environment({}) == Settings(
+        data_dir=REPOSITORY / "data",
+        duckdb_database=REPOSITORY / "data" / "staging" / "data.duckdb",
+        tlc_url="https://d37ci6vzurychx.cloudfront.net",
+        zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
+        fleets=("yellow",),
+        start_date=date(2023, 1, 1),
+    )
+
+
+def test_every_variable_is_read(tmp_path: Path) -> None:
+    settings = Settings.from_environment(
+        {
+            "TAXI_DATA_DIR": str(tmp_path / "d"),
+            "DUCKDB_DATABASE": str(tmp_path / "x.duckdb"),
+            "TLC_URL": "http://localhost:8000/tlc/",
+            "TAXI_ZONES_URL": "https://example.com/zones.geojson",
+            "TAXI_FLEETS": " green, Yellow ",
+            "TAXI_START_DATE": "2019-02-03",
+        }
+    )
+    assert settings.data_dir == tmp_path / "d"
+    assert settings.duckdb_database == tmp_path / "x.duckdb"
+    assert settings.tlc_url == "http://localhost:8000/tlc"
+    assert settings.zones_url == "https://example.com/zones.geojson"
+    assert settings.fleets == ("yellow", "green"), "in the declared order, however they are listed"
+    assert settings.start_date == date(2019, 2, 3)
+
+
+def test_database_follows_data_dir_and_zones_follow_tlc_url(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"TAXI_DATA_DIR": str(tmp_path), "TLC_URL": tmp_path.as_uri()})
+    assert settings.duckdb_database == tmp_path / "staging" / "data.duckdb"
+    assert settings.zones_url == f"{tmp_path.as_uri()}/misc/taxi_zones.zip"
+
+
+def test_relative_paths_are_relative_to_the_project_wherever_a_command_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = Settings.from_environment({"TAXI_DATA_DIR": "elsewhere", "TLC_URL": "file://data/mirror"})
+    assert settings.data_dir == REPOSITORY / "elsewhere"
+    assert settings.tlc_url == (REPOSITORY / "data" / "mirror").as_uri()
+
+
+@pytest.mark.parametrize("url", ["file:///srv/tlc data", "file:///srv/tlc%20data/", "file://localhost/srv/tlc data"])
+def test_file_urls_are_normalised(url: str) -> None:
+    assert Settings.from_environment({"TLC_URL": url}).tlc_url == "file:///srv/tlc%20data"
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert Settings.from_environment(dict.fromkeys(SETTINGS, " ")) == Settings.from_environment({})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "accepted"),
+    [
+        ("TAXI_FLEETS", "yellow,blue", "comma list out of yellow, green"),
+        ("TAXI_FLEETS", "yellow,yellow", "each at most once"),
+        ("TAXI_FLEETS", ",", "comma list out of yellow, green"),
+        ("TAXI_START_DATE", "2023-13-01", "YYYY-MM-DD"),
+        ("TAXI_START_DATE", "20230101", "YYYY-MM-DD"),
+        ("TAXI_START_DATE", "2010-12-31", "2011-01-01 or later"),
+        ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),
+        ("TLC_URL", "https://", "http://, https:// or file://"),
+        ("TLC_URL", "/srv/tlc", "http://, https:// or file://"),
+        ("TLC_URL", "file://", "http://, https:// or file://"),
+        ("TAXI_ZONES_URL", "https://example.com/zones.shp", ".zip, .csv or .geojson"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_accepted(variable: str, value: str, accepted: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environment({variable: value})
+    assert variable in str(error.value)
+    assert repr(value) in str(error.value)
+    assert accepted in str(error.value)
+
+
+def test_a_bad_value_stops_the_code_location_from_loading() -> None:
+    environment = {**os.environ, "TAXI_FLEETS": "blue"}
+    code = "import taxi_pipeline.definitions"
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode != 0
+    assert "TAXI_FLEETS is 'blue'" in result.stderr
+
+
+def test_env_example_documents_every_variable_with_its_default() -> None:
+    text = (REPOSITORY / ".env.example").read_text()
+    documented = dict(re.findall(r"^#([A-Z_]+)=(.*)$", text, flags=re.MULTILINE))
+    assert set(documented) == set(SETTINGS)
+    assert Settings.from_environment(documented) == Settings.from_environment({})
+
+
+def test_project_root_is_the_folder_of_dagster_yaml() -> None:
+    assert (project_root() / "dagster.yaml").is_file()

@@ -1,0 +1,127 @@
+"""Fleets' columns, and telling files of trips from everything else that servers send."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from taxi_pipeline.sample.published import published_schema
+from taxi_pipeline.tlc.fleets import GREEN, LATER_COLUMNS, YELLOW, Fleet, MissingColumnsError
+from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content, read_trip_file, verify_trip_file
+
+YELLOW_2023 = (
+    "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance RatecodeID "
+    "store_and_fwd_flag PULocationID DOLocationID payment_type fare_amount extra mta_tax tip_amount tolls_amount "
+    "improvement_surcharge total_amount congestion_surcharge Airport_fee"
+).split()
+
+
+def test_columns_are_found_whatever_their_case() -> None:
+    present = YELLOW.present_columns(YELLOW_2023)
+    assert present["airport_fee"] == "airport_fee"
+    assert set(YELLOW.columns) - set(present) == {"cbd_congestion_fee"}
+    assert YELLOW.unknown_columns(YELLOW_2023) == []
+
+
+def test_a_missing_column_is_named() -> None:
+    with pytest.raises(MissingColumnsError, match=r"lacks the column\(s\) PULocationID, total_amount; it has VendorID"):
+        YELLOW.present_columns([name for name in YELLOW_2023 if name not in ("PULocationID", "total_amount")])
+
+
+def test_a_file_of_another_fleet_is_refused() -> None:
+    with pytest.raises(MissingColumnsError, match="lpep_pickup_datetime"):
+        GREEN.present_columns(YELLOW_2023)
+
+
+def test_an_unknown_column_is_named() -> None:
+    assert YELLOW.unknown_columns([*YELLOW_2023, "request_source"]) == ["request_source"]
+
+
+@pytest.mark.real_data
+def test_every_real_file_has_the_declared_columns_and_no_others(real_tlc: Path) -> None:
+    files = sorted((real_tlc / "trip-data").glob("*.parquet"))
+    assert len(files) >= 17
+    for path in files:
+        fleet = YELLOW if path.name.startswith("yellow") else GREEN
+        content = read_trip_file(path)
+        assert set(fleet.columns) - set(fleet.present_columns(content.columns)) <= LATER_COLUMNS, path.name
+        assert fleet.unknown_columns(content.columns) == [], path.name
+        assert not content.synthetic
+
+
+@pytest.mark.real_data
+def test_sample_schemas_are_those_of_the_real_files(real_tlc: Path) -> None:
+    """The sample's eras are written down by hand; the real files say whether they are right."""
+    for path in sorted((real_tlc / "trip-data").glob("*.parquet")):
+        fleet, _, month = path.stem.partition("_tripdata_")
+        real = pq.read_schema(path).remove_metadata()
+        # Files of before 2023 carry large_string or string depending on the writer: it is text either way.
+        as_text = [f.with_type(pa.string()) if pa.types.is_large_string(f.type) else f for f in real]
+        expected = published_schema(fleet, month_of(_first_day(month)))
+        assert [(f.name, f.type) for f in as_text] == [(f.name, f.type) for f in expected], path.name
+
+
+def _first_day(month: str):
+    from datetime import date
+
+    return date.fromisoformat(f"{month}-01")
+
+
+def _trips(path: Path, fleet: Fleet = YELLOW, rows: int = 1000) -> Path:
+    columns = {name: pa.array(range(rows), pa.int64()) for name in fleet.columns.values()}
+    pickup = fleet.columns["pickup_datetime"]
+    columns[pickup] = pa.array(range(rows), pa.timestamp("us"))
+    pq.write_table(pa.table(columns), path, compression="none", use_dictionary=False)
+    return path
+
+
+def test_a_sound_file_is_accepted(tmp_path: Path) -> None:
+    path = _trips(tmp_path / "x.parquet")
+    verify_trip_file(path, YELLOW)
+    assert read_trip_file(path).num_rows == 1000
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE HTML><HTML><TITLE>ERROR</TITLE>403 ERROR", "HTML or XML page: <!DOCTYPE HTML>"),
+        (b'{"code": "not_found", "error": true}', "JSON: .*not_found"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git-LFS pointer"),
+        (b"\x00\x01garbage", "bytes that start with"),
+    ],
+)
+def test_what_is_no_parquet_file_is_named_for_what_it_is(tmp_path: Path, content: bytes, named: str) -> None:
+    path = tmp_path / "x.parquet"
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=named):
+        verify_trip_file(path, YELLOW)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "named"), [("blocked_by_cloudfront_403.html", "HTML"), ("retired_dataset_404.json", "JSON")]
+)
+def test_what_servers_really_sent_is_named(real_tlc: Path, name: str, named: str) -> None:
+    assert named in describe_content(real_tlc / "broken" / name)
+
+
+def test_a_truncated_file_is_named(tmp_path: Path) -> None:
+    path = _trips(tmp_path / "x.parquet")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UnusableFileError, match="truncated or damaged Parquet file"):
+        verify_trip_file(path, YELLOW)
+
+
+def test_a_sound_footer_over_lost_data_is_noticed(tmp_path: Path) -> None:
+    """Regression: such a file is in circulation; counting its rows succeeds, reading a column fails."""
+    path = _trips(tmp_path / "x.parquet")
+    content = bytearray(path.read_bytes())
+    footer = int.from_bytes(content[-8:-4], "little") + 8
+    content[4:-footer] = bytes(len(content) - 4 - footer)
+    path.write_bytes(content)
+    assert read_trip_file(path).num_rows == 1000
+    with pytest.raises(UnusableFileError, match="data can't be read"):
+        verify_trip_file(path, YELLOW)

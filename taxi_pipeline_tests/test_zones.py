@@ -1,0 +1,105 @@
+"""Zones: by OBJECTID, from each format, and never from a file that repeats or lacks one."""
+
+import csv
+import json
+from pathlib import Path
+
+import geopandas as gpd
+import pytest
+import shapely
+
+from taxi_pipeline.sample.zones import read_zone_facts, schematic_zones
+from taxi_pipeline.tlc.trip_files import UnusableFileError
+from taxi_pipeline.tlc.zones import Zone, read_zones, zones_are_synthetic
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("name", ["taxi_zones.zip", "taxi_zones.csv"])
+def test_real_zones_are_those_of_the_lookup_table(real_tlc: Path, name: str) -> None:
+    zones = {zone.zone_id: zone for zone in read_zones(real_tlc / "misc" / name)}
+    with (real_tlc / "misc" / "taxi_zone_lookup.csv").open() as file:
+        lookup = {int(row["LocationID"]): row for row in csv.DictReader(file)}
+    assert list(zones) == list(range(1, 266))
+    for zone_id in range(1, 264):
+        assert (zones[zone_id].zone, zones[zone_id].borough) == (lookup[zone_id]["Zone"], lookup[zone_id]["Borough"])
+    assert zones[264] == Zone(264, "Unknown", "Unknown", None)
+    assert zones[265] == Zone(265, "Outside of NYC", lookup[265]["Borough"], None)
+    assert sum(zone.borough == "Manhattan" for zone in zones.values()) == 69
+    assert not zones_are_synthetic(real_tlc / "misc" / name)
+
+
+@pytest.mark.real_data
+def test_both_real_formats_give_the_same_shapes(real_tlc: Path) -> None:
+    """The shapefile is in feet, the CSV in degrees: a wrong projection would show by metres."""
+    zipped, table = (read_zones(real_tlc / "misc" / name) for name in ("taxi_zones.zip", "taxi_zones.csv"))
+    for one, other in zip(zipped[:263], table[:263], strict=True):
+        distance = shapely.from_wkt(one.geometry).hausdorff_distance(shapely.from_wkt(other.geometry))
+        assert distance < 1e-6, one.zone  # degrees; about ten centimetres
+
+
+@pytest.mark.real_data
+def test_sample_zones_have_the_real_names_and_lie_in_the_real_places(real_tlc: Path) -> None:
+    real = {zone.zone_id: zone for zone in read_zones(real_tlc / "misc" / "taxi_zones.zip")}
+    for fact in read_zone_facts().itertuples():
+        zone = real[fact.zone_id]
+        assert (fact.zone, fact.borough) == (zone.zone, zone.borough)
+        assert shapely.from_wkt(zone.geometry).distance(shapely.Point(fact.lon, fact.lat)) < 0.001
+
+
+def test_sample_zones_read_like_the_real_ones(mirror: Path) -> None:
+    path = mirror / "misc" / "taxi_zones.zip"
+    zones = read_zones(path)
+    assert [zone.zone_id for zone in zones] == list(range(1, 266))
+    assert zones_are_synthetic(path)
+    shapes = shapely.from_wkt([zone.geometry for zone in zones[:263]])
+    assert all(shapely.is_valid(shapes))
+    facts = read_zone_facts()
+    assert all(shapely.contains(shapes, shapely.points(facts["lon"], facts["lat"])))
+    overlap = shapely.area(shapes).sum() - shapely.area(shapely.union_all(shapes))
+    assert overlap == pytest.approx(0, abs=2e-6), "no place lies in two zones, but for rounding"
+
+
+def test_location_ids_of_the_sample_repeat_as_in_the_real_file() -> None:
+    """So that a reader who takes LocationID for the id fails on the sample too."""
+    ids = schematic_zones()["LocationID"].tolist()
+    assert (ids.count(56), ids.count(103)) == (2, 3)
+    assert not {57, 104, 105} & set(ids)
+
+
+def test_geojson_with_properties_of_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "zones.geojson"
+    shapes = schematic_zones().to_crs(4326).rename(columns=str.lower)
+    shapes["objectid"] = shapes["objectid"].astype(str)  # as NYC Open Data writes it
+    path.write_text(shapes.to_json())
+    zones = read_zones(path)
+    assert (zones[56].zone_id, zones[56].zone) == (57, "Corona")
+
+
+def _write(path: Path, shapes: gpd.GeoDataFrame) -> Path:
+    table = shapes.to_crs(4326)
+    table["the_geom"] = shapely.to_wkt(table.geometry.values)
+    table.drop(columns="geometry").to_csv(path, index=False)
+    return path
+
+
+def test_a_repeated_or_missing_id_is_named(tmp_path: Path) -> None:
+    """Regression: zones that stand twice make every trip in them count twice."""
+    shapes = schematic_zones()
+    shapes["OBJECTID"] = shapes["LocationID"]
+    with pytest.raises(UnusableFileError, match="wrong are 56, 57, 103, 104, 105"):
+        read_zones(_write(tmp_path / "zones.csv", shapes))
+
+
+def test_a_file_without_the_needed_columns_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnusableFileError, match="borough"):
+        read_zones(_write(tmp_path / "zones.csv", schematic_zones().drop(columns="borough")))
+
+
+def test_what_is_no_zone_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "taxi_zones.zip"
+    path.write_text("<html>403</html>")
+    with pytest.raises(UnusableFileError, match="HTML or XML page"):
+        read_zones(path)
+    (tmp_path / "zones.geojson").write_text(json.dumps({"error": True}))
+    with pytest.raises(UnusableFileError, match="JSON"):
+        read_zones(tmp_path / "zones.geojson")
