@@ -1,6 +1,6 @@
 """What tests share: a clean environment, a small synthetic mirror, and a pipeline in a folder of its own."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,6 +19,8 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
 
 SETTINGS = ("TAXI_DATA_DIR", "DUCKDB_DATABASE", "TLC_URL", "TAXI_ZONES_URL", "TAXI_FLEETS", "TAXI_START_DATE")
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,24 @@ class Pipeline:
     warehouse: Warehouse
     files: FileStore
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """By the keys under which assets ask for them."""
+        return {"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files}
+
+    def run_job(self, selection: dg.AssetSelection, tags: Mapping[str, str]) -> dg.ExecuteInProcessResult:
+        """Run a selection of assets and checks as a job."""
+        definitions = dg.Definitions(
+            assets=ASSETS,
+            asset_checks=CHECKS,
+            jobs=[dg.define_asset_job("selected", selection=selection)],
+            resources=self.resources,
+        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            return definitions.resolve_job_def("selected").execute_in_process(
+                run_config=QUIET, instance=instance, raise_on_error=False, tags=tags
+            )
+
     def run(
         self,
         first: str,
@@ -64,15 +84,16 @@ class Pipeline:
         fails: bool = False,
     ) -> dg.ExecuteInProcessResult:
         """Materialize days through Dagster, checks included; asserts that it succeeds, or that it fails."""
-        result = dg.materialize(
-            [*ASSETS, *CHECKS],
-            selection=None if select is None else dg.AssetSelection.assets(*select),
-            resources={"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files},
-            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last or first},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            instance=dg.DagsterInstance.ephemeral(),
-            raise_on_error=False,
-        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = dg.materialize(
+                [*ASSETS, *CHECKS],
+                selection=None if select is None else dg.AssetSelection.assets(*select),
+                resources=self.resources,
+                tags=range_tags(first, last or first),
+                run_config=QUIET,
+                instance=instance,
+                raise_on_error=False,
+            )
         assert result.success is not fails, error_of(result)
         return result
 
@@ -92,21 +113,30 @@ class Pipeline:
         return {name: (self.folder / name).read_bytes() for name in names}
 
 
+def pipeline_in(folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yellow",)) -> Pipeline:
+    """A pipeline over a mirror (a folder or a URL), with its data in the folder."""
+    url = mirror.as_uri() if isinstance(mirror, Path) else mirror
+    return Pipeline(
+        folder=folder,
+        tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
+        warehouse=Warehouse(database=str(folder / "staging" / "data.duckdb"), lock_timeout_seconds=10),
+        files=FileStore(root=str(folder)),
+    )
+
+
 @pytest.fixture
 def make_pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
     """Make a pipeline over a mirror; give it a name when a test needs several."""
 
     def make(mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data") -> Pipeline:
-        url = mirror.as_uri() if isinstance(mirror, Path) else mirror
-        folder = tmp_path / name
-        return Pipeline(
-            folder=folder,
-            tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
-            warehouse=Warehouse(database=str(folder / "staging" / "data.duckdb"), lock_timeout_seconds=10),
-            files=FileStore(root=str(folder)),
-        )
+        return pipeline_in(tmp_path / name, mirror, fleets)
 
     return make
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags by which Dagster runs a range of partitions."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
 def error_of(result: dg.ExecuteInProcessResult) -> str:

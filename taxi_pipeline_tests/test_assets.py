@@ -1,0 +1,430 @@
+"""The graph through Dagster on a real DuckDB file: values, not only success."""
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+import shapely
+
+from taxi_pipeline.assets import (
+    manhattan_map,
+    manhattan_stats,
+    taxi_trips,
+    taxi_trips_file,
+    taxi_zones,
+    taxi_zones_file,
+    trips_by_week,
+    zone_hourly_trips,
+)
+from taxi_pipeline.files import sha256_of
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.tables import TABLES, TRIPS
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY
+from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of
+
+MakePipeline = Callable[..., Pipeline]
+
+
+def published(mirror: Path, fleet: str, month: str, sql: str) -> list[tuple[Any, ...]]:
+    """A plain query over a published file, with `pickup` for the fleet's own name of the column."""
+    path = mirror / "trip-data" / f"{fleet}_tripdata_{month}.parquet"
+    prefix = "tpep" if fleet == "yellow" else "lpep"
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"WITH trips AS (SELECT *, {prefix}_pickup_datetime AS pickup FROM read_parquet(?)) {sql}", [str(path)]
+        ).fetchall()
+
+
+def test_one_day_through_the_whole_graph(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    result = pipeline.run("2023-02-07")
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    ((expected_rows, expected_total),) = published(
+        mirror,
+        "yellow",
+        "2023-02",
+        "SELECT count(*), sum(CAST(total_amount AS DECIMAL(12, 2))) FROM trips "
+        "WHERE pickup >= '2023-02-07' AND pickup < '2023-02-08'",
+    )
+    assert expected_rows > 500
+    assert pipeline.rows("SELECT count(*), sum(total_amount) FROM trips") == [(expected_rows, expected_total)]
+    assert pipeline.rows("SELECT sum(num_trips), sum(total_amount) FROM zone_hourly_trips") == [
+        (expected_rows, expected_total)
+    ]
+    rows = list(csv.DictReader((pipeline.folder / "outputs" / "trips_by_week.csv").read_text().splitlines()))
+    assert [(row["period"], row["num_trips"], row["total_amount"]) for row in rows] == [
+        ("2023-02-05", str(expected_rows), f"{expected_total:.2f}")
+    ]
+    assert pipeline.rows("SELECT count(*) FROM rejected_trips") == [(0,)], "they come with the month's first day"
+
+
+def test_materialize_with_a_partition_key(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """As people write it in their own tests."""
+    pipeline = make_pipeline(mirror)
+    graph = [taxi_trips_file, taxi_zones_file, taxi_zones, taxi_trips, zone_hourly_trips]
+    graph += [trips_by_week, manhattan_stats, manhattan_map]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(graph, partition_key="2023-02-07", resources=pipeline.resources, instance=instance)
+    assert result.success
+    assert pipeline.rows("SELECT min(pickup_date), max(pickup_date) FROM trips") == [(date(2023, 2, 7),) * 2]
+
+
+def test_two_months_over_the_type_change_lose_no_row(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """January has doubles and null-typed columns where February has integers; every row is accounted for."""
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    pipeline.run("2023-01-01", "2023-02-28")
+    for fleet in ("yellow", "green"):
+        for month in ("2023-01", "2023-02"):
+            first = f"{month}-01"
+            ((rows, inside),) = published(
+                mirror,
+                fleet,
+                month,
+                f"SELECT count(*), count(*) FILTER (strftime(pickup, '%Y-%m') = '{month}') FROM trips",
+            )
+            ((loaded,),) = pipeline.rows(
+                "SELECT count(*) FROM trips WHERE fleet = ? AND date_trunc('month', pickup_date) = CAST(? AS DATE)",
+                [fleet, first],
+            )
+            ((rejected,),) = pipeline.rows(
+                "SELECT count(*) FROM rejected_trips WHERE fleet = ? AND month = CAST(? AS DATE)", [fleet, first]
+            )
+            assert (loaded, loaded + rejected) == (inside, rows)
+    assert pipeline.rows("SELECT DISTINCT reason FROM rejected_trips") == [("pickup outside the month",)]
+
+
+def test_values_are_those_published(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Every column of every row, across the casts."""
+    pipeline = make_pipeline(mirror, fleets=("green",))
+    pipeline.run("2023-01-15", select=[taxi_trips_file, taxi_trips])
+    columns = [name for name in TRIPS.column_names if name not in ("fleet", "airport_fee", "cbd_congestion_fee")]
+    loaded = pipeline.rows(f"SELECT {', '.join(columns)} FROM trips ORDER BY ALL")
+    source = {
+        "pickup_date": "CAST(pickup AS DATE)", "vendor_id": "VendorID", "pickup_zone_id": "PULocationID",
+        "dropoff_zone_id": "DOLocationID", "rate_code_id": "RatecodeID", "pickup_datetime": "pickup",
+        "dropoff_datetime": "lpep_dropoff_datetime",
+    }  # fmt: skip
+    expected = published(
+        mirror,
+        "green",
+        "2023-01",
+        f"SELECT {', '.join(source.get(name, name) for name in columns)} FROM trips "
+        "WHERE CAST(pickup AS DATE) = '2023-01-15' ORDER BY ALL",
+    )
+
+    def plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(round(float(value), 3) if isinstance(value, (int, float, Decimal)) else value for value in row)
+
+    assert [plain(row) for row in loaded] == [plain(row) for row in expected]
+    assert pipeline.rows("SELECT count(airport_fee), count(cbd_congestion_fee) FROM trips") == [(0, 0)]
+
+
+def test_tables_have_the_declared_columns(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-07")
+    with pipeline.warehouse.read() as session:
+        for table in TABLES:
+            assert list(session.column_types(table).items()) == list(table.column_types.items())
+    assert TRIPS.column_names == (
+        "fleet", "pickup_date", "vendor_id", "pickup_zone_id", "dropoff_zone_id", "rate_code_id", "payment_type",
+        "pickup_datetime", "dropoff_datetime", "trip_distance", "passenger_count", "fare_amount", "tip_amount",
+        "tolls_amount", "congestion_surcharge", "airport_fee", "cbd_congestion_fee", "total_amount",
+    )  # fmt: skip
+
+
+def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """A re-run, and days loaded one by one in reverse order, change nothing."""
+    at_once, one_by_one = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="one_by_one")
+    at_once.run("2023-01-29", "2023-02-03")
+    first = at_once.bytes_of_outputs()
+    at_once.run("2023-01-29", "2023-02-03")
+    assert at_once.bytes_of_outputs() == first
+    for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30", "2023-01-29"):
+        one_by_one.run(day)
+    assert one_by_one.bytes_of_outputs() == first
+    query = "SELECT * FROM {} ORDER BY ALL"
+    for table in TABLES:
+        assert at_once.rows(query.format(table.name)) == one_by_one.rows(query.format(table.name)), table.name
+
+
+def test_weekly_csv_is_what_its_readers_expect(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    pipeline.run("2023-01-28", "2023-02-05")
+    text = (pipeline.folder / "outputs" / "trips_by_week.csv").read_text()
+    header, *rows = text.splitlines()
+    assert header == "period,num_trips,total_amount,trip_distance,passenger_count"
+    assert [row.split(",")[0] for row in rows] == ["2023-01-22", "2023-01-29", "2023-02-05"], "Sundays"
+    for row in rows:
+        _, trips, amount, miles, passengers = row.split(",")
+        assert (trips.isdigit(), passengers.isdigit()) == (True, True)
+        assert (len(amount.partition(".")[2]), len(miles.partition(".")[2])) == (2, 2)
+    ((trips, amount),) = pipeline.rows("SELECT count(*), sum(total_amount) FROM trips")
+    assert sum(int(row.split(",")[1]) for row in rows) == trips
+    assert sum(Decimal(row.split(",")[2]) for row in rows) == amount
+
+
+def test_rollups_count_the_configured_fleets_only(make_pipeline: MakePipeline, mirror: Path) -> None:
+    both = make_pipeline(mirror, fleets=("yellow", "green"))
+    both.run("2023-02-07")
+    green = Pipeline(both.folder, make_pipeline(mirror, fleets=("green",)).tlc, both.warehouse, both.files)
+    green.run("2023-02-07")
+    ((trips,),) = green.rows("SELECT count(*) FROM trips WHERE fleet = 'green'")
+    ((all_trips,),) = green.rows("SELECT count(*) FROM trips")
+    assert all_trips > trips, "yellow's trips stay"
+    assert (green.folder / "outputs" / "trips_by_week.csv").read_text().splitlines()[1].split(",")[1] == str(trips)
+    stats = json.loads((green.folder / "staging" / "manhattan_stats.geojson").read_text())
+    assert stats["coverage"]["fleets"] == ["green"]
+
+
+def test_manhattan_stats_is_geojson_of_69_zones(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-01", "2023-02-03")
+    stats = json.loads((pipeline.folder / "staging" / "manhattan_stats.geojson").read_text())
+    features = stats["features"]
+    ids = [feature["properties"]["zone_id"] for feature in features]
+    assert stats["type"] == "FeatureCollection"
+    assert "crs" not in stats, "RFC 7946 knows only WGS 84"
+    assert len(ids) == len(set(ids)) == 69
+    assert ids == sorted(ids)
+    assert {103, 104, 105} <= set(ids), "zones without trips are there too"
+    counts = dict(pipeline.rows("SELECT pickup_zone_id, count(*) FROM trips GROUP BY ALL"))
+    for feature in features:
+        properties = feature["properties"]
+        assert set(properties) >= {"zone_id", "zone", "borough", "num_trips", "total_amount"}
+        assert properties["borough"] == "Manhattan"
+        assert properties["num_trips"] == counts.get(properties["zone_id"], 0)
+        shape = shapely.from_geojson(json.dumps(feature["geometry"]))
+        assert shape.is_valid
+        assert all(part.exterior.is_ccw for part in getattr(shape, "geoms", [shape])), "RFC 7946's right-hand rule"
+        west, south, east, north = shape.bounds
+        assert -74.1 < west < east < -73.8
+        assert 40.6 < south < north < 40.95
+    assert stats["coverage"] == {
+        "fleets": ["yellow"], "first_day": "2023-02-01", "last_day": "2023-02-03", "num_days": 3, "synthetic": True,
+    }  # fmt: skip
+
+
+def test_the_map_is_ten_inches_and_in_the_metadata(make_pipeline: MakePipeline, mirror: Path) -> None:
+    from PIL import Image
+
+    pipeline = make_pipeline(mirror)
+    result = pipeline.run("2023-02-01")
+    with Image.open(pipeline.folder / "outputs" / "manhattan_map.png") as image:
+        assert image.size == (1500, 1500)
+        assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+    (materialization,) = result.asset_materializations_for_node("manhattan_map")
+    assert "data:image/png;base64," in str(materialization.metadata["preview"].value)
+    assert materialization.metadata["synthetic"].value is True
+
+
+def _replace_month(mirror: Path, table: pa.Table, name: str = "yellow_tripdata_2023-02.parquet") -> None:
+    path = mirror / "trip-data" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path)
+
+
+@pytest.fixture
+def own_mirror(mirror: Path, tmp_path: Path) -> Path:
+    """A copy of the mirror that a test may change."""
+    return Path(shutil.copytree(mirror, tmp_path / "own_mirror"))
+
+
+def test_a_day_without_trips_is_loaded_as_such(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """Regression: empty results crash charts."""
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    _replace_month(own_mirror, table.slice(0, 0))
+    pipeline = make_pipeline(own_mirror)
+    result = pipeline.run("2023-02-07")
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    assert pipeline.rows("SELECT pickup_date, num_trips FROM loaded_days") == [(date(2023, 2, 7), 0)]
+    assert (pipeline.folder / "outputs" / "trips_by_week.csv").read_text().count("\n") == 1, "the header alone"
+    assert (pipeline.folder / "outputs" / "manhattan_map.png").stat().st_size > 10_000
+
+
+def test_null_and_odd_pickups_are_rejected_with_their_reason(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    pickups = table["tpep_pickup_datetime"].to_pylist()
+    outside = sum((pickup.year, pickup.month) != (2023, 2) for pickup in pickups)
+    inside = next(n for n, pickup in enumerate(pickups) if (pickup.year, pickup.month) == (2023, 2))
+    pickups[inside] = None
+    column = table.schema.get_field_index("tpep_pickup_datetime")
+    _replace_month(
+        own_mirror, table.set_column(column, table.schema.field(column), pa.array(pickups, pa.timestamp("us")))
+    )
+    pipeline = make_pipeline(own_mirror)
+    result = pipeline.run("2023-02-01", "2023-02-28")
+    assert check_of(result, "trips_conserved").passed
+    reasons = dict(pipeline.rows("SELECT reason, count(*) FROM rejected_trips GROUP BY ALL"))
+    assert reasons == {key: n for key, n in (("no pickup time", 1), ("pickup outside the month", outside)) if n}
+
+
+def test_zones_out_of_range_become_unknown(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """Every trip joins the zones; none vanishes without a word."""
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    column = table.schema.get_field_index("PULocationID")
+    zones = table["PULocationID"].to_pylist()
+    zones[:3] = [None, 0, 999]
+    _replace_month(own_mirror, table.set_column(column, table.schema.field(column), pa.array(zones, pa.int32())))
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-01", "2023-02-28")
+    ((joined,),) = pipeline.rows("SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id")
+    assert pipeline.rows("SELECT count(*) FROM trips") == [(joined,)]
+    assert pipeline.rows("SELECT DISTINCT zone FROM zones WHERE zone_id = 264") == [("Unknown",)]
+
+
+def test_a_republished_month_replaces_its_days_and_changes_the_version(
+    make_pipeline: MakePipeline, own_mirror: Path
+) -> None:
+    pipeline = make_pipeline(own_mirror)
+    old = pipeline.run("2023-01-31", "2023-02-28")
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    _replace_month(own_mirror, table.filter(pc.greater(table["trip_distance"], 1.0)))
+    new = pipeline.run("2023-02-01", "2023-02-28")
+    assert check_of(new, "trips_conserved").passed
+    ((far,),) = published(
+        own_mirror, "yellow", "2023-02", "SELECT count(*) FROM trips WHERE strftime(pickup, '%Y-%m') = '2023-02'"
+    )
+    assert pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date >= '2023-02-01'") == [(far,)]
+    assert pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date < '2023-02-01'")[0][0] > 0
+    versions = [
+        result.asset_materializations_for_node("taxi_trips_file")[-1].tags["dagster/data_version"]
+        for result in (old, new)
+    ]
+    assert versions[1] == sha256_of(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet") != versions[0]
+
+
+def test_part_of_a_republished_month_is_reported(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """Days of two versions of a file can't add up; the check says what to do and does not block."""
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-01", "2023-02-28")
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    _replace_month(own_mirror, table.filter(pc.greater(table["trip_distance"], 1.0)))
+    check = check_of(pipeline.run("2023-02-07"), "trips_conserved")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "materialize the whole month" in str(check.metadata["months"].value)
+
+
+def _state(pipeline: Pipeline) -> tuple[Any, ...]:
+    tables = [pipeline.rows(f"SELECT * FROM {table.name} ORDER BY ALL") for table in TABLES]
+    raw = {path.name: path.read_bytes() for path in (pipeline.folder / "raw").iterdir()}
+    return tables, raw, pipeline.bytes_of_outputs()
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"<!DOCTYPE HTML><TITLE>ERROR: The request could not be satisfied</TITLE>", "HTML or XML page"),
+        (b'{"error": true}', "JSON"),
+        (b"", "an empty file"),
+        (None, "truncated or damaged Parquet file"),
+    ],
+)
+def test_a_bad_file_changes_nothing(
+    make_pipeline: MakePipeline, own_mirror: Path, content: bytes | None, named: str
+) -> None:
+    """Regression: a corrupt file took the table from 60 rows to 0, and the good file with it."""
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-01", "2023-02-02")
+    before = _state(pipeline)
+    path = own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet"
+    path.write_bytes(path.read_bytes()[:-1000] if content is None else content)
+    result = pipeline.run("2023-02-01", "2023-02-02", fails=True)
+    assert named in error_of(result)
+    assert _state(pipeline) == before
+
+
+def test_a_value_that_fits_no_column_leaves_the_days_as_they_were(
+    make_pipeline: MakePipeline, own_mirror: Path
+) -> None:
+    """The load fails after rows were deleted and inserted: the transaction takes all of it back."""
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-01", "2023-02-02")
+    before = _state(pipeline)[0]
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    column = table.schema.get_field_index("fare_amount")
+    fares = table["fare_amount"].to_pylist()
+    fares[-1] = 1e15
+    _replace_month(own_mirror, table.set_column(column, table.schema.field(column), pa.array(fares)))
+    pipeline.run("2023-02-01", "2023-02-28", fails=True)
+    assert [pipeline.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES] == before
+
+
+def test_a_missing_column_fails_by_name_and_an_unknown_one_warns(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    pipeline = make_pipeline(own_mirror)
+    _replace_month(own_mirror, table.append_column("request_source", pa.array(["A"] * len(table))))
+    check = check_of(pipeline.run("2023-02-07"), "columns_known")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "request_source" in str(check.metadata["unknown_columns"].value)
+    _replace_month(own_mirror, table.drop_columns(["PULocationID"]))
+    assert "lacks the column(s) PULocationID" in error_of(pipeline.run("2023-02-07", fails=True))
+
+
+@pytest.mark.parametrize("synthetic_first", [True, False])
+def test_synthetic_and_real_trips_never_share_a_warehouse(
+    make_pipeline: MakePipeline, own_mirror: Path, synthetic_first: bool
+) -> None:
+    name = "yellow_tripdata_2023-02.parquet" if synthetic_first else "yellow_tripdata_2023-01.parquet"
+    table = pq.read_table(own_mirror / "trip-data" / name)
+    assert SYNTHETIC_KEY in table.schema.metadata
+    _replace_month(own_mirror, table.replace_schema_metadata(None), name)  # as if the TLC had published it
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-01-31")
+    before = pipeline.rows("SELECT * FROM trips ORDER BY ALL")
+    error = error_of(pipeline.run("2023-02-01", fails=True))
+    kinds = ("real", "synthetic") if synthetic_first else ("synthetic", "real")
+    assert f"{kinds[0]}, but the warehouse holds 1 days of {kinds[1]} trips" in error
+    assert pipeline.rows("SELECT * FROM trips ORDER BY ALL") == before
+
+
+def test_an_asset_without_its_inputs_says_what_to_materialize(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    for asset, first in (
+        (taxi_trips, "materialize taxi_trips_file first"),
+        (taxi_zones, "materialize taxi_zones_file first"),
+        (manhattan_map, "materialize manhattan_stats first"),
+    ):
+        assert first in error_of(pipeline.run("2023-02-07", select=[asset], fails=True))
+    empty = make_pipeline(mirror, name="empty")
+    assert "there is no warehouse at" in error_of(empty.run("2023-02-07", select=[trips_by_week], fails=True))
+
+
+def test_a_fleet_has_no_trips_before_its_first_month(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """Green taxis came in August 2013: a day before is loaded for yellow and is no failure."""
+    mirror = tmp_path / "old"
+    day = date(2013, 7, 31)
+    write_mirror(mirror, Days(day, day), fleet="yellow", trips_per_day=50)
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    pipeline.run("2013-07-31")
+    assert pipeline.rows("SELECT DISTINCT fleet FROM loaded_days") == [("yellow",)]
+
+
+def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    result = pipeline.run("2023-02-01", "2023-02-02")
+    counts = {str(day): count for day, count in pipeline.rows("SELECT pickup_date, count(*) FROM trips GROUP BY ALL")}
+    trips = result.asset_materializations_for_node("taxi_trips")
+    assert {m.partition: m.metadata["dagster/partition_row_count"].value for m in trips} == counts
+    assert trips[0].metadata["dagster/row_count"].value == sum(counts.values())
+    assert str(trips[0].metadata["preview"].value).count("\n") == 11, "head, rule and ten rows"
+    assert trips[0].metadata["synthetic"].value is True
+    file = result.asset_materializations_for_node("taxi_trips_file")[0].metadata
+    source = mirror / "trip-data" / "yellow_tripdata_2023-02.parquet"
+    assert file["source_url"].value == source.as_uri()
+    assert file["version"].value == sha256_of(source)
+    assert file["size_bytes"].value == source.stat().st_size
+    assert file["dagster/row_count"].value == pq.read_metadata(source).num_rows
+    zones = result.asset_materializations_for_node("taxi_zones")[0].metadata
+    assert (zones["dagster/row_count"].value, zones["synthetic"].value) == (265, True)

@@ -1,0 +1,160 @@
+"""The code location loads as the server loads it, with the names and the wiring that are fixed."""
+
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from taxi_pipeline.checks import CHECKS
+from taxi_pipeline.code_location import build_definitions
+from taxi_pipeline.partitions import days_from
+from taxi_pipeline.settings import Settings
+from taxi_pipeline_tests.conftest import REPOSITORY
+
+DEPS = {
+    "tlc_trip_records": set(),
+    "taxi_trips_file": {"tlc_trip_records"},
+    "taxi_zones_file": {"tlc_trip_records"},
+    "taxi_zones": {"taxi_zones_file"},
+    "taxi_trips": {"taxi_trips_file"},
+    "zone_hourly_trips": {"taxi_trips"},
+    "trips_by_week": {"zone_hourly_trips"},
+    "manhattan_stats": {"zone_hourly_trips", "taxi_zones"},
+    "manhattan_map": {"manhattan_stats"},
+}
+GROUPS = {
+    "tlc": {"tlc_trip_records"},
+    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
+    "warehouse": {"taxi_zones", "taxi_trips", "zone_hourly_trips"},
+    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map"},
+}
+DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips"}
+ON_THE_DATABASE = {"taxi_zones", "taxi_trips", "zone_hourly_trips", "trips_by_week", "manhattan_stats"}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_definitions(settings=Settings.from_environment({}))
+
+
+def spec_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
+
+
+def test_the_graph(definitions: dg.Definitions) -> None:
+    specs = spec_of(definitions)
+    assert {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()} == DEPS
+    groups = {group: {name for name, spec in specs.items() if spec.group_name == group} for group in GROUPS}
+    assert groups == GROUPS
+
+
+def test_partitions(definitions: dg.Definitions) -> None:
+    specs = spec_of(definitions)
+    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY
+    assert {spec.partitions_def for spec in specs.values()} - {None} == {days_from(date(2023, 1, 1))}
+    keys = days_from(date(2023, 1, 1)).get_partition_keys()
+    assert keys[:2] == ["2023-01-01", "2023-01-02"]
+
+
+def test_the_first_day_is_the_configured_one() -> None:
+    definitions = build_definitions(settings=Settings.from_environment({"TAXI_START_DATE": "2019-01-01"}))
+    partitions = spec_of(definitions)["taxi_trips"].partitions_def
+    assert partitions is not None
+    assert partitions.get_first_partition_key() == "2019-01-01"
+    job = definitions.resolve_job_def("daily_trips")
+    assert job.partitions_def == partitions
+
+
+def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
+    for name, spec in spec_of(definitions).items():
+        assert spec.description, name
+        assert spec.owners == ["team:taxi-pipeline"], name
+        assert spec.kinds, name
+    graph = definitions.resolve_asset_graph()
+    for key in graph.asset_check_keys:
+        assert graph.get_check_spec(key).description, key
+
+
+def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_database(
+    definitions: dg.Definitions,
+) -> None:
+    assets = [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)]
+    for asset in assets:
+        name = asset.key.to_user_string()
+        if name in DAILY:
+            assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
+        if asset.is_executable:
+            assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
+    pools = {spec.name: check.node_def.pool for check in CHECKS for spec in check.check_specs}
+    assert pools.pop("columns_known") is None, "it reads files alone"
+    assert len(pools) == 10
+    assert set(pools.values()) == {"duckdb"}
+
+
+def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("daily_trips")
+    names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
+    assert names == set(DEPS) - {"tlc_trip_records"}
+    assert job.executor_def is dg.in_process_executor
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 11
+
+
+def test_resources_can_be_overridden(tmp_path: Path) -> None:
+    from taxi_pipeline.resources import FileStore
+
+    files = FileStore(root=str(tmp_path))
+    definitions = build_definitions(settings=Settings.from_environment({}), resources={"files": files})
+    assert (definitions.resources or {})["files"] is files
+    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc"}
+
+
+def test_loading_imports_nothing_heavy() -> None:
+    """Every run is a new process: what it does not use it must not pay for."""
+    code = (
+        "import sys, dagster\n"
+        "before = set(sys.modules)\n"
+        "import taxi_pipeline.definitions\n"
+        "heavy = {'duckdb', 'pandas', 'geopandas', 'matplotlib', 'pyarrow', 'shapely', 'numpy', 'requests', 'rich'}\n"
+        "print(sorted(heavy & (set(sys.modules) - before)))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert result.stdout == "[]\n"
+
+
+@pytest.mark.slow
+def test_dg_finds_the_code_location() -> None:
+    result = subprocess.run(
+        [Path(sys.executable).with_name("dg"), "check", "defs"],
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        check=False,
+    )
+    assert "All definitions loaded successfully" in result.stdout + result.stderr
+
+
+def test_the_instance_configuration_is_valid_and_as_designed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (REPOSITORY / "dagster.yaml").read_text()
+    assert yaml.safe_load(text)["concurrency"]["pools"] == {"default_limit": 1, "granularity": "run"}
+    (tmp_path / "dagster.yaml").write_text(text)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        assert instance.is_persistent
+        assert not instance.is_ephemeral
+        assert instance.run_monitoring_enabled
+        assert not instance.telemetry_enabled
+        assert (tmp_path / "history").is_dir(), "runs are kept under DAGSTER_HOME"
+
+
+def test_plain_python_stays_free_of_dagster() -> None:
+    """What the TLC publishes, drawing and sample data know nothing of Dagster."""
+    plain = [*(REPOSITORY / "taxi_pipeline").glob("tlc/*.py"), *(REPOSITORY / "taxi_pipeline").glob("sample/*.py")]
+    plain += [REPOSITORY / "taxi_pipeline" / name for name in ("drawing.py", "files.py", "tables.py", "settings.py")]
+    assert len(plain) > 12
+    assert [path.name for path in plain if "import dagster" in path.read_text()] == []

@@ -1,0 +1,189 @@
+"""The map: what stands on it, for any numbers, and the same bytes every time."""
+
+import json
+from collections.abc import Callable, Mapping
+from itertools import combinations, pairwise
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from taxi_pipeline.drawing import _round_numbers, _spread, draw_manhattan_map
+from taxi_pipeline.sample.zones import schematic_zones
+
+COVERAGE = {
+    "fleets": ["yellow"],
+    "first_day": "2023-03-01",
+    "last_day": "2023-03-31",
+    "num_days": 31,
+    "synthetic": False,
+}
+
+
+@pytest.fixture(scope="module")
+def stats() -> dict[str, Any]:
+    """Manhattan without trips."""
+    zones = schematic_zones().to_crs(4326)
+    zones = zones[zones["borough"] == "Manhattan"].assign(num_trips=0)
+    return {**json.loads(zones.to_json()), "coverage": COVERAGE}
+
+
+def with_trips(stats: Mapping[str, Any], trips: Callable[[int, str], int], **coverage: Any) -> dict[str, Any]:
+    """The same zones with trips by position and name."""
+    features = [
+        {**feature, "properties": {**feature["properties"], "num_trips": trips(n, feature["properties"]["zone"])}}
+        for n, feature in enumerate(stats["features"])
+    ]
+    return {**stats, "features": features, "coverage": {**stats["coverage"], **coverage}}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Mapping[str, Any]], Figure]:
+    """Draw a map and give the figure that was saved."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(self: Figure, *args: Any, **options: Any) -> None:
+        figures.append(self)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+
+    def draw(stats: Mapping[str, Any]) -> Figure:
+        draw_manhattan_map(stats, tmp_path / "map.png")
+        return figures[-1]
+
+    return draw
+
+
+def texts(figure: Figure) -> list[str]:
+    on_axes = [text.get_text() for axes in figure.axes for text in (*axes.texts, *axes.get_xticklabels())]
+    return [text.get_text() for text in figure.texts] + on_axes
+
+
+def test_title_dates_source_and_thousands(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    words = texts(drawn(with_trips(stats, lambda n, _: 1000 * n + 7)))
+    assert "Where yellow taxis pick up in Manhattan" in words
+    assert "1 March 2023 to 31 March 2023 · 2,346,483 trips" in words
+    assert any(text.startswith("Source: NYC Taxi and Limousine Commission") for text in words)
+    assert "10,000" in words, "thousands separators on the colour bar"
+    assert not any("SYNTHETIC" in text for text in words)
+
+
+def test_synthetic_data_says_so_and_claims_no_source(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    words = texts(drawn(with_trips(stats, lambda n, _: n, synthetic=True)))
+    assert any("SYNTHETIC" in text for text in words)
+    assert not any("Source" in text for text in words)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "expected"),
+    [
+        ({"last_day": "2023-03-01", "num_days": 1}, "1 March 2023 · 69 trips"),
+        ({"num_days": 5}, "1 March 2023 to 31 March 2023 (5 of 31 days) · 69 trips"),
+        ({"first_day": None, "last_day": None, "num_days": 0}, "No days loaded · 69 trips"),
+        ({"fleets": ["yellow", "green"]}, "Where yellow and green taxis pick up in Manhattan"),
+    ],
+)
+def test_what_is_covered(
+    drawn: Callable[..., Figure], stats: dict[str, Any], coverage: dict[str, Any], expected: str
+) -> None:
+    assert expected in texts(drawn(with_trips(stats, lambda *_: 1, **coverage)))
+
+
+def test_the_five_busiest_zones_are_named(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    busy = {"Inwood": 900, "Battery Park": 800, "Midtown East": 700, "Central Park": 600, "East Village": 500}
+    figure = drawn(with_trips(stats, lambda _, zone: busy.get(zone, 3)))
+    labels = {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
+    assert labels == {f"{zone} {trips} trips" for zone, trips in busy.items()}
+
+
+def test_zones_without_trips_look_different(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    figure = drawn(with_trips(stats, lambda n, _: n % 2))
+    hatches = [collection.get_hatch() for collection in figure.axes[0].collections]
+    assert sorted(hatches, key=str) == ["////", None]
+    assert "No pickups" in texts(figure)
+    assert "No pickups" not in texts(drawn(with_trips(stats, lambda *_: 5)))
+
+
+@pytest.mark.parametrize(
+    "busiest",
+    [
+        ["Midtown East", "Midtown Center", "Midtown North", "Midtown South", "Murray Hill"],
+        ["Inwood", "Inwood Hill Park", "Marble Hill", "Highbridge Park", "Washington Heights North"],
+        ["Battery Park", "Battery Park City", "Financial District North", "Financial District South", "Seaport"],
+        [
+            "Penn Station/Madison Sq West",
+            "Times Sq/Theatre District",
+            "Garment District",
+            "East Chelsea",
+            "Clinton East",
+        ],
+    ],
+)
+def test_names_never_overlap_each_other_or_leave_the_picture(
+    drawn: Callable[..., Figure], stats: dict[str, Any], busiest: list[str]
+) -> None:
+    figure = drawn(with_trips(stats, lambda _, zone: 1_000_000 if zone in busiest else 1))
+    labels = figure.axes[0].texts
+    assert len(labels) == 5
+    boxes = [Text.get_window_extent(label) for label in labels]  # an annotation's own would include its line
+    for one, other in combinations(boxes, 2):
+        assert not one.overlaps(other)
+    key = figure.axes[1].get_tightbbox()
+    for box in boxes:
+        assert key is not None
+        assert not box.overlaps(key), "not on the colour bar"
+        assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 < box.y1 <= 0.92 * figure.bbox.y1, "not on the title"
+
+
+def test_all_of_manhattan_is_in_the_picture(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    """Regression: hard-coded limits cut off nine zones in the north."""
+    import geopandas as gpd
+
+    axes = drawn(with_trips(stats, lambda n, _: n)).axes[0]
+    west, south, east, north = gpd.GeoDataFrame.from_features(stats["features"]).total_bounds
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert left < west < east < right
+    assert bottom < south < north < top
+
+
+def test_no_trips_at_all(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    words = texts(drawn(stats))
+    assert "1 March 2023 to 31 March 2023 · 0 trips" in words
+    assert "No pickups" in words
+
+
+def test_the_same_numbers_give_the_same_bytes_whatever_the_user_has_set(stats: dict[str, Any], tmp_path: Path) -> None:
+    numbers = with_trips(stats, lambda n, _: n * n)
+    paths = [tmp_path / name for name in ("a.png", "b.png")]
+    draw_manhattan_map(numbers, paths[0])
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "hatch.linewidth": 5, "savefig.dpi": 20}):
+        draw_manhattan_map(numbers, paths[1])
+        assert mpl.rcParams["font.size"] == 30, "the user's settings are left as they were"
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1, 12_000, [1, 10, 100, 1_000, 10_000]),
+        (30, 900, [50, 100, 200, 500]),
+        (7, 8, [7, 8]),
+        (1, 2, [1, 2]),
+        (240, 260, [240, 250, 260]),
+    ],
+)
+def test_ticks_are_round_numbers_in_range(low: int, high: int, expected: list[int]) -> None:
+    assert _round_numbers(low, high) == expected
+
+
+def test_labels_keep_their_distance() -> None:
+    placed = _spread([0.9, 0.89, 0.5, 0.23, 0.22])
+    gaps = [upper - lower for upper, lower in pairwise(placed)]
+    assert min(gaps) >= 0.069
+    assert min(placed) >= 0.219

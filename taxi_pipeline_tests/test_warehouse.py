@@ -1,0 +1,176 @@
+"""The warehouse: transactions, closed connections, and waiting for other processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from taxi_pipeline.resources import Warehouse, WarehouseUnavailableError
+from taxi_pipeline.tables import LOADED_DAYS, TABLES, ZONES
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    """An empty warehouse with its tables."""
+    warehouse = Warehouse(database=str(tmp_path / "staging" / "data.duckdb"), lock_timeout_seconds=5)
+    with warehouse.write():
+        pass
+    return warehouse
+
+
+@contextmanager
+def held_by_another_process(database: str, *, read_only: bool, seconds: float = 60) -> Iterator[int]:
+    """Another process has the file open for some seconds; gives its process id."""
+    code = (
+        "import duckdb, sys, time\n"
+        "connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'True')\n"
+        "print('open', flush=True)\n"
+        "time.sleep(float(sys.argv[3]))\n"
+    )
+    command = [sys.executable, "-c", code, database, str(read_only), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_block_is_one_transaction(warehouse: Warehouse) -> None:
+    with warehouse.write() as session:
+        session.insert(ZONES, [(1, "Newark Airport", "EWR", None)])
+    with pytest.raises(RuntimeError, match="half way"), warehouse.write() as session:
+        session.execute("DELETE FROM zones")
+        session.insert(ZONES, [(2, "Jamaica Bay", "Queens", None)])
+        raise RuntimeError("half way")
+    with warehouse.read() as session:
+        assert session.rows("SELECT zone_id FROM zones") == [(1,)]
+
+
+@pytest.mark.parametrize("mode", ["read", "write"])
+def test_connections_are_closed_on_every_path(warehouse: Warehouse, mode: str) -> None:
+    """Regression: a connection left open after an exception locks the file until the process ends."""
+    with pytest.raises(duckdb.CatalogException), getattr(warehouse, mode)() as session:
+        session.rows("SELECT * FROM no_such_table")
+    # Another process can open it for writing, so nothing of this one holds it.
+    code = "import duckdb, sys; duckdb.connect(sys.argv[1]).close()"
+    subprocess.run([sys.executable, "-c", code, warehouse.database], check=True)
+
+
+def test_readers_do_not_keep_each_other_out(warehouse: Warehouse) -> None:
+    with held_by_another_process(warehouse.database, read_only=True), warehouse.read() as session:
+        assert session.row("SELECT count(*) FROM zones") == (0,)
+
+
+def test_reading_can_not_write(warehouse: Warehouse) -> None:
+    with warehouse.read() as session, pytest.raises(duckdb.InvalidInputException, match="read-only"):
+        session.execute("DELETE FROM zones")
+
+
+@pytest.mark.parametrize(("mode", "holder_reads"), [("read", False), ("write", True), ("write", False)])
+def test_who_comes_second_waits(warehouse: Warehouse, mode: str, holder_reads: bool) -> None:
+    holder = held_by_another_process(warehouse.database, read_only=holder_reads, seconds=1)
+    with holder, getattr(warehouse, mode)() as session:
+        assert session.row("SELECT count(*) FROM zones") == (0,)
+
+
+def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: Warehouse) -> None:
+    impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0.3)
+    with held_by_another_process(warehouse.database, read_only=False) as pid:
+        start = time.monotonic()
+        with pytest.raises(WarehouseUnavailableError) as error, impatient.write():
+            pass
+        assert time.monotonic() - start > 0.3
+    assert f"process {pid}" in str(error.value)
+    assert "for more than 0.3 s" in str(error.value)
+    assert "Close what has it open" in str(error.value)
+
+
+def test_a_connection_of_this_very_process_is_named(warehouse: Warehouse) -> None:
+    named = pytest.raises(WarehouseUnavailableError, match="this very process")
+    with duckdb.connect(warehouse.database), named, warehouse.write():
+        pass
+
+
+def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> None:
+    nothing = Warehouse(database=str(tmp_path / "data.duckdb"))
+    with pytest.raises(WarehouseUnavailableError, match="materialize taxi_zones"), nothing.read():
+        pass
+    assert list(tmp_path.iterdir()) == [], "reading makes no file"
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "data.duckdb").write_bytes(b"hello" * 1000)
+    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
+    with pytest.raises(WarehouseUnavailableError, match="can't be opened"), warehouse.read():
+        pass
+
+
+def test_memory_and_threads_are_set_and_nothing_is_downloaded(tmp_path: Path) -> None:
+    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"), memory_limit="512MiB", threads=1)
+    with warehouse.write() as session:
+        assert session.row(
+            "SELECT current_setting('memory_limit'), current_setting('threads'), "
+            "current_setting('autoinstall_known_extensions')"
+        ) == ("512.0 MiB", 1, False)
+
+
+def test_values_are_bound(warehouse: Warehouse) -> None:
+    """Regression: a value with a quote and `drop table` dropped the table."""
+    evil = "Manhattan'; DROP TABLE zones; --"
+    with warehouse.write() as session:
+        session.insert(ZONES, [(1, evil, "x", None)])
+        assert session.rows("SELECT zone FROM zones WHERE zone = ?", [evil]) == [(evil,)]
+
+
+def test_a_parquet_file_is_readable_as_a_view_also_from_an_odd_path(warehouse: Warehouse, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "it's a 'file' [1].parquet"
+    pq.write_table(pa.table({"a": [1, 2]}), path)
+    with warehouse.write() as session:
+        session.view_parquet("published", path)
+        assert session.row("SELECT sum(a) FROM published") == (3,)
+    with warehouse.read() as session:
+        views = session.rows("SELECT view_name FROM duckdb_views() WHERE view_name = 'published'")
+        assert views == [], "the view ends with the session"
+
+
+def test_a_killed_writer_leaves_all_or_nothing(warehouse: Warehouse) -> None:
+    """SIGKILL inside a transaction: the next session sees the tables as they were."""
+    code = (
+        "import sys, time\n"
+        "from taxi_pipeline.resources import Warehouse\n"
+        "with Warehouse(database=sys.argv[1]).write() as session:\n"
+        "    session.execute(\"INSERT INTO zones SELECT range, 'x', 'y', NULL FROM range(1000)\")\n"
+        "    print('inserted', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code, warehouse.database]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "inserted\n"
+        os.kill(process.pid, signal.SIGKILL)
+    with warehouse.write() as session:
+        assert session.row("SELECT count(*) FROM zones") == (0,)
+
+
+def test_every_table_is_made_from_its_declaration(warehouse: Warehouse) -> None:
+    with warehouse.read() as session:
+        names = [row[0] for row in session.rows("SELECT table_name FROM duckdb_tables() ORDER BY ALL")]
+        indexes = session.row("SELECT count(*) FROM duckdb_indexes()")
+    assert names == sorted(table.name for table in TABLES)
+    assert indexes == (0,), "delete-and-insert with DuckDB's indexes has a history of corruption"
+    for table in TABLES:
+        assert table.description
+        assert all(column.description for column in table.columns)
+    assert LOADED_DAYS.insert_values_sql().count("?") == len(LOADED_DAYS.columns)
