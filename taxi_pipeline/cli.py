@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
@@ -19,7 +20,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column as ConsoleColumn
 from rich.table import Table as ConsoleTable
 
-from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline.settings import FIRST_SUPPORTED_DAY, Settings, SettingsError, project_root
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 
@@ -94,7 +95,11 @@ def materialize(start: datetime, end: datetime) -> None:
     load_dotenv(project_root() / ".env", override=False)
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     days = _range(start, end)
-    if days.last > (yesterday := datetime.now(tz=UTC).date() - timedelta(days=1)):
+    if days.first < FIRST_SUPPORTED_DAY:
+        raise click.BadParameter(
+            f"{days.first} can't be loaded: before {FIRST_SUPPORTED_DAY} the files hold no zones", param_hint="--start"
+        )
+    if days.last > (yesterday := datetime.now(tz=ZoneInfo("America/New_York")).date() - timedelta(days=1)):
         raise click.BadParameter(
             f"{days.last} has not passed; the last possible day is {yesterday}", param_hint="--end"
         )

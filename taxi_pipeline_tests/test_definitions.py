@@ -89,7 +89,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
             assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
         if asset.is_executable:
             assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
-    pools = {spec.name: check.node_def.pool for check in CHECKS for spec in check.check_specs}
+    pools = {spec.name: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop("columns_known") is None, "it reads files alone"
     assert len(pools) == 10
     assert set(pools.values()) == {"duckdb"}

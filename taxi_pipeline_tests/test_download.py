@@ -61,7 +61,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
         do_GET = do_HEAD = _answer  # noqa: N815
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Keep the test's output clean."""
 
     http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,0 +1,151 @@
+"""The console script, as a process of its own where it matters."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from taxi_pipeline.cli import main
+from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline_tests.conftest import REPOSITORY
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A Dagster home with the project's configuration."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
+    return folder
+
+
+@pytest.fixture
+def taxi_pipeline(home: Path, mirror: Path, tmp_path: Path) -> Run:
+    """Run the console script, started outside the project; keywords are environment variables."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        return subprocess.run(
+            [Path(sys.executable).with_name("taxi-pipeline"), *arguments],
+            env={
+                **os.environ,
+                "DAGSTER_HOME": str(home),
+                "TAXI_DATA_DIR": str(tmp_path / "data"),
+                "TLC_URL": mirror.as_uri(),
+                "COLUMNS": "200",
+                **environment,
+            },
+            cwd=elsewhere,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_sample_writes_a_mirror_and_says_how_to_use_it(tmp_path: Path) -> None:
+    arguments = ["--output", str(tmp_path / "m"), "--start", "2023-03-01", "--end", "2023-03-02"]
+    result = CliRunner().invoke(main, ["sample", *arguments, "--fleet", "green", "--trips-per-day", "50"])
+    assert result.exit_code == 0, result.output
+    assert f"TLC_URL={(tmp_path / 'm').as_uri()}" in result.output
+    assert (tmp_path / "m" / "trip-data" / "green_tripdata_2023-03.parquet").is_file()
+    assert len(read_zones(tmp_path / "m" / "misc" / "taxi_zones.zip")) == 265
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--start", "2023-03-02", "--end", "2023-03-01"], "2023-03-01 is before 2023-03-02"),
+        (["--start", "2013-07-01", "--end", "2013-07-02", "--fleet", "green"], "from 2013-08-01 on"),
+        (["--start", "2023-03-01", "--end", "2023-03-02", "--fleet", "blue"], "'blue' is not one of"),
+        (["--start", "1 March", "--end", "2023-03-02"], "does not match the format"),
+    ],
+)
+def test_sample_names_what_is_wrong(tmp_path: Path, arguments: list[str], message: str) -> None:
+    result = CliRunner().invoke(main, ["sample", "--output", str(tmp_path / "m"), *arguments])
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "m" / "trip-data").exists()
+
+
+@pytest.mark.slow
+def test_materialize_runs_the_whole_graph_in_the_current_instance(
+    taxi_pipeline: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over the end of a month: a run per month, all of them in the instance that the UI shows."""
+    result = taxi_pipeline("materialize", "--start", "2023-01-30", "--end", "2023-02-02")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "Loaded, 2023-01-30 to 2023-02-02" in result.stdout
+    for name in ("trips_by_week.csv", "manhattan_map.png"):
+        path = tmp_path / "data" / "outputs" / name
+        assert path.is_file()
+        assert str(path) in result.stdout
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs()
+        assert [(run.job_name, run.status) for run in runs] == [("daily_trips", dg.DagsterRunStatus.SUCCESS)] * 2
+        loaded = instance.get_materialized_partitions(dg.AssetKey("zone_hourly_trips"))
+        assert loaded == {"2023-01-30", "2023-01-31", "2023-02-01", "2023-02-02"}
+        maps = instance.fetch_materializations(dg.AssetKey("manhattan_map"), limit=10).records
+        assert len(maps) == 1, "drawn once, at the end"
+
+
+@pytest.mark.slow
+def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_pipeline: Run) -> None:
+    result = taxi_pipeline("materialize", "--start", "2023-01-05", "--end", "2023-01-05", TAXI_START_DATE="2023-02-01")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "set TAXI_START_DATE=2023-01-05" in result.stdout
+    assert "yellow" in result.stdout
+
+
+@pytest.mark.slow
+def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: Run) -> None:
+    result = taxi_pipeline("materialize", "--start", "2023-03-01", "--end", "2023-03-02")
+    assert result.returncode == 1
+    assert "taxi_trips_file failed in run" in result.stderr
+    assert "yellow trips of 2023-03 are not published" in result.stderr
+    assert "the newest published month is 2023-02" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "message"),
+    [
+        (["--start", "2023-02-02", "--end", "2023-02-01"], {}, "2023-02-01 is before 2023-02-02"),
+        (["--start", "2023-02-02", "--end", "2999-01-01"], {}, "2999-01-01 has not passed"),
+        (["--start", "2023-02-02", "--end", "2023-02-02"], {"TAXI_FLEETS": "blue"}, "TAXI_FLEETS is 'blue'"),
+        (["--start", "2010-02-02", "--end", "2010-02-02"], {}, "2011-01-01"),
+    ],
+)
+def test_materialize_names_what_is_wrong(
+    taxi_pipeline: Run, arguments: list[str], environment: dict[str, str], message: str
+) -> None:
+    result = taxi_pipeline("materialize", *arguments, **environment)
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_env_file_is_read_and_what_is_exported_wins(
+    taxi_pipeline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a project of its own, so that the developer's .env is neither read nor changed."""
+    import shutil
+
+    project = tmp_path / "project"
+    shutil.copytree(REPOSITORY / "taxi_pipeline", project / "taxi_pipeline")
+    (project / "dagster.yaml").touch()
+    (project / ".env").write_text("TAXI_FLEETS=blue\nTAXI_START_DATE=yesterday\n")
+    arguments = ["materialize", "--start", "2023-02-02", "--end", "2023-02-02"]
+    assert "TAXI_FLEETS is 'blue'" in taxi_pipeline(*arguments, PYTHONPATH=str(project)).stderr
+    exported = taxi_pipeline(*arguments, PYTHONPATH=str(project), TAXI_FLEETS="yellow")
+    assert "TAXI_START_DATE is 'yesterday'" in exported.stderr

@@ -1,0 +1,139 @@
+"""Real months of the TLC, against plain queries over the published files."""
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.conftest import Pipeline, check_of
+
+pytestmark = pytest.mark.real_data
+
+PREFIX = {"yellow": "tpep", "green": "lpep"}
+
+
+def raw(tlc: Path, fleet: str, months: Sequence[str], select: str) -> list[tuple[Any, ...]]:
+    """A plain query over published files: `trips` has those inside their file's month, `all_trips` every row."""
+    files = [str(tlc / "trip-data" / f"{fleet}_tripdata_{month}.parquet") for month in months]
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"""
+            WITH all_trips AS (
+                SELECT *, {PREFIX[fleet]}_pickup_datetime AS pickup, filename[-15:-9] AS month
+                FROM read_parquet(?, union_by_name = true, filename = true)
+            ), trips AS (FROM all_trips WHERE strftime(pickup, '%Y-%m') = month)
+            {select}
+            """,
+            [files],
+        ).fetchall()
+
+
+def months_between(first: str, last: str) -> list[str]:
+    days = Days(date.fromisoformat(first), date.fromisoformat(last))
+    return [f"{part.first:%Y-%m}" for part in days.by_month()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fleet", "first", "last"),
+    [
+        ("green", "2022-12-01", "2023-06-30"),  # across the change of types in February 2023
+        ("green", "2020-03-01", "2020-04-30"),  # null-typed columns, rows of 2009, a collapse of trips
+        ("green", "2024-12-01", "2025-01-31"),  # cbd_congestion_fee
+        ("yellow", "2019-01-01", "2019-03-31"),  # airport_fee null-typed
+    ],
+)
+def test_every_trip_is_accounted_for_and_totals_are_the_files(
+    make_pipeline: Callable[..., Pipeline], real_tlc: Path, fleet: str, first: str, last: str
+) -> None:
+    months = months_between(first, last)
+    pipeline = make_pipeline(real_tlc, fleets=(fleet,))
+    result = pipeline.run(first, last)
+    assert [check.check_name for check in result.get_asset_check_evaluations() if not check.passed] == []
+    assert f"{len(months)} months looked at" in str(check_of(result, "trips_conserved").description)
+
+    ((published,),) = raw(real_tlc, fleet, months, "SELECT count(*) FROM all_trips")
+    ((trips,),) = pipeline.rows("SELECT count(*) FROM trips")
+    ((rejected,),) = pipeline.rows("SELECT count(*) FROM rejected_trips")
+    assert trips + rejected == published > 0
+    assert rejected > 0, "each of these ranges has rows outside their month"
+
+    weeks = raw(
+        real_tlc,
+        fleet,
+        months,
+        """
+        SELECT CAST(pickup AS DATE) - CAST(dayofweek(pickup) AS INTEGER) AS period, count(*),
+            round(sum(total_amount), 2), round(sum(trip_distance), 2), sum(passenger_count)
+        FROM trips GROUP BY period ORDER BY period
+        """,
+    )
+    header, *rows = csv.reader((pipeline.folder / "outputs" / "trips_by_week.csv").read_text().splitlines())
+    assert header == ["period", "num_trips", "total_amount", "trip_distance", "passenger_count"]
+    expected = [
+        [str(p), str(n), f"{amount:.2f}", f"{miles:.2f}", str(int(who or 0))] for p, n, amount, miles, who in weeks
+    ]
+    assert rows == expected
+
+    zones = dict(raw(real_tlc, fleet, months, "SELECT PULocationID, count(*) FROM trips GROUP BY ALL"))
+    stats = json.loads((pipeline.folder / "staging" / "manhattan_stats.geojson").read_text())
+    counted = {feature["properties"]["zone_id"]: feature["properties"]["num_trips"] for feature in stats["features"]}
+    assert len(stats["features"]) == len(counted) == 69
+    assert counted == {zone_id: zones.get(zone_id, 0) for zone_id in counted}
+    assert stats["coverage"]["synthetic"] is False
+
+
+def test_zones_that_location_ids_lack_are_counted_under_their_names(
+    make_pipeline: Callable[..., Pipeline], real_tlc: Path
+) -> None:
+    """Regression: 57, 104 and 105 are no LocationID of the zone file, 264 and 265 have no shape."""
+    pipeline = make_pipeline(real_tlc, fleets=("green",))
+    pipeline.run("2023-03-01", "2023-03-31")
+    counted = pipeline.rows(
+        "SELECT zone_id, zone, count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id "
+        "WHERE zone_id IN (56, 57, 264, 265) GROUP BY ALL ORDER BY ALL"
+    )
+    published = raw(
+        real_tlc,
+        "green",
+        ["2023-03"],
+        "SELECT PULocationID, count(*) FROM trips WHERE PULocationID IN (56, 57, 264, 265) GROUP BY ALL ORDER BY ALL",
+    )
+    assert [(zone_id, count) for zone_id, _, count in counted] == published
+    assert [name for _, name, _ in counted] == ["Corona", "Corona", "Unknown", "Outside of NYC"]
+    names = pipeline.rows("SELECT zone_id, zone FROM zones WHERE zone_id IN (57, 103, 104, 105) ORDER BY ALL")
+    island = "Governor's Island/Ellis Island/Liberty Island"
+    assert names == [(57, "Corona"), (103, island), (104, island), (105, island)]
+
+
+def test_a_month_published_anew_with_other_types_gives_the_same_trips(
+    make_pipeline: Callable[..., Pipeline], real_tlc: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    mirror = Path(shutil.copytree(real_tlc / "misc", tmp_path / "mirror" / "misc")).parent
+    (mirror / "trip-data").mkdir()
+    name = "green_tripdata_2024-01.parquet"
+    target = mirror / "trip-data" / name
+    pipeline = make_pipeline(mirror, fleets=("green",))
+    found = []
+    for source in ("trip-data", "republished"):
+        shutil.copyfile(real_tlc / source / name, target)
+        pipeline.run("2024-01-01", "2024-01-31")
+        found.append(
+            (
+                pipeline.rows("SELECT * FROM trips ORDER BY ALL"),
+                pipeline.rows("SELECT * FROM rejected_trips ORDER BY ALL"),
+                pipeline.bytes_of_outputs(),
+                pipeline.rows("SELECT DISTINCT file_version FROM loaded_days"),
+            )
+        )
+    first, second = found
+    assert first[:3] == second[:3]
+    assert first[3] != second[3], "the version is that of the bytes"
