@@ -30,16 +30,7 @@ def build_definitions(
         assets=starting(settings.start_date, ASSETS),
         asset_checks=CHECKS,
         jobs=[daily_trips],
-        resources={
-            **build_resources(
-                data_dir=settings.data_dir,
-                database=settings.duckdb_database,
-                tlc_url=settings.tlc_url,
-                zones_url=settings.zones_url,
-                fleets=settings.fleets,
-            ),
-            **(resources or {}),
-        },
+        resources={**build_resources(settings), **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )

@@ -7,7 +7,7 @@ daily_trips = dg.define_asset_job(
     selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics"),
     description=(
         "The whole graph for one day or a range of days: fetch the published files, load the trips, rebuild the "
-        "weekly table, the statistics and the map. All in one process, so that a month takes seconds."
+        "weekly table, the statistics and the map. All in one process."
     ),
     executor_def=dg.in_process_executor,
 )

@@ -24,7 +24,7 @@ daily_partitions = days_from(FIRST_SUPPORTED_DAY)
 """As the assets declare them; `starting` narrows them to the configured first day."""
 
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
-"""A month's days in one run: a run costs seconds to start, a chunk of a month one pass over one file."""
+"""A month's days in one run: one process to start and one pass over one file, not 31."""
 
 
 def starting(

@@ -6,7 +6,7 @@ asset stands with the asset and keeps to what other engines speak too.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from taxi_pipeline.files import replacing
+from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import TABLES, Table
 from taxi_pipeline.tlc.download import (
     FetchedFile,
@@ -258,12 +259,10 @@ class TlcSource(dg.ConfigurableResource):
             ) from error
 
 
-def build_resources(
-    *, data_dir: Path, database: Path, tlc_url: str, zones_url: str, fleets: Sequence[str]
-) -> Mapping[str, dg.ConfigurableResource]:
-    """The resources under the keys by which assets ask for them."""
+def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
+    """The resources for these settings, under the keys by which assets ask for them."""
     return {
-        "warehouse": Warehouse(database=str(database)),
-        "files": FileStore(root=str(data_dir)),
-        "tlc": TlcSource(url=tlc_url, zones_url=zones_url, fleets=list(fleets)),
+        "warehouse": Warehouse(database=str(settings.duckdb_database)),
+        "files": FileStore(root=str(settings.data_dir)),
+        "tlc": TlcSource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
     }
