@@ -27,7 +27,7 @@ from taxi_pipeline.tlc.months import Days
 if TYPE_CHECKING:
     import dagster as dg
 
-    from taxi_pipeline.resources import FileStore, Warehouse
+    from taxi_pipeline.resources import Resources
 
 console = Console(highlight=False)
 
@@ -76,7 +76,7 @@ def sample(folder: Path, start: datetime, end: datetime, fleet: str, trips_per_d
             raise click.BadParameter(str(error), param_hint="--start") from error
     table = ConsoleTable(ConsoleColumn("file", overflow="fold"), "bytes", title=f"Synthetic {fleet} trips, {days}")
     for path in written:
-        table.add_row(str(path), f"{path.stat().st_size:,}")
+        table.add_row(_shown(path), f"{path.stat().st_size:,}")
     console.print(table)
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)
 
@@ -122,17 +122,19 @@ def _run(settings: Settings, days: Days) -> None:
     import dagster as dg
 
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    from taxi_pipeline.assets import taxi_trips, taxi_trips_file, zone_hourly_trips
+    from taxi_pipeline.assets import ASSETS
     from taxi_pipeline.code_location import build_definitions
+    from taxi_pipeline.partitions import daily_partitions
+    from taxi_pipeline.resources import build_resources
 
-    definitions = build_definitions(settings=settings)
-    job = definitions.resolve_job_def("daily_trips")
-    daily = [taxi_trips_file.key, taxi_trips.key, zone_hourly_trips.key]
-    whole_graph_steps = len(set(job.asset_layer.selected_asset_keys) - set(daily))
-    total = len(list(days)) * len(daily) + whole_graph_steps
+    resources = build_resources(settings)
+    job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
+    assets = [asset for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
+    daily = [asset.key for asset in assets if asset.partitions_def == daily_partitions]
+    total = len(list(days)) * len(daily) + len(assets) - len(daily)
     failed_checks: list[dg.AssetCheckEvaluation] = []
     months = days.by_month()
-    with dg.DagsterInstance.get() as instance, _progress("Starting", total=total) as bar:
+    with _current_instance() as instance, _progress("Starting", total=total) as bar:
         for month in months:
             run_id = str(uuid.uuid4())
             instance.add_event_listener(run_id, lambda entry, month=month: bar.show(entry, f"{month.first:%Y-%m}"))
@@ -152,12 +154,21 @@ def _run(settings: Settings, days: Days) -> None:
                 bar.stop()
                 _report_failed_checks(failed_checks)
                 raise click.ClickException(
-                    f"{_cause(result)}\nDays before {month.first} are loaded; run again from there."
+                    f"{_cause(result)}\nOnce that is mended, go on with --start {month.first} --end {days.last}"
                 )
     _report_failed_checks(failed_checks)
-    _report(definitions, days)
+    _report(resources, days)
     if any(check.severity == dg.AssetCheckSeverity.ERROR for check in failed_checks):
         raise click.ClickException("Checks failed; see above.")
+
+
+def _current_instance() -> "dg.DagsterInstance":
+    import dagster as dg
+
+    try:
+        return dg.DagsterInstance.get()
+    except dg.DagsterInvariantViolationError as error:  # DAGSTER_HOME is relative or not there
+        raise click.ClickException(" ".join(str(error).split())) from error
 
 
 def _cause(result: "dg.ExecuteInProcessResult") -> str:
@@ -180,12 +191,11 @@ def _report_failed_checks(checks: "list[dg.AssetCheckEvaluation]") -> None:
         )
 
 
-def _report(definitions: "dg.Definitions", days: Days) -> None:
+def _report(resources: "Resources", days: Days) -> None:
     """The closing tables: what the days hold, and what was written where."""
     from taxi_pipeline.assets.metrics import MANHATTAN_MAP_FILE, MANHATTAN_STATS_FILE, TRIPS_BY_WEEK_FILE
 
-    warehouse: Warehouse = definitions.resources["warehouse"]  # pyright: ignore[reportOptionalSubscript]
-    files: FileStore = definitions.resources["files"]  # pyright: ignore[reportOptionalSubscript]
+    warehouse, files = resources["warehouse"], resources["files"]
     with warehouse.read() as session:
         loaded = session.rows(_LOADED_SQL, [days.first, days.last])
     table = ConsoleTable("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
@@ -197,7 +207,7 @@ def _report(definitions: "dg.Definitions", days: Days) -> None:
         Path(warehouse.database),
         *(files.path(name) for name in (TRIPS_BY_WEEK_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)),
     ):
-        written.add_row(str(path), f"{path.stat().st_size:,}")
+        written.add_row(_shown(path), f"{path.stat().st_size:,}")
     console.print(written)
 
 
@@ -209,6 +219,11 @@ WHERE pickup_date BETWEEN first AND last
 GROUP BY fleet, first, last
 ORDER BY fleet
 """
+
+
+def _shown(path: Path) -> str:
+    """The path as the reader would type it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _range(start: datetime, end: datetime) -> Days:

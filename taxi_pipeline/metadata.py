@@ -48,15 +48,25 @@ def file_metadata(path: Path) -> dict[str, Any]:
     return {"path": dg.MetadataValue.path(path), "size_bytes": path.stat().st_size}
 
 
-def fetched_metadata(fetched: FetchedFile) -> dict[str, Any]:
-    """Where a fetched file lies and where it came from."""
-    metadata: dict[str, Any] = {
-        **file_metadata(fetched.path),
-        "source_url": dg.MetadataValue.url(fetched.url),
-        "version": fetched.sha256,
-        "downloaded": fetched.downloaded,
+def fetched_metadata(files: Sequence[FetchedFile]) -> dict[str, Any]:
+    """Where fetched files lie and where they came from: entries for a single one, a table for several."""
+    warnings = "; ".join(file.warning for file in files if file.warning)
+    metadata: dict[str, Any] = {"warning": warnings} if warnings else {}
+    if len(files) == 1:
+        (file,) = files
+        return {
+            **file_metadata(file.path),
+            "source_url": dg.MetadataValue.url(file.url),
+            "version": file.sha256,
+            "downloaded": file.downloaded,
+            **metadata,
+        }
+    rows = [(file.path, file.size_bytes, file.url, file.sha256, file.downloaded) for file in files]
+    return {
+        "files": markdown_table(("path", "size_bytes", "source_url", "version", "downloaded"), rows),
+        "size_bytes": sum(file.size_bytes for file in files),
+        **metadata,
     }
-    return metadata if fetched.warning is None else metadata | {"warning": fetched.warning}
 
 
 def picture(png: Path, width: int = 640) -> dg.MarkdownMetadataValue:

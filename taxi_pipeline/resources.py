@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import dagster as dg
 
@@ -26,7 +26,7 @@ from taxi_pipeline.tlc.download import (
     trips_url,
 )
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.trip_files import verify_trip_file
 from taxi_pipeline.tlc.zones import read_zones
 
@@ -213,7 +213,7 @@ class TlcSource(dg.ConfigurableResource):
 
     def months(self, days: Days) -> list[tuple[Fleet, Days]]:
         """For each month of these days and each fleet in it: the fleet, and the days that lie in the month."""
-        return [(fleet, part) for part in days.by_month() for fleet in self.fleets_in(part.first.replace(day=1))]
+        return [(fleet, part) for part in days.by_month() for fleet in self.fleets_in(month_of(part.first))]
 
     @property
     def zones_file(self) -> str:
@@ -259,10 +259,18 @@ class TlcSource(dg.ConfigurableResource):
             ) from error
 
 
-def build_resources(settings: Settings) -> dict[str, dg.ConfigurableResource]:
-    """The resources for these settings, under the keys by which assets ask for them."""
-    return {
-        "warehouse": Warehouse(database=str(settings.duckdb_database)),
-        "files": FileStore(root=str(settings.data_dir)),
-        "tlc": TlcSource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
-    }
+class Resources(TypedDict):
+    """The resources under the keys by which assets ask for them."""
+
+    warehouse: Warehouse
+    files: FileStore
+    tlc: TlcSource
+
+
+def build_resources(settings: Settings) -> Resources:
+    """The resources for these settings."""
+    return Resources(
+        warehouse=Warehouse(database=str(settings.duckdb_database)),
+        files=FileStore(root=str(settings.data_dir)),
+        tlc=TlcSource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
+    )

@@ -93,11 +93,11 @@ def _fleets(value: str) -> tuple[str, ...]:
 
 
 def _start_date(value: str) -> date:
-    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} or later (earlier files hold no zone ids)"
+    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} (earlier files hold no zone ids) to today"
     try:
         day = date.fromisoformat(value)
     except ValueError:
         raise SettingsError("TAXI_START_DATE", value, accepted) from None
-    if day < FIRST_SUPPORTED_DAY or value != day.isoformat():
+    if not FIRST_SUPPORTED_DAY <= day <= date.today() or value != day.isoformat():  # noqa: DTZ011
         raise SettingsError("TAXI_START_DATE", value, accepted)
     return day

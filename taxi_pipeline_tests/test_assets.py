@@ -275,7 +275,7 @@ def test_zones_out_of_range_become_unknown(make_pipeline: MakePipeline, own_mirr
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     column = table.schema.get_field_index("PULocationID")
     zones = table["PULocationID"].to_pylist()
-    zones[:3] = [None, 0, 999]
+    zones[:3] = [None, 0, 99_999]
     _replace_month(own_mirror, table.set_column(column, table.schema.field(column), pa.array(zones, pa.int32())))
     pipeline = make_pipeline(own_mirror)
     pipeline.run("2023-02-01", "2023-02-28")
@@ -409,6 +409,28 @@ def test_a_fleet_has_no_trips_before_its_first_month(make_pipeline: MakePipeline
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
     pipeline.run("2013-07-31")
     assert pipeline.rows("SELECT DISTINCT fleet FROM loaded_days") == [("yellow",)]
+
+
+def test_metadata_of_several_files_names_each(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    result = pipeline.run("2023-01-31", "2023-02-01", select=[taxi_trips_file])
+    metadata = result.asset_materializations_for_node("taxi_trips_file")[0].metadata
+    files = [
+        mirror / "trip-data" / f"{f}_tripdata_{m}.parquet" for f in ("yellow", "green") for m in ("2023-01", "2023-02")
+    ]
+    assert all(file.as_uri() in str(metadata["files"].value) for file in files)
+    assert all(sha256_of(file) in str(metadata["files"].value) for file in files)
+    assert metadata["size_bytes"].value == sum(file.stat().st_size for file in files)
+    assert metadata["dagster/row_count"].value == sum(pq.read_metadata(file).num_rows for file in files)
+
+
+def test_a_copy_used_without_the_server_is_told(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-07")
+    (own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()
+    metadata = pipeline.run("2023-02-07").asset_materializations_for_node("taxi_trips_file")[0].metadata
+    assert "the copy at hand is used" in str(metadata["warning"].value)
+    assert metadata["downloaded"].value is False
 
 
 def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path) -> None:

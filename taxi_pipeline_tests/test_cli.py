@@ -135,6 +135,13 @@ def test_materialize_names_what_is_wrong(
     assert "Traceback" not in result.stderr
 
 
+def test_a_dagster_home_that_is_not_there_is_named(taxi_pipeline: Run) -> None:
+    result = taxi_pipeline("materialize", "--start", "2023-02-02", "--end", "2023-02-02", DAGSTER_HOME="/no/such/home")
+    assert result.returncode == 1
+    assert '"/no/such/home" is not a directory or does not exist' in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_env_file_is_read_and_what_is_exported_wins(
     taxi_pipeline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from taxi_pipeline.metadata import OWNERS, fetched_metadata, markdown_table, per_day
+from taxi_pipeline.metadata import OWNERS, fetched_metadata, per_day
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, TlcSource
 from taxi_pipeline.tlc.download import FetchedFile
@@ -40,20 +40,18 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
     Fetched once per month however many days ask for it, and verified before it takes the place of an older one;
     afterwards the server is only asked whether it changed. The data version is the file's SHA-256.
     """
-    fetched, table = [], []
+    fetched = []
     for fleet, days in tlc.months(days_of(context)):
         file = tlc.fetch_trips(fleet, month_of(days.first), files)
         _tell(context, file)
-        content = read_trip_file(file.path)
         fetched.append(file)
-        table.append((file.path.name, content.num_rows, file.size_bytes, file.sha256[:12], content.synthetic))
         per_day(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
+    contents = [read_trip_file(file.path) for file in fetched]
     return dg.MaterializeResult(
         metadata={
-            "files": markdown_table(("file", "rows", "bytes", "version", "synthetic"), table),
-            "dagster/row_count": sum(row[1] for row in table),
-            "synthetic": any(row[4] for row in table),
-            **(fetched_metadata(fetched[-1]) if fetched else {}),
+            "dagster/row_count": sum(content.num_rows for content in contents),
+            "synthetic": any(content.synthetic for content in contents),
+            **fetched_metadata(fetched),
         },
         data_version=_version(fetched),
     )
@@ -65,7 +63,7 @@ def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
     file = tlc.fetch_zones(files)
     _tell(context, file)
     return dg.MaterializeResult(
-        metadata={**fetched_metadata(file), "synthetic": zones_are_synthetic(file.path)},
+        metadata={**fetched_metadata([file]), "synthetic": zones_are_synthetic(file.path)},
         data_version=_version([file]),
     )
 

@@ -81,7 +81,9 @@ def taxi_trips(
             path = files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first)))
             load_trips(session, fleet, part, path)
         counts = _trips_per_day(session, days)
-        rejected = session.row("SELECT count(*) FROM rejected_trips")[0]
+        rejected = session.row(
+            "SELECT count(*) FROM rejected_trips WHERE month BETWEEN ? AND ?", [month_of(days.first), days.last]
+        )[0]
         total = session.row("SELECT count(*) FROM trips")[0]
         synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
         preview = session.rows(
