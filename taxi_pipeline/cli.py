@@ -4,10 +4,11 @@ What the commands do is done elsewhere; here are options, progress and the closi
 """
 
 import os
+import sys
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -177,6 +178,8 @@ def _cause(result: "dg.ExecuteInProcessResult") -> str:
         if event.is_step_failure:
             error = event.step_failure_data.error
             raised = error.cause or error if error else None  # Dagster wraps what the asset raised
+            if error and error.cls_name == "DagsterExecutionInterruptedError":
+                return f"Interrupted at {event.step_key}, in run {result.run_id}"
             # The message starts with the exception's class.
             text = raised.message.partition(": ")[2] or raised.message if raised else "unknown"
             return f"{event.step_key} failed in run {result.run_id}: {text.strip()}"
@@ -264,5 +267,11 @@ def _progress(description: str, total: int) -> Iterator[_Bar]:
         TimeElapsedColumn(),
         TextColumn("{task.description}"),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+    with ExitStack() as stack:
+        terminal = console
+        if console.is_terminal:
+            # During a run Dagster leads standard output into the run's log; a descriptor of its own keeps the bar out.
+            terminal = Console(file=stack.enter_context(os.fdopen(os.dup(sys.stdout.fileno()), "w")))
+        progress = Progress(*columns, console=terminal, disable=not console.is_terminal, transient=True)
+        stack.enter_context(progress)
         yield _Bar(progress, progress.add_task(description, total=total))

@@ -100,6 +100,44 @@ def test_materialize_runs_the_whole_graph_in_the_current_instance(
 
 
 @pytest.mark.slow
+def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(home: Path, mirror: Path, tmp_path: Path) -> None:
+    """Regression: Dagster leads standard output into the run's log while it runs, and the bar froze."""
+    import pty
+
+    terminal, other_end = pty.openpty()
+    command = [Path(sys.executable).with_name("taxi-pipeline"), "materialize"]
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        "TLC_URL": mirror.as_uri(),
+        "TERM": "xterm",
+        "COLUMNS": "200",
+    }
+    with subprocess.Popen(
+        [*command, "--start", "2023-02-01", "--end", "2023-02-02"],
+        env=environment,
+        stdin=other_end,
+        stdout=other_end,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(other_end)
+        shown = b""
+        try:
+            while block := os.read(terminal, 65_536):
+                shown += block
+        except OSError:
+            pass  # how Linux says that the other end is closed
+        os.close(terminal)
+    assert process.returncode == 0
+    for step in ("taxi_trips_file", "zone_hourly_trips", "manhattan_map"):
+        assert f"2023-02 {step}" in shown.decode(), "the bar names the step at work"
+    logs = [path for path in (home / "storage").rglob("*") if path.is_file()]
+    assert logs
+    assert not [path for path in logs if "━".encode() in path.read_bytes()]
+
+
+@pytest.mark.slow
 def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_pipeline: Run) -> None:
     result = taxi_pipeline("materialize", "--start", "2023-01-05", "--end", "2023-01-05", TAXI_START_DATE="2023-02-01")
     assert result.returncode == 0, result.stdout + result.stderr
