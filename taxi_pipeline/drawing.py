@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import geopandas as gpd
     from matplotlib.axes import Axes
-    from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
 SIZE_INCHES = 10
@@ -52,10 +51,12 @@ def draw_manhattan_map(stats: Mapping[str, Any], path: Path) -> None:
         figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
         _frame(axes, zones)
-        norm = _color_scale(zones["num_trips"].tolist())
-        _fill(axes, zones, norm)
-        _name_busiest(axes, zones)
-        _add_key(figure, norm, any_without=bool((zones["num_trips"] == 0).any()))
+        without, with_trips = zones[zones["num_trips"] == 0], zones[zones["num_trips"] > 0]
+        if len(without):
+            _hatch(figure, axes, without)
+        if len(with_trips):
+            _color(figure, axes, with_trips)
+            _name_busiest(axes, zones)
         _add_texts(figure, stats["coverage"], int(zones["num_trips"].sum()))
         figure.savefig(path, format="png", metadata={"Software": None})
 
@@ -72,28 +73,35 @@ def _frame(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     axes.set_ylim((south + north - height) / 2, (south + north + height) / 2)
 
 
-def _color_scale(counts: Sequence[int]) -> "LogNorm":
-    """Logarithmic from the least to the most trips of a zone that has any: a linear one shows only the top zones."""
+def _hatch(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Draw zones without pickups, and their key at the bottom right."""
+    from matplotlib.patches import Rectangle
+
+    style: dict[str, Any] = {"facecolor": "#f0f0f2", "edgecolor": "#b4b4be", "linewidth": 0.6}
+    zones.plot(ax=axes, aspect=None, hatch="////", **style)
+    figure.add_artist(Rectangle((0.58, 0.057), 0.016, 0.016, hatch="//////", **style))
+    figure.text(0.603, 0.065, "No pickups", fontsize=9, color=INK, va="center")
+
+
+def _color(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Draw zones with pickups, and the colour bar at the bottom right.
+
+    The scale is logarithmic from the least to the most: a linear one shows only the differences of the top zones.
+    """
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
-    positive = [count for count in counts if count > 0] or [1]
-    return LogNorm(vmin=min(positive), vmax=max(*positive, min(positive) + 1))
-
-
-def _fill(axes: "Axes", zones: "gpd.GeoDataFrame", norm: "LogNorm") -> None:
-    with_trips, without = zones[zones["num_trips"] > 0], zones[zones["num_trips"] == 0]
-    if len(without):
-        without.plot(ax=axes, aspect=None, facecolor="#f0f0f2", edgecolor="#b4b4be", hatch="////", linewidth=0.6)
-    if len(with_trips):
-        with_trips.plot(
-            ax=axes,
-            aspect=None,
-            column="num_trips",
-            cmap="plasma",
-            norm=norm,
-            edgecolor="white",
-            linewidth=0.6,
-        )
+    least, most = int(zones["num_trips"].min()), int(zones["num_trips"].max())
+    norm = LogNorm(vmin=least, vmax=max(most, least + 1))
+    zones.plot(ax=axes, aspect=None, column="num_trips", cmap="plasma", norm=norm, edgecolor="white", linewidth=0.6)
+    bar_axes = figure.add_axes((0.58, 0.105, 0.37, 0.016))
+    bar = figure.colorbar(ScalarMappable(norm, "plasma"), cax=bar_axes, orientation="horizontal")
+    ticks = _round_numbers(least, max(most, least + 1))
+    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+    bar.minorticks_off()
+    bar.outline.set_visible(False)
+    bar_axes.tick_params(labelsize=9, colors=INK, length=3)
+    bar_axes.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
 
 
 def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
@@ -111,7 +119,7 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
         for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
             beside = float(np.clip(middle(height) + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))
             axes.annotate(
-                f"{textwrap.fill(zones['zone'].iloc[i], width=22)}\n{trips[i]:,} trips",
+                f"{textwrap.fill(zones['zone'].iloc[i], width=22)}\n{_trips(trips[i])}",
                 xy=(x[i], y[i]),
                 xycoords="axes fraction",
                 xytext=(beside, height),
@@ -144,32 +152,6 @@ def _spread(heights: Sequence[float]) -> list[float]:
     return [height + too_low for height in placed] if too_low > 0 else placed
 
 
-def _add_key(figure: "Figure", norm: "LogNorm", *, any_without: bool) -> None:
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.patches import Rectangle
-
-    axes = figure.add_axes((0.58, 0.105, 0.37, 0.016))
-    bar = figure.colorbar(ScalarMappable(norm, "plasma"), cax=axes, orientation="horizontal")
-    ticks = _round_numbers(norm.vmin or 1, norm.vmax or 1)
-    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
-    bar.minorticks_off()
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(labelsize=9, colors=INK, length=3)
-    bar.ax.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
-    if any_without:
-        square = Rectangle(
-            (0.58, 0.057),
-            0.016,
-            0.016,
-            facecolor="#f0f0f2",
-            edgecolor="#b4b4be",
-            hatch="//////",
-            linewidth=0.6,
-        )
-        figure.add_artist(square)
-        figure.text(0.603, 0.065, "No pickups", fontsize=9, color=INK, va="center")
-
-
 def _round_numbers(low: float, high: float) -> list[int]:
     """About four to seven numbers 1, 2 or 5 times a power of ten in the range; its ends when there are too few."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -183,11 +165,15 @@ def _round_numbers(low: float, high: float) -> list[int]:
 def _add_texts(figure: "Figure", coverage: Mapping[str, Any], num_trips: int) -> None:
     fleets = " and ".join(coverage["fleets"])
     figure.text(0.02, 0.962, f"Where {fleets} taxis pick up in Manhattan", fontsize=19, weight="bold", color=INK)
-    figure.text(0.02, 0.932, f"{_dates(coverage)} · {num_trips:,} trips", fontsize=12.5, color=INK)
+    figure.text(0.02, 0.932, f"{_dates(coverage)} · {_trips(num_trips)}", fontsize=12.5, color=INK)
     if coverage["synthetic"]:
         figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color="#b3261e")
     else:
         figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
+
+
+def _trips(count: int) -> str:
+    return f"{count:,} trip{'' if count == 1 else 's'}"
 
 
 def _dates(coverage: Mapping[str, Any]) -> str:

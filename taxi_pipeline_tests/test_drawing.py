@@ -153,9 +153,17 @@ def test_all_of_manhattan_is_in_the_picture(drawn: Callable[..., Figure], stats:
 
 
 def test_no_trips_at_all(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
-    words = texts(drawn(stats))
+    figure = drawn(stats)
+    words = texts(figure)
     assert "1 March 2023 to 31 March 2023 · 0 trips" in words
     assert "No pickups" in words
+    assert len(figure.axes) == 1, "a colour bar would have nothing to say"
+
+
+def test_a_single_trip(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    words = texts(drawn(with_trips(stats, lambda n, _: int(n == 20))))
+    assert "1 March 2023 to 31 March 2023 · 1 trip" in words
+    assert sum(text.endswith("\n1 trip") for text in words) == 1
 
 
 def test_the_same_numbers_give_the_same_bytes_whatever_the_user_has_set(stats: dict[str, Any], tmp_path: Path) -> None:
