@@ -11,7 +11,7 @@ import yaml
 
 from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.code_location import build_definitions
-from taxi_pipeline.partitions import days_from
+from taxi_pipeline.partitions import daily_partitions, days_from, days_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline_tests.conftest import REPOSITORY
 
@@ -58,6 +58,19 @@ def test_partitions(definitions: dg.Definitions) -> None:
     assert {spec.partitions_def for spec in specs.values()} - {None} == {days_from(date(2023, 1, 1))}
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
+
+
+@pytest.mark.parametrize("day", ["2023-03-12", "2023-11-05"])
+def test_days_on_which_clocks_change_are_days_like_others(day: str) -> None:
+    """They have 23 and 25 hours; a day is what the TLC's wall-clock timestamps say."""
+
+    @dg.asset(partitions_def=daily_partitions)
+    def seen(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={"days": str(days_of(context))})
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([seen], partition_key=day, instance=instance)
+    assert result.asset_materializations_for_node("seen")[0].metadata["days"].value == day
 
 
 def test_the_first_day_is_the_configured_one() -> None:

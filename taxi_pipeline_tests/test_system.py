@@ -19,7 +19,7 @@ from taxi_pipeline_tests.test_definitions import DEPS
 
 pytestmark = pytest.mark.slow
 
-PATIENCE_SECONDS = 150
+PATIENCE_SECONDS = 240
 
 
 class Server:

@@ -65,6 +65,7 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
                 tlc.fleets,
             )
         ]
+        coverage = loaded_coverage(session, tlc.fleets)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([WEEK_HEADER, *weeks])
     path = files.write_text(TRIPS_BY_WEEK_FILE, text.getvalue())
@@ -72,6 +73,7 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
         metadata={
             **file_metadata(path),
             "dagster/row_count": len(weeks),
+            "synthetic": coverage["synthetic"],
             "preview": markdown_table(WEEK_HEADER, weeks[-PREVIEW_ROWS:]),
         },
         data_version=dg.DataVersion(sha256_of(path)),
@@ -106,7 +108,7 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
             **file_metadata(path),
             "dagster/row_count": len(zones),
             "trips": sum(zone[4] for zone in zones),
-            "synthetic": bool(coverage["synthetic"]),
+            "synthetic": coverage["synthetic"],
             "busiest_zones": markdown_table(
                 ("zone_id", "zone", "num_trips", "total_amount"), [(z[0], z[1], z[4], z[5]) for z in busiest]
             ),
@@ -133,7 +135,7 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
         metadata={
             **file_metadata(path),
             "preview": picture(path),
-            "synthetic": bool(stats["coverage"]["synthetic"]),
+            "synthetic": stats["coverage"]["synthetic"],
         },
         data_version=dg.DataVersion(sha256_of(path)),
     )

@@ -127,6 +127,7 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
             between,
         )
         total = session.row("SELECT count(*) FROM zone_hourly_trips")[0]
+        synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
         preview = session.rows(
             f"SELECT * FROM zone_hourly_trips WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}",
             [days.first],
@@ -136,6 +137,7 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": total,
+            "synthetic": bool(synthetic),
             "preview": markdown_table(ZONE_HOURLY_TRIPS.column_names, preview),
         }
     )
