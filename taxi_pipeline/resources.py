@@ -101,13 +101,18 @@ class Warehouse(dg.ConfigurableResource):
         Raises:
             WarehouseUnavailableError: nothing was loaded yet, or another process holds the file.
         """
+        nothing_loaded = WarehouseUnavailableError(
+            f"there is no warehouse at {self.database} yet: "
+            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+        )
         if not Path(self.database).is_file():
-            raise WarehouseUnavailableError(
-                f"there is no warehouse at {self.database} yet: "
-                "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
-            )
+            raise nothing_loaded
         with closing(self._connect(read_only=True)) as connection:
-            yield Session(connection)
+            session = Session(connection)
+            # A process killed in the very first transaction leaves a file without tables.
+            if not session.rows("SELECT table_name FROM information_schema.tables LIMIT 1"):
+                raise nothing_loaded
+            yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:

@@ -107,6 +107,14 @@ def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [], "reading makes no file"
 
 
+def test_a_file_without_tables_counts_as_nothing_loaded(tmp_path: Path) -> None:
+    """Regression: so a process leaves it that was killed in its very first transaction."""
+    duckdb.connect(str(tmp_path / "data.duckdb")).close()
+    nothing = Warehouse(database=str(tmp_path / "data.duckdb"))
+    with pytest.raises(WarehouseUnavailableError, match="materialize taxi_zones"), nothing.read():
+        pass
+
+
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "data.duckdb").write_bytes(b"hello" * 1000)
     warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
