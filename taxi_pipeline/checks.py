@@ -47,7 +47,7 @@ def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files:
         trip_files = [
             (FLEETS[name], path)
             for name in tlc.fleets
-            for path in sorted(files.path("raw").glob(f"{name}_tripdata_*.parquet"))
+            for path in sorted(files.path("raw").glob(FLEETS[name].file_pattern))
         ]
     unknown = [
         (path.name, column)
@@ -71,9 +71,9 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     """
     with warehouse.read() as session:
         days = days_of_run(context) or _loaded_span(session)
-        wrong_days = _wrong_days(session, days) if days else []
+        wrong_days = session.rows(_DAYS_SQL, [days.first, days.last] * 2) if days else []
         months = _months(session, days) if days else []
-    wrong_months = [month for month in months if month[-1] not in _GOOD_VERDICTS]
+    wrong_months = [month for month in months if month[-1] == _UNEQUAL]
     mixed = [month for month in months if month[-1] == _MIXED]
     return dg.AssetCheckResult(
         passed=not (wrong_days or wrong_months or mixed),
@@ -213,7 +213,6 @@ _EQUAL = "equal"
 _PARTLY = "not all days loaded"
 _MIXED = "days of different versions of the file: materialize the whole month"
 _UNEQUAL = "UNEQUAL"
-_GOOD_VERDICTS = (_EQUAL, _PARTLY, _MIXED)
 
 _DAYS_SQL = """
 SELECT fleet, pickup_date, coalesce(loaded.num_trips, 0), coalesce(counted.num_trips, 0)
@@ -251,11 +250,6 @@ WHERE (hourly.num_trips, hourly.total_amount, hourly.trip_distance)
     IS DISTINCT FROM (counted.num_trips, counted.total_amount, counted.trip_distance)
 ORDER BY fleet, pickup_date
 """
-
-
-def _wrong_days(session: Session, days: Days) -> list[tuple[Any, ...]]:
-    """The days whose trips in the table are not as many as in the file: fleet, day, in the file, in the table."""
-    return session.rows(_DAYS_SQL, [days.first, days.last] * 2)
 
 
 def _months(session: Session, days: Days) -> list[tuple[Any, ...]]:

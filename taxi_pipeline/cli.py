@@ -7,13 +7,12 @@ import os
 import sys
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import click
 from rich.console import Console
@@ -75,10 +74,7 @@ def sample(folder: Path, start: datetime, end: datetime, fleet: str, trips_per_d
             )
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--start") from error
-    table = ConsoleTable(ConsoleColumn("file", overflow="fold"), "bytes", title=f"Synthetic {fleet} trips, {days}")
-    for path in written:
-        table.add_row(_shown(path), f"{path.stat().st_size:,}")
-    console.print(table)
+    _print_files("file", written, title=f"Synthetic {fleet} trips, {days}")
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)
 
 
@@ -92,6 +88,8 @@ def materialize(start: datetime, end: datetime) -> None:
     """
     from dotenv import load_dotenv
 
+    from taxi_pipeline.partitions import daily_partitions
+
     # Unlike Dagster's own commands, what is exported for this very command wins over .env.
     load_dotenv(project_root() / ".env", override=False)
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
@@ -100,10 +98,8 @@ def materialize(start: datetime, end: datetime) -> None:
         raise click.BadParameter(
             f"{days.first} can't be loaded: before {FIRST_SUPPORTED_DAY} the files hold no zones", param_hint="--start"
         )
-    if days.last > (yesterday := datetime.now(tz=ZoneInfo("America/New_York")).date() - timedelta(days=1)):
-        raise click.BadParameter(
-            f"{days.last} has not passed; the last possible day is {yesterday}", param_hint="--end"
-        )
+    if str(days.last) > (last_day := str(daily_partitions.get_last_partition_key())):
+        raise click.BadParameter(f"{days.last} has not passed; the last possible day is {last_day}", param_hint="--end")
     try:
         settings = Settings.from_environment()
     except SettingsError as error:
@@ -205,13 +201,8 @@ def _report(resources: "Resources", days: Days) -> None:
     for fleet, num_days, trips, rejected in loaded:
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
-    written = ConsoleTable(ConsoleColumn("written", overflow="fold"), "bytes")
-    for path in (
-        Path(warehouse.database),
-        *(files.path(name) for name in (TRIPS_BY_WEEK_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)),
-    ):
-        written.add_row(_shown(path), f"{path.stat().st_size:,}")
-    console.print(written)
+    outputs = [files.path(name) for name in (TRIPS_BY_WEEK_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)]
+    _print_files("written", [Path(warehouse.database), *outputs])
 
 
 _LOADED_SQL = """
@@ -224,9 +215,13 @@ ORDER BY fleet
 """
 
 
-def _shown(path: Path) -> str:
-    """The path as the reader would type it."""
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+def _print_files(heading: str, paths: Iterable[Path], *, title: str | None = None) -> None:
+    """A table of files and their sizes; paths as the reader would type them."""
+    table = ConsoleTable(ConsoleColumn(heading, overflow="fold"), "bytes", title=title)
+    for path in paths:
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        table.add_row(str(shown), f"{path.stat().st_size:,}")
+    console.print(table)
 
 
 def _range(start: datetime, end: datetime) -> Days:

@@ -91,12 +91,13 @@ def _color(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
 
-    least, most = int(zones["num_trips"].min()), int(zones["num_trips"].max())
-    norm = LogNorm(vmin=least, vmax=max(most, least + 1))
+    least = int(zones["num_trips"].min())
+    most = max(int(zones["num_trips"].max()), least + 1)  # a scale needs two ends
+    norm = LogNorm(vmin=least, vmax=most)
     zones.plot(ax=axes, aspect=None, column="num_trips", cmap="plasma", norm=norm, edgecolor="white", linewidth=0.6)
     bar_axes = figure.add_axes((0.58, 0.105, 0.37, 0.016))
     bar = figure.colorbar(ScalarMappable(norm, "plasma"), cax=bar_axes, orientation="horizontal")
-    ticks = _round_numbers(least, max(most, least + 1))
+    ticks = _round_numbers(least, most)
     bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
     bar.minorticks_off()
     bar.outline.set_visible(False)

@@ -1,5 +1,6 @@
 """What tests share: a clean environment, a small synthetic mirror, and a pipeline in a folder of its own."""
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -122,6 +123,27 @@ def pipeline_in(folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yell
         warehouse=Warehouse(database=str(folder / "staging" / "data.duckdb"), lock_timeout_seconds=10),
         files=FileStore(root=str(folder)),
     )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A throwaway Dagster home with the project's own configuration."""
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
+    return folder
+
+
+@pytest.fixture
+def environment(home: Path, mirror: Path, tmp_path: Path) -> dict[str, str]:
+    """For a process of its own: that instance, the synthetic mirror, data in `tmp_path`."""
+    return {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        "TLC_URL": mirror.as_uri(),
+        "COLUMNS": "200",
+    }
 
 
 @pytest.fixture

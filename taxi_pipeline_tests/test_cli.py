@@ -1,6 +1,7 @@
 """The console script, as a process of its own where it matters."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,31 +19,15 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """A Dagster home with the project's configuration."""
-    folder = tmp_path / "dagster"
-    folder.mkdir()
-    (folder / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
-    return folder
-
-
-@pytest.fixture
-def taxi_pipeline(home: Path, mirror: Path, tmp_path: Path) -> Run:
+def taxi_pipeline(environment: dict[str, str], tmp_path: Path) -> Run:
     """Run the console script, started outside the project; keywords are environment variables."""
 
-    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir(exist_ok=True)
         return subprocess.run(
             [Path(sys.executable).with_name("taxi-pipeline"), *arguments],
-            env={
-                **os.environ,
-                "DAGSTER_HOME": str(home),
-                "TAXI_DATA_DIR": str(tmp_path / "data"),
-                "TLC_URL": mirror.as_uri(),
-                "COLUMNS": "200",
-                **environment,
-            },
+            env={**environment, **changes},
             cwd=elsewhere,
             capture_output=True,
             text=True,
@@ -100,23 +85,15 @@ def test_materialize_runs_the_whole_graph_in_the_current_instance(
 
 
 @pytest.mark.slow
-def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(home: Path, mirror: Path, tmp_path: Path) -> None:
+def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(home: Path, environment: dict[str, str]) -> None:
     """Regression: Dagster leads standard output into the run's log while it runs, and the bar froze."""
     import pty
 
     terminal, other_end = pty.openpty()
     command = [Path(sys.executable).with_name("taxi-pipeline"), "materialize"]
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "TAXI_DATA_DIR": str(tmp_path / "data"),
-        "TLC_URL": mirror.as_uri(),
-        "TERM": "xterm",
-        "COLUMNS": "200",
-    }
     with subprocess.Popen(
         [*command, "--start", "2023-02-01", "--end", "2023-02-02"],
-        env=environment,
+        env={**environment, "TERM": "xterm"},
         stdin=other_end,
         stdout=other_end,
         stderr=subprocess.PIPE,
@@ -156,7 +133,7 @@ def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "message"),
+    ("arguments", "changes", "message"),
     [
         (["--start", "2023-02-02", "--end", "2023-02-01"], {}, "2023-02-01 is before 2023-02-02"),
         (["--start", "2023-02-02", "--end", "2999-01-01"], {}, "2999-01-01 has not passed"),
@@ -165,9 +142,9 @@ def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: 
     ],
 )
 def test_materialize_names_what_is_wrong(
-    taxi_pipeline: Run, arguments: list[str], environment: dict[str, str], message: str
+    taxi_pipeline: Run, arguments: list[str], changes: dict[str, str], message: str
 ) -> None:
-    result = taxi_pipeline("materialize", *arguments, **environment)
+    result = taxi_pipeline("materialize", *arguments, **changes)
     assert result.returncode in (1, 2)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
@@ -184,8 +161,6 @@ def test_env_file_is_read_and_what_is_exported_wins(
     taxi_pipeline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a project of its own, so that the developer's .env is neither read nor changed."""
-    import shutil
-
     project = tmp_path / "project"
     shutil.copytree(REPOSITORY / "taxi_pipeline", project / "taxi_pipeline")
     (project / "dagster.yaml").touch()

@@ -152,17 +152,18 @@ def test_dg_finds_the_code_location() -> None:
     assert "All definitions loaded successfully" in result.stdout + result.stderr
 
 
-def test_the_instance_configuration_is_valid_and_as_designed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = (REPOSITORY / "dagster.yaml").read_text()
-    assert yaml.safe_load(text)["concurrency"]["pools"] == {"default_limit": 1, "granularity": "run"}
-    (tmp_path / "dagster.yaml").write_text(text)
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+def test_the_instance_configuration_is_valid_and_as_designed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert yaml.safe_load((home / "dagster.yaml").read_text())["concurrency"]["pools"] == {
+        "default_limit": 1,
+        "granularity": "run",
+    }
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
     with dg.DagsterInstance.get() as instance:
         assert instance.is_persistent
         assert not instance.is_ephemeral
         assert instance.run_monitoring_enabled
         assert not instance.telemetry_enabled
-        assert (tmp_path / "history").is_dir(), "runs are kept under DAGSTER_HOME"
+        assert (home / "history").is_dir(), "runs are kept under DAGSTER_HOME"
 
 
 def test_plain_python_stays_free_of_dagster() -> None:

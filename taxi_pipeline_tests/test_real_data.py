@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
@@ -115,8 +116,6 @@ def test_zones_that_location_ids_lack_are_counted_under_their_names(
 def test_a_month_published_anew_with_other_types_gives_the_same_trips(
     make_pipeline: Callable[..., Pipeline], real_tlc: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     mirror = Path(shutil.copytree(real_tlc / "misc", tmp_path / "mirror" / "misc")).parent
     (mirror / "trip-data").mkdir()
     name = "green_tripdata_2024-01.parquet"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from taxi_pipeline_tests.conftest import REPOSITORY, Pipeline
+from taxi_pipeline_tests.conftest import Pipeline
 from taxi_pipeline_tests.test_definitions import DEPS
 
 pytestmark = pytest.mark.slow
@@ -82,21 +82,6 @@ def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[Server]:
                 process.wait(60)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-
-
-@pytest.fixture
-def environment(tmp_path: Path, mirror: Path) -> dict[str, str]:
-    """A throwaway instance with the project's own configuration."""
-    home = tmp_path / "dagster"
-    home.mkdir()
-    (home / "dagster.yaml").write_text((REPOSITORY / "dagster.yaml").read_text())
-    return {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "TAXI_DATA_DIR": str(tmp_path / "data"),
-        "TLC_URL": mirror.as_uri(),
-        "PYTHONWARNINGS": "ignore",
-    }
 
 
 LAUNCH = """

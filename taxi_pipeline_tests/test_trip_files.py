@@ -1,5 +1,6 @@
 """Fleets' columns, and telling files of trips from everything else that servers send."""
 
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,7 +9,6 @@ import pytest
 
 from taxi_pipeline.sample.published import published_schema
 from taxi_pipeline.tlc.fleets import GREEN, LATER_COLUMNS, YELLOW, Fleet, MissingColumnsError
-from taxi_pipeline.tlc.months import month_of
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content, read_trip_file, verify_trip_file
 
 YELLOW_2023 = (
@@ -59,14 +59,8 @@ def test_sample_schemas_are_those_of_the_real_files(real_tlc: Path) -> None:
         real = pq.read_schema(path).remove_metadata()
         # Files of before 2023 carry large_string or string depending on the writer: it is text either way.
         as_text = [f.with_type(pa.string()) if pa.types.is_large_string(f.type) else f for f in real]
-        expected = published_schema(fleet, month_of(_first_day(month)))
+        expected = published_schema(fleet, date.fromisoformat(f"{month}-01"))
         assert [(f.name, f.type) for f in as_text] == [(f.name, f.type) for f in expected], path.name
-
-
-def _first_day(month: str):
-    from datetime import date
-
-    return date.fromisoformat(f"{month}-01")
 
 
 def _trips(path: Path, fleet: Fleet = YELLOW, rows: int = 1000) -> Path:

@@ -3,9 +3,10 @@
 What is drawn or written for people out of the tables is in group `metrics`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -14,7 +15,7 @@ from taxi_pipeline.files import sha256_of
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_day, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
-from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES
+from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.months import Days, month_of, next_month
 from taxi_pipeline.tlc.trip_files import TripFile, read_trip_file
@@ -80,25 +81,18 @@ def taxi_trips(
         for fleet, part in tlc.months(days):
             path = files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first)))
             load_trips(session, fleet, part, path)
-        counts = _trips_per_day(session, days)
+        counts = session.rows(
+            "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
+            "WHERE pickup_date BETWEEN ? AND ? GROUP BY pickup_date",
+            [days.first, days.last],
+        )
         rejected = session.row(
             "SELECT count(*) FROM rejected_trips WHERE month BETWEEN ? AND ?", [month_of(days.first), days.last]
         )[0]
-        total = session.row("SELECT count(*) FROM trips")[0]
-        synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
-        preview = session.rows(
-            f"SELECT * FROM trips WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}", [days.first]
-        )
-    per_day(context, {day: {"dagster/partition_row_count": count} for day, count in counts.items()})
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": total,
-            "trips_in_run": sum(counts.values()),
-            "rejected_rows": rejected,
-            "synthetic": bool(synthetic),
-            "preview": markdown_table(TRIPS.column_names, preview),
-        }
-    )
+        overview = _overview(session, TRIPS, days.first)
+    _tell_rows_per_day(context, days, counts)
+    trips_in_run = sum(count for _, count in counts)
+    return dg.MaterializeResult(metadata={**overview, "trips_in_run": trips_in_run, "rejected_rows": rejected})
 
 
 @dg.asset(
@@ -126,21 +120,9 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
             "GROUP BY pickup_date",
             between,
         )
-        total = session.row("SELECT count(*) FROM zone_hourly_trips")[0]
-        synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
-        preview = session.rows(
-            f"SELECT * FROM zone_hourly_trips WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}",
-            [days.first],
-        )
-    rows_per_day = {str(day): 0 for day in days} | {str(day): count for day, count in counts}
-    per_day(context, {day: {"dagster/partition_row_count": rows} for day, rows in rows_per_day.items()})
-    return dg.MaterializeResult(
-        metadata={
-            "dagster/row_count": total,
-            "synthetic": bool(synthetic),
-            "preview": markdown_table(ZONE_HOURLY_TRIPS.column_names, preview),
-        }
-    )
+        overview = _overview(session, ZONE_HOURLY_TRIPS, days.first)
+    _tell_rows_per_day(context, days, counts)
+    return dg.MaterializeResult(metadata=overview)
 
 
 _HOURLY_SQL = """
@@ -241,12 +223,19 @@ def _refuse_mixture(session: Session, path: Path, file: TripFile) -> None:
         )
 
 
-def _trips_per_day(session: Session, days: Days) -> dict[str, int]:
-    counts: dict[date, int] = dict(
-        session.rows(
-            "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
-            "WHERE pickup_date BETWEEN ? AND ? GROUP BY pickup_date",
-            [days.first, days.last],
-        )
-    )
-    return {str(day): counts.get(day, 0) for day in days}
+def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:
+    """Metadata of a table that is loaded by days: its rows, whether they are synthetic, the first ones of a day."""
+    rows = session.row(f"SELECT count(*) FROM {table.name}")[0]
+    synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
+    preview = session.rows(f"SELECT * FROM {table.name} WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}", [day])
+    return {
+        "dagster/row_count": rows,
+        "synthetic": bool(synthetic),
+        "preview": markdown_table(table.column_names, preview),
+    }
+
+
+def _tell_rows_per_day(context: dg.AssetExecutionContext, days: Days, counts: Iterable[tuple[Any, ...]]) -> None:
+    """Give each partition of the run its row count; a day that is not among the counts has none."""
+    found = dict(counts)
+    per_day(context, {str(day): {"dagster/partition_row_count": found.get(day, 0)} for day in days})

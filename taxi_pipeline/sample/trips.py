@@ -34,6 +34,8 @@ Columns = dict[str, NDArray]
 _MILES_PER_DEGREE = 69.05
 _DETOUR = 1.32
 """Miles driven per mile as the crow flies."""
+_AIRPORTS = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
+"""By index, as in `City`."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class City:
 
     def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
         """How pickups spread over the zones. Green taxis pick up where the TLC lets them: in Boro zones."""
-        share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
+        share = self._shares_of_shapes()
         share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where it can be told
         if fleet == "green":
             share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
@@ -85,13 +87,12 @@ class City:
 
     def destinations(self, figures: Figures) -> "AliasTable":
         """For each pickup zone, how drop-offs spread: near and busy zones pull; from an airport only busy ones."""
-        share = np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
+        share = self._shares_of_shapes()
         pull = np.zeros(LAST_ZONE_ID)
         pull[: len(share)] = np.sqrt(share)
         nearness = np.exp(-self.miles / figures.pull_miles) + figures.far_pull
-        airports = [JFK - 1, LAGUARDIA - 1, NEWARK - 1]
-        nearness[airports] = 1.0
-        nearness[:, airports] += figures.airport_pull
+        nearness[_AIRPORTS] = 1.0
+        nearness[:, _AIRPORTS] += figures.airport_pull
         weights = pull * nearness
         defects = figures.defects
         odd = [UNKNOWN_ZONE_ID - 1, OUTSIDE_ZONE_ID - 1]
@@ -101,6 +102,10 @@ class City:
         weights[UNKNOWN_ZONE_ID - 1] *= 0.4
         weights[UNKNOWN_ZONE_ID - 1, UNKNOWN_ZONE_ID - 1] += 0.6  # one unknown end seldom comes alone
         return AliasTable.of(weights)
+
+    def _shares_of_shapes(self) -> NDArray:
+        """The published share of pickups of each zone with a shape; none is quite without."""
+        return np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
 
     @staticmethod
     def _padded(values: NDArray, last_two: float | bool) -> NDArray:
@@ -223,8 +228,7 @@ class TripMaker:
         )
         rush = (hour >= 16) & (hour < 20) & (day.weekday() < 5)
         night = (hour >= 20) | (hour < 6)
-        airport_ends = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
-        to_or_from_airport = np.isin(start, airport_ends) | np.isin(end, airport_ends)
+        to_or_from_airport = np.isin(start, _AIRPORTS) | np.isin(end, _AIRPORTS)
         laguardia = (end == LAGUARDIA - 1) | ((start == LAGUARDIA - 1) & (self.fleet == "yellow"))
         surcharge = rates.congestion_yellow if self.fleet == "yellow" else rates.congestion_green
         area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CBD_ZONES])

@@ -104,7 +104,7 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date) -> date | No
         FetchError: the server can't be reached.
     """
     if folder := _folder(tlc_url):
-        names = sorted(path.name for path in (folder / "trip-data").glob(f"{fleet.name}_tripdata_????-??.parquet"))
+        names = sorted(path.name for path in (folder / "trip-data").glob(fleet.file_pattern))
         return date.fromisoformat(f"{names[-1].removesuffix('.parquet')[-7:]}-01") if names else None
     import requests
 

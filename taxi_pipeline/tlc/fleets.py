@@ -32,6 +32,11 @@ class Fleet:
         """The name of the file with the month's trips, for example `yellow_tripdata_2023-03.parquet`."""
         return f"{self.name}_tripdata_{month:%Y-%m}.parquet"
 
+    @property
+    def file_pattern(self) -> str:
+        """Glob pattern of the names of all months' files."""
+        return f"{self.name}_tripdata_????-??.parquet"
+
     def present_columns(self, published: Iterable[str]) -> dict[str, str]:
         """Column of `trips` → published column, for a file that has these columns.
 
