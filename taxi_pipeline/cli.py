@@ -27,7 +27,7 @@ from taxi_pipeline.tlc.months import Days
 if TYPE_CHECKING:
     import dagster as dg
 
-    from taxi_pipeline.resources import Resources
+    from taxi_pipeline.resources import Resources, TlcSource
 
 console = Console(highlight=False)
 
@@ -125,13 +125,14 @@ def _run(settings: Settings, days: Days) -> None:
     from taxi_pipeline.resources import build_resources
 
     resources = build_resources(settings)
-    job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
     assets = [asset for asset in ASSETS if isinstance(asset, dg.AssetsDefinition)]
     daily = [asset.key for asset in assets if asset.partitions_def == daily_partitions]
     total = len(list(days)) * len(daily) + len(assets) - len(daily)
     failed_checks: list[dg.AssetCheckEvaluation] = []
     months = days.by_month()
     with _current_instance() as instance, _progress("Starting", total=total) as bar:
+        shown = {**resources, "tlc": _with_bar(resources["tlc"], bar)}
+        job = build_definitions(settings=settings, resources=shown).resolve_job_def("daily_trips")
         for month in months:
             run_id = str(uuid.uuid4())
             instance.add_event_listener(run_id, lambda entry, month=month: bar.show(entry, f"{month.first:%Y-%m}"))
@@ -157,6 +158,18 @@ def _run(settings: Settings, days: Days) -> None:
     _report(resources, days)
     if any(check.severity == dg.AssetCheckSeverity.ERROR for check in failed_checks):
         raise click.ClickException("Checks failed; see above.")
+
+
+def _with_bar(tlc: "TlcSource", bar: "_Bar") -> "TlcSource":
+    """The same server, whose downloads the bar shows."""
+    from taxi_pipeline.resources import TlcSource
+
+    class TlcSourceWithBar(TlcSource):
+        # Dagster makes a new instance of the class for each run; so the bar is the class's, not an attribute's.
+        def on_progress(self, bytes_done: int, bytes_total: int | None) -> None:
+            bar.show_download(bytes_done, bytes_total)
+
+    return TlcSourceWithBar(url=tlc.url, zones_url=tlc.zones_url, fleets=tlc.fleets)
 
 
 def _current_instance() -> "dg.DagsterInstance":
@@ -235,6 +248,7 @@ class _Bar:
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
+        self._download: TaskID | None = None
 
     def advance(self) -> None:
         self._progress.advance(self._task)
@@ -248,9 +262,26 @@ class _Bar:
         if event is None:
             return
         if event.is_step_start:
+            self._end_download()
             self._progress.update(self._task, description=f"{month} {event.step_key}")
         elif event.is_step_materialization:
             self.advance()
+
+    def show_download(self, bytes_done: int, bytes_total: int | None) -> None:
+        """A second bar as long as a file comes; without an announced length it only moves."""
+        if self._download is None:
+            self._download = self._progress.add_task("", total=bytes_total)
+        of = f" of {bytes_total / 1e6:,.1f}" if bytes_total else ""
+        self._progress.update(
+            self._download, completed=bytes_done, total=bytes_total, description=f"{bytes_done / 1e6:,.1f}{of} MB"
+        )
+        if bytes_done == bytes_total:
+            self._end_download()
+
+    def _end_download(self) -> None:
+        if self._download is not None:
+            self._progress.remove_task(self._download)
+            self._download = None
 
 
 @contextmanager

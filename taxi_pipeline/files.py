@@ -1,14 +1,38 @@
-"""Files that are never half there: writing under a temporary name and moving into place.
+"""Files that are never half there: writing under a temporary name, moving into place, and locks between processes.
 
 Plain Python. What a file is called and what is in it belongs to whoever writes it.
 """
 
+import errno
+import fcntl
+import glob
 import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+LOCK_TIMEOUT_SECONDS = 900
+"""How long a file is waited for that another process works on: longer than a server is waited for."""
+
+_DISK_REFUSES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+    errno.EFBIG: "free some space, or raise the limit on a file's size",
+    errno.EROFS: "make the folder writable, or set TAXI_DATA_DIR to another",
+    errno.EACCES: "make the folder writable, or set TAXI_DATA_DIR to another",
+    errno.EPERM: "make the folder writable, or set TAXI_DATA_DIR to another",
+    errno.EIO: "check the disk",
+}
+
+
+class StorageError(RuntimeError):
+    """The disk does not take what is written; the message says why and what to do."""
+
+
+class FileInUseError(RuntimeError):
+    """Another process works on the file for longer than it is waited for."""
 
 
 @contextmanager
@@ -16,27 +40,97 @@ def replacing(target: Path) -> Iterator[Path]:
     """Give a temporary path in the target's folder; what was written there takes the target's place at the end.
 
     A reader sees the old file or the new one, never a part. If the block raises, the temporary file is removed and
-    the target stays as it was.
+    the target stays as it was. What a killed process left behind is removed by the next call for the target.
+
+    Raises:
+        StorageError: the disk is full, the folder is read-only, or the like.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # mkstemp makes names that no other process has; the suffix stays, because writers look at it.
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=f".tmp{target.suffix}")
-    os.close(handle)
-    temporary = Path(name)
     try:
-        yield temporary
-        _flush_to_disk(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-        _flush_to_disk(target.parent)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(target)
+        with _temporary_beside(target) as temporary:
+            yield temporary
+            _flush_to_disk(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(target)
+            _flush_to_disk(target.parent)
+    except OSError as error:
+        if error.errno not in _DISK_REFUSES:
+            raise
+        raise StorageError(
+            f"{target} can't be written: {os.strerror(error.errno)}. "
+            f"What was there is untouched; {_DISK_REFUSES[error.errno]}, then run again"
+        ) from error
+
+
+@contextmanager
+def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> Iterator[None]:
+    """Keep other processes that also ask for the lock away from a file; the lock ends with the process, too.
+
+    Raises:
+        FileInUseError: another process holds it for longer than the timeout; names its process id.
+        StorageError: the lock's own file can't be made.
+    """
+    from filelock import FileLock, Timeout
+
+    lock_file = target.with_name(f".{target.name}.lock")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(
+            lock_file,
+            timeout=timeout_seconds,
+            on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n"),
+        )
+        lock.acquire()
+    except Timeout as error:
+        holder = lock_file.read_text().strip() or "unknown"
+        raise FileInUseError(
+            f"process {holder} works on {target} for more than {timeout_seconds:g} s. "
+            "Nothing was changed; wait until it is done or stop it, then run again"
+        ) from error
+    except OSError as error:
+        raise StorageError(f"{lock_file} can't be made: {error.strerror}. Make the folder writable") from error
+    try:
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        lock.release()
 
 
 def sha256_of(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _temporary_beside(target: Path) -> Iterator[Path]:
+    """A new file in the target's folder, locked as long as it is being written, so that no other removes it."""
+    while True:
+        # mkstemp makes names that no other process has; the suffix stays, because writers look at it.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=f".tmp{target.suffix}")
+        temporary = Path(name)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if temporary.exists():
+            break
+        os.close(handle)  # another process took it for a leftover before it was locked
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove the target's temporary files that no living process has locked."""
+    for path in target.parent.glob(f".{glob.escape(target.stem)}.*.tmp{glob.escape(target.suffix)}"):
+        with suppress(FileNotFoundError, BlockingIOError, PermissionError), path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+
+
+def _write_whole(handle: int, text: str) -> None:
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text.encode(), 0)
 
 
 def _flush_to_disk(path: Path) -> None:

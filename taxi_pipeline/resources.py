@@ -6,27 +6,21 @@ asset stands with the asset and keeps to what other engines speak too.
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import dagster as dg
 
-from taxi_pipeline.files import replacing
+from taxi_pipeline.files import locked, replacing
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import TABLES, Table
-from taxi_pipeline.tlc.download import (
-    FetchedFile,
-    FetchError,
-    NotFoundError,
-    fetch,
-    newest_published_month,
-    trips_url,
-)
+from taxi_pipeline.tlc.download import FetchedFile, fetch, must_be_published, newest_published_month, trips_url
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.transfer import FetchError, NotFoundError, Patience
 from taxi_pipeline.tlc.trip_files import verify_trip_file
 from taxi_pipeline.tlc.zones import read_zones
 
@@ -65,9 +59,16 @@ class Session:
         """Append rows; meant for hundreds, not for trips."""
         self._connection.executemany(table.insert_values_sql(), [list(row) for row in rows])
 
-    def view_parquet(self, view: str, path: Path) -> None:
-        """Make a Parquet file readable under the view's name as long as the session lasts."""
-        self._connection.register(view, self._connection.read_parquet(str(path)))
+    def view_parquet(self, view: str, path: Path) -> dict[str, str]:
+        """Make a Parquet file readable under the view's name as long as the session lasts.
+
+        Returns:
+            Its columns, in lower case → their SQL types.
+        """
+        # Parquet statistics leave NaN out, and DuckDB would conclude from them that there is none.
+        relation = self._connection.sql("FROM read_parquet(?, can_have_nan = true)", params=[str(path)])
+        self._connection.register(view, relation)
+        return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
 
     def column_types(self, table: Table) -> dict[str, str]:
         """Column name → SQL type, as the table really is, in order."""
@@ -199,6 +200,18 @@ class FileStore(dg.ConfigurableResource):
         return path
 
     @contextmanager
+    def locked(self, paths: Iterable[Path]) -> Iterator[None]:
+        """Keep files as they are: who wants to put new ones in their places waits until the block ends.
+
+        Raises:
+            FileInUseError: another process works on one of them for too long.
+        """
+        with ExitStack() as stack:
+            for path in sorted(set(paths)):  # in one order, so that two can't wait for each other
+                stack.enter_context(locked(path))
+            yield
+
+    @contextmanager
     def replacing(self, name: str) -> Iterator[Path]:
         """A temporary path whose file takes the place of the named one at the end."""
         with replacing(self.path(name)) as temporary:
@@ -211,6 +224,11 @@ class TlcSource(dg.ConfigurableResource):
     url: str
     zones_url: str
     fleets: list[str]
+    read_timeout_seconds: float = 60
+    first_pause_seconds: float = 1
+    """Before a server that failed is asked again; doubled each time."""
+    refusal_pauses_seconds: list[float] = [30, 90, 270]  # noqa: RUF012 - pydantic copies it
+    """After each 403 for a file that must exist: so the TLC's CDN throttles."""
 
     def fleets_in(self, month: date) -> list[Fleet]:
         """The configured fleets that the TLC publishes for the month."""
@@ -230,38 +248,77 @@ class TlcSource(dg.ConfigurableResource):
         """Name of the file with the month's trips in the file store."""
         return f"raw/{fleet.file_name(month)}"
 
-    def fetch_zones(self, files: FileStore) -> FetchedFile:
-        """Bring the zone file into the file store.
+    @property
+    def patience(self) -> Patience:
+        """How long the server is waited for."""
+        return Patience(
+            read_seconds=self.read_timeout_seconds,
+            first_pause_seconds=self.first_pause_seconds,
+            refusal_pauses_seconds=tuple(self.refusal_pauses_seconds),
+        )
+
+    def on_progress(self, bytes_done: int, bytes_total: int | None) -> None:
+        """Is told while a file comes; does nothing, a subclass may show it."""
+
+    def fetch_zones(self, files: FileStore, *, tell: Callable[[str], object] = lambda _: None) -> FetchedFile:
+        """Bring the zone file into the file store; `tell` gets sentences about progress and waiting.
 
         Raises:
             FetchError: it can't be had, or isn't a zone file.
         """
-        return fetch(self.zones_url, files.path(self.zones_file), verify=read_zones)
+        return self._fetch(self.zones_url, files.path(self.zones_file), read_zones, must_exist=True, tell=tell)
 
-    def fetch_trips(self, fleet: Fleet, month: date, files: FileStore) -> FetchedFile:
-        """Bring the file with the month's trips into the file store.
+    def fetch_trips(
+        self, fleet: Fleet, month: date, files: FileStore, *, tell: Callable[[str], object] = lambda _: None
+    ) -> FetchedFile:
+        """Bring the file with the month's trips into the file store; `tell` gets sentences about progress and waiting.
 
         Raises:
             FetchError: the month is not published, the server can't be asked, or what it sent is no such file.
         """
-        try:
-            return fetch(
-                trips_url(self.url, fleet, month),
-                files.path(self.trips_file(fleet, month)),
-                verify=lambda path: verify_trip_file(path, fleet),
+        today = date.today()  # noqa: DTZ011
+        url, target = trips_url(self.url, fleet, month), files.path(self.trips_file(fleet, month))
+
+        def fetch(*, must_exist: bool) -> FetchedFile:
+            return self._fetch(
+                url, target, lambda path: verify_trip_file(path, fleet), must_exist=must_exist, tell=tell
             )
+
+        try:
+            return fetch(must_exist=must_be_published(month, today))
         except NotFoundError as error:
-            newest = newest_published_month(self.url, fleet, today=date.today())  # noqa: DTZ011
-            if newest is not None and newest > month:
+            newest = newest_published_month(self.url, fleet, today, patience=self.patience)
+            if error.refused and newest and newest > month:  # so the server has this one and only refuses for now
+                return fetch(must_exist=True)
+            if newest is None or newest <= month:
+                found = f"the newest published month is {newest:%Y-%m}" if newest else "no published month was found"
                 raise FetchError(
-                    f"{error}, although newer months are published (newest: {newest:%Y-%m}). When the TLC's "
-                    "server refuses, wait some minutes and run again; a mirror may simply lack the month"
+                    f"{fleet.name} trips of {month:%Y-%m} are not published ({error.answer}); "
+                    f"{found} at {self.url}. Nothing was changed"
                 ) from error
-            found = f"the newest published month is {newest:%Y-%m}" if newest else "no published month was found"
             raise FetchError(
-                f"{fleet.name} trips of {month:%Y-%m} are not published ({error.answer}); {found} at {self.url}. "
+                f"{error}, although newer months are published (newest: {newest:%Y-%m}): {self.url} lacks the month. "
                 "Nothing was changed"
             ) from error
+
+    def _fetch(
+        self,
+        url: str,
+        target: Path,
+        verify: Callable[[Path], object],
+        *,
+        must_exist: bool,
+        tell: Callable[[str], object],
+    ) -> FetchedFile:
+        return fetch(
+            url,
+            target,
+            verify=verify,
+            patience=self.patience,
+            must_exist=must_exist,
+            tell=tell,
+            on_progress=self.on_progress,
+        )
 
 
 class Resources(TypedDict):

@@ -1,6 +1,7 @@
 """The console script, as a process of its own where it matters."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 from taxi_pipeline.cli import main
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.faulty_server import Answer, faulty_server
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -85,8 +87,31 @@ def test_materialize_runs_the_whole_graph_in_the_current_instance(
 
 
 @pytest.mark.slow
-def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(home: Path, environment: dict[str, str]) -> None:
+def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(
+    home: Path, environment: dict[str, str], mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Regression: Dagster leads standard output into the run's log while it runs, and the bar froze."""
+    with faulty_server() as server:
+        server.folder = mirror
+        month = "trip-data/yellow_tripdata_2023-02.parquet"
+        body = (mirror / month).read_bytes()
+        server.answers[f"/{month}"] = [Answer(body=body, trickle=(len(body) // 20, 0.2))]
+        shown = _on_a_terminal({**environment, "TLC_URL": server.url, "NO_PROXY": "127.0.0.1"})
+    for step in ("taxi_trips_file", "zone_hourly_trips", "manhattan_map"):
+        assert f"2023-02 {step}" in shown, "the bar names the step at work"
+    assert f" of {len(body) / 1e6:,.1f} MB" in shown, "and a second one shows a download"
+    logs = [path.read_bytes() for path in (home / "storage").rglob("*") if path.is_file()]
+    assert logs
+    assert not [log for log in logs if "━".encode() in log]
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        (run,) = instance.get_runs()
+        lines = "\n".join(entry.user_message for entry in instance.all_logs(run.run_id))
+    assert re.search(r"yellow_tripdata_2023-02.parquet: [\d.]+ of [\d.]+ MB \(\d+%\)", lines)
+
+
+def _on_a_terminal(environment: dict[str, str]) -> str:
+    """What `materialize` of two days writes on a terminal."""
     import pty
 
     terminal, other_end = pty.openpty()
@@ -107,11 +132,7 @@ def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(home: Path
             pass  # how Linux says that the other end is closed
         os.close(terminal)
     assert process.returncode == 0
-    for step in ("taxi_trips_file", "zone_hourly_trips", "manhattan_map"):
-        assert f"2023-02 {step}" in shown.decode(), "the bar names the step at work"
-    logs = [path for path in (home / "storage").rglob("*") if path.is_file()]
-    assert logs
-    assert not [path for path in logs if "━".encode() in path.read_bytes()]
+    return shown.decode()
 
 
 @pytest.mark.slow

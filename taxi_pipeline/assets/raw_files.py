@@ -42,7 +42,7 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
     """
     fetched = []
     for fleet, days in tlc.months(days_of(context)):
-        file = tlc.fetch_trips(fleet, month_of(days.first), files)
+        file = tlc.fetch_trips(fleet, month_of(days.first), files, tell=context.log.info)
         _tell(context, file)
         fetched.append(file)
         per_day(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
@@ -60,7 +60,7 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
 @dg.asset(group_name="raw_files", deps=[tlc_trip_records], kinds={"python"}, owners=OWNERS)
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore) -> dg.MaterializeResult:
     """The TLC's taxi zones with their shapes: `raw/taxi_zones.zip` (or `.csv`, `.geojson`, as configured)."""
-    file = tlc.fetch_zones(files)
+    file = tlc.fetch_zones(files, tell=context.log.info)
     _tell(context, file)
     return dg.MaterializeResult(
         metadata={**fetched_metadata([file]), "synthetic": zones_are_synthetic(file.path)},

@@ -1,40 +1,47 @@
 """Fetching a file from the TLC's server, or from a mirror folder, so that only a good file is ever in place.
 
 A file is written under a temporary name beside its target, verified, and moved into place. What the server said of it
-(ETag, Last-Modified) and its SHA-256 stand beside it in `<name>.source.json`, so that the next call downloads nothing
-when nothing changed, and a copy that was damaged on disk is noticed.
+and its SHA-256 stand beside it in `<name>.source.json`, so that the next call downloads nothing when nothing changed,
+and a copy that was damaged on disk is noticed. How the bytes come over the network is in `transfer`.
 """
 
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import date
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
+from typing import IO
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.files import replacing, sha256_of
+from taxi_pipeline.files import locked, replacing, sha256_of
 from taxi_pipeline.tlc.fleets import Fleet, MissingColumnsError
-from taxi_pipeline.tlc.months import month_of, previous_month
+from taxi_pipeline.tlc.months import month_of, next_month, previous_month
+from taxi_pipeline.tlc.transfer import (
+    FetchError,
+    NoAnswerError,
+    NotFoundError,
+    Patience,
+    Validators,
+    download,
+    exists,
+)
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
-CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
-RETRIES = 4
 MONTHS_TO_LOOK_BACK = 24
 """How far back the newest published month is looked for on an HTTP server; the TLC has never been so late."""
 
+LONGEST_DELAY = timedelta(days=120)
+"""After so many days past its end a month is published for sure: it took the TLC 47 to 105, lately about 32."""
 
-class FetchError(RuntimeError):
-    """A file could not be fetched; whatever lay at the target is untouched."""
+Progress = Callable[[int, int | None], object]
+"""Gets the bytes that have arrived and, where announced, those that will."""
 
 
-class NotFoundError(FetchError):
-    """The server has no such file, or will not give it (the TLC's CDN answers 403 for files that don't exist)."""
-
-    def __init__(self, url: str, answer: str) -> None:
-        super().__init__(f"{url} can't be had: {answer}")
-        self.answer = answer
+class DamagedFileError(RuntimeError):
+    """A fetched file is not what it was when it was verified."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,68 +63,110 @@ def trips_url(tlc_url: str, fleet: Fleet, month: date) -> str:
     return f"{tlc_url}/trip-data/{fleet.file_name(month)}"
 
 
-def fetch(url: str, target: Path, *, verify: Callable[[Path], object]) -> FetchedFile:
+def must_be_published(month: date, today: date) -> bool:
+    """Whether the month ended so long ago that its file exists for sure."""
+    return today - next_month(month) >= LONGEST_DELAY
+
+
+def fetch(
+    url: str,
+    target: Path,
+    *,
+    verify: Callable[[Path], object],
+    patience: Patience | None = None,
+    must_exist: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+    on_progress: Progress = lambda _done, _total: None,
+) -> FetchedFile:
     """Bring the file at the URL to the target, unless the verified copy there is current.
 
-    When the server can't be asked, or does not give the file, a verified copy at hand is used, with a warning.
+    When the server can't be asked, or does not give the file, a verified copy at hand is used, with a warning. Of
+    several processes that want the same file at once one fetches it, and the others wait for it.
 
     Args:
         url: `http(s)://` or `file://`.
         target: where the file shall lie; its folder is made when absent.
         verify: called with the downloaded file's temporary path; raises when it is not what it should be.
+        patience: how long a server is waited for.
+        must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
+        tell: gets a sentence when the server is waited for, and now and then while a large file comes.
+        on_progress: gets the bytes that have arrived and that will.
 
     Raises:
         NotFoundError: the server doesn't have the file, and there is no copy.
         FetchError: the server can't be reached or fails, and there is no copy; or what it sent is not the file.
+        StorageError: the target can't be written.
+        FileInUseError: another process is fetching the file for too long.
     """
-    at_hand = _verified_copy(url, target)
-    validators = at_hand.validators if at_hand else {}
+    patience = patience or Patience()
+    with locked(target):
+        at_hand = _verified_copy(url, target)
+
+        def get(temporary: Path) -> Validators | None:
+            known = at_hand.validators if at_hand else {}
+            if source := _folder(url):
+                return _copy(url, source, temporary, known)
+            return download(
+                url,
+                temporary,
+                known=known,
+                # With a copy at hand nobody has to wait for a server that throttles.
+                patience=replace(patience, refusal_pauses_seconds=()) if at_hand else patience,
+                must_exist=must_exist,
+                tell=tell,
+                on_progress=_telling(tell, on_progress, target.name),
+            )
+
+        try:
+            return _bring(url, target, get, verify)
+        except (_NotModified, NoAnswerError, NotFoundError) as reason:
+            if at_hand is None:
+                raise
+            return FetchedFile(
+                path=target,
+                url=url,
+                sha256=at_hand.sha256,
+                size_bytes=target.stat().st_size,
+                downloaded=False,
+                warning=None if isinstance(reason, _NotModified) else f"the copy at hand is used, because {reason}",
+            )
+
+
+def verified_version(path: Path) -> str:
+    """The SHA-256 of a fetched file, after making sure that it is what was verified when it came.
+
+    Raises:
+        DamagedFileError: the file has changed since, or was not fetched by `fetch`.
+    """
+    found = sha256_of(path)
     try:
-        with replacing(target) as temporary:
-            new_validators = _get(url, temporary, validators)
-            if new_validators is None:
-                raise _NotModified
-            _verify(url, temporary, verify)
-            sha256 = sha256_of(temporary)
-            size = temporary.stat().st_size
-            _source_file(target).unlink(missing_ok=True)  # from here to the end the copy is not trusted
-    except (_NotModified, NoAnswerError, NotFoundError) as reason:
-        if at_hand is None:
-            raise
-        return FetchedFile(
-            path=target,
-            url=url,
-            sha256=at_hand.sha256,
-            size_bytes=target.stat().st_size,
-            downloaded=False,
-            warning=None if isinstance(reason, _NotModified) else f"the copy at hand is used, because {reason}",
+        expected = json.loads(_source_file(path).read_text())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        expected = "not known"
+    if found != expected:
+        raise DamagedFileError(
+            f"{path} is not what was fetched: its SHA-256 is {found}, that of the verified file {expected}. "
+            "Nothing was changed; materialize the asset that fetches it, which brings a good copy"
         )
-    with replacing(_source_file(target)) as temporary:
-        temporary.write_text(json.dumps({"url": url, "sha256": sha256, "validators": new_validators}, indent=2))
-    return FetchedFile(path=target, url=url, sha256=sha256, size_bytes=size, downloaded=True)
+    return found
 
 
-def newest_published_month(tlc_url: str, fleet: Fleet, today: date) -> date | None:
+def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience: Patience | None = None) -> date | None:
     """The newest month of which the server has the fleet's trips; None when none is found.
 
     Raises:
-        FetchError: the server can't be reached.
+        NoAnswerError: the server can't be reached, or refuses even a month that must exist.
     """
     if folder := _folder(tlc_url):
         names = sorted(path.name for path in (folder / "trip-data").glob(fleet.file_pattern))
         return date.fromisoformat(f"{names[-1].removesuffix('.parquet')[-7:]}-01") if names else None
-    import requests
-
     month = month_of(today)
-    with _session() as session:
-        for _ in range(MONTHS_TO_LOOK_BACK):
-            url = trips_url(tlc_url, fleet, month)
-            try:
-                if session.head(url, timeout=(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)).ok:
-                    return month
-            except requests.RequestException as error:
-                raise NoAnswerError(url, error) from error
-            month = previous_month(month)
+    patience = replace(patience or Patience(), refusal_pauses_seconds=())
+    for _ in range(MONTHS_TO_LOOK_BACK):
+        url = trips_url(tlc_url, fleet, month)
+        if exists(url, patience=patience, must_exist=must_be_published(month, today)):
+            return month
+        month = previous_month(month)
     return None
 
 
@@ -125,20 +174,10 @@ class _NotModified(Exception):  # noqa: N818 - an outcome, not an error
     """The server says that the copy at hand is current."""
 
 
-class NoAnswerError(FetchError):
-    """The server could not be reached or failed, also when asked again."""
-
-    def __init__(self, url: str, error: Exception) -> None:
-        super().__init__(
-            f"{url} could not be fetched after {RETRIES + 1} attempts: {error}. "
-            "Check the network and TLC_URL, then run again"
-        )
-
-
 @dataclass(frozen=True)
 class _Copy:
     sha256: str
-    validators: Mapping[str, str]
+    validators: Validators
 
 
 def _source_file(target: Path) -> Path:
@@ -156,18 +195,24 @@ def _verified_copy(url: str, target: Path) -> _Copy | None:
     return None
 
 
-def _verify(url: str, path: Path, verify: Callable[[Path], object]) -> None:
-    try:
-        verify(path)
-    except (UnusableFileError, MissingColumnsError) as error:
-        raise FetchError(f"what {url} sent is unusable: {error}. It was thrown away; nothing changed") from error
-
-
-def _get(url: str, temporary: Path, validators: Mapping[str, str]) -> dict[str, str] | None:
-    """Write what the URL holds to the path; give its new validators, or None when it is unchanged."""
-    if source := _folder(url):
-        return _copy(url, source, temporary, validators)
-    return _download(url, temporary, validators)
+def _bring(
+    url: str, target: Path, get: Callable[[Path], Validators | None], verify: Callable[[Path], object]
+) -> FetchedFile:
+    """Get the file, verify it, move it into place, and note what it is."""
+    with replacing(target) as temporary:
+        validators = get(temporary)
+        if validators is None:
+            raise _NotModified
+        try:
+            verify(temporary)
+        except (UnusableFileError, MissingColumnsError) as error:
+            raise FetchError(f"what {url} sent is unusable: {error}. It was thrown away; nothing changed") from error
+        sha256 = sha256_of(temporary)
+        size = temporary.stat().st_size
+        _source_file(target).unlink(missing_ok=True)  # from here to the end the file in place is not trusted
+    with replacing(_source_file(target)) as temporary:
+        temporary.write_text(json.dumps({"url": url, "sha256": sha256, "validators": validators}, indent=2))
+    return FetchedFile(path=target, url=url, sha256=sha256, size_bytes=size, downloaded=True)
 
 
 def _folder(url: str) -> Path | None:
@@ -175,63 +220,40 @@ def _folder(url: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _copy(url: str, source: Path, temporary: Path, validators: Mapping[str, str]) -> dict[str, str] | None:
+def _copy(url: str, source: Path, temporary: Path, known: Validators) -> dict[str, str] | None:
     try:
-        status = source.stat()
-        found = {"size": str(status.st_size), "mtime_ns": str(status.st_mtime_ns)}
-        if found == validators:
-            return None
-        shutil.copyfile(source, temporary)
+        file = source.open("rb")
     except FileNotFoundError:
         raise NotFoundError(url, "there is no such file in the mirror") from None
+    except OSError as error:
+        raise NoAnswerError(url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder") from error
+    with file, temporary.open("wb") as target:
+        found = _version_of(file)
+        if found == known:
+            return None
+        shutil.copyfileobj(file, target, 1 << 20)
+        if _version_of(file) != found:
+            raise NoAnswerError(url, "from the mirror: it was changed meanwhile", "Run again")
     return found
 
 
-def _download(url: str, temporary: Path, validators: Mapping[str, str]) -> dict[str, str] | None:
-    import requests
-
-    headers = {"Accept-Encoding": "identity"}  # the length announced is then the file's
-    if "etag" in validators:
-        headers["If-None-Match"] = validators["etag"]
-    elif "last_modified" in validators:
-        headers["If-Modified-Since"] = validators["last_modified"]
-    timeout = (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
-    try:
-        with (
-            _session() as session,
-            session.get(url, headers=headers, stream=True, timeout=timeout) as response,
-        ):
-            if response.status_code == requests.codes.not_modified:
-                return None
-            if response.status_code in (requests.codes.forbidden, requests.codes.not_found):
-                raise NotFoundError(url, f"the server answered {response.status_code} {response.reason}")
-            response.raise_for_status()
-            with temporary.open("wb") as file:
-                for block in response.iter_content(1 << 20):
-                    file.write(block)
-    except requests.RequestException as error:
-        raise NoAnswerError(url, error) from error
-    received = temporary.stat().st_size
-    announced = int(response.headers.get("Content-Length", received))
-    if received != announced:
-        raise NoAnswerError(url, OSError(f"{received:,} bytes came of {announced:,} announced"))
-    wanted = {"etag": "ETag", "last_modified": "Last-Modified"}
-    return {key: response.headers[name] for key, name in wanted.items() if name in response.headers}
+def _version_of(file: IO[bytes]) -> dict[str, str]:
+    status = os.fstat(file.fileno())
+    return {"size": str(status.st_size), "mtime_ns": str(status.st_mtime_ns)}
 
 
-def _session():
-    import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
+def _telling(tell: Callable[[str], object], on_progress: Progress, name: str) -> Progress:
+    """A callback for progress that also tells it in words: every twentieth part at most, and every few seconds."""
+    told_at, told_bytes = time.monotonic(), 0
 
-    session = requests.Session()
-    retry = Retry(
-        total=RETRIES,
-        backoff_factor=1,
-        backoff_jitter=0.5,
-        status_forcelist=(429, 500, 502, 503, 504),
-        raise_on_status=False,
-    )
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(max_retries=retry))
-    return session
+    def progress(done: int, total: int | None) -> None:
+        nonlocal told_at, told_bytes
+        on_progress(done, total)
+        now = time.monotonic()
+        if now - told_at < 2 or (now - told_at < 30 and done - told_bytes < (total or 0) / 20):
+            return
+        told_at, told_bytes = now, done
+        of = f" of {total / 1e6:,.1f} MB ({done / total:.0%})" if total else " MB"
+        tell(f"{name}: {done / 1e6:,.1f}{of}")
+
+    return progress

@@ -3,8 +3,14 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taxi_pipeline.tlc.fleets import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pyarrow as pa
 
 SYNTHETIC_KEY = b"taxi_pipeline.synthetic"
 """Key in the Parquet metadata of generated files. Its value is JSON that says how the file was made."""
@@ -48,7 +54,7 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
     """Make sure that the fleet's trips can be loaded from the file.
 
     Raises:
-        UnusableFileError: it is no Parquet file, or a row group of it can't be read.
+        UnusableFileError: it is no Parquet file, or a column of it that is needed can't be read or understood.
         MissingColumnsError: it lacks a column that every month must have.
     """
     import pyarrow as pa
@@ -56,13 +62,26 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
 
     columns = fleet.present_columns(read_trip_file(path).columns)
     try:
-        # A footer can be sound while the data is gone: decode one needed column of every row group.
-        with pq.ParquetFile(path) as file:
-            names = {name.lower(): name for name in file.metadata.schema.names}
-            for group in range(file.metadata.num_row_groups):
-                file.read_row_group(group, columns=[names[columns["pickup_datetime"].lower()]])
+        # A footer can be sound while the data is gone: decode all that will be loaded, a bounded part at a time.
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            fields = {field.name.lower(): field for field in file.schema_arrow}
+            needed = [fields[column.lower()].name for column in columns.values()]
+            _refuse_types([fields[column.lower()] for column in columns.values()])
+            for _ in file.iter_batches(columns=needed):
+                pass
     except (pa.ArrowException, OSError) as error:
         raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error
+
+
+def _refuse_types(fields: "Sequence[pa.Field]") -> None:
+    """Refuse what could only be guessed at: the TLC's times are New York wall time, its values single ones."""
+    import pyarrow as pa
+
+    for field in fields:
+        if pa.types.is_nested(field.type) or (pa.types.is_timestamp(field.type) and field.type.tz):
+            raise UnusableFileError(
+                f"its column {field.name} is of type {field.type}, where a single value without time zone is expected"
+            )
 
 
 def describe_content(path: Path) -> str:
