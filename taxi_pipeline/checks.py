@@ -66,12 +66,12 @@ def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files:
 def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
     """No trip is lost and none counted twice.
 
-    Each loaded day holds as many trips as its published file has for it; and for each month whose days are all
-    loaded, trips and rejected rows together are the rows of the file.
+    Each loaded day holds as many trips and rejected rows as its published file has for it; and for each month whose
+    days are all loaded, trips and rejected rows together are the rows of the file.
     """
     with warehouse.read() as session:
         days = days_of_run(context) or _loaded_span(session)
-        wrong_days = session.rows(_DAYS_SQL, [days.first, days.last] * 2) if days else []
+        wrong_days = session.rows(_DAYS_SQL, [days.first, days.last] * 3) if days else []
         months = _months(session, days) if days else []
     wrong_months = [month for month in months if month[-1] == _UNEQUAL]
     mixed = [month for month in months if month[-1] == _MIXED]
@@ -82,7 +82,9 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
         metadata={
             "num_wrong_days": len(wrong_days),
             "num_wrong_months": len(wrong_months),
-            "wrong_days": markdown_table(("fleet", "day", "trips in file", "trips in table"), wrong_days),
+            "wrong_days": markdown_table(
+                ("fleet", "day", "trips in file", "in table", "rejected in file", "in table"), wrong_days
+            ),
             "months": markdown_table(
                 ("fleet", "month", "days loaded", "rows in file", "trips", "rejected", "result"), months
             ),
@@ -215,13 +217,26 @@ _MIXED = "days of different versions of the file: materialize the whole month"
 _UNEQUAL = "UNEQUAL"
 
 _DAYS_SQL = """
-SELECT fleet, pickup_date, coalesce(loaded.num_trips, 0), coalesce(counted.num_trips, 0)
+SELECT fleet, pickup_date, coalesce(loaded.num_trips, 0), coalesce(counted.num_trips, 0),
+    coalesce(loaded.num_rejected, 0), coalesce(counted.num_rejected, 0)
 FROM (SELECT * FROM loaded_days WHERE pickup_date BETWEEN ? AND ?) AS loaded
 FULL JOIN (
-    SELECT fleet, pickup_date, count(*) AS num_trips
-    FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+    SELECT fleet, pickup_date, sum(num_trips) AS num_trips, sum(num_rejected) AS num_rejected
+    FROM (
+        SELECT fleet, pickup_date, count(*) AS num_trips, 0 AS num_rejected
+        FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+        UNION ALL
+        SELECT fleet, day, 0, count(*)
+        FROM (
+            SELECT *, CASE WHEN date_trunc('month', pickup_date) = month THEN pickup_date ELSE month END AS day
+            FROM rejected_trips
+        ) AS rejected
+        WHERE day BETWEEN ? AND ? GROUP BY fleet, day
+    ) AS by_kind
+    GROUP BY fleet, pickup_date
 ) AS counted USING (fleet, pickup_date)
 WHERE coalesce(loaded.num_trips, 0) <> coalesce(counted.num_trips, 0)
+    OR coalesce(loaded.num_rejected, 0) <> coalesce(counted.num_rejected, 0)
 ORDER BY fleet, pickup_date
 """
 

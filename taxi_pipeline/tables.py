@@ -87,11 +87,12 @@ TRIPS = Table(
 
 REJECTED_TRIPS = Table(
     "rejected_trips",
-    "Rows that no day of their file's month can hold, with the reason; kept with the month's first day.",
+    "Published rows that are no trips: outside their file's month (kept with its first day), or with a value that "
+    "fits no column (kept with their day).",
     (
         _FLEET,
         Column("month", "DATE", "First day of the month whose file holds the row", nullable=False),
-        Column("reason", "VARCHAR", "Why no day can hold the row", nullable=False),
+        Column("reason", "VARCHAR", "Why the row is no trip; a value that does not fit is quoted", nullable=False),
         Column("pickup_date", "DATE", "Day of the pickup, as published"),
         *_TRIP_COLUMNS,
     ),
@@ -103,7 +104,8 @@ LOADED_DAYS = Table(
     (
         _FLEET,
         _PICKUP_DATE,
-        Column("num_trips", "BIGINT", "Trips loaded for the day", nullable=False),
+        Column("num_trips", "BIGINT", "Trips that the published file has for the day", nullable=False),
+        Column("num_rejected", "BIGINT", "Rows of the file that are rejected with the day", nullable=False),
         Column("file_version", "VARCHAR", "SHA-256 of the published file", nullable=False),
         Column("file_rows", "BIGINT", "Rows of the published file, all days", nullable=False),
         Column("synthetic", "BOOLEAN", "Whether the file was generated", nullable=False),

@@ -346,20 +346,54 @@ def test_a_bad_file_changes_nothing(
     assert _state(pipeline) == before
 
 
-def test_a_value_that_fits_no_column_leaves_the_days_as_they_were(
+def test_a_value_that_fits_no_column_costs_its_row_and_not_the_month(
     make_pipeline: MakePipeline, own_mirror: Path
 ) -> None:
-    """The load fails after rows were deleted and inserted: the transaction takes all of it back."""
-    pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-01", "2023-02-02")
-    before = _state(pipeline)[0]
+    """Regression: it failed the load of the whole month."""
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     column = table.schema.get_field_index("fare_amount")
     fares = table["fare_amount"].to_pylist()
     fares[-1] = 1e15
     _replace_month(own_mirror, table.set_column(column, table.schema.field(column), pa.array(fares)))
-    pipeline.run("2023-02-01", "2023-02-28", fails=True)
-    assert [pipeline.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES] == before
+    pipeline = make_pipeline(own_mirror)
+    result = pipeline.run("2023-02-01", "2023-02-28")
+    assert check_of(result, "trips_conserved").passed
+    ((trips,),) = pipeline.rows("SELECT count(*) FROM trips")
+    ((outside,),) = pipeline.rows("SELECT count(*) FROM rejected_trips WHERE reason = 'pickup outside the month'")
+    assert pipeline.rows("SELECT reason FROM rejected_trips WHERE reason LIKE 'fare_amount%'") == [
+        ("fare_amount does not fit DECIMAL(12, 2): 1000000000000000.0",)
+    ]
+    assert trips + outside + 1 == len(table)
+
+
+def test_a_load_that_fails_leaves_all_as_it_was(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """The second fleet's file is damaged on disk: the first one's days, deleted and inserted by then, come back."""
+    pipeline = make_pipeline(own_mirror, fleets=("yellow", "green"))
+    pipeline.run("2023-02-01", "2023-02-02")
+    before = _state(pipeline)[0]
+    path = pipeline.folder / "raw" / "green_tripdata_2023-02.parquet"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    error = error_of(pipeline.run("2023-02-01", "2023-02-28", select=[taxi_trips, zone_hourly_trips], fails=True))
+    assert "green_tripdata_2023-02.parquet is not what was fetched" in error
+    assert _state(pipeline)[0] == before
+    pipeline.run("2023-02-01", "2023-02-28")
+    assert pipeline.rows("SELECT count(DISTINCT pickup_date) FROM trips WHERE fleet = 'green'") == [(28,)], "mended"
+
+
+def test_the_hourly_table_follows_the_trips_whichever_asset_ran(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """Regression: after a crash between the two assets, or a run of only one, the rollups counted other trips."""
+    pipeline = make_pipeline(own_mirror)
+    pipeline.run("2023-02-06", "2023-02-08")
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    _replace_month(own_mirror, table.filter(pc.field("trip_distance") > 1.0))
+    pipeline.run("2023-02-07", select=[taxi_trips_file, taxi_trips])
+    counts = "SELECT pickup_date, CAST(sum({}) AS BIGINT), sum(total_amount) FROM {} GROUP BY ALL ORDER BY ALL"
+    trips = pipeline.rows(counts.format("1", "trips"))
+    assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
+    pipeline.execute("DELETE FROM zone_hourly_trips WHERE pickup_date = '2023-02-07'")
+    result = pipeline.run("2023-02-07", select=[zone_hourly_trips])
+    assert check_of(result, "hourly_trips_match_trips").passed
+    assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
 
 
 def test_a_missing_column_fails_by_name_and_an_unknown_one_warns(make_pipeline: MakePipeline, own_mirror: Path) -> None:

@@ -3,29 +3,23 @@
 What is drawn or written for people out of the tables is in group `metrics`.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date, timedelta
-from pathlib import Path
+from collections.abc import Iterable
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
 from taxi_pipeline.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.files import sha256_of
+from taxi_pipeline.loading import load_trips
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_day, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
-from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
-from taxi_pipeline.tlc.fleets import Fleet
-from taxi_pipeline.tlc.months import Days, month_of, next_month
-from taxi_pipeline.tlc.trip_files import TripFile, read_trip_file
-from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID, read_zones, zones_are_synthetic
+from taxi_pipeline.tables import TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.zones import read_zones, zones_are_synthetic
 
 POOL = "duckdb"
-
-
-class MixedDataError(RuntimeError):
-    """Synthetic and real trips would come together in one warehouse."""
 
 
 @dg.asset(
@@ -71,16 +65,21 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
 def taxi_trips(
     context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
 ) -> dg.MaterializeResult:
-    """Tables `trips`, one row per trip as published, and `rejected_trips`, rows that no day can hold.
+    """Tables `trips`, one row per trip as published, and `rejected_trips`, rows that no day or column can hold.
 
     The days of the run are replaced in one transaction: afterwards they hold what the published files say, or, if
-    anything fails, what they held before. `loaded_days` keeps from which version of its file each day came.
+    anything fails, what they held before. `loaded_days` keeps from which version of its file each day came. The
+    days' rows of `zone_hourly_trips` are replaced with them, so that no rollup ever reads others than the trips'.
     """
     days = days_of(context)
-    with warehouse.write() as session:
-        for fleet, part in tlc.months(days):
-            path = files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first)))
+    parts = [
+        (fleet, part, files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first))))
+        for fleet, part in tlc.months(days)
+    ]
+    with files.locked(path for _, _, path in parts), warehouse.write() as session:
+        for fleet, part, path in parts:
             load_trips(session, fleet, part, path)
+        replace_hourly(session, days)
         counts = session.rows(
             "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
             "WHERE pickup_date BETWEEN ? AND ? GROUP BY pickup_date",
@@ -111,14 +110,12 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     At most 265 × 24 rows a day and fleet, however many trips there were.
     """
     days = days_of(context)
-    between = [days.first, days.last]
     with warehouse.write() as session:
-        session.execute("DELETE FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ?", between)
-        session.execute(ZONE_HOURLY_TRIPS.insert_sql(_HOURLY_SQL), between)
+        replace_hourly(session, days)
         counts = session.rows(
             "SELECT pickup_date, count(*) FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? "
             "GROUP BY pickup_date",
-            between,
+            [days.first, days.last],
         )
         overview = _overview(session, ZONE_HOURLY_TRIPS, days.first)
     _tell_rows_per_day(context, days, counts)
@@ -144,83 +141,11 @@ ORDER BY fleet, pickup_date, pickup_hour, pickup_zone_id
 """
 
 
-def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
-    """Replace the fleet's trips on days of one month by those of the month's published file.
-
-    With the month's first day come the rows that no day of the month can hold.
-
-    Raises:
-        MixedDataError: the file is synthetic and the warehouse's trips are real, or the other way round.
-        MissingColumnsError: the file lacks a column that every month must have.
-    """
-    file = read_trip_file(path)
-    _refuse_mixture(session, path, file)
-    session.view_parquet("published", path)
-    month = month_of(days.first)
-    present = fleet.present_columns(file.columns)
-    pickup = present["pickup_datetime"]
-    values = _column_values(present)
-    within = f"{pickup} >= ? AND {pickup} < ?"
-
-    key = [fleet.name, days.first, days.last]
-    for table in (TRIPS, LOADED_DAYS):
-        session.execute(f"DELETE FROM {table.name} WHERE fleet = ? AND pickup_date BETWEEN ? AND ?", key)
-    # A comparison with the bare column lets DuckDB skip row groups; the order lets later reads do the same.
-    window = [days.first, days.last + timedelta(days=1)]
-    columns = [f"CAST({pickup} AS DATE)", *values]
-    session.execute(
-        TRIPS.insert_sql(f"SELECT ?, {', '.join(columns)} FROM published WHERE {within} ORDER BY {pickup}"),
-        [fleet.name, *window],
-    )
-    _note_loaded_days(session, fleet, days, pickup, path, file)
-    if days.first == month:
-        session.execute("DELETE FROM rejected_trips WHERE fleet = ? AND month = ?", [fleet.name, month])
-        reason = f"CASE WHEN {pickup} IS NULL THEN 'no pickup time' ELSE 'pickup outside the month' END"
-        columns = ["CAST(? AS DATE)", reason, f"CAST({pickup} AS DATE)", *values]
-        session.execute(
-            REJECTED_TRIPS.insert_sql(
-                f"SELECT ?, {', '.join(columns)} FROM published WHERE ({within}) IS NOT TRUE ORDER BY {pickup}"
-            ),
-            [fleet.name, month, month, next_month(month)],
-        )
-
-
-def _column_values(present: Mapping[str, str]) -> list[str]:
-    """SQL for each column of `trips` from `vendor_id` on: the published column, cast; NULL where there is none."""
-    values = []
-    for column in TRIPS.columns[2:]:
-        value = f"CAST({present.get(column.name, 'NULL')} AS {column.type})"
-        if column.name in ("pickup_zone_id", "dropoff_zone_id"):
-            value = (
-                f"CASE WHEN {present[column.name]} BETWEEN 1 AND {LAST_ZONE_ID} THEN {value} ELSE {UNKNOWN_ZONE_ID} END"
-            )
-        values.append(value)
-    return values
-
-
-def _note_loaded_days(session: Session, fleet: Fleet, days: Days, pickup: str, path: Path, file: TripFile) -> None:
-    """Keep, per day, how many trips the published file has: counted there, so that a check can compare."""
-    counts = dict(
-        session.rows(
-            f"SELECT CAST({pickup} AS DATE), count(*) FROM published WHERE {pickup} >= ? AND {pickup} < ? GROUP BY ALL",
-            [days.first, days.last + timedelta(days=1)],
-        )
-    )
-    version = sha256_of(path)
-    session.insert(
-        LOADED_DAYS,
-        [(fleet.name, day, counts.get(day, 0), version, file.num_rows, file.synthetic) for day in days],
-    )
-
-
-def _refuse_mixture(session: Session, path: Path, file: TripFile) -> None:
-    others = session.row("SELECT count(*) FROM loaded_days WHERE synthetic <> ?", [file.synthetic])[0]
-    if others:
-        kinds = ("synthetic", "real") if file.synthetic else ("real", "synthetic")
-        raise MixedDataError(
-            f"{path.name} is {kinds[0]}, but the warehouse holds {others:,} days of {kinds[1]} trips; they must not "
-            "mix. Nothing was changed. Use another TAXI_DATA_DIR (or DUCKDB_DATABASE), or another TLC_URL"
-        )
+def replace_hourly(session: Session, days: Days) -> None:
+    """Make `zone_hourly_trips` of these days what the trips table says."""
+    between = [days.first, days.last]
+    session.execute("DELETE FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ?", between)
+    session.execute(ZONE_HOURLY_TRIPS.insert_sql(_HOURLY_SQL), between)
 
 
 def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:
