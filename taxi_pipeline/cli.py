@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from taxi_pipeline.resources import Resources, TlcSource
 
+SNAPSHOT_FILE = "outputs/warehouse.duckdb"
+
 console = Console(highlight=False)
 
 
@@ -79,6 +81,31 @@ def sample(folder: Path, start: datetime, end: datetime, fleet: str, trips_per_d
 
 
 @main.command()
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: outputs/warehouse.duckdb in the data folder]",
+)
+def snapshot(target: Path | None) -> None:
+    """Copy the warehouse, to query the copy while the pipeline works.
+
+    DuckDB lets nobody read while one process writes, and keeps the writer out while somebody reads. The copy is made
+    without opening the warehouse, so no run ever waits for it, and it shows all of a run or nothing of it.
+    """
+    from taxi_pipeline.files import StorageError
+    from taxi_pipeline.resources import WarehouseUnavailableError, build_resources
+
+    resources = build_resources(_settings())
+    target = target.absolute() if target else resources["files"].path(SNAPSHOT_FILE)
+    try:
+        resources["warehouse"].snapshot(target)
+    except (WarehouseUnavailableError, StorageError) as error:
+        raise click.ClickException(str(error)) from error
+    _print_files("written", [target])
+
+
+@main.command()
 @_days
 def materialize(start: datetime, end: datetime) -> None:
     """Run the whole graph for these days in the current Dagster instance.
@@ -86,12 +113,9 @@ def materialize(start: datetime, end: datetime) -> None:
     Each month is a run of its own; the last one also rebuilds the weekly table, the statistics and the map. The
     instance is that of DAGSTER_HOME; if that is not set, the one of `make dev`.
     """
-    from dotenv import load_dotenv
-
     from taxi_pipeline.partitions import daily_partitions
 
-    # Unlike Dagster's own commands, what is exported for this very command wins over .env.
-    load_dotenv(project_root() / ".env", override=False)
+    settings = _settings()
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     days = _range(start, end)
     if days.first < FIRST_SUPPORTED_DAY:
@@ -100,10 +124,6 @@ def materialize(start: datetime, end: datetime) -> None:
         )
     if str(days.last) > (last_day := str(daily_partitions.get_last_partition_key())):
         raise click.BadParameter(f"{days.last} has not passed; the last possible day is {last_day}", param_hint="--end")
-    try:
-        settings = Settings.from_environment()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
     if days.first < settings.start_date:
         console.print(
             f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
@@ -112,6 +132,17 @@ def materialize(start: datetime, end: datetime) -> None:
         )
         settings = replace(settings, start_date=days.first)
     _run(settings, days)
+
+
+def _settings() -> Settings:
+    from dotenv import load_dotenv
+
+    # Unlike Dagster's own commands, what is exported for this very command wins over .env.
+    load_dotenv(project_root() / ".env", override=False)
+    try:
+        return Settings.from_environment()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _run(settings: Settings, days: Days) -> None:

@@ -45,7 +45,7 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, the folder is read-only, or the like.
     """
-    try:
+    with _naming_the_disk(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         with _temporary_beside(target) as temporary:
@@ -54,13 +54,16 @@ def replacing(target: Path) -> Iterator[Path]:
             temporary.chmod(0o666 & ~_umask())
             temporary.replace(target)
             _flush_to_disk(target.parent)
-    except OSError as error:
-        if error.errno not in _DISK_REFUSES:
-            raise
-        raise StorageError(
-            f"{target} can't be written: {os.strerror(error.errno)}. "
-            f"What was there is untouched; {_DISK_REFUSES[error.errno]}, then run again"
-        ) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they don't exist.
+
+    Raises:
+        StorageError: they can't be made.
+    """
+    with _naming_the_disk(folder):
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
@@ -73,23 +76,20 @@ def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
     """
     from filelock import FileLock, Timeout
 
+    make_folder(target.parent)
     lock_file = target.with_name(f".{target.name}.lock")
+    lock = FileLock(
+        lock_file, timeout=timeout_seconds, on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n")
+    )
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(
-            lock_file,
-            timeout=timeout_seconds,
-            on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n"),
-        )
-        lock.acquire()
+        with _naming_the_disk(lock_file):
+            lock.acquire()
     except Timeout as error:
         holder = lock_file.read_text().strip() or "unknown"
         raise FileInUseError(
             f"process {holder} works on {target} for more than {timeout_seconds:g} s. "
             "Nothing was changed; wait until it is done or stop it, then run again"
         ) from error
-    except OSError as error:
-        raise StorageError(f"{lock_file} can't be made: {error.strerror}. Make the folder writable") from error
     try:
         yield
     finally:
@@ -100,6 +100,20 @@ def sha256_of(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _naming_the_disk(path: Path) -> Iterator[None]:
+    """Say of an error of the disk what it means for the path, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_REFUSES:
+            raise
+        raise StorageError(
+            f"{path} can't be written: {os.strerror(error.errno)}. "
+            f"What was there is untouched; {_DISK_REFUSES[error.errno]}, then run again"
+        ) from error
 
 
 @contextmanager

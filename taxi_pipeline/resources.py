@@ -4,17 +4,19 @@ Nothing else opens a connection, knows a path or makes a request. What DuckDB al
 asset stands with the asset and keeps to what other engines speak too.
 """
 
+import random
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import dagster as dg
 
-from taxi_pipeline.files import locked, replacing
+from taxi_pipeline.files import StorageError, locked, make_folder, replacing
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import TABLES, Table
 from taxi_pipeline.tlc.download import FetchedFile, fetch, must_be_published, newest_published_month, trips_url
@@ -102,17 +104,13 @@ class Warehouse(dg.ConfigurableResource):
         Raises:
             WarehouseUnavailableError: nothing was loaded yet, or another process holds the file.
         """
-        nothing_loaded = WarehouseUnavailableError(
-            f"there is no warehouse at {self.database} yet: "
-            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
-        )
         if not Path(self.database).is_file():
-            raise nothing_loaded
+            raise self._nothing_loaded()
         with closing(self._connect(read_only=True)) as connection:
             session = Session(connection)
             # A process killed in the very first transaction leaves a file without tables.
             if not session.rows("SELECT table_name FROM information_schema.tables LIMIT 1"):
-                raise nothing_loaded
+                raise self._nothing_loaded()
             yield session
 
     @contextmanager
@@ -122,16 +120,87 @@ class Warehouse(dg.ConfigurableResource):
         The tables exist in it.
 
         Raises:
-            WarehouseUnavailableError: another process holds the file.
+            WarehouseUnavailableError: another process holds the file, or it can't be made.
+            StorageError: the disk does not take what is written.
         """
-        Path(self.database).parent.mkdir(parents=True, exist_ok=True)
+        import duckdb
+
+        make_folder(Path(self.database).parent)
         with closing(self._connect(read_only=False)) as connection:
-            connection.begin()
-            session = Session(connection)
-            for table in TABLES:
-                session.execute(table.create_sql())
-            yield session
-            connection.commit()
+            try:
+                connection.begin()
+                session = Session(connection)
+                for table in TABLES:
+                    session.execute(table.create_sql())
+                yield session
+                connection.commit()
+            except duckdb.IOException as error:
+                raise StorageError(
+                    f"{self.database} can't be written: {error}. The tables are as they were before; "
+                    "free some space, then run again"
+                ) from error
+
+    def snapshot(self, target: Path) -> None:
+        """Copy the database into a file of its own, as it is between two writes, without opening it.
+
+        So nobody waits for anybody: runs go on while it is copied, and the copy can be kept open for as long as one
+        likes. The file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
+
+        Raises:
+            WarehouseUnavailableError: nothing was loaded yet, or it was written to all the time.
+            StorageError: the target can't be written.
+        """
+        if target.resolve() == Path(self.database).resolve():
+            raise WarehouseUnavailableError(f"{target} is the warehouse itself: name another file for its copy")
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        while not self._copy_undisturbed(target):
+            if time.monotonic() > deadline:
+                raise WarehouseUnavailableError(
+                    f"{self.database} was written to all the time, for {self.lock_timeout_seconds:g} s. "
+                    "Nothing was copied; try again when less is going on"
+                )
+            time.sleep(0.1)
+
+    def _copy_undisturbed(self, target: Path) -> bool:
+        """Copy the database and what a killed process left in its log; give up when it changes meanwhile."""
+        import duckdb
+
+        database, log = Path(self.database), Path(f"{self.database}.wal")
+        before = _state_of(database, log)
+        if before[0] is None:
+            raise self._nothing_loaded()
+        # A write in the same tick of the clock as the last one would not show.
+        if abs(time.time_ns() - max(written for _, written in filter(None, before))) < 100_000_000:
+            return False
+        with suppress(_ChangedError), replacing(target) as copy:
+            copy_of_log = Path(f"{copy}.wal")
+            try:
+                shutil.copyfile(database, copy)
+                if before[1] is not None:
+                    shutil.copyfile(log, copy_of_log)
+                if _state_of(database, log) != before:
+                    raise _ChangedError
+                duckdb.connect(str(copy), config=self._config()).close()  # takes the log in
+                return True
+            except FileNotFoundError:
+                raise _ChangedError from None
+            except duckdb.IOException as error:
+                raise self._unusable(error) from error
+            finally:
+                copy_of_log.unlink(missing_ok=True)
+        return False
+
+    def _unusable(self, error: Exception) -> WarehouseUnavailableError:
+        return WarehouseUnavailableError(
+            f"{self.database} can't be opened: {error}. If it is a DuckDB file, make it and its folder readable and "
+            "writable; nothing was changed"
+        )
+
+    def _nothing_loaded(self) -> WarehouseUnavailableError:
+        return WarehouseUnavailableError(
+            f"there is no warehouse at {self.database} yet: "
+            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+        )
 
     def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
         import duckdb
@@ -145,7 +214,7 @@ class Warehouse(dg.ConfigurableResource):
             except duckdb.IOException as error:
                 holder = re.search(r"lock is held in (.*?) ?\(PID (\d+)\)", str(error))
                 if "Could not set lock" not in str(error):
-                    raise WarehouseUnavailableError(f"{self.database} can't be opened: {error}") from error
+                    raise self._unusable(error) from error
                 who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
                 if time.monotonic() > deadline:
                     raise WarehouseUnavailableError(
@@ -160,8 +229,8 @@ class Warehouse(dg.ConfigurableResource):
             if not told:
                 dg.get_dagster_logger().info(f"Waiting for {self.database}, which {who} holds")
                 told = True
-            time.sleep(pause_seconds)
-            pause_seconds = min(2 * pause_seconds, 1.0)
+            time.sleep(pause_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - so that many don't come at once
+            pause_seconds = min(2 * pause_seconds, 0.5)
 
     def _config(self) -> dict[str, Any]:
         config: dict[str, Any] = {
@@ -171,6 +240,22 @@ class Warehouse(dg.ConfigurableResource):
             "autoload_known_extensions": False,
         }
         return config if self.threads is None else config | {"threads": self.threads}
+
+
+class _ChangedError(Exception):
+    """The database was written to while it was copied."""
+
+
+def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
+    """Size in bytes and time of the last write in nanoseconds of each file; None where there is none."""
+    states: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            status = path.stat()
+            states.append((status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            states.append(None)
+    return states
 
 
 class FileStore(dg.ConfigurableResource):

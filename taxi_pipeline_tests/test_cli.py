@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -133,6 +134,22 @@ def _on_a_terminal(environment: dict[str, str]) -> str:
         os.close(terminal)
     assert process.returncode == 0
     return shown.decode()
+
+
+@pytest.mark.slow
+def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
+    empty = taxi_pipeline("snapshot")
+    assert (empty.returncode, "there is no warehouse at" in empty.stderr) == (1, True)
+    assert taxi_pipeline("materialize", "--start", "2023-02-07", "--end", "2023-02-07").returncode == 0
+    with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as held:
+        ((trips,),) = held.execute("SELECT count(*) FROM trips").fetchall()
+        result = taxi_pipeline("snapshot")
+        named = taxi_pipeline("snapshot", "--output", "copy.duckdb")
+    assert (result.returncode, named.returncode) == (0, 0), result.stderr + named.stderr
+    for copy in (tmp_path / "data" / "outputs" / "warehouse.duckdb", tmp_path / "elsewhere" / "copy.duckdb"):
+        with duckdb.connect(str(copy), read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM trips").fetchall() == [(trips,)]
+    assert "outputs/warehouse.duckdb" in result.stdout
 
 
 @pytest.mark.slow

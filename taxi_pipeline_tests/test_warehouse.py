@@ -14,6 +14,7 @@ import pytest
 
 from taxi_pipeline.resources import Warehouse, WarehouseUnavailableError
 from taxi_pipeline.tables import LOADED_DAYS, TABLES, ZONES
+from taxi_pipeline_tests.processes import process
 
 
 @pytest.fixture
@@ -170,6 +171,105 @@ def test_a_killed_writer_leaves_all_or_nothing(warehouse: Warehouse) -> None:
         os.kill(process.pid, signal.SIGKILL)
     with warehouse.write() as session:
         assert session.row("SELECT count(*) FROM zones") == (0,)
+
+
+# Copies to query while runs go on
+
+
+def _counts(path: Path) -> tuple[int, int]:
+    with duckdb.connect(str(path), read_only=True) as connection:
+        (counts,) = connection.execute("SELECT (SELECT count(*) FROM zones), (SELECT count(*) FROM trips)").fetchall()
+    return counts
+
+
+ADD = (
+    "INSERT INTO zones SELECT range, 'x', 'y', NULL FROM range(1000)",
+    "INSERT INTO trips (fleet, pickup_date, pickup_zone_id, dropoff_zone_id) "
+    "SELECT 'green', '2023-02-07', 1, 1 FROM range(1000)",
+)
+
+
+def _write_again_and_again(database: str) -> None:
+    while True:
+        with Warehouse(database=database).write() as session:
+            for sql in ADD:
+                session.execute(sql)
+        time.sleep(0.2)
+
+
+def test_a_copy_is_made_while_another_process_has_the_file_open(warehouse: Warehouse, tmp_path: Path) -> None:
+    copy = tmp_path / "outputs" / "copy.duckdb"
+    with held_by_another_process(warehouse.database, read_only=False):
+        warehouse.snapshot(copy)
+        assert _counts(copy) == (0, 0)
+
+
+def test_copies_of_a_busy_warehouse_hold_all_of_a_write_or_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+    writer = process(_write_again_and_again, warehouse.database)
+    try:
+        seen = []
+        for _ in range(12):
+            warehouse.snapshot(tmp_path / "copy.duckdb")
+            seen.append(_counts(tmp_path / "copy.duckdb"))
+    finally:
+        writer.kill()
+        writer.join()
+    assert all(zones == trips and zones % 1000 == 0 for zones, trips in seen), seen
+    assert seen == sorted(seen)
+    assert len(set(seen)) > 2, "it was written to meanwhile"
+    assert not list(tmp_path.glob(".*")), "nothing is left beside the copy"
+    assert not list(tmp_path.glob("*.wal"))
+
+
+def test_a_copy_holds_what_a_killed_process_had_committed(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Its last commits are in the log beside the database, not in the database."""
+    writer = process(_commit_and_die, warehouse.database)
+    writer.join()
+    assert Path(f"{warehouse.database}.wal").stat().st_size > 0
+    warehouse.snapshot(tmp_path / "copy.duckdb")
+    assert _counts(tmp_path / "copy.duckdb") == (1000, 1000)
+    assert Path(f"{warehouse.database}.wal").exists(), "the original is as it was"
+
+
+def _commit_and_die(database: str) -> None:
+    connection = duckdb.connect(database)
+    connection.begin()
+    for sql in ADD:
+        connection.execute(sql)
+    connection.commit()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_warehouse_that_is_always_written_to_is_given_up(warehouse: Warehouse, tmp_path: Path) -> None:
+    impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0.5)
+    writer = process(_touch_again_and_again, warehouse.database)
+    try:
+        time.sleep(0.3)
+        with pytest.raises(WarehouseUnavailableError, match=r"written to all the time, for 0.5 s\. Nothing was copied"):
+            impatient.snapshot(tmp_path / "copy.duckdb")
+    finally:
+        writer.kill()
+        writer.join()
+    assert not list(tmp_path.glob("*.duckdb"))
+
+
+def _touch_again_and_again(database: str) -> None:
+    while True:
+        Path(database).touch()
+        time.sleep(0.02)
+
+
+def test_what_can_not_be_copied_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
+    with pytest.raises(WarehouseUnavailableError, match="is the warehouse itself"):
+        warehouse.snapshot(Path(warehouse.database))
+    nothing = Warehouse(database=str(tmp_path / "nothing.duckdb"))
+    with pytest.raises(WarehouseUnavailableError, match="there is no warehouse"):
+        nothing.snapshot(tmp_path / "copy.duckdb")
+    (tmp_path / "text.duckdb").write_bytes(b"hello" * 1000)
+    os.utime(tmp_path / "text.duckdb", (1e9, 1e9))
+    with pytest.raises(WarehouseUnavailableError, match=r"text.duckdb can't be opened"):
+        Warehouse(database=str(tmp_path / "text.duckdb")).snapshot(tmp_path / "copy.duckdb")
+    assert not (tmp_path / "copy.duckdb").exists()
 
 
 def test_every_table_is_made_from_its_declaration(warehouse: Warehouse) -> None:
