@@ -22,6 +22,9 @@ from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
 TRIP_COLUMNS = TRIPS.columns[2:]
 """The columns that come from the file; the fleet is known, the pickup date follows from the pickup time."""
 
+REJECTED_WITH_DAY = "CASE WHEN date_trunc('month', pickup_date) = month THEN pickup_date ELSE month END"
+"""SQL for the day with which a row of `rejected_trips` is kept."""
+
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 
 
@@ -89,13 +92,9 @@ def _delete_days(session: Session, fleet: Fleet, days: Days) -> None:
         session.execute(f"DELETE FROM {table.name} WHERE fleet = ? AND pickup_date BETWEEN ? AND ?", between)
     month = month_of(days.first)
     session.execute(
-        f"DELETE FROM rejected_trips WHERE fleet = ? AND month = ? AND {_REJECTED_WITH} BETWEEN ? AND ?",
+        f"DELETE FROM rejected_trips WHERE fleet = ? AND month = ? AND {REJECTED_WITH_DAY} BETWEEN ? AND ?",
         [fleet.name, month, days.first, days.last],
     )
-
-
-_REJECTED_WITH = "CASE WHEN date_trunc('month', pickup_date) = month THEN pickup_date ELSE month END"
-"""The day with which a row of `rejected_trips` is kept."""
 
 
 def _note_loaded_days(session: Session, fleet: Fleet, days: Days, file: TripFile, version: str) -> None:

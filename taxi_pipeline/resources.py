@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -21,6 +22,7 @@ from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import TABLES, Table
 from taxi_pipeline.tlc.download import FetchedFile, fetch, must_be_published, newest_published_month, trips_url
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
+from taxi_pipeline.tlc.monthly_report import read_trips_per_day, report_url
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.transfer import FetchError, NotFoundError, Patience
 from taxi_pipeline.tlc.trip_files import verify_trip_file
@@ -385,6 +387,23 @@ class TlcSource(dg.ConfigurableResource):
                 f"{error}, although newer months are published (newest: {newest:%Y-%m}): {self.url} lacks the month. "
                 "Nothing was changed"
             ) from error
+
+    def trips_per_day(
+        self, files: FileStore, *, tell: Callable[[str], object] = lambda _: None
+    ) -> dict[tuple[str, date], int]:
+        """What the TLC's monthly report says: (fleet, first day of the month) → trips per day.
+
+        Raises:
+            FetchError: there is no report, or what is there is something else.
+        """
+        report = fetch(
+            report_url(self.url),
+            files.path("raw/data_reports_monthly.csv"),
+            verify=read_trips_per_day,
+            patience=replace(self.patience, attempts=2),  # a check is not worth a long wait
+            tell=tell,
+        )
+        return read_trips_per_day(report.path)
 
     def _fetch(
         self,

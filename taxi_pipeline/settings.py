@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FLEETS
 
 FIRST_SUPPORTED_DAY = date(2011, 1, 1)
@@ -60,7 +61,7 @@ class Settings:
 
         root = project_root()
         data_dir = root / Path(value("TAXI_DATA_DIR", "data")).expanduser()
-        tlc_url = _url("TLC_URL", value("TLC_URL", "https://d37ci6vzurychx.cloudfront.net"), root)
+        tlc_url = _url("TLC_URL", value("TLC_URL", TLC_SERVER), root)
         zones_url = _url("TAXI_ZONES_URL", value("TAXI_ZONES_URL", f"{tlc_url}/misc/taxi_zones.zip"), root)
         if not zones_url.lower().endswith(ZONES_FILE_SUFFIXES):
             raise SettingsError("TAXI_ZONES_URL", zones_url, "a URL that ends in .zip, .csv or .geojson")

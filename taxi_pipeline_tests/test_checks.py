@@ -37,7 +37,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
-    assert len(checks) == len(CHECKS) == 11
+    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 20
     assert all(check.passed for check in checks.values())
     assert "2 months looked at" in str(checks["trips_conserved"].description)
 
@@ -80,6 +80,94 @@ def test_a_change_behind_the_back_is_noticed(loaded: Pipeline, change: str, expe
 def test_rejected_rows_that_vanish_are_noticed(loaded: Pipeline) -> None:
     loaded.execute("INSERT INTO rejected_trips SELECT fleet, '2023-02-01', 'x', * EXCLUDE (fleet) FROM trips LIMIT 1")
     assert failed(loaded) == {"trips_conserved"}
+
+
+def test_rejected_rows_are_compared_day_by_day(loaded: Pipeline) -> None:
+    """Also those of a month that is not wholly loaded."""
+    loaded.execute("UPDATE loaded_days SET num_rejected = num_rejected + 1 WHERE pickup_date = '2023-01-31'")
+    check = run_checks(loaded, ("2023-01-31", "2023-01-31"))["trips_conserved"]
+    assert not check.passed
+    assert "| yellow | 2023-01-31 |" in str(check.metadata["wrong_days"].value)
+
+
+SPOIL = "UPDATE trips SET {} WHERE rowid IN (SELECT rowid FROM trips WHERE pickup_date = '2023-02-07' LIMIT 200)"
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (SPOIL.format("total_amount = -1"), "negative_totals_are_few"),
+        (SPOIL.format("passenger_count = NULL"), "passengers_are_counted"),
+        (SPOIL.format("pickup_zone_id = 264"), "zones_are_known"),
+        (SPOIL.format("dropoff_zone_id = 264"), "zones_are_known"),
+        (SPOIL.format("dropoff_datetime = pickup_datetime - INTERVAL 1 MINUTE"), "dropoffs_follow_pickups"),
+        (SPOIL.format("trip_distance = 100.001"), "distances_are_plausible"),
+        ("UPDATE loaded_days SET num_trips = 0 WHERE pickup_date = '2023-02-07'", "days_have_trips"),
+    ],
+)
+def test_a_day_with_many_defects_warns_and_is_named(loaded: Pipeline, change: str, expected: str) -> None:
+    loaded.execute(change)
+    check = run_checks(loaded)[expected]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "yellow 2023-02-07" in str(check.description)
+    assert check.metadata["num_bad_days"].value == 1
+    assert "| yellow | 2023-02-07 |" in str(check.metadata["bad_days"].value)
+    assert expected not in failed(loaded, ("2023-02-08", "2023-02-09")), "other days are fine"
+
+
+@pytest.mark.parametrize(
+    ("pickup", "dropoff", "passes"),
+    [
+        ("2023-11-05 01:50:00", "2023-11-05 01:10:00", True),  # clocks went back in between
+        ("2023-11-05 00:50:00", "2023-11-05 00:10:00", False),  # another hour
+        ("2023-11-12 01:50:00", "2023-11-12 01:10:00", False),  # another Sunday
+        ("2023-11-05 01:50:00", "2023-11-04 01:10:00", False),  # another day
+    ],
+)
+def test_a_trip_in_the_hour_in_which_clocks_go_back_may_end_before_it_begins(
+    loaded: Pipeline, pickup: str, dropoff: str, passes: bool
+) -> None:
+    loaded.execute(
+        f"UPDATE trips SET pickup_datetime = '{pickup}', dropoff_datetime = '{dropoff}', pickup_date = '{pickup[:10]}' "
+        "WHERE pickup_date = '2023-02-07'"
+    )
+    assert run_checks(loaded, (pickup[:10], pickup[:10]))["dropoffs_follow_pickups"].passed is passes
+
+
+def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
+    """Four Tuesdays before it are loaded when the fifth is judged."""
+    loaded.execute(
+        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic FROM loaded_days "
+        "WHERE pickup_date >= '2023-02-01'"
+    )
+    assert run_checks(loaded)["trips_near_usual_level"].passed
+    loaded.execute("UPDATE loaded_days SET num_trips = num_trips / 3 WHERE pickup_date = '2023-02-28'")
+    check = run_checks(loaded, ("2023-02-28", "2023-02-28"))["trips_near_usual_level"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "yellow 2023-02-28" in str(check.description)
+    assert check.metadata["num_judged_days"].value == 1
+
+
+def test_values_that_did_not_fit_are_told(loaded: Pipeline) -> None:
+    loaded.execute(
+        "INSERT INTO rejected_trips SELECT fleet, '2023-02-01', 'fare_amount does not fit DECIMAL(12, 2): ten', "
+        "* EXCLUDE (fleet) FROM trips WHERE pickup_date = '2023-02-07' LIMIT 3"
+    )
+    check = run_checks(loaded)["values_fit"]
+    assert (check.passed, check.description) == (False, "3 rows rejected")
+    assert "fare_amount | fare_amount does not fit DECIMAL(12, 2): ten | 3 |" in str(check.metadata["rejected"].value)
+    assert run_checks(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
+
+
+def test_the_report_is_not_asked_for_where_there_is_nothing_to_compare(loaded: Pipeline) -> None:
+    check = run_checks(loaded)["trips_match_tlc_report"]
+    assert (check.passed, check.description) == (True, "skipped: the trips are synthetic")
+    loaded.execute("UPDATE loaded_days SET synthetic = FALSE")
+    check = run_checks(loaded, ("2023-01-31", "2023-01-31"))["trips_match_tlc_report"]
+    assert (check.passed, check.description) == (True, "skipped: no month is wholly loaded")
+    check = run_checks(loaded)["trips_match_tlc_report"]
+    assert check.passed
+    assert "skipped: there is no report to compare with" in str(check.description)
 
 
 def test_the_weekly_csv_is_compared(loaded: Pipeline) -> None:

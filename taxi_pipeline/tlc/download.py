@@ -30,6 +30,9 @@ from taxi_pipeline.tlc.transfer import (
 )
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
+TLC_SERVER = "https://d37ci6vzurychx.cloudfront.net"
+"""Where the TLC publishes trip records and zones."""
+
 MONTHS_TO_LOOK_BACK = 24
 """How far back the newest published month is looked for on an HTTP server; the TLC has never been so late."""
 

@@ -1,7 +1,7 @@
-"""The asset checks: what must hold of the tables and files, computed another way than the assets compute it.
+"""Checks of what the pipeline promises: nothing lost, nothing counted twice, every output what the trips say.
 
-A check that is part of a run of days looks at these days; one that runs by itself looks at all. Checks are not
-partitioned: Dagster would lose the partition in range runs.
+They compute another way than the assets do: from `trips` where the asset used `zone_hourly_trips`, from the file's own
+counts where the asset counted rows. What is odd in the published data is looked at in `published`.
 """
 
 import csv
@@ -22,44 +22,14 @@ from taxi_pipeline.assets.metrics import (
     trips_by_week,
     week_row,
 )
-from taxi_pipeline.assets.raw_files import taxi_trips_file
 from taxi_pipeline.assets.warehouse import POOL, taxi_trips, taxi_zones, zone_hourly_trips
+from taxi_pipeline.checks.days import LoadedMonth, days_of_check, loaded_months
+from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
-from taxi_pipeline.partitions import days_of_run
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
 from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
-from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import Days, month_of, next_month
-from taxi_pipeline.tlc.trip_files import read_trip_file
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
-
-
-@dg.asset_check(asset=taxi_trips_file)
-def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files: FileStore) -> dg.AssetCheckResult:
-    """The published files have no column that the pipeline does not know; a new one is left out of `trips`."""
-    days = days_of_run(context)
-    if days:
-        trip_files = [
-            (fleet, files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first))))
-            for fleet, part in tlc.months(days)
-        ]
-    else:
-        trip_files = [
-            (FLEETS[name], path)
-            for name in tlc.fleets
-            for path in sorted(files.path("raw").glob(FLEETS[name].file_pattern))
-        ]
-    unknown = [
-        (path.name, column)
-        for fleet, path in trip_files
-        for column in fleet.unknown_columns(read_trip_file(path).columns)
-    ]
-    return dg.AssetCheckResult(
-        passed=not unknown,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(trip_files)} files looked at, {len(unknown)} unknown columns",
-        metadata={"num_unknown": len(unknown), "unknown_columns": markdown_table(("file", "column"), unknown)},
-    )
 
 
 @dg.asset_check(asset=taxi_trips, blocking=True, pool=POOL)
@@ -70,9 +40,9 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     days are all loaded, trips and rejected rows together are the rows of the file.
     """
     with warehouse.read() as session:
-        days = days_of_run(context) or _loaded_span(session)
+        days = days_of_check(context, session)
         wrong_days = session.rows(_DAYS_SQL, [days.first, days.last] * 3) if days else []
-        months = _months(session, days) if days else []
+        months = [_verdict(month) for month in loaded_months(session, days)] if days else []
     wrong_months = [month for month in months if month[-1] == _UNEQUAL]
     mixed = [month for month in months if month[-1] == _MIXED]
     return dg.AssetCheckResult(
@@ -96,7 +66,7 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
     """For each day and fleet, `zone_hourly_trips` sums up to what the trips table says."""
     with warehouse.read() as session:
-        days = days_of_run(context) or _loaded_span(session)
+        days = days_of_check(context, session)
         wrong = session.rows(_HOURLY_SQL, [days.first, days.last] * 2) if days else []
     return dg.AssetCheckResult(
         passed=not wrong,
@@ -130,7 +100,7 @@ def weekly_totals_match_trips(
     """The weeks of the CSV are the weeks of the trips table, with the same totals."""
     header, *rows = csv.reader(files.written_by("trips_by_week", TRIPS_BY_WEEK_FILE).read_text().splitlines())
     with warehouse.read() as session:
-        days = days_of_run(context) or _loaded_span(session)
+        days = days_of_check(context, session)
         weeks = days.in_weeks() if days else None
         expected = _weeks(session, tlc.fleets, weeks) if weeks else []
     written = [row for row in rows if weeks and weeks.first <= date.fromisoformat(row[0]) <= weeks.last]
@@ -197,13 +167,7 @@ def _columns_as_declared(asset: dg.AssetsDefinition, table: Table) -> dg.AssetCh
     return check
 
 
-CHECKS = [
-    columns_known,
-    trips_conserved,
-    hourly_trips_match_trips,
-    zone_ids_unique,
-    weekly_totals_match_trips,
-    manhattan_stats_match_trips,
+COLUMN_CHECKS = [
     _columns_as_declared(taxi_zones, ZONES),
     _columns_as_declared(taxi_trips, TRIPS),
     _columns_as_declared(taxi_trips, REJECTED_TRIPS),
@@ -216,7 +180,7 @@ _PARTLY = "not all days loaded"
 _MIXED = "days of different versions of the file: materialize the whole month"
 _UNEQUAL = "UNEQUAL"
 
-_DAYS_SQL = """
+_DAYS_SQL = f"""
 SELECT fleet, pickup_date, coalesce(loaded.num_trips, 0), coalesce(counted.num_trips, 0),
     coalesce(loaded.num_rejected, 0), coalesce(counted.num_rejected, 0)
 FROM (SELECT * FROM loaded_days WHERE pickup_date BETWEEN ? AND ?) AS loaded
@@ -228,8 +192,7 @@ FULL JOIN (
         UNION ALL
         SELECT fleet, day, 0, count(*)
         FROM (
-            SELECT *, CASE WHEN date_trunc('month', pickup_date) = month THEN pickup_date ELSE month END AS day
-            FROM rejected_trips
+            SELECT fleet, {REJECTED_WITH_DAY} AS day FROM rejected_trips
         ) AS rejected
         WHERE day BETWEEN ? AND ? GROUP BY fleet, day
     ) AS by_kind
@@ -238,15 +201,6 @@ FULL JOIN (
 WHERE coalesce(loaded.num_trips, 0) <> coalesce(counted.num_trips, 0)
     OR coalesce(loaded.num_rejected, 0) <> coalesce(counted.num_rejected, 0)
 ORDER BY fleet, pickup_date
-"""
-
-_MONTHS_SQL = """
-SELECT fleet, month, count(*), max(file_rows), CAST(sum(num_trips) AS BIGINT), count(DISTINCT file_version),
-    (SELECT count(*) FROM rejected_trips WHERE rejected_trips.fleet = days.fleet AND rejected_trips.month = days.month)
-FROM (SELECT *, CAST(date_trunc('month', pickup_date) AS DATE) AS month FROM loaded_days) AS days
-WHERE month BETWEEN ? AND ?
-GROUP BY fleet, month
-ORDER BY fleet, month
 """
 
 _HOURLY_SQL = """
@@ -267,20 +221,23 @@ ORDER BY fleet, pickup_date
 """
 
 
-def _months(session: Session, days: Days) -> list[tuple[Any, ...]]:
-    """Each fleet's months: fleet, month, days loaded, rows of the file, trips, rejected rows, verdict."""
-    months = []
-    for fleet, month, loaded, file_rows, trips, versions, rejected in session.rows(
-        _MONTHS_SQL, [month_of(days.first), month_of(days.last)]
-    ):
-        if loaded < (next_month(month) - month).days:
-            verdict = _PARTLY
-        elif versions > 1:
-            verdict = _MIXED
-        else:
-            verdict = _EQUAL if trips + rejected == file_rows else _UNEQUAL
-        months.append((fleet, f"{month:%Y-%m}", loaded, file_rows, trips, rejected, verdict))
-    return months
+def _verdict(month: LoadedMonth) -> tuple[Any, ...]:
+    """Fleet, month, days loaded, rows of the file, trips, rejected rows, and whether these add up."""
+    if not month.is_whole:
+        verdict = _PARTLY
+    elif month.num_versions > 1:
+        verdict = _MIXED
+    else:
+        verdict = _EQUAL if month.num_trips + month.num_rejected == month.file_rows else _UNEQUAL
+    return (
+        month.fleet,
+        f"{month.first:%Y-%m}",
+        month.num_days,
+        month.file_rows,
+        month.num_trips,
+        month.num_rejected,
+        verdict,
+    )
 
 
 def _weeks(session: Session, fleets: Sequence[str], weeks: Days) -> list[list[str]]:
@@ -294,8 +251,3 @@ def _weeks(session: Session, fleets: Sequence[str], weeks: Days) -> list[list[st
             [*fleets, weeks.first, weeks.last],
         )
     ]
-
-
-def _loaded_span(session: Session) -> Days | None:
-    first, last = session.row("SELECT min(pickup_date), max(pickup_date) FROM loaded_days")
-    return Days(first, last) if first else None

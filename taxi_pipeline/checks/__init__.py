@@ -1,0 +1,39 @@
+"""The asset checks: `promises` of the pipeline, which are errors when broken, and `published` data, which only warns.
+
+A check that is part of a run of days looks at these days; one that runs by itself looks at all. Checks are not
+partitioned: Dagster would lose the partition in range runs.
+"""
+
+from taxi_pipeline.checks.promises import (
+    COLUMN_CHECKS,
+    hourly_trips_match_trips,
+    manhattan_stats_match_trips,
+    trips_conserved,
+    weekly_totals_match_trips,
+    zone_ids_unique,
+)
+from taxi_pipeline.checks.published import (
+    columns_known,
+    days_have_trips,
+    defects_are_few,
+    trips_match_tlc_report,
+    trips_near_usual_level,
+    values_fit,
+)
+
+CHECKS = [
+    columns_known,
+    trips_conserved,
+    values_fit,
+    days_have_trips,
+    trips_near_usual_level,
+    defects_are_few,
+    trips_match_tlc_report,
+    hourly_trips_match_trips,
+    zone_ids_unique,
+    weekly_totals_match_trips,
+    manhattan_stats_match_trips,
+    *COLUMN_CHECKS,
+]
+
+__all__ = ["CHECKS"]

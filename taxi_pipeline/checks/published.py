@@ -1,0 +1,243 @@
+"""Checks of what the TLC published: whether a day or a month looks as it usually does.
+
+They warn and never block, because the pipeline loads what was published. What the pipeline itself promises is in
+`promises`.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.assets.raw_files import taxi_trips_file
+from taxi_pipeline.assets.warehouse import POOL, taxi_trips
+from taxi_pipeline.checks.days import days_of_check, loaded_months
+from taxi_pipeline.loading import REJECTED_WITH_DAY
+from taxi_pipeline.metadata import markdown_table
+from taxi_pipeline.partitions import days_of_run
+from taxi_pipeline.quality import DEFECTS, MAX_DEVIATION, WEEKS_LOOKED_BACK, Defect, level, too_many
+from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.transfer import FetchError
+from taxi_pipeline.tlc.trip_files import read_trip_file
+
+MAX_DIFFERENCE_FROM_REPORT = 0.01
+"""Of the TLC's figure. Real months differ by 0.05 % (green 2020-03) and 0.16 % (2020-04)."""
+
+
+@dg.asset_check(asset=taxi_trips_file)
+def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files: FileStore) -> dg.AssetCheckResult:
+    """The published files have no column that the pipeline does not know; a new one is left out of `trips`."""
+    days = days_of_run(context)
+    if days:
+        trip_files = [
+            (fleet, files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first))))
+            for fleet, part in tlc.months(days)
+        ]
+    else:
+        trip_files = [
+            (FLEETS[name], path)
+            for name in tlc.fleets
+            for path in sorted(files.path("raw").glob(FLEETS[name].file_pattern))
+        ]
+    unknown = [
+        (path.name, column)
+        for fleet, path in trip_files
+        for column in fleet.unknown_columns(read_trip_file(path).columns)
+    ]
+    names = ", ".join(sorted({column for _, column in unknown}))
+    return _warning(
+        passed=not unknown,
+        description=f"{names} not known, left out" if unknown else f"{len(trip_files)} files looked at",
+        metadata={"num_unknown": len(unknown), "unknown_columns": markdown_table(("file", "column"), unknown)},
+    )
+
+
+@dg.asset_check(asset=taxi_trips, pool=POOL)
+def values_fit(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """No row had to be rejected because a value fits no column (text where a number is due, a number too large)."""
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        rejected = session.rows(_MISFITS_SQL, [days.first, days.last]) if days else []
+    num_rows = sum(count for *_, count in rejected)
+    return _warning(
+        passed=not rejected,
+        description=f"{num_rows:,} rows rejected" if rejected else "all values fit",
+        metadata={
+            "num_rejected": num_rows,
+            "rejected": markdown_table(("fleet", "file of", "day", "column", "an example", "rows"), rejected),
+        },
+    )
+
+
+@dg.asset_check(asset=taxi_trips, pool=POOL)
+def days_have_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Each loaded day has trips: a day without any lacks in the published file, or the file is only a part."""
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        empty = (
+            session.rows(
+                "SELECT fleet, pickup_date FROM loaded_days WHERE num_trips = 0 AND pickup_date BETWEEN ? AND ? "
+                "ORDER BY ALL",
+                [days.first, days.last],
+            )
+            if days
+            else []
+        )
+    return _warning(
+        passed=not empty,
+        description=_days_text(empty, "have no trips") if empty else "each loaded day has trips",
+        metadata={"num_bad_days": len(empty), "bad_days": markdown_table(("fleet", "day"), empty)},
+    )
+
+
+@dg.asset_check(asset=taxi_trips, pool=POOL)
+def trips_near_usual_level(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Each day has about as many trips as the same weekday of the eight weeks before (their median, give or take 40 %).
+
+    Days with fewer than four such weekdays loaded are not judged.
+    """
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        since = days.first - timedelta(weeks=WEEKS_LOOKED_BACK) if days else None
+        counts: dict[tuple[str, date], int] = {
+            (fleet, day): num_trips
+            for fleet, day, num_trips in session.rows(
+                "SELECT fleet, pickup_date, num_trips FROM loaded_days WHERE pickup_date BETWEEN ? AND ? ORDER BY ALL",
+                [since, days.last if days else None],
+            )
+        }
+    judged = [found for fleet, day in counts if days and day >= days.first and (found := level(counts, fleet, day))]
+    far = [
+        (found.fleet, found.day, found.num_trips, round(found.usual), f"{found.num_trips / found.usual:.0%}")
+        for found in judged
+        if found.is_far
+    ]
+    return _warning(
+        passed=not far,
+        description=_days_text(far, f"are more than {MAX_DEVIATION:.0%} off")
+        if far
+        else f"{len(judged)} days are near the usual",
+        metadata={
+            "num_judged_days": len(judged),
+            "num_bad_days": len(far),
+            "bad_days": markdown_table(("fleet", "day", "trips", "usual", "of the usual"), far),
+        },
+    )
+
+
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            defect.name,
+            asset=taxi_trips,
+            description=f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what chance "
+            "makes of it).",
+        )
+        for defect in DEFECTS
+    ],
+    pool=POOL,
+)
+def defects_are_few(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+    """Count what is odd in trips, per day and fleet, in one pass."""
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        counts = session.rows(_DEFECTS_SQL, [days.first, days.last]) if days else []
+    for position, defect in enumerate(DEFECTS, start=3):
+        yield _defect_result(defect, [(*row[:3], row[position]) for row in counts])
+
+
+@dg.asset_check(asset=taxi_trips, pool=POOL)
+def trips_match_tlc_report(
+    context: dg.AssetCheckExecutionContext, warehouse: Warehouse, tlc: TlcSource, files: FileStore
+) -> dg.AssetCheckResult:
+    """Trips per day of each whole month are those of the TLC's own monthly report, give or take 1 %.
+
+    Passes with a reason where there is nothing to compare: no whole month, synthetic trips, no report, no figure in it.
+    """
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        months = [month for month in loaded_months(session, days) if month.is_whole] if days else []
+        synthetic = session.row("SELECT bool_or(synthetic) FROM loaded_days")[0]
+    if synthetic or not months:
+        return _skipped("the trips are synthetic" if synthetic else "no month is wholly loaded")
+    try:
+        published = tlc.trips_per_day(files, tell=context.log.info)
+    except FetchError as error:
+        return _skipped(f"there is no report to compare with: {error}")
+    compared = [
+        (month.fleet, f"{month.first:%Y-%m}", round(month.trips_per_day), figure, month.trips_per_day / figure - 1)
+        for month in months
+        if (figure := published.get((month.fleet, month.first)))
+    ]
+    if not compared:
+        return _skipped(f"the report has no figure for {', '.join(f'{m.fleet} {m.first:%Y-%m}' for m in months)}")
+    off = [row for row in compared if abs(row[-1]) > MAX_DIFFERENCE_FROM_REPORT]
+    return _warning(
+        passed=not off,
+        description=f"{len(off)} of {len(compared)} months differ by more than {MAX_DIFFERENCE_FROM_REPORT:.0%}",
+        metadata={
+            "num_compared": len(compared),
+            "months": markdown_table(
+                ("fleet", "month", "trips per day", "in the report", "difference"),
+                [(*row[:-1], f"{row[-1]:+.2%}") for row in compared],
+            ),
+        },
+    )
+
+
+_MISFITS_SQL = f"""
+SELECT fleet, month, day, split_part(reason, ' does not fit', 1), min(reason), count(*)
+FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
+WHERE reason LIKE '%does not fit%' AND day BETWEEN ? AND ?
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+_DEFECTS_SQL = f"""
+SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER ({defect.condition})" for defect in DEFECTS)}
+FROM trips
+WHERE pickup_date BETWEEN ? AND ?
+GROUP BY fleet, pickup_date
+ORDER BY fleet, pickup_date
+"""
+
+
+def _defect_result(defect: Defect, counts: Sequence[tuple[str, date, int, int]]) -> dg.AssetCheckResult:
+    bad = [
+        (fleet, day, trips, num, f"{num / trips:.2%}")
+        for fleet, day, trips, num in counts
+        if too_many(num, trips, defect.max_share)
+    ]
+    num_trips, num = sum(row[2] for row in counts), sum(row[3] for row in counts)
+    share = num / num_trips if num_trips else 0.0
+    return dg.AssetCheckResult(
+        check_name=defect.name,
+        asset_key=taxi_trips.key,
+        passed=not bad,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=_days_text(bad, f"have more than {defect.max_share:.2%}") if bad else f"{num:,} trips, {share:.2%}",
+        metadata={
+            "num_bad_days": len(bad),
+            "share": share,
+            "bad_days": markdown_table(("fleet", "day", "trips", "of these", "share"), bad),
+        },
+    )
+
+
+def _days_text(rows: Sequence[tuple[Any, ...]], what: str) -> str:
+    """The bad days in a sentence, the first few by name; fleet and day come first in a row."""
+    named = ", ".join(f"{fleet} {day}" for fleet, day, *_ in rows[:3])
+    return f"days that {what}: {named}" + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+
+
+def _warning(*, passed: bool, description: str, metadata: dict[str, Any]) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=passed, severity=dg.AssetCheckSeverity.WARN, description=description, metadata=metadata
+    )
+
+
+def _skipped(reason: str) -> dg.AssetCheckResult:
+    return _warning(passed=True, description=f"skipped: {reason}", metadata={"skipped": reason})
