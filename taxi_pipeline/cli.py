@@ -8,7 +8,7 @@ import sys
 import uuid
 import warnings
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -206,8 +206,13 @@ def _with_bar(tlc: "TlcSource", bar: "_Bar") -> "TlcSource":
 def _current_instance() -> "dg.DagsterInstance":
     import dagster as dg
 
+    from taxi_pipeline.files import locked
+
+    home = Path(os.environ["DAGSTER_HOME"])
     try:
-        return dg.DagsterInstance.get()
+        # Several processes that make a new instance's SQLite files at once fail on each other.
+        with locked(home / "history" / "instance") if home.is_dir() else nullcontext():
+            return dg.DagsterInstance.get()
     except dg.DagsterInvariantViolationError as error:  # DAGSTER_HOME is relative or not there
         raise click.ClickException(" ".join(str(error).split())) from error
 

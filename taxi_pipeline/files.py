@@ -76,8 +76,8 @@ def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
     """
     from filelock import FileLock, Timeout
 
-    make_folder(target.parent)
-    lock_file = target.with_name(f".{target.name}.lock")
+    lock_file = target.parent / ".locks" / f"{target.name}.lock"
+    make_folder(lock_file.parent)
     lock = FileLock(
         lock_file, timeout=timeout_seconds, on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n")
     )

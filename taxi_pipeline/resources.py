@@ -136,7 +136,9 @@ class Warehouse(dg.ConfigurableResource):
                     session.execute(table.create_sql())
                 yield session
                 connection.commit()
-            except duckdb.IOException as error:
+            except duckdb.Error as error:
+                if "Could not write" not in str(error):  # of several classes, inside the block or at the commit
+                    raise
                 raise StorageError(
                     f"{self.database} can't be written: {error}. The tables are as they were before; "
                     "free some space, then run again"
@@ -162,6 +164,11 @@ class Warehouse(dg.ConfigurableResource):
                     "Nothing was copied; try again when less is going on"
                 )
             time.sleep(0.1)
+
+    def written_since(self, time_ns: int) -> bool:
+        """Whether the database was written to after that time, in nanoseconds since the epoch."""
+        written = filter(None, _state_of(Path(self.database), Path(f"{self.database}.wal")))
+        return any(written_ns > time_ns for _, written_ns in written)
 
     def _copy_undisturbed(self, target: Path) -> bool:
         """Copy the database and what a killed process left in its log; give up when it changes meanwhile."""
@@ -287,15 +294,15 @@ class FileStore(dg.ConfigurableResource):
         return path
 
     @contextmanager
-    def locked(self, paths: Iterable[Path]) -> Iterator[None]:
-        """Keep files as they are: who wants to put new ones in their places waits until the block ends.
+    def locked(self, *names: str) -> Iterator[None]:
+        """Keep other processes that lock the named files away from them until the block ends.
 
         Raises:
             FileInUseError: another process works on one of them for too long.
         """
         with ExitStack() as stack:
-            for path in sorted(set(paths)):  # in one order, so that two can't wait for each other
-                stack.enter_context(locked(path))
+            for name in sorted(set(names)):  # in one order, so that two can't wait for each other
+                stack.enter_context(locked(self.path(name)))
             yield
 
     @contextmanager

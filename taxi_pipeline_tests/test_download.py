@@ -57,8 +57,8 @@ def get(server: FaultyServer, target: Path, verify: Callable[[Path], object] = a
 
 
 def left_in(folder: Path) -> list[str]:
-    """What lies in a folder, but for the lock."""
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+    """What lies in a folder, but for the locks."""
+    return sorted(path.name for path in folder.iterdir() if path.name != ".locks")
 
 
 # What is current is not downloaded

@@ -1,6 +1,8 @@
 """Group `metrics`: what people look at. Each asset rebuilds its whole file from the hourly table, in milliseconds.
 
-Rebuilding whole is what makes the files the same whatever the order and the chunks in which days were loaded.
+Rebuilding whole is what makes the files the same whatever the order and the chunks in which days were loaded. A file is
+locked, and written before the warehouse is let go: of several runs at once the last to write has then read last, too,
+and a file that is older than the warehouse is known to lack something.
 """
 
 import csv
@@ -50,25 +52,13 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
 
     `period` is the Sunday on which the week starts. Distances are summed as published, outliers included.
     """
-    with warehouse.read() as session:
-        weeks = [
-            week_row(*week)
-            for week in session.rows(
-                f"""
-                SELECT {WEEK_START_SQL} AS period, sum(num_trips), sum(total_amount), sum(trip_distance),
-                    sum(passenger_count)
-                FROM zone_hourly_trips
-                WHERE fleet IN ({placeholders(tlc.fleets)})
-                GROUP BY period
-                ORDER BY period
-                """,
-                tlc.fleets,
-            )
-        ]
+    with files.locked(TRIPS_BY_WEEK_FILE), warehouse.read() as session:
+        found = session.rows(_WEEKS_SQL.format(fleets=placeholders(tlc.fleets)), tlc.fleets)
         coverage = loaded_coverage(session, tlc.fleets)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([WEEK_HEADER, *weeks])
-    path = files.write_text(TRIPS_BY_WEEK_FILE, text.getvalue())
+        weeks = [week_row(*week) for week in found]
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([WEEK_HEADER, *weeks])
+        path = files.write_text(TRIPS_BY_WEEK_FILE, text.getvalue())
     return dg.MaterializeResult(
         metadata={
             **file_metadata(path),
@@ -93,15 +83,15 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
     A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them `coverage` says which days and
     fleets are counted, and whether the trips are synthetic.
     """
-    with warehouse.read() as session:
+    with files.locked(MANHATTAN_STATS_FILE), warehouse.read() as session:
         zones = session.rows(_MANHATTAN_SQL.format(fleets=placeholders(tlc.fleets)), tlc.fleets)
         coverage = loaded_coverage(session, tlc.fleets)
-    collection = {
-        "type": "FeatureCollection",
-        "coverage": coverage,
-        "features": [_feature(*zone) for zone in zones],
-    }
-    path = files.write_text(MANHATTAN_STATS_FILE, json.dumps(collection, separators=(",", ":")) + "\n")
+        collection = {
+            "type": "FeatureCollection",
+            "coverage": coverage,
+            "features": [_feature(*zone) for zone in zones],
+        }
+        path = files.write_text(MANHATTAN_STATS_FILE, json.dumps(collection, separators=(",", ":")) + "\n")
     busiest = sorted(zones, key=lambda zone: -zone[4])[:PREVIEW_ROWS]
     return dg.MaterializeResult(
         metadata={
@@ -127,9 +117,10 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
     """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named."""
     from taxi_pipeline.drawing import draw_manhattan_map
 
-    stats = json.loads(files.written_by("manhattan_stats", MANHATTAN_STATS_FILE).read_text(encoding="utf-8"))
-    with files.replacing(MANHATTAN_MAP_FILE) as temporary:
-        draw_manhattan_map(stats, temporary)
+    with files.locked(MANHATTAN_MAP_FILE):
+        stats = json.loads(files.written_by("manhattan_stats", MANHATTAN_STATS_FILE).read_text(encoding="utf-8"))
+        with files.replacing(MANHATTAN_MAP_FILE) as temporary:
+            draw_manhattan_map(stats, temporary)
     path = files.path(MANHATTAN_MAP_FILE)
     return dg.MaterializeResult(
         metadata={
@@ -140,6 +131,14 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
         data_version=dg.DataVersion(sha256_of(path)),
     )
 
+
+_WEEKS_SQL = f"""
+SELECT {WEEK_START_SQL} AS period, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)
+FROM zone_hourly_trips
+WHERE fleet IN ({{fleets}})
+GROUP BY period
+ORDER BY period
+"""
 
 _MANHATTAN_SQL = """
 SELECT zone_id, zone, borough, geometry, coalesce(num_trips, 0), coalesce(total_amount, 0)

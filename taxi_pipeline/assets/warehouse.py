@@ -72,13 +72,10 @@ def taxi_trips(
     days' rows of `zone_hourly_trips` are replaced with them, so that no rollup ever reads others than the trips'.
     """
     days = days_of(context)
-    parts = [
-        (fleet, part, files.written_by("taxi_trips_file", tlc.trips_file(fleet, month_of(part.first))))
-        for fleet, part in tlc.months(days)
-    ]
-    with files.locked(path for _, _, path in parts), warehouse.write() as session:
-        for fleet, part, path in parts:
-            load_trips(session, fleet, part, path)
+    parts = [(fleet, part, tlc.trips_file(fleet, month_of(part.first))) for fleet, part in tlc.months(days)]
+    with files.locked(*(name for _, _, name in parts)), warehouse.write() as session:
+        for fleet, part, name in parts:
+            load_trips(session, fleet, part, files.written_by("taxi_trips_file", name))
         replace_hourly(session, days)
         counts = session.rows(
             "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
