@@ -34,8 +34,8 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
 
-test: $(READY) ## All tests, with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+test: $(READY) ## All tests, with coverage, two at a time
+	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report=term:skip-covered
 
 lint: $(READY) ## Formatting, lint and types
 	@$(BIN)/ruff format --check .

@@ -44,7 +44,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     """
     version = verified_version(path)
     file = read_trip_file(path)
-    _refuse_mixture(session, path, file)
+    refuse_mixture(session, path, synthetic=file.synthetic)
     types = session.view_parquet("published", path)
     session.execute(
         f"CREATE OR REPLACE TEMP VIEW published_trips AS {_typed_sql(fleet.present_columns(file.columns), types)}"
@@ -185,10 +185,15 @@ class _Source:
         return self.published if self._type in _INTEGERS else f"TRY_CAST({self.published} AS DOUBLE)"
 
 
-def _refuse_mixture(session: Session, path: Path, file: TripFile) -> None:
-    others = session.row("SELECT count(*) FROM loaded_days WHERE synthetic <> ?", [file.synthetic])[0]
+def refuse_mixture(session: Session, path: Path, *, synthetic: bool) -> None:
+    """Refuse what is in a file when the warehouse's trips are of the other kind, synthetic or real.
+
+    Raises:
+        MixedDataError: they would come together.
+    """
+    others = session.row("SELECT count(*) FROM loaded_days WHERE synthetic <> ?", [synthetic])[0]
     if others:
-        kinds = ("synthetic", "real") if file.synthetic else ("real", "synthetic")
+        kinds = ("synthetic", "real") if synthetic else ("real", "synthetic")
         raise MixedDataError(
             f"{path.name} is {kinds[0]}, but the warehouse holds {others:,} days of {kinds[1]} trips; they must not "
             "mix. Nothing was changed. Use another TAXI_DATA_DIR (or DUCKDB_DATABASE), or another TLC_URL"

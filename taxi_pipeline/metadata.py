@@ -52,6 +52,8 @@ def fetched_metadata(files: Sequence[FetchedFile]) -> dict[str, Any]:
     """Where fetched files lie and where they came from: entries for a single one, a table for several."""
     warnings = "; ".join(file.warning for file in files if file.warning)
     metadata: dict[str, Any] = {"warning": warnings} if warnings else {}
+    if replaced := ", ".join(file.replaced for file in files if file.replaced):
+        metadata["replaced_version"] = replaced
     if len(files) == 1:
         (file,) = files
         return {

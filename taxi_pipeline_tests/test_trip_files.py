@@ -119,3 +119,33 @@ def test_a_sound_footer_over_lost_data_is_noticed(tmp_path: Path) -> None:
     assert read_trip_file(path).num_rows == 1000
     with pytest.raises(UnusableFileError, match="data can't be read"):
         verify_trip_file(path, YELLOW)
+
+
+def test_a_damaged_page_of_any_needed_column_is_noticed(tmp_path: Path) -> None:
+    """Regression: only the pickup times were decoded, and the load failed on the rest for ever after."""
+    path = _trips(tmp_path / "x.parquet")
+    with pq.ParquetFile(path) as file:
+        position = file.metadata.schema.names.index("total_amount")
+        page = file.metadata.row_group(0).column(position).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[page : page + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match="data can't be read"):
+        verify_trip_file(path, YELLOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_"),
+    [
+        ("tpep_pickup_datetime", pa.timestamp("us", tz="UTC")),
+        ("tpep_dropoff_datetime", pa.timestamp("us", tz="America/New_York")),
+        ("fare_amount", pa.list_(pa.float64())),
+    ],
+)
+def test_a_type_that_could_only_be_guessed_at_is_refused(tmp_path: Path, name: str, type_: pa.DataType) -> None:
+    """Times with a time zone would be read as the machine's own wall time, another on each machine."""
+    table = pq.read_table(_trips(tmp_path / "x.parquet"))
+    column = table.schema.get_field_index(name)
+    pq.write_table(table.set_column(column, name, pa.nulls(len(table), type_)), tmp_path / "x.parquet")
+    with pytest.raises(UnusableFileError, match=f"its column {name} is of type .* without time zone is expected"):
+        verify_trip_file(tmp_path / "x.parquet", YELLOW)

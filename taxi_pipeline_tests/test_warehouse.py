@@ -83,9 +83,11 @@ def test_who_comes_second_waits(warehouse: Warehouse, mode: str, holder_reads: b
         assert session.row("SELECT count(*) FROM zones") == (0,)
 
 
-def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: Warehouse) -> None:
+@pytest.mark.parametrize("holder_reads", [True, False])
+def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: Warehouse, holder_reads: bool) -> None:
+    """An analyst's shell that only reads keeps a run out as well as another run does."""
     impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0.3)
-    with held_by_another_process(warehouse.database, read_only=False) as pid:
+    with held_by_another_process(warehouse.database, read_only=holder_reads) as pid:
         start = time.monotonic()
         with pytest.raises(WarehouseUnavailableError) as error, impatient.write():
             pass

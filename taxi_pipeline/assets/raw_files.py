@@ -72,7 +72,8 @@ def _tell(context: dg.AssetExecutionContext, file: FetchedFile) -> None:
     if file.warning:
         context.log.warning(file.warning)
     verb = "Downloaded" if file.downloaded else "Still current:"
-    context.log.info(f"{verb} {file.url}, {file.size_bytes:,} bytes, version {file.sha256[:12]}")
+    published_anew = f", published anew, before {file.replaced[:12]}" if file.replaced else ""
+    context.log.info(f"{verb} {file.url}, {file.size_bytes:,} bytes, version {file.sha256[:12]}{published_anew}")
 
 
 def _version(files: Sequence[FetchedFile]) -> dg.DataVersion:

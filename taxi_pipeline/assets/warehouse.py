@@ -11,7 +11,7 @@ import dagster as dg
 
 from taxi_pipeline.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.files import sha256_of
-from taxi_pipeline.loading import load_trips
+from taxi_pipeline.loading import load_trips, refuse_mixture
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_day, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
@@ -38,7 +38,10 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
     """
     path = files.written_by("taxi_zones_file", tlc.zones_file)
     zones = read_zones(path)
+    synthetic = zones_are_synthetic(path)
     with warehouse.write() as session:
+        if synthetic:  # real zones under synthetic trips mislead nobody
+            refuse_mixture(session, path, synthetic=True)
         session.execute("DELETE FROM zones")
         session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
     shown = [(z.zone_id, z.zone, z.borough, (z.geometry or "")[:40]) for z in zones[:PREVIEW_ROWS]]
@@ -46,7 +49,7 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
         metadata={
             "dagster/row_count": len(zones),
             "preview": markdown_table(ZONES.column_names, shown),
-            "synthetic": zones_are_synthetic(path),
+            "synthetic": synthetic,
         },
         data_version=dg.DataVersion(sha256_of(path)),
     )

@@ -57,6 +57,8 @@ class FetchedFile:
     size_bytes: int
     downloaded: bool
     """False when the copy at hand was still current."""
+    replaced: str | None = None
+    """SHA-256 of the version that lay there before, when it was another."""
     warning: str | None = None
     """Why the copy at hand was used although the server could not confirm it."""
 
@@ -121,7 +123,10 @@ def fetch(
             )
 
         try:
-            return _bring(url, target, get, verify)
+            fetched = _bring(url, target, get, verify)
+            if at_hand and at_hand.sha256 != fetched.sha256:
+                return replace(fetched, replaced=at_hand.sha256)
+            return fetched
         except (_NotModified, NoAnswerError, NotFoundError) as reason:
             if at_hand is None:
                 raise

@@ -43,7 +43,7 @@ def read_trip_file(path: Path) -> TripFile:
             metadata = file.metadata
             return TripFile(
                 num_rows=metadata.num_rows,
-                columns=tuple(metadata.schema.names),
+                columns=tuple(file.schema_arrow.names),
                 synthetic=SYNTHETIC_KEY in (metadata.metadata or {}),
             )
     except (pa.ArrowException, OSError) as error:
