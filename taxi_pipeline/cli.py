@@ -3,6 +3,7 @@
 What the commands do is done elsewhere; here are options, progress and the closing table.
 """
 
+import logging
 import os
 import sys
 import uuid
@@ -123,7 +124,9 @@ def materialize(start: datetime, end: datetime) -> None:
             f"{days.first} can't be loaded: before {FIRST_SUPPORTED_DAY} the files hold no zones", param_hint="--start"
         )
     if str(days.last) > (last_day := str(daily_partitions.get_last_partition_key())):
-        raise click.BadParameter(f"{days.last} has not passed; the last possible day is {last_day}", param_hint="--end")
+        raise click.BadParameter(
+            f"{days.last} can't be published yet; the last day that can is {last_day}", param_hint="--end"
+        )
     if days.first < settings.start_date:
         console.print(
             f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
@@ -152,7 +155,7 @@ def _run(settings: Settings, days: Days) -> None:
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     from taxi_pipeline.assets import ASSETS
     from taxi_pipeline.code_location import build_definitions
-    from taxi_pipeline.partitions import daily_partitions
+    from taxi_pipeline.partitions import daily_partitions, range_tags
     from taxi_pipeline.resources import build_resources
 
     resources = build_resources(settings)
@@ -171,13 +174,11 @@ def _run(settings: Settings, days: Days) -> None:
                 instance=instance,
                 run_id=run_id,
                 asset_selection=None if month is months[-1] else daily,
-                tags={
-                    "dagster/asset_partition_range_start": str(month.first),
-                    "dagster/asset_partition_range_end": str(month.last),
-                },
+                tags=range_tags(month),
                 run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
                 raise_on_error=False,
             )
+            bar.print_warnings()
             failed_checks += [check for check in result.get_asset_check_evaluations() if not check.passed]
             if not result.success:
                 bar.stop()
@@ -285,6 +286,7 @@ class _Bar:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
         self._download: TaskID | None = None
+        self._warnings: list[str] = []
 
     def advance(self) -> None:
         self._progress.advance(self._task)
@@ -296,12 +298,20 @@ class _Bar:
         """Follow a run by its events: each materialized partition or asset is a step forward."""
         event = entry.dagster_event
         if event is None:
+            if entry.level == logging.WARNING:
+                self._warnings.append(entry.user_message)
             return
         if event.is_step_start:
             self._end_download()
             self._progress.update(self._task, description=f"{month} {event.step_key}")
         elif event.is_step_materialization:
             self.advance()
+
+    def print_warnings(self) -> None:
+        """What the run's log warned of since the last call, each once."""
+        for warning in dict.fromkeys(self._warnings):
+            self._progress.console.print(f"WARN: {warning}", style="yellow", soft_wrap=True)
+        self._warnings.clear()
 
     def show_download(self, bytes_done: int, bytes_total: int | None) -> None:
         """A second bar as long as a file comes; without an announced length it only moves."""

@@ -7,9 +7,10 @@ import dagster as dg
 
 from taxi_pipeline.assets import ASSETS
 from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.jobs import daily_trips
+from taxi_pipeline.jobs import daily_trips, zones
 from taxi_pipeline.partitions import starting
 from taxi_pipeline.resources import build_resources
+from taxi_pipeline.schedules import build_schedules
 from taxi_pipeline.settings import Settings
 
 
@@ -29,7 +30,8 @@ def build_definitions(
     return dg.Definitions(
         assets=starting(settings.start_date, ASSETS),
         asset_checks=CHECKS,
-        jobs=[daily_trips],
+        jobs=[daily_trips, zones],
+        schedules=build_schedules(running=settings.automation),
         resources={**build_resources(settings), **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,

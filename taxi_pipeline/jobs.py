@@ -11,3 +11,10 @@ daily_trips = dg.define_asset_job(
     ),
     executor_def=dg.in_process_executor,
 )
+
+zones = dg.define_asset_job(
+    "zones",
+    selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),
+    description="The TLC's taxi zones alone. When they changed, what is made with them shows as stale.",
+    executor_def=dg.in_process_executor,
+)

@@ -9,15 +9,21 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from taxi_pipeline.settings import FIRST_SUPPORTED_DAY
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.download import SHORTEST_DELAY
+from taxi_pipeline.tlc.months import NEW_YORK, Days
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 def days_from(first_day: date) -> dg.DailyPartitionsDefinition:
-    """Daily partitions from this day to yesterday. A day is one of New York's, as in the TLC's timestamps."""
-    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone="America/New_York")
+    """Daily partitions from this day to 30 days ago. A day is one of New York's, as in the TLC's timestamps.
+
+    Later days can't be published yet, and would only fill the partition bar.
+    """
+    return dg.DailyPartitionsDefinition(
+        start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=1 - SHORTEST_DELAY.days
+    )
 
 
 daily_partitions = days_from(FIRST_SUPPORTED_DAY)
@@ -37,6 +43,22 @@ def starting(
         return spec.replace_attributes(partitions_def=days) if spec.partitions_def == daily_partitions else spec
 
     return list(dg.map_asset_specs(narrowed, assets))
+
+
+def days_of_definition(partitions: dg.PartitionsDefinition | None) -> Days:
+    """The first to the last day of daily partitions."""
+    if not isinstance(partitions, dg.DailyPartitionsDefinition):
+        raise TypeError(f"daily partitions are expected, not {partitions}")
+    first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
+    return Days(date.fromisoformat(str(first)), date.fromisoformat(str(last)))
+
+
+def range_tags(days: Days) -> dict[str, str]:
+    """The tags by which Dagster runs a range of partitions in one run."""
+    return {
+        "dagster/asset_partition_range_start": str(days.first),
+        "dagster/asset_partition_range_end": str(days.last),
+    }
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:

@@ -8,7 +8,7 @@ import random
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import date
@@ -20,10 +20,18 @@ import dagster as dg
 from taxi_pipeline.files import StorageError, locked, make_folder, replacing
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import TABLES, Table
-from taxi_pipeline.tlc.download import FetchedFile, fetch, must_be_published, newest_published_month, trips_url
+from taxi_pipeline.tlc.download import (
+    FetchedFile,
+    fetch,
+    fetched_version,
+    must_be_published,
+    newest_published_month,
+    published_version,
+    trips_url,
+)
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.monthly_report import read_trips_per_day, report_url
-from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.months import Days, month_of, new_york_today
 from taxi_pipeline.tlc.transfer import FetchError, NotFoundError, Patience
 from taxi_pipeline.tlc.trip_files import verify_trip_file
 from taxi_pipeline.tlc.zones import read_zones
@@ -34,6 +42,10 @@ if TYPE_CHECKING:
 
 class WarehouseUnavailableError(RuntimeError):
     """The DuckDB file can't be opened; the message says what to do."""
+
+
+class NothingLoadedError(WarehouseUnavailableError):
+    """There is no DuckDB file yet, or none with tables."""
 
 
 class MissingFileError(RuntimeError):
@@ -104,7 +116,8 @@ class Warehouse(dg.ConfigurableResource):
         """A read-only session; several processes can have one at the same time.
 
         Raises:
-            WarehouseUnavailableError: nothing was loaded yet, or another process holds the file.
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: another process holds the file.
         """
         if not Path(self.database).is_file():
             raise self._nothing_loaded()
@@ -151,7 +164,8 @@ class Warehouse(dg.ConfigurableResource):
         likes. The file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
 
         Raises:
-            WarehouseUnavailableError: nothing was loaded yet, or it was written to all the time.
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: it was written to all the time.
             StorageError: the target can't be written.
         """
         if target.resolve() == Path(self.database).resolve():
@@ -205,8 +219,8 @@ class Warehouse(dg.ConfigurableResource):
             "writable; nothing was changed"
         )
 
-    def _nothing_loaded(self) -> WarehouseUnavailableError:
-        return WarehouseUnavailableError(
+    def _nothing_loaded(self) -> NothingLoadedError:
+        return NothingLoadedError(
             f"there is no warehouse at {self.database} yet: "
             "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
         )
@@ -370,7 +384,7 @@ class TlcSource(dg.ConfigurableResource):
         Raises:
             FetchError: the month is not published, the server can't be asked, or what it sent is no such file.
         """
-        today = date.today()  # noqa: DTZ011
+        today = new_york_today()
         url, target = trips_url(self.url, fleet, month), files.path(self.trips_file(fleet, month))
 
         def fetch(*, must_exist: bool) -> FetchedFile:
@@ -394,6 +408,45 @@ class TlcSource(dg.ConfigurableResource):
                 f"{error}, although newer months are published (newest: {newest:%Y-%m}): {self.url} lacks the month. "
                 "Nothing was changed"
             ) from error
+
+    def newest_published_month(self) -> date | None:
+        """The newest month of which the trips of all fleets are published.
+
+        Raises:
+            NoAnswerError: the server can't be reached.
+        """
+        months = [
+            newest_published_month(self.url, FLEETS[name], new_york_today(), patience=self.patience)
+            for name in self.fleets
+        ]
+        return min(month for month in months if month) if all(months) else None
+
+    def published_version(self, month: date) -> str | None:
+        """A name for what is published of the month, for all fleets together; None unless all are.
+
+        Raises:
+            NoAnswerError: the server can't be reached.
+        """
+        must_exist = must_be_published(month, new_york_today())
+        return _joined(
+            published_version(trips_url(self.url, fleet, month), patience=self.patience, must_exist=must_exist)
+            for fleet in self.fleets_in(month)
+        )
+
+    def loaded_version(self, month: date, versions: Mapping[str, str], files: FileStore) -> str | None:
+        """The name of the published version that is loaded of the month; None when it is not known.
+
+        Args:
+            month: its first day.
+            versions: fleet → SHA-256 of the file from which the month's days were loaded.
+            files: where fetched files and the notes of their versions lie.
+        """
+
+        def name_of(fleet: Fleet) -> str | None:
+            fetched = fetched_version(trips_url(self.url, fleet, month), files.path(self.trips_file(fleet, month)))
+            return fetched[1] if fetched and fetched[0] == versions.get(fleet.name) else None
+
+        return _joined(name_of(fleet) for fleet in self.fleets_in(month))
 
     def trips_per_day(
         self, files: FileStore, *, tell: Callable[[str], object] = lambda _: None
@@ -430,6 +483,12 @@ class TlcSource(dg.ConfigurableResource):
             tell=tell,
             on_progress=self.on_progress,
         )
+
+
+def _joined(names: Iterable[str | None]) -> str | None:
+    """Several names as one; None when there are none, or one is missing."""
+    found = list(names)
+    return "-".join(name for name in found if name) if found and all(found) else None
 
 
 class Resources(TypedDict):

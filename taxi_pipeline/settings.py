@@ -11,8 +11,9 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.tlc.download import TLC_SERVER
+from taxi_pipeline.tlc.download import SHORTEST_DELAY, TLC_SERVER
 from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.months import new_york_today
 
 FIRST_SUPPORTED_DAY = date(2011, 1, 1)
 """Earlier files of the TLC hold coordinates instead of zones."""
@@ -47,6 +48,10 @@ class Settings:
     zones_url: str
     fleets: tuple[str, ...]
     start_date: date
+    automation: bool
+    """Whether schedules and sensors are on from the start."""
+    alert_webhook_url: str | None
+    """Where failed runs are told."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -73,6 +78,8 @@ class Settings:
             zones_url=zones_url,
             fleets=_fleets(value("TAXI_FLEETS", "yellow")),
             start_date=_start_date(value("TAXI_START_DATE", "2023-01-01")),
+            automation=_on_or_off("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off")),
+            alert_webhook_url=_webhook(value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
 
 
@@ -94,11 +101,24 @@ def _fleets(value: str) -> tuple[str, ...]:
 
 
 def _start_date(value: str) -> date:
-    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} (earlier files hold no zone ids) to today"
+    last = new_york_today() - SHORTEST_DELAY
+    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} (earlier files hold no zone ids) to {last} (30 days ago)"
     try:
         day = date.fromisoformat(value)
     except ValueError:
         raise SettingsError("TAXI_START_DATE", value, accepted) from None
-    if not FIRST_SUPPORTED_DAY <= day <= date.today() or value != day.isoformat():  # noqa: DTZ011
+    if not FIRST_SUPPORTED_DAY <= day <= last or value != day.isoformat():
         raise SettingsError("TAXI_START_DATE", value, accepted)
     return day
+
+
+def _on_or_off(variable: str, value: str) -> bool:
+    if value.lower() not in ("on", "off"):
+        raise SettingsError(variable, value, "on or off")
+    return value.lower() == "on"
+
+
+def _webhook(value: str) -> str | None:
+    if value and not (value.startswith(("http://", "https://")) and urlsplit(value).netloc):
+        raise SettingsError("TAXI_ALERT_WEBHOOK_URL", value, "an http:// or https:// URL, or empty")
+    return value or None

@@ -10,9 +10,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from taxi_pipeline import partitions
 from taxi_pipeline.assets import ASSETS
 from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.partitions import starting
 from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
@@ -20,7 +20,16 @@ from taxi_pipeline.tlc.months import Days
 REPOSITORY = Path(__file__).resolve().parents[1]
 TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
 
-SETTINGS = ("TAXI_DATA_DIR", "DUCKDB_DATABASE", "TLC_URL", "TAXI_ZONES_URL", "TAXI_FLEETS", "TAXI_START_DATE")
+SETTINGS = (
+    "TAXI_DATA_DIR",
+    "DUCKDB_DATABASE",
+    "TLC_URL",
+    "TAXI_ZONES_URL",
+    "TAXI_FLEETS",
+    "TAXI_START_DATE",
+    "TAXI_AUTOMATION",
+    "TAXI_ALERT_WEBHOOK_URL",
+)
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -95,7 +104,7 @@ class Pipeline:
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
                 # Dagster lists all partitions several times a run; days since 2011 would take most of it.
-                [*starting(date.fromisoformat(first), ASSETS), *CHECKS],
+                [*partitions.starting(date.fromisoformat(first), ASSETS), *CHECKS],
                 selection=None if select is None else dg.AssetSelection.assets(*select),
                 resources=self.resources,
                 tags=range_tags(first, last),
@@ -164,7 +173,7 @@ def make_pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
 
 def range_tags(first: str, last: str) -> dict[str, str]:
     """The tags by which Dagster runs a range of partitions."""
-    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+    return partitions.range_tags(Days(date.fromisoformat(first), date.fromisoformat(last)))
 
 
 def error_of(result: dg.ExecuteInProcessResult) -> str:

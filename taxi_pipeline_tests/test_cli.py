@@ -161,6 +161,17 @@ def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_
 
 
 @pytest.mark.slow
+def test_materialize_tells_that_a_copy_was_used(taxi_pipeline: Run, mirror: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(mirror, tmp_path / "mirror"))
+    arguments = ["materialize", "--start", "2023-02-07", "--end", "2023-02-07"]
+    assert "WARN" not in taxi_pipeline(*arguments, TLC_URL=own.as_uri()).stdout
+    (own / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()
+    result = taxi_pipeline(*arguments, TLC_URL=own.as_uri())
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("WARN: the copy at hand is used, because") == 1
+
+
+@pytest.mark.slow
 def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: Run) -> None:
     result = taxi_pipeline("materialize", "--start", "2023-03-01", "--end", "2023-03-02")
     assert result.returncode == 1
@@ -174,7 +185,7 @@ def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: 
     ("arguments", "changes", "message"),
     [
         (["--start", "2023-02-02", "--end", "2023-02-01"], {}, "2023-02-01 is before 2023-02-02"),
-        (["--start", "2023-02-02", "--end", "2999-01-01"], {}, "2999-01-01 has not passed"),
+        (["--start", "2023-02-02", "--end", "2999-01-01"], {}, "2999-01-01 can't be published yet"),
         (["--start", "2023-02-02", "--end", "2023-02-02"], {"TAXI_FLEETS": "blue"}, "TAXI_FLEETS is 'blue'"),
         (["--start", "2010-02-02", "--end", "2010-02-02"], {}, "2011-01-01"),
     ],

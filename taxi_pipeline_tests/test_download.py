@@ -23,7 +23,7 @@ from taxi_pipeline.tlc.download import (
     verified_version,
 )
 from taxi_pipeline.tlc.fleets import GREEN
-from taxi_pipeline.tlc.months import month_of, previous_month
+from taxi_pipeline.tlc.months import month_of, new_york_today, previous_month
 from taxi_pipeline.tlc.transfer import FetchError, NoAnswerError, NotFoundError, Patience
 from taxi_pipeline.tlc.trip_files import UnusableFileError, verify_trip_file
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
@@ -466,7 +466,7 @@ def _path(month: date) -> str:
 
 
 def test_403_for_a_recent_month_means_not_published(server: FaultyServer, tlc: TlcSource, tmp_path: Path) -> None:
-    this_month = month_of(date.today())  # noqa: DTZ011
+    this_month = month_of(new_york_today())
     newest = previous_month(previous_month(this_month))
     server.answers |= {_path(this_month): [Answer(403)], _path(newest): [Answer(body=b"x")]}
     with pytest.raises(FetchError, match=rf"are not published .*answered 403.*month is {newest:%Y-%m}"):
@@ -488,7 +488,7 @@ def test_403_for_a_month_that_must_exist_is_waited_out(
 def test_403_for_a_recent_month_is_waited_out_where_a_newer_one_is_published(
     server: FaultyServer, tlc: TlcSource, tmp_path: Path, mirror: Path
 ) -> None:
-    newest = month_of(date.today() - timedelta(days=31))  # noqa: DTZ011
+    newest = month_of(new_york_today() - timedelta(days=31))
     refused = previous_month(newest)
     body = (mirror / "trip-data" / "green_tripdata_2023-02.parquet").read_bytes()
     server.answers |= {_path(newest): [Answer()], _path(refused): [Answer(403), Answer(403), Answer(body=body)]}
@@ -499,7 +499,7 @@ def test_a_server_that_refuses_everything_is_not_taken_for_an_empty_one(
     server: FaultyServer, tlc: TlcSource, tmp_path: Path
 ) -> None:
     """Regression: it was said that no month is published."""
-    this_month = month_of(date.today())  # noqa: DTZ011
+    this_month = month_of(new_york_today())
     month = this_month
     for _ in range(30):
         server.answers[_path(month)] = [Answer(403)]

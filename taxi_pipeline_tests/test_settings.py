@@ -21,6 +21,8 @@ def test_defaults() -> None:
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         fleets=("yellow",),
         start_date=date(2023, 1, 1),
+        automation=False,
+        alert_webhook_url=None,
     )
 
 
@@ -33,8 +35,12 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "TAXI_ZONES_URL": "https://example.com/zones.geojson",
             "TAXI_FLEETS": " green, Yellow ",
             "TAXI_START_DATE": "2019-02-03",
+            "TAXI_AUTOMATION": "On",
+            "TAXI_ALERT_WEBHOOK_URL": "https://hooks.example.com/x",
         }
     )
+    assert settings.automation is True
+    assert settings.alert_webhook_url == "https://hooks.example.com/x"
     assert settings.data_dir == tmp_path / "d"
     assert settings.duckdb_database == tmp_path / "x.duckdb"
     assert settings.tlc_url == "http://localhost:8000/tlc"
@@ -75,8 +81,10 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("TAXI_FLEETS", ",", "comma list out of yellow, green"),
         ("TAXI_START_DATE", "2023-13-01", "YYYY-MM-DD"),
         ("TAXI_START_DATE", "20230101", "YYYY-MM-DD"),
-        ("TAXI_START_DATE", "2010-12-31", "2011-01-01 (earlier files hold no zone ids) to today"),
-        ("TAXI_START_DATE", "2999-01-01", "to today"),
+        ("TAXI_START_DATE", "2010-12-31", "2011-01-01 (earlier files hold no zone ids) to "),
+        ("TAXI_START_DATE", "2999-01-01", "(30 days ago)"),
+        ("TAXI_AUTOMATION", "yes", "on or off"),
+        ("TAXI_ALERT_WEBHOOK_URL", "hooks.example.com", "an http:// or https:// URL"),
         ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),
         ("TLC_URL", "https://", "http://, https:// or file://"),
         ("TLC_URL", "/srv/tlc", "http://, https:// or file://"),

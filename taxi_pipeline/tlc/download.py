@@ -5,6 +5,7 @@ and its SHA-256 stand beside it in `<name>.source.json`, so that the next call d
 and a copy that was damaged on disk is noticed. How the bytes come over the network is in `transfer`.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import IO
 from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.files import locked, replacing, sha256_of
@@ -26,7 +26,7 @@ from taxi_pipeline.tlc.transfer import (
     Patience,
     Validators,
     download,
-    exists,
+    head,
 )
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
@@ -35,6 +35,9 @@ TLC_SERVER = "https://d37ci6vzurychx.cloudfront.net"
 
 MONTHS_TO_LOOK_BACK = 24
 """How far back the newest published month is looked for on an HTTP server; the TLC has never been so late."""
+
+SHORTEST_DELAY = timedelta(days=30)
+"""The TLC has never published a month sooner after its end."""
 
 LONGEST_DELAY = timedelta(days=120)
 """After so many days past its end a month is published for sure: it took the TLC 47 to 105, lately about 32."""
@@ -172,10 +175,39 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience:
     patience = replace(patience or Patience(), refusal_pauses_seconds=())
     for _ in range(MONTHS_TO_LOOK_BACK):
         url = trips_url(tlc_url, fleet, month)
-        if exists(url, patience=patience, must_exist=must_be_published(month, today)):
+        if head(url, patience=patience, must_exist=must_be_published(month, today)) is not None:
             return month
         month = previous_month(month)
     return None
+
+
+def published_version(url: str, *, patience: Patience, must_exist: bool = False) -> str | None:
+    """A name for the version that is published at the URL, without fetching it; None when there is none.
+
+    Raises:
+        NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
+    """
+    source = _folder(url)
+    if source is None:
+        validators = head(url, patience=patience, must_exist=must_exist)
+    else:
+        validators = _version_of(source.stat()) if source.is_file() else None
+    return None if validators is None else _name_of(validators)
+
+
+def fetched_version(url: str, path: Path) -> tuple[str, str] | None:
+    """SHA-256 and name (as `published_version` gives it) of the version of the URL that was fetched last, if any."""
+    try:
+        source = json.loads(_source_file(path).read_text())
+        return (source["sha256"], _name_of(source["validators"])) if source["url"] == url else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _name_of(validators: Validators) -> str:
+    """Short, and different for different versions: the ETag alone where there is one, as servers compare it."""
+    told = validators["etag"] if "etag" in validators else json.dumps(dict(validators), sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
 
 
 class _NotModified(Exception):  # noqa: N818 - an outcome, not an error
@@ -236,17 +268,16 @@ def _copy(url: str, source: Path, temporary: Path, known: Validators) -> dict[st
     except OSError as error:
         raise NoAnswerError(url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder") from error
     with file, temporary.open("wb") as target:
-        found = _version_of(file)
+        found = _version_of(os.fstat(file.fileno()))
         if found == known:
             return None
         shutil.copyfileobj(file, target, 1 << 20)
-        if _version_of(file) != found:
+        if _version_of(os.fstat(file.fileno())) != found:
             raise NoAnswerError(url, "from the mirror: it was changed meanwhile", "Run again")
     return found
 
 
-def _version_of(file: IO[bytes]) -> dict[str, str]:
-    status = os.fstat(file.fileno())
+def _version_of(status: os.stat_result) -> dict[str, str]:
     return {"size": str(status.st_size), "mtime_ns": str(status.st_mtime_ns)}
 
 

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+NEW_YORK = "America/New_York"
+
+
+def new_york_today() -> date:
+    """The day that it is in New York."""
+    return datetime.now(ZoneInfo(NEW_YORK)).date()
 
 
 def month_of(day: date) -> date:

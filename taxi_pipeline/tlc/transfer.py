@@ -131,21 +131,21 @@ def download(
         )
 
 
-def exists(url: str, *, patience: Patience, must_exist: bool = False) -> bool:
-    """Whether the server has the file: it is asked for its head alone.
+def head(url: str, *, patience: Patience, must_exist: bool = False) -> dict[str, str] | None:
+    """What the server says of the version that it has; None when it does not have the file.
 
     Raises:
         NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
     """
 
-    def ask() -> bool:
+    def ask() -> dict[str, str]:
         with _session() as session, _answer(session, "HEAD", url, {}, patience) as response:
-            return response.ok
+            return _validators(response)
 
     try:
         return _patiently(ask, url=url, patience=patience, must_exist=must_exist, tell=lambda _: None)
     except NotFoundError:
-        return False
+        return None
 
 
 class _TryAgainError(Exception):
