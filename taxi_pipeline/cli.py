@@ -107,6 +107,53 @@ def snapshot(target: Path | None) -> None:
 
 
 @main.command()
+def status() -> None:
+    """What is loaded, and what is published. Can be asked at any time, also while runs go on."""
+    from taxi_pipeline.resources import NothingLoadedError, WarehouseUnavailableError, build_resources
+
+    settings = _settings()
+    resources = build_resources(settings)
+    rows = {}
+    try:
+        with resources["warehouse"].read_anyhow() as session:
+            rows = {fleet: rest for fleet, *rest in session.rows(_STATUS_SQL)}
+    except NothingLoadedError:
+        console.print(f"Nothing is loaded in {resources['warehouse'].database} yet.")
+    except WarehouseUnavailableError as error:
+        raise click.ClickException(str(error)) from error
+    table = ConsoleTable("fleet", "first day", "last day", "missing inside", "trips", "newest file", "newest published")
+    for fleet in sorted({*settings.fleets, *rows}, key=list(FLEETS).index):
+        first, last, days, trips, version = rows.get(fleet, (None, None, 0, 0, None))
+        missing = f"{(last - first).days + 1 - days:,} days" if first else ""
+        published = _newest_published(resources["tlc"], fleet) if fleet in settings.fleets else ""
+        table.add_row(fleet, str(first or ""), str(last or ""), missing, f"{trips:,}", (version or "")[:12], published)
+    console.print(table)
+
+
+def _newest_published(tlc: "TlcSource", fleet: str) -> str:
+    from taxi_pipeline.tlc.download import newest_published_month
+    from taxi_pipeline.tlc.months import new_york_today
+    from taxi_pipeline.tlc.transfer import FetchError
+
+    try:
+        # Who asks does not want to wait for a server that fails.
+        month = newest_published_month(
+            tlc.url, FLEETS[fleet], new_york_today(), patience=replace(tlc.patience, attempts=1)
+        )
+    except FetchError:
+        return "can't be asked"
+    return f"{month:%Y-%m}" if month else "none"
+
+
+_STATUS_SQL = """
+SELECT fleet, min(pickup_date), max(pickup_date), count(*), CAST(sum(num_trips) AS BIGINT),
+    max_by(file_version, pickup_date)
+FROM loaded_days
+GROUP BY fleet
+"""
+
+
+@main.command()
 @_days
 def materialize(start: datetime, end: datetime) -> None:
     """Run the whole graph for these days in the current Dagster instance.

@@ -1,16 +1,19 @@
-"""The factory of the code location: it puts assets, checks, jobs and resources together, and nothing else."""
+"""The factory of the code location: it puts together what the other modules define, and nothing else."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.assets import ASSETS
+from taxi_pipeline.assets import ASSETS, REPORTS, REQUESTS
+from taxi_pipeline.automation import build_automation_sensor
 from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.jobs import daily_trips, zones
+from taxi_pipeline.checks.freshness import newest_day_is_recent
+from taxi_pipeline.jobs import daily_trips, freshness, trip_requests, zones
 from taxi_pipeline.partitions import starting
 from taxi_pipeline.resources import build_resources
 from taxi_pipeline.schedules import build_schedules
+from taxi_pipeline.sensors import build_sensors
 from taxi_pipeline.settings import Settings
 
 
@@ -28,10 +31,11 @@ def build_definitions(
     """
     settings = settings or Settings.from_environment()
     return dg.Definitions(
-        assets=starting(settings.start_date, ASSETS),
-        asset_checks=CHECKS,
-        jobs=[daily_trips, zones],
+        assets=starting(settings.start_date, [*ASSETS, *REPORTS, *REQUESTS]),
+        asset_checks=[*CHECKS, newest_day_is_recent],
+        jobs=[daily_trips, zones, freshness, trip_requests],
         schedules=build_schedules(running=settings.automation),
+        sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
         resources={**build_resources(settings), **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,

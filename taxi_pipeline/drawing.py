@@ -1,11 +1,12 @@
-"""Drawing: the map of Manhattan. Plain Python over values; what is counted is decided elsewhere.
+"""Drawing: the map of Manhattan, charts of requests. Plain Python over values; what is counted is decided elsewhere.
 
 Pictures are the same bytes for the same values: no time stamps, no fonts but matplotlib's own, no settings of the user.
 """
 
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,17 @@ SIZE_INCHES = 10
 DPI = 150
 BUSIEST = 5
 """How many zones are named."""
+
+WEEKDAYS = (
+    ("Sunday", "#e8743b"),
+    ("Monday", "#12305c"),
+    ("Tuesday", "#1d4f91"),
+    ("Wednesday", "#2f72b8"),
+    ("Thursday", "#5a98d0"),
+    ("Friday", "#8fbfe2"),
+    ("Saturday", "#f3b08a"),
+)
+"""In calendar order, with their colours: weekends warm, the other days from dark to light."""
 
 INK = "#1c1c28"
 MUTED = "#6b6b7b"
@@ -41,13 +53,10 @@ def draw_manhattan_map(stats: Mapping[str, Any], path: Path) -> None:
         path: where the PNG is written.
     """
     import geopandas as gpd
-    from matplotlib import rc_context, rcParams, rcParamsDefault
     from matplotlib.figure import Figure
 
     zones = gpd.GeoDataFrame.from_features(stats["features"], crs=4326)
-    with rc_context():
-        # What the user set must not show. The backend can stay: a figure made without pyplot draws with Agg.
-        rcParams.update({key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")})
+    with _own_style():
         figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
         _frame(axes, zones)
@@ -59,6 +68,62 @@ def draw_manhattan_map(stats: Mapping[str, Any], path: Path) -> None:
             _name_busiest(axes, zones)
         _add_texts(figure, stats["coverage"], int(zones["num_trips"].sum()))
         figure.savefig(path, format="png", metadata={"Software": None})
+
+
+def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, path: Path, *, synthetic: bool) -> None:
+    """Draw pickups by hour of the day, stacked by weekday from Sunday to Saturday, as a 10 × 6 inch PNG.
+
+    Args:
+        counts: (weekday from 0 for Sunday, hour of the day) → trips; what is not there is none.
+        title: one line or two.
+        path: where the PNG is written.
+        synthetic: whether the trips are generated; the picture then says so.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
+
+    with _own_style():
+        figure = Figure(figsize=(SIZE_INCHES, 6), dpi=DPI, facecolor="white")
+        axes = figure.add_axes((0.09, 0.13, 0.76, 0.7))
+        below = [0] * 24
+        for weekday, (name, color) in enumerate(WEEKDAYS):
+            trips = [counts.get((weekday, hour), 0) for hour in range(24)]
+            axes.bar(range(24), trips, bottom=below, width=0.85, label=name, color=color)
+            below = [low + more for low, more in zip(below, trips, strict=True)]
+        total = sum(below)
+        axes.set_xlim(-0.6, 23.6)
+        axes.set_xticks(range(0, 24, 3), [f"{hour:02}:00" for hour in range(0, 24, 3)])
+        axes.set_xlabel("Hour of the pickup", color=MUTED)
+        axes.set_ylabel("Trips", color=MUTED)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        axes.spines[["top", "right"]].set_visible(False)
+        if total:
+            # From top to bottom as the bars are stacked.
+            handles, labels = axes.get_legend_handles_labels()
+            axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+        else:
+            axes.set_ylim(0, 1)
+            axes.set_yticks([])
+            axes.text(11.5, 0.5, "No trips are loaded for this", ha="center", fontsize=16, color=MUTED)
+        shown = "\n".join(textwrap.shorten(line, 90, placeholder=" …") for line in title.split("\n"))
+        figure.text(0.09, 0.965, shown, fontsize=15, color=INK, weight="bold", va="top", linespacing=1.4)
+        figure.text(0.85, 0.855, f"{total:,} trip{'' if total == 1 else 's'}", ha="right", color=MUTED)
+        note = SYNTHETIC_NOTE if synthetic else SOURCE
+        figure.text(0.09, 0.02, note, fontsize=8, color="#b00020" if synthetic else MUTED)
+        figure.savefig(path, format="png", metadata={"Software": None})
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """Matplotlib's defaults: what the user set must not show.
+
+    The backend can stay: a figure made without pyplot draws with Agg.
+    """
+    from matplotlib import rc_context, rcParams, rcParamsDefault
+
+    with rc_context():
+        rcParams.update({key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")})
+        yield
 
 
 def _frame(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:

@@ -2,9 +2,12 @@
 
 import dagster as dg
 
+from taxi_pipeline.checks.freshness import newest_day_is_recent
+
 daily_trips = dg.define_asset_job(
     "daily_trips",
-    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics"),
+    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics")
+    - dg.AssetSelection.checks(newest_day_is_recent),
     description=(
         "The whole graph for one day or a range of days: fetch the published files, load the trips, rebuild the "
         "weekly table, the statistics and the map. All in one process."
@@ -16,5 +19,19 @@ zones = dg.define_asset_job(
     "zones",
     selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),
     description="The TLC's taxi zones alone. When they changed, what is made with them shows as stale.",
+    executor_def=dg.in_process_executor,
+)
+
+freshness = dg.define_asset_job(
+    "freshness",
+    selection=dg.AssetSelection.checks(newest_day_is_recent),
+    description="How old the newest loaded day is, compared with how late the TLC usually is.",
+    executor_def=dg.in_process_executor,
+)
+
+trip_requests = dg.define_asset_job(
+    "trip_requests",
+    selection=dg.AssetSelection.assets("trip_request"),
+    description="One chart that somebody asked for; launched by `trip_request_sensor`.",
     executor_def=dg.in_process_executor,
 )

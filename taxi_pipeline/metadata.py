@@ -85,7 +85,7 @@ def picture(png: Path, width: int = 640) -> dg.MarkdownMetadataValue:
     return dg.MetadataValue.md(f"![{png.name}](data:image/png;base64,{encoded})")
 
 
-def per_day(context: dg.AssetExecutionContext, values: Mapping[str, Mapping[str, Any]]) -> None:
+def per_partition(context: dg.AssetExecutionContext, values: Mapping[str, Mapping[str, Any]]) -> None:
     """Attach metadata to each partition of the run: partition key → metadata."""
     for key, metadata in values.items():
         context.add_asset_metadata(dict(metadata), partition_key=key)

@@ -3,6 +3,7 @@
 Here belongs what a partition is and which days a run is about; what is loaded for a day belongs to the assets.
 """
 
+import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,17 @@ def days_from(first_day: date) -> dg.DailyPartitionsDefinition:
 daily_partitions = days_from(FIRST_SUPPORTED_DAY)
 """As the assets declare them; `starting` narrows them to the configured first day."""
 
+
+def weeks_from(first_day: date) -> dg.WeeklyPartitionsDefinition:
+    """Weeks from Sunday to Saturday, all of whose days are among the daily partitions."""
+    return dg.WeeklyPartitionsDefinition(
+        start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=-math.ceil(SHORTEST_DELAY.days / 7)
+    )
+
+
+weekly_partitions = weeks_from(FIRST_SUPPORTED_DAY)
+"""As the assets declare them; `starting` narrows them to the configured first day."""
+
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
@@ -36,11 +48,14 @@ backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 def starting(
     first_day: date, assets: "Iterable[dg.AssetsDefinition | dg.AssetSpec]"
 ) -> "list[dg.AssetsDefinition | dg.AssetSpec]":
-    """The same assets, the daily ones among them with this day as their first partition."""
-    days = days_from(first_day)
+    """The same assets, those with daily or weekly partitions beginning with this day."""
+    narrower = {daily_partitions: days_from(first_day), weekly_partitions: weeks_from(first_day)}
 
     def narrowed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(partitions_def=days) if spec.partitions_def == daily_partitions else spec
+        for declared, partitions in narrower.items():
+            if spec.partitions_def == declared:
+                return spec.replace_attributes(partitions_def=partitions)
+        return spec
 
     return list(dg.map_asset_specs(narrowed, assets))
 

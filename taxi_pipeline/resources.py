@@ -7,6 +7,7 @@ asset stands with the asset and keeps to what other engines speak too.
 import random
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -156,6 +157,28 @@ class Warehouse(dg.ConfigurableResource):
                     f"{self.database} can't be written: {error}. The tables are as they were before; "
                     "free some space, then run again"
                 ) from error
+
+    @contextmanager
+    def read_anyhow(self) -> Iterator[Session]:
+        """As `read`, but out of a copy when another process keeps holding the file: for a look that must not wait.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the file was written to all the time.
+        """
+        try:
+            with Warehouse(database=self.database, lock_timeout_seconds=1).read() as session:
+                yield session
+                return
+        except NothingLoadedError:
+            raise
+        except WarehouseUnavailableError:
+            pass
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy.duckdb"
+            self.snapshot(copy)
+            with Warehouse(database=str(copy)).read() as session:
+                yield session
 
     def snapshot(self, target: Path) -> None:
         """Copy the database into a file of its own, as it is between two writes, without opening it.
@@ -491,12 +514,49 @@ def _joined(names: Iterable[str | None]) -> str | None:
     return "-".join(name for name in found if name) if found and all(found) else None
 
 
+class Alerts(dg.ConfigurableResource):
+    """Where failed runs are told: a webhook that takes a JSON message with `text`, as Slack and its like do."""
+
+    webhook_url: str = ""
+    """Empty: nowhere."""
+    ui_url: str = "http://127.0.0.1:3000"
+
+    def message(
+        self, *, job: str, partitions: str | None, step: str | None, error: str, run_id: str
+    ) -> dict[str, str | None]:
+        """What is posted: a sentence, and its parts for those who want to look at them by machine."""
+        link = f"{self.ui_url}/runs/{run_id}"
+        days = f" for {partitions}" if partitions else ""
+        at = f" at {step}" if step else ""
+        return {
+            "text": f"Run of {job}{days} failed{at}: {error}\n{link}",
+            "job": job,
+            "partitions": partitions,
+            "step": step,
+            "error": error,
+            "link": link,
+        }
+
+    def post(self, message: Mapping[str, str | None]) -> str | None:
+        """Post a message; gives what went wrong, if anything. Never raises: telling must break nothing."""
+        import requests
+
+        if not self.webhook_url:
+            return None
+        try:
+            requests.post(self.webhook_url, json=dict(message), timeout=(5, 10)).raise_for_status()
+        except requests.RequestException as error:
+            return f"TAXI_ALERT_WEBHOOK_URL could not be told of a failed run: {error}"
+        return None
+
+
 class Resources(TypedDict):
     """The resources under the keys by which assets ask for them."""
 
     warehouse: Warehouse
     files: FileStore
     tlc: TlcSource
+    alerts: Alerts
 
 
 def build_resources(settings: Settings) -> Resources:
@@ -505,4 +565,5 @@ def build_resources(settings: Settings) -> Resources:
         warehouse=Warehouse(database=str(settings.duckdb_database)),
         files=FileStore(root=str(settings.data_dir)),
         tlc=TlcSource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
+        alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
     )

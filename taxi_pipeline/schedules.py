@@ -9,7 +9,7 @@ from datetime import date
 
 import dagster as dg
 
-from taxi_pipeline.jobs import daily_trips, zones
+from taxi_pipeline.jobs import daily_trips, freshness, zones
 from taxi_pipeline.partitions import days_of_definition, range_tags
 from taxi_pipeline.refresh import Chunk, Loaded, chunks_to_run, months_to_ask
 from taxi_pipeline.resources import FileStore, NothingLoadedError, TlcSource, Warehouse
@@ -45,6 +45,14 @@ def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
             execution_timezone=NEW_YORK,
             default_status=status,
             description="Asks once a month whether the TLC changed its taxi zones.",
+        ),
+        dg.ScheduleDefinition(
+            name="daily_freshness",
+            job=freshness,
+            cron_schedule="0 7 * * *",
+            execution_timezone=NEW_YORK,
+            default_status=status,
+            description="Looks every morning how old the newest loaded day is.",
         ),
     ]
 

@@ -153,6 +153,25 @@ def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipel
 
 
 @pytest.mark.slow
+def test_status_tells_what_is_loaded_also_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
+    assert "Nothing is loaded in" in taxi_pipeline("status").stdout
+    for day in ("2023-01-31", "2023-02-03"):
+        assert taxi_pipeline("materialize", "--start", day, "--end", day).returncode == 0
+    with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as held:
+        ((trips, version),) = held.execute(
+            "SELECT sum(num_trips), max_by(file_version, pickup_date) FROM loaded_days"
+        ).fetchall()
+        result = taxi_pipeline("status", TAXI_FLEETS="yellow,green")
+    assert result.returncode == 0, result.stderr
+    yellow = next(line for line in result.stdout.splitlines() if "yellow" in line)
+    told = [cell.strip() for cell in yellow.strip("│ ").split("│")]
+    assert told == ["yellow", "2023-01-31", "2023-02-03", "2 days", f"{trips:,}", version[:12], "2023-02"]
+    assert "green" in result.stdout
+    unreachable = taxi_pipeline("status", TLC_URL="http://127.0.0.1:9", NO_PROXY="127.0.0.1")
+    assert "can't be asked" in unreachable.stdout
+
+
+@pytest.mark.slow
 def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_pipeline: Run) -> None:
     result = taxi_pipeline("materialize", "--start", "2023-01-05", "--end", "2023-01-05", TAXI_START_DATE="2023-02-01")
     assert result.returncode == 0, result.stdout + result.stderr

@@ -11,7 +11,7 @@ import yaml
 
 from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.code_location import build_definitions
-from taxi_pipeline.partitions import daily_partitions, days_from, days_of
+from taxi_pipeline.partitions import daily_partitions, days_from, days_of, weeks_from
 from taxi_pipeline.settings import Settings
 from taxi_pipeline_tests.conftest import REPOSITORY
 
@@ -25,15 +25,21 @@ DEPS = {
     "trips_by_week": {"zone_hourly_trips"},
     "manhattan_stats": {"zone_hourly_trips", "taxi_zones"},
     "manhattan_map": {"manhattan_stats"},
+    "week_summary": {"zone_hourly_trips", "taxi_zones"},
+    "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
 GROUPS = {
     "tlc": {"tlc_trip_records"},
     "raw_files": {"taxi_trips_file", "taxi_zones_file"},
     "warehouse": {"taxi_zones", "taxi_trips", "zone_hourly_trips"},
     "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map"},
+    "reports": {"week_summary"},
+    "requests": {"trip_request"},
 }
+IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips"}
-ON_THE_DATABASE = {"taxi_zones", "taxi_trips", "zone_hourly_trips", "trips_by_week", "manhattan_stats"}
+WEEKLY = {"week_summary"}
+ON_THE_DATABASE = {*GROUPS["warehouse"], "trips_by_week", "manhattan_stats", "week_summary", "trip_request"}
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +60,10 @@ def test_the_graph(definitions: dg.Definitions) -> None:
 
 def test_partitions(definitions: dg.Definitions) -> None:
     specs = spec_of(definitions)
-    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY
-    assert {spec.partitions_def for spec in specs.values()} - {None} == {days_from(date(2023, 1, 1))}
+    start = date(2023, 1, 1)
+    assert {name for name, spec in specs.items() if spec.partitions_def == days_from(start)} == DAILY
+    assert {name for name, spec in specs.items() if spec.partitions_def == weeks_from(start)} == WEEKLY
+    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY | WEEKLY
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
 
@@ -98,7 +106,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
     assets = [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)]
     for asset in assets:
         name = asset.key.to_user_string()
-        if name in DAILY:
+        if name in DAILY | WEEKLY:
             assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
         if asset.is_executable:
             assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
@@ -111,7 +119,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
 def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definitions) -> None:
     job = definitions.resolve_job_def("daily_trips")
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
-    assert names == set(DEPS) - {"tlc_trip_records"}
+    assert names == IN_A_RUN_OF_DAYS
     assert job.executor_def is dg.in_process_executor
     assert len(job.asset_layer.asset_graph.asset_check_keys) == 20
 
@@ -122,7 +130,7 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     files = FileStore(root=str(tmp_path))
     definitions = build_definitions(settings=Settings.from_environment({}), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
-    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc"}
+    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "alerts"}
 
 
 def test_loading_imports_nothing_heavy() -> None:

@@ -174,13 +174,15 @@ def test_a_server_that_can_not_be_reached_fails_the_tick(
     assert "could not be fetched in 5 attempts" in str(error.value.__cause__)
 
 
-@pytest.mark.parametrize(("automation", "running"), [("off", set()), ("on", {"daily_refresh", "monthly_zones"})])
+@pytest.mark.parametrize(
+    ("automation", "running"), [("off", set()), ("on", {"daily_refresh", "monthly_zones", "daily_freshness"})]
+)
 def test_automation_switches_all_on_but_the_one_that_would_do_the_work_twice(
     automation: str, running: set[str]
 ) -> None:
     definitions = build_definitions(settings=Settings.from_environment({"TAXI_AUTOMATION": automation}))
     schedules = {schedule.name: schedule for schedule in definitions.get_repository_def().schedule_defs}
-    assert set(schedules) == {"daily_refresh", "daily_trips_by_partition", "monthly_zones"}
+    assert set(schedules) == {"daily_refresh", "daily_trips_by_partition", "monthly_zones", "daily_freshness"}
     assert {
         name for name, schedule in schedules.items() if schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     } == running

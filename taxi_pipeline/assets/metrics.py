@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -18,6 +18,9 @@ from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.files import sha256_of
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, file_metadata, markdown_table, picture
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+
+REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
+"""Every published month rebuilds these, so about every 30 days."""
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
@@ -35,6 +38,7 @@ WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
     pool=POOL,
     kinds={"duckdb", "csv"},
     owners=OWNERS,
+    freshness_policy=REBUILT_MONTHLY,
     metadata={
         "dagster/column_schema": dg.TableSchema(
             columns=[
@@ -76,6 +80,7 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
     pool=POOL,
     kinds={"duckdb", "geojson"},
     owners=OWNERS,
+    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
     """`staging/manhattan_stats.geojson`: pickups and charges of each of the 69 Manhattan zones, also without trips.
@@ -112,6 +117,7 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
     deps=[manhattan_stats],
     kinds={"matplotlib", "png"},
     owners=OWNERS,
+    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_map(files: FileStore) -> dg.MaterializeResult:
     """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from taxi_pipeline.metadata import OWNERS, fetched_metadata, per_day
+from taxi_pipeline.metadata import OWNERS, fetched_metadata, per_partition
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, TlcSource
 from taxi_pipeline.tlc.download import FetchedFile
@@ -45,7 +45,7 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
         file = tlc.fetch_trips(fleet, month_of(days.first), files, tell=context.log.info)
         _tell(context, file)
         fetched.append(file)
-        per_day(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
+        per_partition(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
     contents = [read_trip_file(file.path) for file in fetched]
     return dg.MaterializeResult(
         metadata={

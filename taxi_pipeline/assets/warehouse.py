@@ -12,7 +12,7 @@ import dagster as dg
 from taxi_pipeline.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.files import sha256_of
 from taxi_pipeline.loading import load_trips, refuse_mixture
-from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_day, table_metadata
+from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
 from taxi_pipeline.tables import TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
@@ -163,4 +163,4 @@ def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:
 def _tell_rows_per_day(context: dg.AssetExecutionContext, days: Days, counts: Iterable[tuple[Any, ...]]) -> None:
     """Give each partition of the run its row count; a day that is not among the counts has none."""
     found = dict(counts)
-    per_day(context, {str(day): {"dagster/partition_row_count": found.get(day, 0)} for day in days})
+    per_partition(context, {str(day): {"dagster/partition_row_count": found.get(day, 0)} for day in days})

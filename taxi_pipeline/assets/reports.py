@@ -1,0 +1,136 @@
+"""Group `reports`: files of a week or a month of their own, made when all its days are loaded."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.assets.metrics import WEEK_START_SQL, placeholders
+from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
+from taxi_pipeline.automation import window_complete
+from taxi_pipeline.metadata import OWNERS, per_partition
+from taxi_pipeline.partitions import backfill_policy, weekly_partitions
+from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+
+WEEK = timedelta(days=7)
+
+AMOUNTS = ("num_trips", "passenger_count", "trip_distance", "fare_amount", "tip_amount", "total_amount")
+"""Sums in a summary: trips, passengers, miles, and US dollars, as in `zone_hourly_trips`."""
+
+
+class IncompleteWindowError(RuntimeError):
+    """A file of a week or month was asked for of which days are not loaded."""
+
+
+@dg.asset(
+    group_name="reports",
+    partitions_def=weekly_partitions,
+    backfill_policy=backfill_policy,
+    deps=[dg.AssetDep(zone_hourly_trips, partition_mapping=dg.TimeWindowPartitionMapping()), taxi_zones],
+    automation_condition=window_complete,
+    pool=POOL,
+    kinds={"duckdb", "json"},
+    owners=OWNERS,
+)
+def week_summary(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
+) -> dg.MaterializeResult:
+    """`outputs/week_summary/YYYY-MM-DD.json`: a week's totals by fleet and borough, and those of the week before.
+
+    The name is the Sunday on which the week starts. `week_before` is null when that week is not wholly loaded; it is
+    filled in when it is.
+    """
+    weeks = [date.fromisoformat(key) for key in context.partition_keys]
+    # The week after compares itself with this one.
+    also = [week + WEEK for week in weeks if files.path(summary_file(week + WEEK)).is_file()]
+    for week in sorted({*weeks, *also}):
+        with files.locked(summary_file(week)), warehouse.read() as session:
+            summary = summarize(session, week, tlc)
+            files.write_text(summary_file(week), json.dumps(summary, indent=1) + "\n")
+        if week in weeks:
+            path = dg.MetadataValue.path(files.path(summary_file(week)))
+            trips = summary["totals"]["num_trips"]
+            per_partition(context, {str(week): {"path": path, "trips": trips, "synthetic": summary["synthetic"]}})
+    return dg.MaterializeResult(metadata={"weeks": len(weeks)})
+
+
+def summary_file(week: date) -> str:
+    """Name of the week's file in the file store."""
+    return f"outputs/week_summary/{week}.json"
+
+
+def summarize(session: Session, week: date, tlc: TlcSource) -> dict[str, Any]:
+    """What the file of the week holds.
+
+    Args:
+        session: on the warehouse.
+        week: the Sunday on which it starts.
+        tlc: whose fleets are counted.
+
+    Raises:
+        IncompleteWindowError: not all days of the week are loaded.
+    """
+    missing, synthetic = _missing_days(session, week, tlc)
+    if missing:
+        raise IncompleteWindowError(
+            f"the week of {week} is not complete, {len(missing)} days are not loaded: {', '.join(missing)}. "
+            "Materialize them first"
+        )
+    before = week - WEEK
+    return {
+        "week": str(week),
+        "last_day": str(week + WEEK - timedelta(days=1)),
+        "synthetic": synthetic,
+        **_totals(session, week, tlc.fleets),
+        "week_before": None
+        if _missing_days(session, before, tlc)[0]
+        else {"week": str(before), **_totals(session, before, tlc.fleets)},
+    }
+
+
+def _missing_days(session: Session, week: date, tlc: TlcSource) -> tuple[list[str], bool]:
+    """Days of the week and fleets that are not loaded, and whether what is loaded is synthetic."""
+    last = week + WEEK - timedelta(days=1)
+    rows = session.rows(
+        "SELECT fleet, pickup_date, synthetic FROM loaded_days WHERE pickup_date BETWEEN ? AND ?", [week, last]
+    )
+    loaded = {(fleet, day) for fleet, day, _ in rows}
+    days = [week + timedelta(days=n) for n in range(7)]
+    missing = [
+        f"{fleet.name} {day}"
+        for day in days
+        for fleet in tlc.fleets_in(day.replace(day=1))
+        if (fleet.name, day) not in loaded
+    ]
+    return missing, any(synthetic for *_, synthetic in rows)
+
+
+def _totals(session: Session, week: date, fleets: Sequence[str]) -> dict[str, Any]:
+    rows = session.rows(_TOTALS_SQL.format(fleets=placeholders(fleets)), [*fleets, week])
+    by_borough = [
+        {"fleet": fleet, "borough": borough, **_numbers(amounts)}
+        for fleet, borough, *amounts in rows
+        if fleet is not None and borough is not None
+    ]
+    totals = next(amounts for fleet, borough, *amounts in rows if fleet is None and borough is None)
+    return {"totals": _numbers(totals), "by_fleet_and_borough": by_borough}
+
+
+def _numbers(amounts: Sequence[Any]) -> dict[str, float | int]:
+    """Counts as whole numbers, dollars and miles with two decimals."""
+    named = dict(zip(AMOUNTS, amounts, strict=True))
+    return {
+        name: int(value or 0) if name in ("num_trips", "passenger_count") else round(float(value or 0), 2)
+        for name, value in named.items()
+    }
+
+
+_TOTALS_SQL = f"""
+SELECT fleet, borough, {", ".join(f"sum({amount})" for amount in AMOUNTS)}
+FROM zone_hourly_trips JOIN zones ON zone_id = pickup_zone_id
+WHERE fleet IN ({{fleets}}) AND {WEEK_START_SQL} = ?
+GROUP BY GROUPING SETS ((fleet, borough), ())
+ORDER BY fleet, borough
+"""

@@ -1,0 +1,227 @@
+"""Reports of a week: what they hold, and when they run by themselves."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from taxi_pipeline.assets import week_summary
+from taxi_pipeline.checks.freshness import LATE_DAYS, TOO_LATE_DAYS, newest_day_is_recent
+from taxi_pipeline.code_location import build_definitions
+from taxi_pipeline.partitions import daily_partitions, weekly_partitions, weeks_from
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.tlc.months import new_york_today
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, range_tags
+
+MakePipeline = Callable[..., Pipeline]
+
+
+def make_weeks(pipeline: Pipeline, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
+    """Materialize week summaries, as a backfill does."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            [week_summary],
+            resources=pipeline.resources,
+            tags=range_tags(first, last or first),
+            run_config=QUIET,
+            instance=instance,
+            raise_on_error=False,
+        )
+
+
+def summary_of(pipeline: Pipeline, week: str) -> dict[str, Any]:
+    return json.loads((pipeline.folder / "outputs" / "week_summary" / f"{week}.json").read_text())
+
+
+def test_a_week_is_summed_up_by_fleet_and_borough(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    pipeline.run("2023-01-29", "2023-02-11")
+    assert make_weeks(pipeline, "2023-01-29", "2023-02-05").success
+    summary = summary_of(pipeline, "2023-02-05")
+    assert (summary["week"], summary["last_day"], summary["synthetic"]) == ("2023-02-05", "2023-02-11", True)
+    expected = pipeline.rows(
+        "SELECT fleet, borough, count(*), sum(total_amount), sum(passenger_count) "
+        "FROM trips JOIN zones ON zone_id = pickup_zone_id "
+        "WHERE pickup_date BETWEEN '2023-02-05' AND '2023-02-11' GROUP BY fleet, borough ORDER BY fleet, borough"
+    )
+    found = [
+        (row["fleet"], row["borough"], row["num_trips"], row["total_amount"], row["passenger_count"])
+        for row in summary["by_fleet_and_borough"]
+    ]
+    assert found == [(fleet, borough, n, float(amount), who or 0) for fleet, borough, n, amount, who in expected]
+    assert {fleet for fleet, *_ in found} == {"yellow", "green"}
+    assert summary["totals"]["num_trips"] == sum(row[2] for row in expected)
+    assert summary["totals"]["total_amount"] == float(sum(row[3] for row in expected))
+    assert summary["week_before"]["week"] == "2023-01-29"
+    before = summary_of(pipeline, "2023-01-29")
+    assert summary["week_before"]["totals"] == before["totals"]
+    assert summary["week_before"]["by_fleet_and_borough"] == before["by_fleet_and_borough"]
+    assert before["week_before"] is None
+
+
+def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """The same bytes after a backfill in another order."""
+    at_once, backwards = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="backwards")
+    at_once.run("2023-01-29", "2023-02-11")
+    make_weeks(at_once, "2023-01-29", "2023-02-05")
+    for week, last in (("2023-02-05", "2023-02-11"), ("2023-01-29", "2023-02-04")):
+        backwards.run(week, last)
+        make_weeks(backwards, week)
+    for week in ("2023-01-29", "2023-02-05"):
+        assert summary_of(backwards, week) == summary_of(at_once, week)
+    assert summary_of(backwards, "2023-02-05")["week_before"] is not None
+
+
+def test_a_week_that_is_not_complete_says_what_lacks(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-05", "2023-02-09")
+    result = make_weeks(pipeline, "2023-02-05")
+    assert not result.success
+    assert "2 days are not loaded: yellow 2023-02-10, yellow 2023-02-11" in error_of(result)
+    assert not list((pipeline.folder / "outputs").rglob("*.json"))
+
+
+def test_metadata_of_each_week(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-01-29", "2023-02-11")
+    found = make_weeks(pipeline, "2023-01-29", "2023-02-05").asset_materializations_for_node("week_summary")
+    trips = dict(
+        pipeline.rows(
+            "SELECT CAST(CASE WHEN pickup_date < '2023-02-05' THEN '2023-01-29' ELSE '2023-02-05' END AS VARCHAR), "
+            "count(*) FROM trips GROUP BY ALL"
+        )
+    )
+    assert {m.partition: m.metadata["trips"].value for m in found} == trips
+
+
+def test_all_days_of_a_week_are_partitions() -> None:
+    """The last week ends before the daily partitions do, and the first begins with or after them."""
+    for weeks in (weekly_partitions, weeks_from(date(2023, 1, 1)), weeks_from(date(2023, 1, 3))):
+        first, last = str(weeks.get_first_partition_key()), str(weeks.get_last_partition_key())
+        assert date.fromisoformat(first).isoweekday() == 7
+        end = date.fromisoformat(last) + timedelta(days=6)
+        assert str(end) <= str(daily_partitions.get_last_partition_key())
+        assert end + timedelta(days=14) > date.fromisoformat(str(daily_partitions.get_last_partition_key()))
+    assert weeks_from(date(2023, 1, 3)).get_first_partition_key() == "2023-01-08"
+
+
+class Automation:
+    """The automation sensor's decisions, one after the other, on a throwaway instance."""
+
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        settings = Settings.from_environment({"TAXI_START_DATE": "2023-01-01"})
+        self._definitions = build_definitions(settings=settings)
+        self._instance = instance
+        self._cursor: Any = None
+
+    def load(self, *days: int, month: int = 1, asset: str = "zone_hourly_trips") -> None:
+        for day in days:
+            partition = str(date(2023, month, day))
+            self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition))
+
+    def zones(self, version: str) -> None:
+        tags = {"dagster/data_version": version}
+        self._instance.report_runless_asset_event(dg.AssetMaterialization("taxi_zones", tags=tags))
+
+    def requested(self, *, succeed: bool = True) -> list[str]:
+        """The weeks that are launched now; they succeed at once, or fail."""
+        result = dg.evaluate_automation_conditions(
+            self._definitions,
+            self._instance,
+            asset_selection=dg.AssetSelection.groups("reports"),
+            cursor=self._cursor,
+        )
+        self._cursor = result.cursor
+        weeks = sorted(str(week) for week in result.get_requested_partitions(dg.AssetKey("week_summary")))
+        for week in weeks if succeed else []:
+            self._instance.report_runless_asset_event(dg.AssetMaterialization("week_summary", partition=week))
+        return weeks
+
+
+@pytest.fixture
+def automation() -> Iterator[Automation]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = Automation(instance)
+        made.zones("a")
+        yield made
+
+
+def test_a_week_runs_when_its_last_day_is_loaded_and_only_then(automation: Automation) -> None:
+    """Regression: Dagster's own conditions look at the newest window alone, and trips arrive months late."""
+    assert automation.requested() == []
+    automation.load(1, 2, 3, 4, 5, 6)
+    assert automation.requested() == []
+    automation.load(7)
+    assert automation.requested() == ["2023-01-01"]
+    assert automation.requested() == [], "once"
+
+
+def test_weeks_that_were_complete_before_are_made_when_it_is_switched_on(automation: Automation) -> None:
+    automation.load(*range(1, 15))
+    assert automation.requested() == ["2023-01-01", "2023-01-08"]
+
+
+def test_a_day_loaded_again_makes_its_week_anew_and_no_other(automation: Automation) -> None:
+    automation.load(*range(1, 15))
+    automation.requested()
+    automation.load(10)
+    assert automation.requested() == ["2023-01-08"]
+
+
+def test_changed_zones_make_all_weeks_anew_and_unchanged_ones_none(automation: Automation) -> None:
+    automation.load(*range(1, 15))
+    automation.requested()
+    automation.zones("a")
+    assert automation.requested() == []
+    automation.zones("b")
+    assert automation.requested() == ["2023-01-01", "2023-01-08"]
+
+
+def test_a_run_that_fails_is_not_repeated_for_ever(automation: Automation) -> None:
+    automation.load(*range(1, 8))
+    assert automation.requested(succeed=False) == ["2023-01-01"]
+    assert automation.requested(succeed=False) == []
+    automation.load(3)
+    assert automation.requested() == ["2023-01-01"], "until a day is loaded again"
+
+
+def test_nothing_runs_without_zones() -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        automation = Automation(instance)
+        automation.load(*range(1, 8))
+        assert automation.requested() == []
+        automation.zones("a")
+        assert automation.requested() == ["2023-01-01"]
+
+
+@pytest.mark.parametrize(
+    ("age", "passed", "severity"),
+    [
+        (33, True, "WARN"),
+        (LATE_DAYS, True, "WARN"),
+        (LATE_DAYS + 1, False, "WARN"),
+        (TOO_LATE_DAYS + 1, False, "ERROR"),
+    ],
+)
+def test_the_newest_day_has_an_age(
+    make_pipeline: MakePipeline, mirror: Path, age: int, passed: bool, severity: str
+) -> None:
+    pipeline = make_pipeline(mirror)
+    day = new_york_today() - timedelta(days=age)
+    pipeline.execute(f"INSERT INTO loaded_days VALUES ('yellow', '{day}', 1, 0, 'x', 1, TRUE)")
+    result = newest_day_is_recent(pipeline.warehouse, pipeline.tlc)
+    assert isinstance(result, dg.AssetCheckResult)
+    assert (result.passed, result.severity.value) == (passed, severity)
+    assert str(day) in str(result.description)
+
+
+def test_an_empty_warehouse_is_not_fresh(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    result = newest_day_is_recent(pipeline.warehouse, pipeline.tlc)
+    assert isinstance(result, dg.AssetCheckResult)
+    assert (result.passed, result.severity.value) == (False, "ERROR")
+    assert result.description == "yellow: nothing loaded, green: nothing loaded"

@@ -1,0 +1,288 @@
+"""Requests dropped into a folder, and telling of failed runs."""
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from taxi_pipeline.assets import trip_request
+from taxi_pipeline.assets.requests import chart_file, title_of
+from taxi_pipeline.code_location import build_definitions
+from taxi_pipeline.resources import Alerts
+from taxi_pipeline.sensors import run_failure_alert
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.trip_requests import BadRequestError, TripRequest, decide, parse_request
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, pipeline_in
+
+MakePipeline = Callable[..., Pipeline]
+
+GOOD: dict[str, Any] = {"borough": "Manhattan", "start_date": "2023-02-05", "end_date": "2023-02-11"}
+
+
+def as_bytes(**changes: Any) -> bytes:
+    return json.dumps({**GOOD, **changes}).encode()
+
+
+# What a request may say
+
+
+def test_a_request_is_understood() -> None:
+    request = parse_request(as_bytes(zone_ids=[41, 42], fleet="green"))
+    assert (request.borough, str(request.end_date), request.zone_ids) == ("Manhattan", "2023-02-11", (41, 42))
+    assert title_of(request) == "Green taxi pickups in Manhattan, 2023-02-05 to 2023-02-11\nzones 41, 42"
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        (b"", "the file: Invalid JSON"),
+        (b'{"borough": "Manhattan"', "the file: Invalid JSON"),
+        (b"[]", "the file: .*object"),
+        (b"\xff\xfe", "the file: Invalid JSON"),
+        (b"{}", "borough: Field required; start_date: Field required; end_date: Field required"),
+        (as_bytes(borough="Manhatten"), "borough: .*'Manhattan'.*not 'Manhatten'"),
+        (as_bytes(borough="x'; DROP TABLE trips; --"), "borough: "),
+        (as_bytes(start_date="2023-02-30"), "start_date: .*not '2023-02-30'"),
+        (as_bytes(end_date="2023-02-04"), "end_date 2023-02-04 is before start_date 2023-02-05"),
+        (as_bytes(zone_ids=[0]), "zone_ids.0: .*not 0"),
+        (as_bytes(zone_ids="41"), "zone_ids: "),
+        (as_bytes(fleet="blue"), "fleet: .*not 'blue'"),
+        (as_bytes(filename="../../x"), "filename: Extra inputs are not permitted"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_said_by_field(content: bytes, named: str) -> None:
+    """Regression: a request could name its own output file, and a borough with a quote dropped a table."""
+    with pytest.raises(BadRequestError, match=named) as error:
+        parse_request(content)
+    assert "data/requests/README.md" in str(error.value)
+
+
+# Which files are new
+
+
+def names_of(files: Mapping[str, bytes], cursor: str | None) -> tuple[list[str], str]:
+    decision = decide(files, cursor)
+    return [new.name for new in decision.requests], decision.cursor
+
+
+def test_an_untouched_file_runs_once_and_an_edited_one_again() -> None:
+    files = {"a.json": as_bytes(), "b.json": as_bytes(fleet="green")}
+    new, cursor = names_of(files, None)
+    assert new == ["a", "b"]
+    assert names_of(files, cursor)[0] == []
+    new, cursor = names_of({**files, "a.json": as_bytes(fleet="yellow")}, cursor)
+    assert new == ["a"]
+    keys = {decide({"a.json": as_bytes(fleet=fleet)}, cursor).requests[0].run_key for fleet in ("green",)}
+    edited_back = decide(files, cursor).requests
+    assert [request.name for request in edited_back] == ["a"], "edited back is edited"
+    first = decide(files, None).requests[0]
+    assert edited_back[0].run_key not in {first.run_key, *keys}
+
+
+def test_a_lost_cursor_launches_nothing_twice() -> None:
+    """Dagster launches a run key once: the same files have the same ones."""
+    files = {"a.json": as_bytes()}
+    assert decide(files, None).requests[0].run_key == decide(files, "rubbish").requests[0].run_key
+    assert decide(files, '{"a.json": 3}').requests[0].run_key == decide(files, "[]").requests[0].run_key
+
+
+def test_a_bad_file_keeps_no_other_waiting() -> None:
+    """Regression: one malformed file killed the whole tick."""
+    decision = decide({"a.json": b"{", "b.json": as_bytes()}, None)
+    assert [new.name for new in decision.requests] == ["b"]
+    assert "Invalid JSON" in decision.errors["a.json"]
+    mended = decide({"a.json": as_bytes(), "b.json": as_bytes()}, decision.cursor)
+    assert [new.name for new in mended.requests] == ["a"]
+    assert mended.errors == {}
+
+
+def test_names_do_not_collide_and_renames_are_new_names() -> None:
+    """Regression: `jan.2023.json` and `jan.2024.json` overwrote each other's chart."""
+    files = {"jan.2023.json": as_bytes(), "jan.2024.json": as_bytes()}
+    new, cursor = names_of(files, None)
+    assert new == ["jan.2023", "jan.2024"]
+    assert len({request.run_key for request in decide(files, None).requests}) == 2
+    assert names_of({"feb.json": as_bytes(), "jan.2024.json": as_bytes()}, cursor)[0] == ["feb"]
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "..\\x", ".hidden"])
+def test_a_chart_can_not_leave_its_folder(name: str) -> None:
+    with pytest.raises(ValueError, match="is no name of a file"):
+        chart_file(name)
+
+
+# The sensor's shell
+
+
+def tick(pipeline: Pipeline, cursor: str | None = None) -> Any:
+    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    sensor = definitions.resolve_sensor_def("trip_request_sensor")
+    with (
+        dg.instance_for_test() as instance,
+        dg.build_sensor_context(
+            instance=instance,
+            cursor=cursor,
+            repository_def=definitions.get_repository_def(),
+            resources=pipeline.resources,
+        ) as context,
+    ):
+        return sensor.evaluate_tick(context)
+
+
+def test_the_folder_is_read_and_bad_files_get_a_text_beside_them(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    folder = pipeline.folder / "requests"
+    assert tick(pipeline).skip_message == "No new request", "the folder need not exist"
+    folder.mkdir(parents=True)
+    (folder / "good.json").write_bytes(as_bytes())
+    (folder / "bad.json").write_text("{")
+    (folder / ".hidden.json").write_bytes(as_bytes())
+    (folder / "notes.txt").write_text("no request")
+    (folder / "folder.json").mkdir()
+    data = tick(pipeline)
+    ((request,),) = [data.run_requests]
+    assert request.run_config["ops"]["trip_request"]["config"]["name"] == "good"
+    assert "Invalid JSON" in (folder / "bad.json.error.txt").read_text()
+    (folder / "bad.json").write_bytes(as_bytes())
+    again = tick(pipeline, data.cursor)
+    assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in again.run_requests] == ["bad"]
+    assert not (folder / "bad.json.error.txt").exists(), "the text goes when the file is mended"
+    os.utime(folder / "good.json", (0, 0))  # a clock that was wrong changes nothing
+    assert tick(pipeline, again.cursor).skip_message == "No new request"
+
+
+# The chart
+
+
+@pytest.fixture(scope="module")
+def loaded_once(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, ("yellow", "green"))
+    pipeline.run("2023-02-05", "2023-02-11")
+    return pipeline
+
+
+def draw(pipeline: Pipeline, name: str, **changes: Any) -> dg.ExecuteInProcessResult:
+    config = {"name": name, "request": as_bytes(**changes).decode()}
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            [trip_request],
+            resources=pipeline.resources,
+            run_config={**QUIET, "ops": {"trip_request": {"config": config}}},
+            instance=instance,
+        )
+
+
+@pytest.mark.parametrize(
+    ("changes", "condition"),
+    [
+        ({}, "borough = 'Manhattan'"),
+        ({"borough": "Queens", "fleet": "green"}, "borough = 'Queens' AND fleet = 'green'"),
+        ({"zone_ids": [161, 237, 74]}, "borough = 'Manhattan' AND zone_id IN (161, 237, 74)"),
+        ({"end_date": "2023-02-06"}, "borough = 'Manhattan' AND pickup_date <= '2023-02-06'"),
+        ({"zone_ids": []}, "FALSE"),
+        ({"zone_ids": [1]}, "FALSE"),  # Newark is not in Manhattan
+        ({"start_date": "2022-01-01", "end_date": "2022-01-31"}, "FALSE"),
+    ],
+)
+def test_the_chart_counts_the_trips_asked_for(loaded_once: Pipeline, changes: dict[str, Any], condition: str) -> None:
+    result = draw(loaded_once, "x.y", **changes)
+    metadata = result.asset_materializations_for_node("trip_request")[0].metadata
+    ((expected,),) = loaded_once.rows(
+        f"SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id WHERE {condition}"
+    )
+    assert metadata["trips"].value == expected
+    assert (expected > 0) is (condition != "FALSE")
+    assert metadata["synthetic"].value is True
+    path = loaded_once.folder / "outputs" / "requests" / "x.y.png"
+    assert path.read_bytes().startswith(b"\x89PNG")
+    before = path.read_bytes()
+    draw(loaded_once, "x.y", **changes)
+    assert path.read_bytes() == before, "the same bytes for the same request"
+
+
+def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loaded_once: Pipeline) -> None:
+    """Regression: weekdays sorted alphabetically."""
+    from taxi_pipeline.assets.requests import pickups
+    from taxi_pipeline.drawing import WEEKDAYS
+
+    assert [name for name, _ in WEEKDAYS][:2] == ["Sunday", "Monday"]
+    with loaded_once.warehouse.read() as session:
+        counts = pickups(session, TripRequest.model_validate(GOOD))
+        expected = session.rows(
+            "SELECT dayname(pickup_date), CAST(hour(pickup_datetime) AS INTEGER), count(*) FROM trips "
+            "JOIN zones ON zone_id = pickup_zone_id WHERE borough = 'Manhattan' GROUP BY ALL"
+        )
+    assert {(WEEKDAYS[day][0], hour): n for (day, hour), n in counts.items()} == {(d, h): n for d, h, n in expected}
+
+
+# Telling of failed runs
+
+
+@pytest.fixture
+def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """A server that takes messages."""
+    received: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Keep the test's output clean."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/hook", received
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
+    """A run that fails because its month is not published, and the sensor's look at it."""
+    with dg.instance_for_test() as instance:
+        definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+        job = definitions.resolve_job_def("daily_trips")
+        result = job.execute_in_process(
+            instance=instance, partition_key="2023-04-05", run_config=QUIET, raise_on_error=False
+        )
+        assert not result.success
+        (event,) = [e for e in result.all_events if e.event_type == dg.DagsterEventType.RUN_FAILURE]
+        context = dg.build_run_status_sensor_context(
+            sensor_name="run_failure_alert",
+            dagster_instance=instance,
+            dagster_run=result.dagster_run,
+            dagster_event=event,
+        ).for_run_failure()
+        run_failure_alert(context, alerts)
+
+
+def test_a_failed_run_is_told(
+    make_pipeline: MakePipeline, mirror: Path, webhook: tuple[str, list[dict[str, Any]]]
+) -> None:
+    url, received = webhook
+    fail_and_alert(make_pipeline(mirror), Alerts(webhook_url=url))
+    (message,) = received
+    assert message["job"] == "daily_trips"
+    assert message["partitions"] == "2023-04-05"
+    assert message["step"] == "taxi_trips_file"
+    assert "yellow trips of 2023-04 are not published" in message["error"]
+    assert "\n" not in message["error"]
+    assert message["link"].startswith("http://127.0.0.1:3000/runs/")
+    assert all(part in message["text"] for part in ("daily_trips", "2023-04-05", "taxi_trips_file", message["link"]))
+
+
+def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePipeline, mirror: Path) -> None:
+    fail_and_alert(make_pipeline(mirror), Alerts(webhook_url="http://127.0.0.1:9/hook"))
+    assert "could not be told" in str(Alerts(webhook_url="http://127.0.0.1:9/hook").post({"text": "x"}))
+    assert Alerts().post({"text": "x"}) is None, "without a webhook nobody is told"
