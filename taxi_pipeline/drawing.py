@@ -105,7 +105,7 @@ def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, path: P
             axes.set_ylim(0, 1)
             axes.set_yticks([])
             axes.text(11.5, 0.5, "No trips are loaded for this", ha="center", fontsize=16, color=MUTED)
-        shown = "\n".join(textwrap.shorten(line, 90, placeholder=" …") for line in title.split("\n"))
+        shown = "\n".join(textwrap.shorten(line, 72, placeholder=" …") for line in title.split("\n"))
         figure.text(0.09, 0.965, shown, fontsize=15, color=INK, weight="bold", va="top", linespacing=1.4)
         figure.text(0.85, 0.855, f"{total:,} trip{'' if total == 1 else 's'}", ha="right", color=MUTED)
         note = SYNTHETIC_NOTE if synthetic else SOURCE

@@ -10,9 +10,7 @@ import dagster as dg
 
 from taxi_pipeline.jobs import trip_requests
 from taxi_pipeline.resources import Alerts, FileStore
-from taxi_pipeline.trip_requests import SUFFIX, Decision, NewRequest, decide
-
-REQUESTS_FOLDER = "requests"
+from taxi_pipeline.trip_requests import REQUESTS_FOLDER, SUFFIX, Decision, NewRequest, decide, read_requests
 
 
 def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
@@ -34,7 +32,7 @@ def trip_request_sensor(context: dg.SensorEvaluationContext, files: FileStore) -
     A file that is no request is told here and in `<name>.error.txt` beside it, and keeps no other waiting.
     """
     folder = files.path(REQUESTS_FOLDER)
-    decision = decide(_contents(folder), context.cursor)
+    decision = decide(read_requests(folder), context.cursor)
     for name, error in decision.errors.items():
         context.log.error(f"{name}: {error}")
     _tell_beside(folder, decision)
@@ -63,16 +61,6 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> No
     )
     if problem := alerts.post(message):
         context.log.warning(problem)
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    """The request files; one that vanishes meanwhile is left out."""
-    found = {}
-    for path in folder.glob(f"*{SUFFIX}"):
-        with suppress(FileNotFoundError, IsADirectoryError):
-            if not path.name.startswith("."):
-                found[path.name] = path.read_bytes()
-    return found
 
 
 def _tell_beside(folder: Path, decision: Decision) -> None:

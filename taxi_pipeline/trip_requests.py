@@ -6,13 +6,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID
+
+REQUESTS_FOLDER = "requests"
+"""In the file store."""
 
 SUFFIX = ".json"
 
@@ -55,6 +60,16 @@ def parse_request(content: bytes) -> TripRequest:
             for e in error.errors()
         )
         raise BadRequestError(f"{wrong}. The format is described in data/requests/README.md") from error
+
+
+def read_requests(folder: Path) -> dict[str, bytes]:
+    """Name → content of the request files in a folder; one that vanishes meanwhile is left out."""
+    found = {}
+    for path in folder.glob(f"*{SUFFIX}"):
+        with suppress(FileNotFoundError, IsADirectoryError):
+            if not path.name.startswith("."):
+                found[path.name] = path.read_bytes()
+    return found
 
 
 @dataclass(frozen=True)

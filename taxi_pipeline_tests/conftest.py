@@ -34,6 +34,11 @@ SETTINGS = (
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest test first, so that it is not the one that all wait for at the end."""
+    items.sort(key=lambda item: "test_system" not in item.nodeid)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer has exported must not decide how a test ends."""

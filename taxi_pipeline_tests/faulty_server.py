@@ -45,6 +45,8 @@ class FaultyServer:
     url: str = ""
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
+    posted: list[bytes] = field(default_factory=list)
+    """What was posted to it."""
     folder: Path | None = None
     """Where paths without answers are looked up, with their date and length, and no ETag."""
 
@@ -94,6 +96,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = answer.cut_at is not None or answer.announced_length is not None
 
     do_GET = do_HEAD = _answer  # noqa: N815
+
+    def do_POST(self) -> None:
+        assert isinstance(self.server, _Server)
+        self.server.state.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
     def _send_head(self, answer: Answer) -> bytes:
         """Send status and headers; give the body, or what of it was asked for."""

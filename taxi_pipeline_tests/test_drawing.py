@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from taxi_pipeline.drawing import _round_numbers, _spread, draw_manhattan_map
+from taxi_pipeline.drawing import SYNTHETIC_NOTE, _round_numbers, _spread, draw_manhattan_map, draw_trip_request
 from taxi_pipeline.sample.zones import schematic_zones
 
 COVERAGE = {
@@ -195,3 +195,56 @@ def test_labels_keep_their_distance() -> None:
     gaps = [upper - lower for upper, lower in pairwise(placed)]
     assert min(gaps) >= 0.069
     assert min(placed) >= 0.219
+
+
+# Charts of requests
+
+
+@pytest.fixture
+def charted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Figure]:
+    """Draw a chart and give the figure that was saved."""
+
+    def draw(counts: Mapping[tuple[int, int], int], title: str = "Trips", *, synthetic: bool = False) -> Figure:
+        saved: list[Figure] = []
+        save = Figure.savefig
+        monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
+        draw_trip_request(counts, title, tmp_path / "chart.png", synthetic=synthetic)
+        return saved[0]
+
+    return draw
+
+
+def test_a_chart_stacks_weekdays_in_calendar_order(charted: Callable[..., Figure]) -> None:
+    figure = charted({(0, 8): 5, (6, 8): 7, (3, 23): 2})
+    (axes,) = figure.axes
+    names = [container.get_label() for container in axes.containers]
+    assert names == ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    tops = {
+        (day, hour): (bar.get_y(), bar.get_height())
+        for day, container in enumerate(axes.containers)
+        for hour, bar in enumerate(container)  # type: ignore[arg-type]
+        if bar.get_height()
+    }
+    assert tops == {(0, 8): (0, 5), (3, 23): (0, 2), (6, 8): (5, 7)}
+    assert "14 trips" in [text.get_text() for text in figure.texts]
+
+
+def test_a_chart_without_trips_says_so(charted: Callable[..., Figure]) -> None:
+    """Regression: empty results crash charts."""
+    figure = charted({})
+    assert [text.get_text() for text in figure.axes[0].texts] == ["No trips are loaded for this"]
+    assert "0 trips" in [text.get_text() for text in figure.texts]
+
+
+def test_a_chart_says_that_its_trips_are_synthetic(charted: Callable[..., Figure]) -> None:
+    assert SYNTHETIC_NOTE in [text.get_text() for text in charted({}, synthetic=True).texts]
+    assert SYNTHETIC_NOTE not in [text.get_text() for text in charted({}).texts]
+
+
+def test_a_long_title_stays_in_the_picture(charted: Callable[..., Figure]) -> None:
+    figure = charted({}, "Taxi pickups in Manhattan\nzones " + ", ".join(map(str, range(1, 264))))
+    figure.canvas.draw()
+    for text in figure.texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figure.bbox.x1, text.get_text()

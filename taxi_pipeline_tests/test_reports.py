@@ -1,6 +1,8 @@
 """Reports of a week: what they hold, and when they run by themselves."""
 
 import json
+import shutil
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from taxi_pipeline.assets import week_summary
+from taxi_pipeline.assets import ASSETS, week_summary
 from taxi_pipeline.checks.freshness import LATE_DAYS, TOO_LATE_DAYS, newest_day_is_recent
 from taxi_pipeline.code_location import build_definitions
 from taxi_pipeline.partitions import daily_partitions, weekly_partitions, weeks_from
@@ -77,11 +79,25 @@ def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipel
 
 
 def test_a_week_that_is_not_complete_says_what_lacks(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """So the weeks at the ends of a backfill take no other along."""
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-05", "2023-02-09")
-    result = make_weeks(pipeline, "2023-02-05")
+    pipeline.run("2023-02-05", "2023-02-16")
+    assert make_weeks(pipeline, "2023-02-05", "2023-02-12").success
+    assert summary_of(pipeline, "2023-02-05")["missing_days"] == []
+    partly = summary_of(pipeline, "2023-02-12")
+    assert partly["missing_days"] == ["yellow 2023-02-17", "yellow 2023-02-18"]
+    ((trips,),) = pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date >= '2023-02-12'")
+    assert partly["totals"]["num_trips"] == trips
+    make_weeks(pipeline, "2023-02-12")
+    assert summary_of(pipeline, "2023-02-12")["week_before"]["totals"] == summary_of(pipeline, "2023-02-05")["totals"]
+
+
+def test_a_week_of_which_nothing_is_loaded_is_refused(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-05", "2023-02-06")
+    result = make_weeks(pipeline, "2023-01-29")
     assert not result.success
-    assert "2 days are not loaded: yellow 2023-02-10, yellow 2023-02-11" in error_of(result)
+    assert "no day of the week of 2023-01-29 is loaded" in error_of(result)
     assert not list((pipeline.folder / "outputs").rglob("*.json"))
 
 
@@ -225,3 +241,39 @@ def test_an_empty_warehouse_is_not_fresh(make_pipeline: MakePipeline, mirror: Pa
     assert isinstance(result, dg.AssetCheckResult)
     assert (result.passed, result.severity.value) == (False, "ERROR")
     assert result.description == "yellow: nothing loaded, green: nothing loaded"
+
+
+def test_a_changed_zone_file_marks_what_depends_on_it_as_stale(
+    make_pipeline: MakePipeline, mirror: Path, tmp_path: Path
+) -> None:
+    """The data version is that of the file: asked for anew and unchanged, nothing is stale."""
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+    from dagster._core.loader import LoadingContextForTest
+
+    own = Path(shutil.copytree(mirror, tmp_path / "own"))
+    pipeline = make_pipeline(own)
+    graph = build_definitions(settings=Settings.from_environment({})).resolve_asset_graph()
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def materialize(*assets: Any) -> None:
+            dg.materialize(
+                [*ASSETS],
+                selection=dg.AssetSelection.assets(*assets) if assets else None,
+                partition_key=None if assets else "2023-02-07",
+                resources=pipeline.resources,
+                run_config=QUIET,
+                instance=instance,
+            )
+
+        def status() -> StaleStatus:
+            context = LoadingContextForTest(instance)
+            return CachingStaleStatusResolver(instance, graph, context).get_status(dg.AssetKey("manhattan_stats"))
+
+        materialize()
+        assert status() == StaleStatus.FRESH
+        materialize("taxi_zones_file", "taxi_zones")
+        assert status() == StaleStatus.FRESH
+        with zipfile.ZipFile(own / "misc" / "taxi_zones.zip", "a") as archive:
+            archive.writestr("note.txt", "published anew")
+        materialize("taxi_zones_file", "taxi_zones")
+        assert status() == StaleStatus.STALE

@@ -2,9 +2,7 @@
 
 import json
 import os
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from taxi_pipeline.sensors import run_failure_alert
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.trip_requests import BadRequestError, TripRequest, decide, parse_request
 from taxi_pipeline_tests.conftest import QUIET, Pipeline, pipeline_in
+from taxi_pipeline_tests.faulty_server import faulty_server
 
 MakePipeline = Callable[..., Pipeline]
 
@@ -206,6 +205,23 @@ def test_the_chart_counts_the_trips_asked_for(loaded_once: Pipeline, changes: di
     assert path.read_bytes() == before, "the same bytes for the same request"
 
 
+def test_without_a_configuration_every_request_is_drawn(loaded_once: Pipeline) -> None:
+    """Regression: `Materialize all` in the UI failed on the one asset that wants a configuration."""
+    folder = loaded_once.folder / "requests"
+    folder.mkdir()
+    (folder / "one.json").write_bytes(as_bytes())
+    (folder / "bad.json").write_text("{")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize([trip_request], resources=loaded_once.resources, run_config=QUIET, instance=instance)
+    metadata = result.asset_materializations_for_node("trip_request")[0].metadata
+    ((trips,),) = loaded_once.rows(
+        "SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id WHERE borough = 'Manhattan'"
+    )
+    assert f"| one | {trips:,} |" in str(metadata["charts"].value)
+    assert "bad.json" in str(metadata["refused"].value)
+    assert (loaded_once.folder / "outputs" / "requests" / "one.png").is_file()
+
+
 def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loaded_once: Pipeline) -> None:
     """Regression: weekdays sorted alphabetically."""
     from taxi_pipeline.assets.requests import pickups
@@ -222,30 +238,6 @@ def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loade
 
 
 # Telling of failed runs
-
-
-@pytest.fixture
-def webhook() -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A server that takes messages."""
-    received: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            received.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Keep the test's output clean."""
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/hook", received
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
@@ -267,12 +259,10 @@ def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
         run_failure_alert(context, alerts)
 
 
-def test_a_failed_run_is_told(
-    make_pipeline: MakePipeline, mirror: Path, webhook: tuple[str, list[dict[str, Any]]]
-) -> None:
-    url, received = webhook
-    fail_and_alert(make_pipeline(mirror), Alerts(webhook_url=url))
-    (message,) = received
+def test_a_failed_run_is_told(make_pipeline: MakePipeline, mirror: Path) -> None:
+    with faulty_server() as server:
+        fail_and_alert(make_pipeline(mirror), Alerts(webhook_url=f"{server.url}/hook"))
+    (message,) = [json.loads(body) for body in server.posted]
     assert message["job"] == "daily_trips"
     assert message["partitions"] == "2023-04-05"
     assert message["step"] == "taxi_trips_file"

@@ -1,6 +1,8 @@
 """The running system: `dagster dev` with its daemon, driven through GraphQL as the UI drives it."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -8,18 +10,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import requests
 
-from taxi_pipeline_tests.conftest import Pipeline
-from taxi_pipeline_tests.test_definitions import DEPS
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.tlc.months import Days, month_of, new_york_today, next_month, previous_month
+from taxi_pipeline_tests.conftest import Pipeline, pipeline_in, range_tags
+from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
+from taxi_pipeline_tests.test_faults import leftovers_in, tables_of
 
 pytestmark = pytest.mark.slow
 
 PATIENCE_SECONDS = 240
+
+ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
+"""Statuses of a backfill in which nothing more happens."""
 
 
 class Server:
@@ -33,9 +45,50 @@ class Server:
         assert "errors" not in answer, answer["errors"]
         return answer["data"]
 
-    def runs(self) -> list[dict[str, Any]]:
-        data = self.ask("{ runsOrError { ... on Runs { results { runId status tags { key value } } } } }")
-        return data["runsOrError"]["results"]
+    def runs(self, **tags: str) -> list[dict[str, Any]]:
+        """Runs that have all these tags (`schedule_name` for `dagster/schedule_name`), the newest first."""
+        wanted = [{"key": f"dagster/{key}", "value": value} for key, value in tags.items()]
+        return self.ask(RUNS, filter={"tags": wanted})["runsOrError"]["results"]
+
+    def statuses(self, **tags: str) -> set[str]:
+        return {run["status"] for run in self.runs(**tags)}
+
+    def backfill(self, days: list[str]) -> str:
+        """What the UI does when somebody picks days of the whole graph and of weeks and presses `Launch backfill`."""
+        assets = [{"path": [name]} for name in (*IN_A_RUN_OF_DAYS, "week_summary")]
+        launched = self.ask(LAUNCH, assets=assets, days=days)["launchPartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def reexecute_failed(self, backfill: str) -> str:
+        """What it does for `Re-execute from failure`."""
+        launched = self.ask(REEXECUTE, parent=backfill)["reexecutePartitionBackfill"]
+        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+        return launched["backfillId"]
+
+    def status_of_backfill(self, backfill: str) -> str:
+        return self.ask(STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+
+    def launch(self, first: str, last: str) -> str:
+        """A run over a range of days of the job."""
+        tags = [{"key": key, "value": value} for key, value in range_tags(first, last).items()]
+        params = {
+            "selector": {
+                "repositoryName": "__repository__",
+                "repositoryLocationName": "taxi_pipeline.definitions",
+                "jobName": "daily_trips",
+            },
+            "executionMetadata": {"tags": tags},
+            "runConfigData": {},
+        }
+        launched = self.ask(LAUNCH_RUN, params=params)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return launched["run"]["runId"]
+
+    def status_of_run(self, run: str) -> str:
+        return self.ask("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)[
+            "runOrError"
+        ]["status"]
 
 
 def wait_for(what: str, condition: Callable[[], Any]) -> Any:
@@ -84,9 +137,20 @@ def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[Server]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+RUNS = "query Runs($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status } } } }"
+RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 LAUNCH = """
 mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
   launchPartitionBackfill(backfillParams: { assetSelection: $assets, partitionNames: $days }) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+REEXECUTE = """
+mutation Reexecute($parent: String!) {
+  reexecutePartitionBackfill(reexecutionParams: { parentRunId: $parent, strategy: FROM_FAILURE }) {
     __typename
     ... on LaunchBackfillSuccess { backfillId }
     ... on PythonError { message }
@@ -98,40 +162,257 @@ query Status($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
 }
 """
+LAUNCH_RUN = """
+mutation LaunchRun($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+DRY_RUN = """
+mutation DryRun($selector: ScheduleSelector!, $now: Float!) {
+  scheduleDryRun(selectorData: $selector, timestamp: $now) {
+    __typename
+    ... on DryRunInstigationTick { evaluationResult { skipReason runRequests { runKey } error { message } } }
+    ... on PythonError { message }
+  }
+}
+"""
 
 
-def test_a_range_of_the_whole_graph_from_the_ui_and_its_history_after_a_restart(
-    environment: dict[str, str], make_pipeline: Callable[..., Pipeline], mirror: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+def months() -> list[date]:
+    """Three months that the TLC may have published by now, the oldest first."""
+    newest = month_of(new_york_today() - timedelta(days=65))
+    return [previous_month(previous_month(newest)), previous_month(newest), newest]
+
+
+@pytest.fixture(scope="module")
+def server(months: list[date], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
+    """The TLC's server with these months."""
+    folder = tmp_path_factory.mktemp("mirror")
+    write_mirror(folder, Days(months[0], next_month(months[2]) - timedelta(days=1)), trips_per_day=80)
+    with faulty_server() as running:
+        running.folder = folder
+        yield running
+
+
+@pytest.fixture
+def system(home: Path, tmp_path: Path, server: FaultyServer, months: list[date]) -> dict[str, str]:
+    """The environment of a system that runs by itself."""
+    return {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        "TLC_URL": server.url,
+        "TAXI_START_DATE": str(months[0]),
+        "TAXI_AUTOMATION": "on",
+        "TAXI_ALERT_WEBHOOK_URL": f"{server.url}/hook",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+
+def path_of(month: date) -> str:
+    return f"/trip-data/yellow_tripdata_{month:%Y-%m}.parquet"
+
+
+def days_of(month: date) -> list[str]:
+    return [str(day) for day in Days(month, next_month(month) - timedelta(days=1))]
+
+
+def loaded_days(pipeline: Pipeline) -> list[str]:
+    with pipeline.warehouse.read_anyhow() as session:
+        return [str(day) for (day,) in session.rows("SELECT pickup_date FROM loaded_days ORDER BY ALL")]
+
+
+def switch_on_yesterday(schedule: str, cron: str, home: Path) -> None:
+    """Say that the schedule was switched on a day ago: the daemon then makes up for the tick of this morning."""
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteInstigatorOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.scheduler.instigation import (
+        InstigatorState,
+        InstigatorStatus,
+        InstigatorType,
+        ScheduleInstigatorData,
+    )
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="taxi_pipeline.definitions"), location_name="taxi_pipeline.definitions"
+    )
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), schedule)
+    data = ScheduleInstigatorData(cron, start_timestamp=time.time() - 86_400)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.add_instigator_state(InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data))
+
+
+@dataclass
+class Scene:
+    """The system under test, and what it works on."""
+
+    folder: Path
+    home: Path
+    server: FaultyServer
+    months: list[date]
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return pipeline_in(self.folder / "data", self.server.url)
+
+    @property
+    def undisturbed(self) -> Pipeline:
+        """The same months, loaded without any of this."""
+        return pipeline_in(self.folder / "undisturbed", self.server.url)
+
+    @property
+    def all_days(self) -> list[str]:
+        return [day for month in self.months for day in days_of(month)]
+
+    def assert_as_undisturbed(self) -> None:
+        assert tables_of(self.pipeline) == tables_of(self.undisturbed)
+        assert self.pipeline.bytes_of_outputs() == self.undisturbed.bytes_of_outputs()
+
+
+def test_it_runs_by_itself_and_survives_what_happens_to_it(
+    system: dict[str, str], home: Path, tmp_path: Path, server: FaultyServer, months: list[date]
 ) -> None:
-    """What the UI does when somebody picks days and presses `Launch backfill`."""
-    assets = [{"path": [name]} for name in DEPS if name != "tlc_trip_records"]
-    days = [f"2023-02-{day:02}" for day in range(5, 11)]
+    """A morning's tick, a request, a backfill with a failing chunk, a restart in its middle, and a killed run.
+
+    One test, because each start of the system and each look of its daemon takes its time.
+    """
+    scene = Scene(tmp_path, home, server, months)
+    scene.undisturbed.run(scene.all_days[0], scene.all_days[-1])
+    (tmp_path / "data" / "requests").mkdir(parents=True)
+    switch_on_yesterday("daily_refresh", "0 6 * * *", home)
     log = tmp_path / "dagster-dev.log"
-    with dagster_dev(environment, log) as server:
-        launched = server.ask(LAUNCH, assets=assets, days=days)["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    with dagster_dev(system, log) as ui:
+        the_morning_loads_the_newest_month(ui, scene)
+        drop_requests(scene)
+        backfill = a_chunk_fails_and_takes_no_other_along(ui, scene)
+        requests_are_answered(ui, scene)
+        backfill = ui.reexecute_failed(backfill)
+        wait_for("a run of it", lambda: ui.runs(backfill=backfill))
+    with dagster_dev(system, log) as ui:
+        the_backfill_is_completed(ui, scene, backfill)
+        requests_are_answered(ui, scene)
+        a_killed_run_is_noticed_and_leaves_nothing(ui, scene)
+        weeks_are_summed_up(scene)
 
-        def status() -> str:
-            backfill = server.ask(STATUS, id=launched["backfillId"])["partitionBackfillOrError"]
-            assert backfill["error"] is None, backfill
-            return backfill["status"]
 
-        wait_for("the backfill", lambda: status() not in ("REQUESTED",))
-        assert status() == "COMPLETED_SUCCESS", log.read_text()
-        runs = server.runs()
-    assert {run["status"] for run in runs} == {"SUCCESS"}
-    assert len(runs) < len(days), "days come in chunks, not one run each"
+def the_morning_loads_the_newest_month(ui: Server, scene: Scene) -> None:
+    newest = scene.months[2]
+    wait_for("the schedule's run", lambda: ui.statuses(schedule_name="daily_refresh") == {"SUCCESS"})
+    assert loaded_days(scene.pipeline) == days_of(newest), "an empty warehouse gets the newest month"
+    dry_run = ui.ask(DRY_RUN, selector=selector("scheduleName", "daily_refresh"), now=time.time())["scheduleDryRun"]
+    assert dry_run["__typename"] == "DryRunInstigationTick", dry_run
+    tick = dry_run["evaluationResult"]
+    assert tick["runRequests"] == []
+    assert f"{newest:%Y-%m} is the newest published month" in tick["skipReason"]
 
-    pipeline = make_pipeline(mirror)
-    loaded = pipeline.rows("SELECT CAST(pickup_date AS VARCHAR), num_trips FROM loaded_days ORDER BY ALL")
-    assert [day for day, _ in loaded] == days
-    assert all(count > 100 for _, count in loaded)
-    undisturbed = make_pipeline(mirror, name="undisturbed")
-    undisturbed.run(days[0], days[-1])
-    assert pipeline.bytes_of_outputs() == undisturbed.bytes_of_outputs()
 
-    with dagster_dev(environment, log) as server:
-        assert server.runs() == runs, "the history is still there"
-        assert (
-            server.ask(STATUS, id=launched["backfillId"])["partitionBackfillOrError"]["status"] == "COMPLETED_SUCCESS"
-        )
+def drop_requests(scene: Scene) -> None:
+    newest = days_of(scene.months[2])
+    request = {"borough": "Manhattan", "start_date": newest[0], "end_date": newest[-1]}
+    (scene.folder / "data" / "requests" / "good.one.json").write_text(json.dumps(request))
+    (scene.folder / "data" / "requests" / "bad.json").write_text("{")
+
+
+def requests_are_answered(ui: Server, scene: Scene) -> None:
+    """Each once, also after a restart."""
+    wait_for("the chart", (scene.folder / "data" / "outputs" / "requests" / "good.one.png").is_file)
+    assert "Invalid JSON" in (scene.folder / "data" / "requests" / "bad.json.error.txt").read_text()
+    assert len(ui.runs(sensor_name="trip_request_sensor")) == 1
+
+
+def a_chunk_fails_and_takes_no_other_along(ui: Server, scene: Scene) -> str:
+    """The first month's file is a page that says no."""
+    first, second, third = scene.months
+    scene.server.answers[path_of(first)] = [Answer(body=b"<html>403 ERROR</html>")]
+    backfill = ui.backfill(scene.all_days)
+    wait_for("the backfill's end", lambda: ui.status_of_backfill(backfill) in ENDED)
+    assert ui.status_of_backfill(backfill) == "COMPLETED_FAILED"
+    assert ui.statuses(backfill=backfill) == {"SUCCESS", "FAILURE"}
+    assert set(days_of(second)[1:] + days_of(third)) <= set(loaded_days(scene.pipeline))
+    assert not set(days_of(first)) & set(loaded_days(scene.pipeline))
+    del scene.server.answers[path_of(first)]
+    wait_for("the alert", lambda: scene.server.posted)
+    message = json.loads(scene.server.posted[0])
+    assert (message["step"], message["partitions"]) == (
+        "taxi_trips_file",
+        f"{days_of(first)[0]} to {scene.all_days[30]}",
+    )
+    assert "HTML" in message["error"]
+    return backfill
+
+
+def the_backfill_is_completed(ui: Server, scene: Scene, backfill: str) -> None:
+    """Everything was stopped while it ran; should that have cost it a run, what failed is run again."""
+    wait_for("the backfill's end", lambda: ui.status_of_backfill(backfill) in ENDED)
+    if ui.status_of_backfill(backfill) != "COMPLETED_SUCCESS":
+        again = ui.reexecute_failed(backfill)
+        wait_for("the rest", lambda: ui.status_of_backfill(again) == "COMPLETED_SUCCESS")
+    assert loaded_days(scene.pipeline) == scene.all_days
+    scene.assert_as_undisturbed()
+    with dg.DagsterInstance.from_config(str(scene.home)) as instance:
+        assert sorted(instance.get_materialized_partitions(dg.AssetKey("zone_hourly_trips"))) == scene.all_days
+
+
+def a_killed_run_is_noticed_and_leaves_nothing(ui: Server, scene: Scene) -> None:
+    """It hangs in a download when it is killed."""
+    newest, path = days_of(scene.months[2]), path_of(scene.months[2])
+    assert scene.server.folder
+    body = (scene.server.folder / path.lstrip("/")).read_bytes()
+    scene.server.answers[path] = [Answer(body=body, headers={"ETag": '"new"'}, trickle=(2000, 0.5))]
+    asked = len(scene.server.asked(path))
+    run = ui.launch(newest[0], newest[-1])
+    wait_for("the download", lambda: len(scene.server.asked(path)) > asked)
+    os.kill(process_of(scene.home, run), signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for("the killed run to be noticed", lambda: ui.status_of_run(run) == "FAILURE")
+    assert time.monotonic() - killed < 60
+    del scene.server.answers[path]
+    after = ui.launch(newest[0], newest[-1])
+    wait_for("the run after it", lambda: ui.status_of_run(after) in ("SUCCESS", "FAILURE"))
+    assert ui.status_of_run(after) == "SUCCESS"
+    scene.assert_as_undisturbed()
+    assert leftovers_in(scene.folder / "data") == []
+
+
+def weeks_are_summed_up(scene: Scene) -> None:
+    """By the backfill or by automation: each week that is complete."""
+    last_start = scene.all_days[-7]
+    weeks = [day for day in scene.all_days if date.fromisoformat(day).isoweekday() == 7 and day <= last_start]
+    folder = scene.folder / "data" / "outputs" / "week_summary"
+
+    def complete() -> list[str]:
+        found = {path.stem: json.loads(path.read_text()) for path in folder.glob("*.json")}
+        return sorted(week for week, summary in found.items() if not summary["missing_days"])
+
+    wait_for("the weeks", lambda: complete() == weeks)
+    counts = scene.undisturbed.rows(
+        "SELECT CAST(pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER) AS VARCHAR) AS week, count(*) "
+        "FROM trips GROUP BY week"
+    )
+    expected = {week: count for week, count in counts if week in weeks}
+    found = {week: json.loads((folder / f"{week}.json").read_text())["totals"]["num_trips"] for week in weeks}
+    assert found == expected
+
+
+def selector(kind: str, name: str) -> dict[str, str]:
+    return {"repositoryName": "__repository__", "repositoryLocationName": "taxi_pipeline.definitions", kind: name}
+
+
+def process_of(home: Path, run: str) -> int:
+    """The process id of a run's worker, as its log tells it."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+
+        def pid() -> str | None:
+            text = "\n".join(entry.user_message for entry in instance.all_logs(run))
+            return next(iter(re.findall(r"\(pid: (\d+)\)", text)), None)
+
+        return int(wait_for("the run's process", pid))

@@ -20,8 +20,8 @@ AMOUNTS = ("num_trips", "passenger_count", "trip_distance", "fare_amount", "tip_
 """Sums in a summary: trips, passengers, miles, and US dollars, as in `zone_hourly_trips`."""
 
 
-class IncompleteWindowError(RuntimeError):
-    """A file of a week or month was asked for of which days are not loaded."""
+class EmptyWindowError(RuntimeError):
+    """A file of a week or month was asked for of which no day is loaded."""
 
 
 @dg.asset(
@@ -39,8 +39,8 @@ def week_summary(
 ) -> dg.MaterializeResult:
     """`outputs/week_summary/YYYY-MM-DD.json`: a week's totals by fleet and borough, and those of the week before.
 
-    The name is the Sunday on which the week starts. `week_before` is null when that week is not wholly loaded; it is
-    filled in when it is.
+    The name is the Sunday on which the week starts. Automation makes it when all seven days are loaded; who asks for it
+    earlier gets what is loaded, and `missing_days` says what is not. `week_before` is null until that week is complete.
     """
     weeks = [date.fromisoformat(key) for key in context.partition_keys]
     # The week after compares itself with this one.
@@ -70,33 +70,31 @@ def summarize(session: Session, week: date, tlc: TlcSource) -> dict[str, Any]:
         tlc: whose fleets are counted.
 
     Raises:
-        IncompleteWindowError: not all days of the week are loaded.
+        EmptyWindowError: no day of the week is loaded.
     """
-    missing, synthetic = _missing_days(session, week, tlc)
-    if missing:
-        raise IncompleteWindowError(
-            f"the week of {week} is not complete, {len(missing)} days are not loaded: {', '.join(missing)}. "
-            "Materialize them first"
-        )
+    days_loaded, missing, synthetic = _days(session, week, tlc)
+    if not days_loaded:
+        raise EmptyWindowError(f"no day of the week of {week} is loaded: materialize its days first")
     before = week - WEEK
     return {
         "week": str(week),
         "last_day": str(week + WEEK - timedelta(days=1)),
+        "missing_days": missing,
         "synthetic": synthetic,
         **_totals(session, week, tlc.fleets),
         "week_before": None
-        if _missing_days(session, before, tlc)[0]
+        if _days(session, before, tlc)[1]
         else {"week": str(before), **_totals(session, before, tlc.fleets)},
     }
 
 
-def _missing_days(session: Session, week: date, tlc: TlcSource) -> tuple[list[str], bool]:
-    """Days of the week and fleets that are not loaded, and whether what is loaded is synthetic."""
+def _days(session: Session, week: date, tlc: TlcSource) -> tuple[int, list[str], bool]:
+    """How many days of the week and fleets are loaded, which are not, and whether what is loaded is synthetic."""
     last = week + WEEK - timedelta(days=1)
     rows = session.rows(
         "SELECT fleet, pickup_date, synthetic FROM loaded_days WHERE pickup_date BETWEEN ? AND ?", [week, last]
     )
-    loaded = {(fleet, day) for fleet, day, _ in rows}
+    loaded = {(fleet, day) for fleet, day, _ in rows if fleet in tlc.fleets}
     days = [week + timedelta(days=n) for n in range(7)]
     missing = [
         f"{fleet.name} {day}"
@@ -104,7 +102,7 @@ def _missing_days(session: Session, week: date, tlc: TlcSource) -> tuple[list[st
         for fleet in tlc.fleets_in(day.replace(day=1))
         if (fleet.name, day) not in loaded
     ]
-    return missing, any(synthetic for *_, synthetic in rows)
+    return len(loaded), missing, any(synthetic for *_, synthetic in rows)
 
 
 def _totals(session: Session, week: date, fleets: Sequence[str]) -> dict[str, Any]:

@@ -6,17 +6,17 @@ import dagster as dg
 
 from taxi_pipeline.assets.metrics import placeholders
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
-from taxi_pipeline.metadata import OWNERS, file_metadata, picture
+from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, picture
 from taxi_pipeline.resources import FileStore, Session, Warehouse
-from taxi_pipeline.trip_requests import TripRequest, parse_request
+from taxi_pipeline.trip_requests import REQUESTS_FOLDER, TripRequest, decide, parse_request, read_requests
 
 
 class TripRequestConfig(dg.Config):
-    """What one chart is made of."""
+    """What one chart is made of. Left empty, every request in `requests/` is drawn."""
 
-    name: str
+    name: str = ""
     """Of the request's file, without its suffix."""
-    request: str
+    request: str = ""
     """The request as JSON."""
 
 
@@ -30,28 +30,47 @@ class TripRequestConfig(dg.Config):
 def trip_request(config: TripRequestConfig, warehouse: Warehouse, files: FileStore) -> dg.MaterializeResult:
     """`outputs/requests/<name>.png`: pickups by hour of the day, stacked by weekday, as a file in `requests/` asks.
 
-    Runs of it are launched by `trip_request_sensor`.
+    `trip_request_sensor` launches a run for each new file. A run without configuration draws all of them.
     """
+    if not config.name:
+        return _draw_all(warehouse, files)
+    request = parse_request(config.request.encode())
+    trips, synthetic = draw(config.name, request, warehouse, files)
+    path = files.path(chart_file(config.name))
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "preview": picture(path),
+            "trips": trips,
+            "request": dg.MetadataValue.json(request.model_dump(mode="json", exclude_none=True)),
+            "synthetic": synthetic,
+        }
+    )
+
+
+def _draw_all(warehouse: Warehouse, files: FileStore) -> dg.MaterializeResult:
+    decision = decide(read_requests(files.path(REQUESTS_FOLDER)), cursor=None)
+    drawn = [(new.name, draw(new.name, new.request, warehouse, files)[0]) for new in decision.requests]
+    return dg.MaterializeResult(
+        metadata={
+            "charts": markdown_table(("name", "trips"), drawn),
+            "refused": markdown_table(("file", "what is wrong"), decision.errors.items()),
+        }
+    )
+
+
+def draw(name: str, request: TripRequest, warehouse: Warehouse, files: FileStore) -> tuple[int, bool]:
+    """Draw one chart; gives the trips on it, and whether they are synthetic."""
     from taxi_pipeline.drawing import draw_trip_request
 
-    request = parse_request(config.request.encode())
-    chart = chart_file(config.name)
+    chart = chart_file(name)
     with files.locked(chart):
         with warehouse.read() as session:
             counts = pickups(session, request)
             synthetic = bool(session.row("SELECT bool_or(synthetic) FROM loaded_days")[0])
         with files.replacing(chart) as temporary:
             draw_trip_request(counts, title_of(request), temporary, synthetic=synthetic)
-    path = files.path(chart)
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
-            "preview": picture(path),
-            "trips": sum(counts.values()),
-            "request": dg.MetadataValue.json(request.model_dump(mode="json", exclude_none=True)),
-            "synthetic": synthetic,
-        }
-    )
+    return sum(counts.values()), synthetic
 
 
 def chart_file(name: str) -> str:
