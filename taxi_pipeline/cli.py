@@ -1,4 +1,4 @@
-"""The console script `taxi-pipeline`: sample data, and materializing days without the UI.
+"""The console script `taxi-pipeline`: sample data, materializing days without the UI, status, copies to query.
 
 What the commands do is done elsewhere; here are options, progress and the closing table.
 """

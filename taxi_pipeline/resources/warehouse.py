@@ -1,0 +1,281 @@
+"""The DuckDB warehouse: sessions, transactions, waiting for the file, copies of it.
+
+What DuckDB alone can do stays in here; SQL of an asset stands with the asset and keeps to what other engines speak too.
+"""
+
+import random
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_pipeline.files import StorageError, make_folder, replacing
+from taxi_pipeline.tables import TABLES, Table
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class WarehouseUnavailableError(RuntimeError):
+    """The DuckDB file can't be opened; the message says what to do."""
+
+
+class NothingLoadedError(WarehouseUnavailableError):
+    """There is no DuckDB file yet, or none with tables."""
+
+
+class Session:
+    """An open connection to the warehouse. Values are always bound, never formatted into SQL."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run a statement that gives no rows."""
+        self._connection.execute(sql, list(values)).fetchall()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return self._connection.execute(sql, list(values)).fetchall()
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The row of a query that gives exactly one."""
+        (row,) = self.rows(sql, values)
+        return row
+
+    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows; meant for hundreds, not for trips."""
+        self._connection.executemany(table.insert_values_sql(), [list(row) for row in rows])
+
+    def view_parquet(self, view: str, path: Path) -> dict[str, str]:
+        """Make a Parquet file readable under the view's name as long as the session lasts.
+
+        Returns:
+            Its columns, in lower case → their SQL types.
+        """
+        # Parquet statistics leave NaN out, and DuckDB would conclude from them that there is none.
+        relation = self._connection.sql("FROM read_parquet(?, can_have_nan = true)", params=[str(path)])
+        self._connection.register(view, relation)
+        return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+
+    def column_types(self, table: Table) -> dict[str, str]:
+        """Column name → SQL type, as the table really is, in order."""
+        return {
+            name: re.sub(r",(?! )", ", ", data_type)
+            for name, data_type in self.rows(
+                "SELECT column_name, data_type FROM information_schema.columns "
+                "WHERE table_name = ? ORDER BY ordinal_position",
+                [table.name],
+            )
+        }
+
+
+class Warehouse(dg.ConfigurableResource):
+    """The DuckDB file. Connections are short: open late, close early, never across a download or a drawing.
+
+    While one process writes, no other can read, and readers keep a writer out. Whoever comes second waits for
+    `lock_timeout_seconds`, then fails with the process id of the holder.
+    """
+
+    database: str
+    memory_limit: str = "1GB"
+    threads: int | None = None
+    """None: one per core."""
+    lock_timeout_seconds: float = 60
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A read-only session; several processes can have one at the same time.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: another process holds the file.
+        """
+        if not Path(self.database).is_file():
+            raise self._nothing_loaded()
+        with closing(self._connect(read_only=True)) as connection:
+            session = Session(connection)
+            # A process killed in the very first transaction leaves a file without tables.
+            if not session.rows("SELECT table_name FROM information_schema.tables LIMIT 1"):
+                raise self._nothing_loaded()
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that is one transaction: all of it is kept when the block ends, nothing when it raises.
+
+        The tables exist in it.
+
+        Raises:
+            WarehouseUnavailableError: another process holds the file, or it can't be made.
+            StorageError: the disk does not take what is written.
+        """
+        import duckdb
+
+        make_folder(Path(self.database).parent)
+        with closing(self._connect(read_only=False)) as connection:
+            try:
+                connection.begin()
+                session = Session(connection)
+                for table in TABLES:
+                    session.execute(table.create_sql())
+                yield session
+                connection.commit()
+            except duckdb.Error as error:
+                if "Could not write" not in str(error):  # of several classes, inside the block or at the commit
+                    raise
+                raise StorageError(
+                    f"{self.database} can't be written: {error}. The tables are as they were before; "
+                    "free some space, then run again"
+                ) from error
+
+    @contextmanager
+    def read_anyhow(self) -> Iterator[Session]:
+        """As `read`, but out of a copy when another process keeps holding the file: for a look that must not wait.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the file was written to all the time.
+        """
+        try:
+            with Warehouse(database=self.database, lock_timeout_seconds=1).read() as session:
+                yield session
+                return
+        except NothingLoadedError:
+            raise
+        except WarehouseUnavailableError:
+            pass
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder) / "copy.duckdb"
+            self.snapshot(copy)
+            with Warehouse(database=str(copy)).read() as session:
+                yield session
+
+    def snapshot(self, target: Path) -> None:
+        """Copy the database into a file of its own, as it is between two writes, without opening it.
+
+        So nobody waits for anybody: runs go on while it is copied, and the copy can be kept open for as long as one
+        likes. The file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: it was written to all the time.
+            StorageError: the target can't be written.
+        """
+        if target.resolve() == Path(self.database).resolve():
+            raise WarehouseUnavailableError(f"{target} is the warehouse itself: name another file for its copy")
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        while not self._copy_undisturbed(target):
+            if time.monotonic() > deadline:
+                raise WarehouseUnavailableError(
+                    f"{self.database} was written to all the time, for {self.lock_timeout_seconds:g} s. "
+                    "Nothing was copied; try again when less is going on"
+                )
+            time.sleep(0.1)
+
+    def written_since(self, time_ns: int) -> bool:
+        """Whether the database was written to after that time, in nanoseconds since the epoch."""
+        written = filter(None, _state_of(Path(self.database), Path(f"{self.database}.wal")))
+        return any(written_ns > time_ns for _, written_ns in written)
+
+    def _copy_undisturbed(self, target: Path) -> bool:
+        """Copy the database and what a killed process left in its log; give up when it changes meanwhile."""
+        import duckdb
+
+        database, log = Path(self.database), Path(f"{self.database}.wal")
+        before = _state_of(database, log)
+        if before[0] is None:
+            raise self._nothing_loaded()
+        # A write in the same tick of the clock as the last one would not show.
+        if abs(time.time_ns() - max(written for _, written in filter(None, before))) < 100_000_000:
+            return False
+        with suppress(_ChangedError), replacing(target) as copy:
+            copy_of_log = Path(f"{copy}.wal")
+            try:
+                shutil.copyfile(database, copy)
+                if before[1] is not None:
+                    shutil.copyfile(log, copy_of_log)
+                if _state_of(database, log) != before:
+                    raise _ChangedError
+                duckdb.connect(str(copy), config=self._config()).close()  # takes the log in
+                return True
+            except FileNotFoundError:
+                raise _ChangedError from None
+            except duckdb.IOException as error:
+                raise self._unusable(error) from error
+            finally:
+                copy_of_log.unlink(missing_ok=True)
+        return False
+
+    def _unusable(self, error: Exception) -> WarehouseUnavailableError:
+        return WarehouseUnavailableError(
+            f"{self.database} can't be opened: {error}. If it is a DuckDB file, make it and its folder readable and "
+            "writable; nothing was changed"
+        )
+
+    def _nothing_loaded(self) -> NothingLoadedError:
+        return NothingLoadedError(
+            f"there is no warehouse at {self.database} yet: "
+            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+        )
+
+    def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":
+        import duckdb
+
+        deadline = time.monotonic() + self.lock_timeout_seconds
+        pause_seconds = 0.05
+        told = False
+        while True:
+            try:
+                return duckdb.connect(self.database, read_only=read_only, config=self._config())
+            except duckdb.IOException as error:
+                holder = re.search(r"lock is held in (.*?) ?\(PID (\d+)\)", str(error))
+                if "Could not set lock" not in str(error):
+                    raise self._unusable(error) from error
+                who = f"process {holder[2]} ({holder[1]})" if holder else "another process"
+                if time.monotonic() > deadline:
+                    raise WarehouseUnavailableError(
+                        f"{self.database} is held by {who} for more than {self.lock_timeout_seconds:g} s. "
+                        "Close what has it open (a DuckDB shell, a notebook, another run), then run again; "
+                        "nothing was changed"
+                    ) from error
+            except duckdb.ConnectionException as error:
+                raise WarehouseUnavailableError(
+                    f"this very process has {self.database} open already: close that connection first"
+                ) from error
+            if not told:
+                dg.get_dagster_logger().info(f"Waiting for {self.database}, which {who} holds")
+                told = True
+            time.sleep(pause_seconds * random.uniform(0.5, 1.5))  # noqa: S311 - so that many don't come at once
+            pause_seconds = min(2 * pause_seconds, 0.5)
+
+    def _config(self) -> dict[str, Any]:
+        config: dict[str, Any] = {
+            "memory_limit": self.memory_limit,
+            # Nothing is downloaded behind the user's back.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        return config if self.threads is None else config | {"threads": self.threads}
+
+
+class _ChangedError(Exception):
+    """The database was written to while it was copied."""
+
+
+def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
+    """Size in bytes and time of the last write in nanoseconds of each file; None where there is none."""
+    states: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            status = path.stat()
+            states.append((status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            states.append(None)
+    return states
