@@ -6,8 +6,7 @@ from taxi_pipeline.checks.freshness import newest_day_is_recent
 
 daily_trips = dg.define_asset_job(
     "daily_trips",
-    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics")
-    - dg.AssetSelection.checks(newest_day_is_recent),
+    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics"),
     description=(
         "The whole graph for one day or a range of days: fetch the published files, load the trips, rebuild the "
         "weekly table, the statistics and the map. All in one process."

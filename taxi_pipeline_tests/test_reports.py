@@ -235,6 +235,20 @@ def test_the_newest_day_has_an_age(
     assert str(day) in str(result.description)
 
 
+def test_freshness_is_looked_at_by_itself_and_in_no_run_of_days(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: a month of 2023 that was loaded well was reported as failed, for being old."""
+    pipeline = make_pipeline(mirror)
+    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    daily = definitions.resolve_job_def("daily_trips").get_subset(asset_selection={dg.AssetKey("taxi_trips")})
+    names = {key.name for key in daily.asset_layer.asset_graph.asset_check_keys}
+    assert "trips_conserved" in names
+    assert "newest_day_is_recent" not in names
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("freshness").execute_in_process(run_config=QUIET, instance=instance)
+    ((check),) = result.get_asset_check_evaluations()
+    assert (check.check_name, check.passed) == ("newest_day_is_recent", False)
+
+
 def test_an_empty_warehouse_is_not_fresh(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
     result = newest_day_is_recent(pipeline.warehouse, pipeline.tlc)

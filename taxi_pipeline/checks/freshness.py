@@ -1,15 +1,16 @@
 """The check of how old the newest loaded day is.
 
 `FreshnessPolicy` looks at when an asset was last materialized, so that a backfill of 2019 makes all look fresh; this
-looks at the trips. It is no part of a run of days, where it would speak of other days than the run's: a schedule of its
-own runs it.
+looks at the trips. It stands with what the TLC publishes and not with a table: Dagster runs a table's checks with every
+run of it, and one of old days would fail for being old. A schedule of its own runs it.
 """
 
 from datetime import date
 
 import dagster as dg
 
-from taxi_pipeline.assets.warehouse import POOL, taxi_trips
+from taxi_pipeline.assets.raw_files import tlc_trip_records
+from taxi_pipeline.assets.warehouse import POOL
 from taxi_pipeline.metadata import markdown_table
 from taxi_pipeline.resources import NothingLoadedError, TlcSource, Warehouse
 from taxi_pipeline.tlc.months import new_york_today
@@ -22,7 +23,7 @@ TOO_LATE_DAYS = 31 + 105
 """The TLC has never been so late."""
 
 
-@dg.asset_check(asset=taxi_trips, pool=POOL)
+@dg.asset_check(asset=tlc_trip_records.key, pool=POOL)
 def newest_day_is_recent(warehouse: Warehouse, tlc: TlcSource) -> dg.AssetCheckResult:
     """The newest loaded day of each fleet is at most 78 days old; beyond 136 it is an error.
 
