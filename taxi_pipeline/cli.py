@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column as ConsoleColumn
@@ -108,7 +109,11 @@ def snapshot(target: Path | None) -> None:
 
 @main.command()
 def status() -> None:
-    """What is loaded, and what is published. Can be asked at any time, also while runs go on."""
+    """What is loaded, and what is published. Can be asked at any time, also while runs go on.
+
+    "missing" are days between the first and the last, "file" is the version of the newest day's file (the beginning of
+    its SHA-256), "published" the newest month that the TLC has published.
+    """
     from taxi_pipeline.resources import NothingLoadedError, WarehouseUnavailableError, build_resources
 
     settings = _settings()
@@ -121,12 +126,13 @@ def status() -> None:
         console.print(f"Nothing is loaded in {resources['warehouse'].database} yet.")
     except WarehouseUnavailableError as error:
         raise click.ClickException(str(error)) from error
-    table = ConsoleTable("fleet", "first day", "last day", "missing inside", "trips", "newest file", "newest published")
+    # Narrow enough for 80 columns.
+    table = ConsoleTable("fleet", "first day", "last day", "missing", "trips", "file", "published", box=SIMPLE)
     for fleet in sorted({*settings.fleets, *rows}, key=list(FLEETS).index):
         first, last, days, trips, version = rows.get(fleet, (None, None, 0, 0, None))
-        missing = f"{(last - first).days + 1 - days:,} days" if first else ""
+        missing = f"{(last - first).days + 1 - days:,}" if first else ""
         published = _newest_published(resources["tlc"], fleet) if fleet in settings.fleets else ""
-        table.add_row(fleet, str(first or ""), str(last or ""), missing, f"{trips:,}", (version or "")[:12], published)
+        table.add_row(fleet, str(first or ""), str(last or ""), missing, f"{trips:,}", (version or "")[:8], published)
     console.print(table)
 
 

@@ -36,8 +36,8 @@ def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     every_morning = {"cron_schedule": "0 6 * * *", "execution_timezone": NEW_YORK, "job": daily_trips}
     return [
-        dg.schedule(**every_morning, default_status=status)(daily_refresh),
-        dg.schedule(**every_morning)(daily_trips_by_partition),
+        dg.schedule(**every_morning, default_status=status, description=daily_refresh.__doc__)(daily_refresh),
+        dg.schedule(**every_morning, description=daily_trips_by_partition.__doc__)(daily_trips_by_partition),
         dg.ScheduleDefinition(
             name="monthly_zones",
             job=zones,

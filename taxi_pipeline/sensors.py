@@ -3,6 +3,7 @@
 Which files are new is decided in `trip_requests`, without Dagster. The sensor of conditions is in `automation`.
 """
 
+import inspect
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,8 +22,15 @@ def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
     """
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [
-        dg.sensor(job=trip_requests, minimum_interval_seconds=30, default_status=status)(trip_request_sensor),
-        dg.run_failure_sensor(name="run_failure_alert", default_status=status)(run_failure_alert),
+        dg.sensor(
+            job=trip_requests,
+            minimum_interval_seconds=30,
+            default_status=status,
+            description=inspect.getdoc(trip_request_sensor),
+        )(trip_request_sensor),
+        dg.run_failure_sensor(
+            name="run_failure_alert", default_status=status, description=inspect.getdoc(run_failure_alert)
+        )(run_failure_alert),
     ]
 
 

@@ -164,8 +164,8 @@ def test_status_tells_what_is_loaded_also_while_another_process_holds_it(taxi_pi
         result = taxi_pipeline("status", TAXI_FLEETS="yellow,green")
     assert result.returncode == 0, result.stderr
     yellow = next(line for line in result.stdout.splitlines() if "yellow" in line)
-    told = [cell.strip() for cell in yellow.strip("│ ").split("│")]
-    assert told == ["yellow", "2023-01-31", "2023-02-03", "2 days", f"{trips:,}", version[:12], "2023-02"]
+    assert yellow.split() == ["yellow", "2023-01-31", "2023-02-03", "2", f"{trips:,}", version[:8], "2023-02"]
+    assert max(map(len, result.stdout.splitlines())) <= 80
     assert "green" in result.stdout
     unreachable = taxi_pipeline("status", TLC_URL="http://127.0.0.1:9", NO_PROXY="127.0.0.1")
     assert "can't be asked" in unreachable.stdout

@@ -186,6 +186,8 @@ def test_automation_switches_all_on_but_the_one_that_would_do_the_work_twice(
     assert {
         name for name, schedule in schedules.items() if schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     } == running
+    assert all(schedule.description for schedule in schedules.values())
+    assert all(sensor.description for sensor in definitions.get_repository_def().sensor_defs)
     assert {schedule.execution_timezone for schedule in schedules.values()} == {"America/New_York"}
     assert schedules["daily_refresh"].cron_schedule == "0 6 * * *"
 

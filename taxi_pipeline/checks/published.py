@@ -74,7 +74,7 @@ def values_fit(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> 
 
 @dg.asset_check(asset=taxi_trips, pool=POOL)
 def days_have_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Each loaded day has trips: a day without any lacks in the published file, or the file is only a part."""
+    """Each loaded day has trips: one without any is missing from the published file, or the file is only a part."""
     with warehouse.read() as session:
         days = days_of_check(context, session)
         empty = (
