@@ -48,7 +48,7 @@ format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv $(DEMO) .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	rm -rf .venv $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
