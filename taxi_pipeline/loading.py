@@ -58,14 +58,14 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     session.execute(
         TRIPS.insert_sql(
             f"SELECT ?, pickup_date, {columns} FROM published_trips "
-            "WHERE pickup_datetime >= ? AND pickup_datetime < ? AND misfits IS NULL ORDER BY pickup_datetime"
+            f"WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime"
         ),
         [fleet.name, *window],
     )
     session.execute(
         REJECTED_TRIPS.insert_sql(
             f"SELECT ?, ?, misfits, pickup_date, {columns} FROM published_trips "
-            "WHERE pickup_datetime >= ? AND pickup_datetime < ? AND misfits IS NOT NULL ORDER BY pickup_datetime"
+            f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime"
         ),
         [fleet.name, month, *window],
     )
@@ -77,7 +77,8 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     _note_loaded_days(session, fleet, days, file, version)
 
 
-_OUTSIDE = "FROM published_trips WHERE (pickup_datetime >= ? AND pickup_datetime < ?) IS NOT TRUE"
+_WITHIN = "pickup_datetime >= ? AND pickup_datetime < ?"
+_OUTSIDE = f"FROM published_trips WHERE ({_WITHIN}) IS NOT TRUE"
 _OUTSIDE_REASON = """concat_ws('; ',
     CASE
         WHEN pickup_datetime IS NOT NULL THEN 'pickup outside the month'
@@ -103,7 +104,7 @@ def _note_loaded_days(session: Session, fleet: Fleet, days: Days, file: TripFile
         day: (trips, rejected)
         for day, trips, rejected in session.rows(
             "SELECT pickup_date, count(*) FILTER (misfits IS NULL), count(misfits) FROM published_trips "
-            "WHERE pickup_datetime >= ? AND pickup_datetime < ? GROUP BY pickup_date",
+            f"WHERE {_WITHIN} GROUP BY pickup_date",
             [days.first, days.last + timedelta(days=1)],
         )
     }

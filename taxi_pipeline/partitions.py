@@ -14,7 +14,11 @@ from taxi_pipeline.tlc.download import SHORTEST_DELAY
 from taxi_pipeline.tlc.months import NEW_YORK, Days
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+
+_RANGE_START = "dagster/asset_partition_range_start"
+_RANGE_END = "dagster/asset_partition_range_end"
 
 
 def days_from(first_day: date) -> dg.DailyPartitionsDefinition:
@@ -70,10 +74,14 @@ def days_of_definition(partitions: dg.PartitionsDefinition | None) -> Days:
 
 def range_tags(days: Days) -> dict[str, str]:
     """The tags by which Dagster runs a range of partitions in one run."""
-    return {
-        "dagster/asset_partition_range_start": str(days.first),
-        "dagster/asset_partition_range_end": str(days.last),
-    }
+    return {_RANGE_START: str(days.first), _RANGE_END: str(days.last)}
+
+
+def partitions_in(tags: "Mapping[str, str]") -> str | None:
+    """What a run's tags say of its partitions, in words; None when it has none."""
+    if _RANGE_START in tags:
+        return f"{tags[_RANGE_START]} to {tags[_RANGE_END]}"
+    return tags.get("dagster/partition")
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -34,7 +36,7 @@ DEFECTS = (
     ),
     Defect(
         "zones_are_known",
-        "pickup_zone_id = 264 OR dropoff_zone_id = 264",
+        f"pickup_zone_id = {UNKNOWN_ZONE_ID} OR dropoff_zone_id = {UNKNOWN_ZONE_ID}",
         0.04,
         "Trips whose pickup or drop-off zone is not known (264).",
     ),

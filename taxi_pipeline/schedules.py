@@ -4,16 +4,18 @@ All are off until they are switched on in the UI; `TAXI_AUTOMATION=on` switches 
 that makes a run per day, which would do the same work a second time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
 from taxi_pipeline.jobs import daily_trips, freshness, zones
+from taxi_pipeline.loaded import LoadedMonth, loaded_months, loaded_span
 from taxi_pipeline.partitions import days_of_definition, range_tags
 from taxi_pipeline.refresh import Chunk, Loaded, chunks_to_run, months_to_ask
 from taxi_pipeline.resources import FileStore, NothingLoadedError, TlcSource, Warehouse
-from taxi_pipeline.tlc.months import NEW_YORK, next_month
+from taxi_pipeline.tlc.months import NEW_YORK
 
 CHUNK_TAG = "taxi/chunk"
 """Tag of a run: the key of the chunk that it loads."""
@@ -35,25 +37,22 @@ def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     """
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     every_morning = {"cron_schedule": "0 6 * * *", "execution_timezone": NEW_YORK, "job": daily_trips}
+
+    def runs(job: Any, name: str, cron: str, description: str) -> dg.ScheduleDefinition:
+        return dg.ScheduleDefinition(
+            name=name,
+            job=job,
+            cron_schedule=cron,
+            execution_timezone=NEW_YORK,
+            default_status=status,
+            description=description,
+        )
+
     return [
         dg.schedule(**every_morning, default_status=status, description=daily_refresh.__doc__)(daily_refresh),
         dg.schedule(**every_morning, description=daily_trips_by_partition.__doc__)(daily_trips_by_partition),
-        dg.ScheduleDefinition(
-            name="monthly_zones",
-            job=zones,
-            cron_schedule="0 5 1 * *",
-            execution_timezone=NEW_YORK,
-            default_status=status,
-            description="Asks once a month whether the TLC changed its taxi zones.",
-        ),
-        dg.ScheduleDefinition(
-            name="daily_freshness",
-            job=freshness,
-            cron_schedule="0 7 * * *",
-            execution_timezone=NEW_YORK,
-            default_status=status,
-            description="Looks every morning how old the newest loaded day is.",
-        ),
+        runs(zones, "monthly_zones", "0 5 1 * *", "Asks once a month whether the TLC changed its taxi zones."),
+        runs(freshness, "daily_freshness", "0 7 * * *", "Looks every morning how old the newest loaded day is."),
     ]
 
 
@@ -85,7 +84,7 @@ def _chunks(
     context: dg.ScheduleEvaluationContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
 ) -> tuple[Sequence[Chunk], date | None]:
     """What has to run, and the newest published month. Asks the server; an unreachable one fails the tick."""
-    loaded = loaded_months(warehouse, files, tlc)
+    loaded = _loaded(warehouse, files, tlc)
     newest = tlc.newest_published_month()
     versions = {month: tlc.published_version(month) for month in months_to_ask(loaded, newest)}
     runs = context.instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY))
@@ -98,35 +97,27 @@ def _chunks(
     return chunks, newest
 
 
-def loaded_months(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dict[date, Loaded]:
+def _loaded(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dict[date, Loaded]:
     """First day of each month → what is loaded of it, of all configured fleets together."""
-    found: dict[date, dict[str, tuple[int, str | None]]] = {}
     try:
         with warehouse.read() as session:
-            rows = session.rows(_LOADED_SQL)
+            span = loaded_span(session)
+            rows = loaded_months(session, span) if span else []
     except NothingLoadedError:
         rows = []
-    for month, fleet, num_days, version in rows:
-        if fleet in tlc.fleets:
-            found.setdefault(month, {})[fleet] = (num_days, version)
-    return {month: _loaded(month, fleets, files, tlc) for month, fleets in found.items()}
+    found: dict[date, dict[str, LoadedMonth]] = {}
+    for row in rows:
+        if row.fleet in tlc.fleets:
+            found.setdefault(row.first, {})[row.fleet] = row
+    return {month: _of_all_fleets(month, fleets, files, tlc) for month, fleets in found.items()}
 
 
-def _loaded(month: date, fleets: dict[str, tuple[int, str | None]], files: FileStore, tlc: TlcSource) -> Loaded:
-    days_in_month = (next_month(month) - month).days
-    versions = {fleet: version for fleet, (_, version) in fleets.items() if version}
+def _of_all_fleets(month: date, fleets: Mapping[str, LoadedMonth], files: FileStore, tlc: TlcSource) -> Loaded:
+    versions = {name: loaded.file_version for name, loaded in fleets.items() if loaded.num_versions == 1}
     return Loaded(
         version=tlc.loaded_version(month, versions, files),
-        whole=all(fleets.get(fleet.name, (0, None))[0] == days_in_month for fleet in tlc.fleets_in(month)),
+        whole=all(fleet.name in fleets and fleets[fleet.name].is_whole for fleet in tlc.fleets_in(month)),
     )
-
-
-_LOADED_SQL = """
-SELECT month, fleet, count(*), CASE WHEN count(DISTINCT file_version) = 1 THEN min(file_version) END
-FROM (SELECT *, CAST(date_trunc('month', pickup_date) AS DATE) AS month FROM loaded_days) AS days
-GROUP BY month, fleet
-ORDER BY month, fleet
-"""
 
 
 def _nothing_to_do(newest: date | None) -> dg.SkipReason:

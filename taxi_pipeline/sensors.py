@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from taxi_pipeline.jobs import trip_requests
+from taxi_pipeline.partitions import partitions_in
 from taxi_pipeline.resources import Alerts, FileStore
 from taxi_pipeline.trip_requests import REQUESTS_FOLDER, SUFFIX, Decision, NewRequest, decide, read_requests
 
@@ -59,10 +60,9 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> No
     data = steps[0].step_failure_data if steps else None
     error = data.error if data else None
     raised = error.cause or error if error else None
-    first, last = (run.tags.get(f"dagster/asset_partition_range_{end}") for end in ("start", "end"))
     message = alerts.message(
         job=run.job_name,
-        partitions=f"{first} to {last}" if first else run.tags.get("dagster/partition"),
+        partitions=partitions_in(run.tags),
         step=steps[0].step_key if steps else None,
         error=(raised.message if raised else context.failure_event.message or "").strip().partition("\n")[0],
         run_id=run.run_id,

@@ -1,7 +1,8 @@
 """What tests share: a clean environment, a small synthetic mirror, and a pipeline in a folder of its own."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -16,6 +17,7 @@ from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
@@ -62,6 +64,20 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_mirror(folder, days, fleet="yellow", trips_per_day=600)
     write_mirror(folder, days, fleet="green", trips_per_day=200)
     return folder
+
+
+@pytest.fixture
+def own_mirror(mirror: Path, tmp_path: Path) -> Path:
+    """A copy of the mirror that a test may change."""
+    return Path(shutil.copytree(mirror, tmp_path / "own_mirror"))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    """A server on loopback that does what the test tells it."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with faulty_server() as running:
+        yield running
 
 
 @dataclass

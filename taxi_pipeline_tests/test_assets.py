@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -234,12 +233,6 @@ def _replace_month(mirror: Path, table: pa.Table, name: str = "yellow_tripdata_2
     path = mirror / "trip-data" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(table, path)
-
-
-@pytest.fixture
-def own_mirror(mirror: Path, tmp_path: Path) -> Path:
-    """A copy of the mirror that a test may change."""
-    return Path(shutil.copytree(mirror, tmp_path / "own_mirror"))
 
 
 def test_a_day_without_trips_is_loaded_as_such(make_pipeline: MakePipeline, own_mirror: Path) -> None:

@@ -5,7 +5,7 @@ import random
 import re
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
 from email.utils import formatdate
@@ -27,7 +27,7 @@ from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import month_of, new_york_today, previous_month
 from taxi_pipeline.tlc.transfer import FetchError, NoAnswerError, NotFoundError, Patience
 from taxi_pipeline.tlc.trip_files import UnusableFileError, verify_trip_file
-from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 from taxi_pipeline_tests.processes import process
 
 BODY = random.Random(0).randbytes(3_000_000)  # noqa: S311 - any bytes will do
@@ -35,13 +35,6 @@ ETAG = {"ETag": '"1"'}
 SHORT = Patience(
     connect_seconds=2, read_seconds=2, attempts=3, first_pause_seconds=0.01, refusal_pauses_seconds=(0.01, 0.02)
 )
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with faulty_server() as running:
-        yield running
 
 
 def accept(path: Path) -> None:

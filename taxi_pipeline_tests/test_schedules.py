@@ -1,6 +1,5 @@
 """The schedules' shells: what a tick asks the server, reads from the warehouse, and launches."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,14 +16,9 @@ from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import month_of, new_york_today
 from taxi_pipeline.tlc.transfer import NoAnswerError
 from taxi_pipeline_tests.conftest import Pipeline, range_tags
-from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 
 MakePipeline = Callable[..., Pipeline]
-
-
-@pytest.fixture
-def own_mirror(mirror: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(mirror, tmp_path / "own_mirror"))
 
 
 @pytest.fixture
@@ -137,13 +131,6 @@ def test_one_run_per_day_carries_its_partition_key(
     requests, _ = tick(make_pipeline(mirror), instance, "daily_trips_by_partition")
     assert [request.partition_key for request in requests] == [f"2023-02-{day:02}" for day in range(1, 29)]
     assert len({request.run_key for request in requests}) == 28
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with faulty_server() as running:
-        yield running
 
 
 def patient_pipeline(make_pipeline: MakePipeline, url: str) -> Pipeline:

@@ -13,6 +13,7 @@ from taxi_pipeline.automation import window_complete
 from taxi_pipeline.metadata import OWNERS, per_partition
 from taxi_pipeline.partitions import backfill_policy, weekly_partitions
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+from taxi_pipeline.tlc.months import month_of
 
 WEEK = timedelta(days=7)
 
@@ -99,7 +100,7 @@ def _days(session: Session, week: date, tlc: TlcSource) -> tuple[int, list[str],
     missing = [
         f"{fleet.name} {day}"
         for day in days
-        for fleet in tlc.fleets_in(day.replace(day=1))
+        for fleet in tlc.fleets_in(month_of(day))
         if (fleet.name, day) not in loaded
     ]
     return len(loaded), missing, any(synthetic for *_, synthetic in rows)

@@ -23,7 +23,8 @@ from taxi_pipeline.assets.metrics import (
     week_row,
 )
 from taxi_pipeline.assets.warehouse import POOL, taxi_trips, taxi_zones, zone_hourly_trips
-from taxi_pipeline.checks.days import LoadedMonth, days_of_check, loaded_months
+from taxi_pipeline.checks.days import days_of_check
+from taxi_pipeline.loaded import LoadedMonth, loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse

@@ -12,7 +12,8 @@ import dagster as dg
 
 from taxi_pipeline.assets.raw_files import taxi_trips_file
 from taxi_pipeline.assets.warehouse import POOL, taxi_trips
-from taxi_pipeline.checks.days import days_of_check, loaded_months
+from taxi_pipeline.checks.days import days_of_check
+from taxi_pipeline.loaded import loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import markdown_table
 from taxi_pipeline.partitions import days_of_run

@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -150,10 +150,8 @@ def verified_version(path: Path) -> str:
         DamagedFileError: the file has changed since, or was not fetched by `fetch`.
     """
     found = sha256_of(path)
-    try:
-        expected = json.loads(_source_file(path).read_text())["sha256"]
-    except (OSError, ValueError, KeyError, TypeError):
-        expected = "not known"
+    note = _note_beside(path)
+    expected = note.sha256 if note else "not known"
     if found != expected:
         raise DamagedFileError(
             f"{path} is not what was fetched: its SHA-256 is {found}, that of the verified file {expected}. "
@@ -197,11 +195,8 @@ def published_version(url: str, *, patience: Patience, must_exist: bool = False)
 
 def fetched_version(url: str, path: Path) -> tuple[str, str] | None:
     """SHA-256 and name (as `published_version` gives it) of the version of the URL that was fetched last, if any."""
-    try:
-        source = json.loads(_source_file(path).read_text())
-        return (source["sha256"], _name_of(source["validators"])) if source["url"] == url else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    note = _note_beside(path)
+    return (note.sha256, _name_of(note.validators)) if note and note.url == url else None
 
 
 def _name_of(validators: Validators) -> str:
@@ -215,7 +210,10 @@ class _NotModified(Exception):  # noqa: N818 - an outcome, not an error
 
 
 @dataclass(frozen=True)
-class _Copy:
+class _Note:
+    """What stands beside a fetched file: where it came from, and which version it was when it was verified."""
+
+    url: str
     sha256: str
     validators: Validators
 
@@ -224,15 +222,21 @@ def _source_file(target: Path) -> Path:
     return target.with_name(f"{target.name}.source.json")
 
 
-def _verified_copy(url: str, target: Path) -> _Copy | None:
-    """What is known of the file at the target, if it came from this URL and is as it was."""
+def _note_beside(target: Path) -> _Note | None:
+    """The note beside a file; None when there is none, or none that can be understood."""
     try:
-        source = json.loads(_source_file(target).read_text())
-        if source["url"] == url and source["sha256"] == sha256_of(target):
-            return _Copy(source["sha256"], source["validators"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass  # no copy, or none that can be trusted: it is fetched again
-    return None
+        return _Note(**json.loads(_source_file(target).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _verified_copy(url: str, target: Path) -> _Note | None:
+    """What is known of the file at the target, if it came from this URL and is as it was."""
+    note = _note_beside(target)
+    try:
+        return note if note and note.url == url and note.sha256 == sha256_of(target) else None
+    except OSError:
+        return None  # no copy, or none that can be read: it is fetched again
 
 
 def _bring(
@@ -251,7 +255,7 @@ def _bring(
         size = temporary.stat().st_size
         _source_file(target).unlink(missing_ok=True)  # from here to the end the file in place is not trusted
     with replacing(_source_file(target)) as temporary:
-        temporary.write_text(json.dumps({"url": url, "sha256": sha256, "validators": validators}, indent=2))
+        temporary.write_text(json.dumps(asdict(_Note(url, sha256, validators)), indent=2))
     return FetchedFile(path=target, url=url, sha256=sha256, size_bytes=size, downloaded=True)
 
 

@@ -23,6 +23,11 @@ def next_month(month: date) -> date:
     return month_of(month + timedelta(days=31))
 
 
+def days_in(month: date) -> int:
+    """How many days the month has."""
+    return (next_month(month) - month).days
+
+
 def previous_month(month: date) -> date:
     """The first day of the month before."""
     return month_of(month - timedelta(days=1))
