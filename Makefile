@@ -14,7 +14,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL=
 
-.PHONY: help demo demo-ui dev test lint format clean
+.PHONY: help demo demo-ui dev test lint format docs clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,9 @@ lint: $(READY) ## Formatting, lint and types
 format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(READY) ## Write the data dictionary anew from the declarations
+	@$(BIN)/python -m taxi_pipeline.data_dictionary > docs/data-dictionary.md
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info

@@ -1,10 +1,13 @@
 """What is loaded, by month: asked by the checks, and by the schedules that decide what comes next. No Dagster."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from taxi_pipeline.resources import Session
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, days_in, month_of
+from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,42 @@ def loaded_months(session: Session, days: Days) -> list[LoadedMonth]:
     rows = session.rows(_MONTHS_SQL, [month_of(days.first), month_of(days.last)])
     return [LoadedMonth(*row) for row in rows]
 
+
+@dataclass(frozen=True)
+class PlacedDay:
+    """How well a fleet's coordinates of a day could be placed."""
+
+    fleet: str
+    day: date
+    num_ends: int
+    """Pickups and drop-offs."""
+    num_placed: int
+    """Those that lie in a zone."""
+
+
+def placed_days(session: Session, days: Days) -> list[PlacedDay]:
+    """Of these days those with trips whose zones are derived from coordinates."""
+    return [
+        PlacedDay(*row)
+        for fleet in FLEETS.values()
+        for row in session.rows(_PLACED_SQL, [fleet.name, days.first, days.last, fleet.zones_since])
+    ]
+
+
+def share_placed(days: Sequence[PlacedDay]) -> float | None:
+    """The share of pickups and drop-offs that lie in a zone; None when there are none."""
+    num_ends = sum(day.num_ends for day in days)
+    return sum(day.num_placed for day in days) / num_ends if num_ends else None
+
+
+_PLACED_SQL = f"""
+SELECT fleet, pickup_date, 2 * count(*), count(*) FILTER (pickup_zone_id <> {UNKNOWN_ZONE_ID})
+    + count(*) FILTER (dropoff_zone_id <> {UNKNOWN_ZONE_ID})
+FROM trips
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND pickup_date < ?
+GROUP BY fleet, pickup_date
+ORDER BY fleet, pickup_date
+"""
 
 _MONTHS_SQL = """
 SELECT fleet, month, count(*), max(file_rows), CAST(sum(num_trips) AS BIGINT),

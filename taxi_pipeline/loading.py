@@ -6,16 +6,17 @@ none. Here is the SQL for `trips`, `rejected_trips` and `loaded_days`; which fil
 said by the asset `taxi_trips`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from taxi_pipeline.resources import Session
-from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, Column
+from taxi_pipeline.tables import LOADED_DAYS, MONEY, REJECTED_TRIPS, TRIPS, Column
 from taxi_pipeline.tlc.download import verified_version
-from taxi_pipeline.tlc.fleets import Fleet
+from taxi_pipeline.tlc.fleets import Code, Fleet, Place, Source, Total
 from taxi_pipeline.tlc.months import Days, month_of, next_month
+from taxi_pipeline.tlc.places import ZoneFinder
 from taxi_pipeline.tlc.trip_files import TripFile, read_trip_file
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
 
@@ -25,11 +26,17 @@ TRIP_COLUMNS = TRIPS.columns[2:]
 REJECTED_WITH_DAY = "CASE WHEN date_trunc('month', pickup_date) = month THEN pickup_date ELSE month END"
 """SQL for the day with which a row of `rejected_trips` is kept."""
 
+_ZONES = ("pickup_zone_id", "dropoff_zone_id")
+_NULLS = '"NULL"'
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 
 
 class MixedDataError(RuntimeError):
     """Synthetic and real trips would come together in one warehouse."""
+
+
+class MissingZonesError(RuntimeError):
+    """Coordinates can't be placed, because the zones are not loaded."""
 
 
 def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
@@ -41,14 +48,16 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
         DamagedFileError: the file is not what was verified when it was fetched.
         MixedDataError: the file is synthetic and the warehouse's trips are real, or the other way round.
         MissingColumnsError: the file lacks a column that every month must have.
+        MissingZonesError: the file holds coordinates, and the zones are not loaded.
     """
     version = verified_version(path)
     file = read_trip_file(path)
     refuse_mixture(session, path, synthetic=file.synthetic)
     types = session.view_parquet("published", path)
-    session.execute(
-        f"CREATE OR REPLACE TEMP VIEW published_trips AS {_typed_sql(fleet.present_columns(file.columns), types)}"
-    )
+    sources = fleet.sources_in(file.columns)
+    if any(isinstance(source, Place) for source in sources.values()) and not session.offers("zone_of"):
+        _offer_zone_of(session)
+    session.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {_typed_sql(sources, types)}")
     month = month_of(days.first)
     whole_month = [month, next_month(month)]
     window = [days.first, days.last + timedelta(days=1)]
@@ -119,71 +128,153 @@ def _note_loaded_days(session: Session, fleet: Fleet, days: Days, file: TripFile
     )
 
 
-def _typed_sql(present: Mapping[str, str], types: Mapping[str, str]) -> str:
+@dataclass(frozen=True)
+class _Expression:
+    """SQL for one column of ours out of published ones."""
+
+    value: str
+    """The published value as our type; NULL when it does not fit."""
+    misfit: str
+    """Whether a published value is there and is none of our type: text, too large, part of a whole number."""
+    published: str
+    """The published value as text."""
+
+
+def _typed_sql(sources: Mapping[str, Source], types: Mapping[str, str]) -> str:
     """The published rows with our columns, `pickup_date`, and in `misfits` the values that fit no column (or NULL)."""
-    columns = [_Source(column, present[column.name], types) for column in TRIP_COLUMNS if column.name in present]
-    absent = [column for column in TRIP_COLUMNS if column.name not in present]
-    pickup = next(source.value for source in columns if source.column.name == "pickup_datetime")
+    found = {column: _expression(column, source, types) for column, source in _by_column(sources).items()}
+    pickup = next(sql.value for column, sql in found.items() if column.name == "pickup_datetime")
+    values = [
+        f"{found[column].value if column in found else f'CAST(NULL AS {column.type})'} AS {column.name}"
+        for column in TRIP_COLUMNS
+    ]
+    reasons = [
+        f"CASE WHEN {sql.misfit} THEN '{column.name} does not fit {column.type}: ' || left({sql.published}, 100) END"
+        for column, sql in found.items()
+    ]
     return f"""
     SELECT
         CAST({pickup} AS DATE) AS pickup_date,
-        {", ".join(f"{source.value} AS {source.column.name}" for source in columns)},
-        {"".join(f"CAST(NULL AS {column.type}) AS {column.name}, " for column in absent)}
-        CASE WHEN {" OR ".join(source.misfit for source in columns)}
-            THEN concat_ws('; ', {", ".join(source.reason for source in columns)})
+        {", ".join(values)},
+        CASE WHEN {" OR ".join(sql.misfit for sql in found.values())} THEN concat_ws('; ', {", ".join(reasons)})
         END AS misfits
     FROM published
     """
 
 
+def _by_column(sources: Mapping[str, Source]) -> dict[Column, Source]:
+    return {column: sources[column.name] for column in TRIP_COLUMNS if column.name in sources}
+
+
+def _expression(column: Column, source: Source, types: Mapping[str, str]) -> _Expression:
+    fields = [_Field(name, types[name.lower()]) for name in source.names]
+    match source:
+        case Place():
+            return _place(*fields)
+        case Total():
+            return _total(column, fields)
+        case Code(meanings=meanings):
+            return _code(column, fields[0], meanings)
+    return _zone(column, fields[0]) if column.name in _ZONES else _value(column, fields[0])
+
+
 @dataclass(frozen=True)
-class _Source:
-    """SQL for one column of ours out of the published one."""
+class _Field:
+    """A published column."""
 
-    column: Column
-    published: str
-    types: Mapping[str, str]
-    """Published column, in lower case → type as DuckDB reads it."""
-
-    @property
-    def value(self) -> str:
-        """The published value as our type; NULL when it does not fit."""
-        if self._type == self.column.type and not self._is_zone:
-            return self.published
-        value = f"TRY_CAST({self.published} AS {self.column.type})"
-        if not self._is_zone:
-            return value
-        return f"CASE WHEN {self._number} BETWEEN 1 AND {LAST_ZONE_ID} THEN {value} ELSE {UNKNOWN_ZONE_ID} END"
+    name: str
+    type: str
+    """As DuckDB reads it; `"NULL"` when the column holds nothing else."""
 
     @property
-    def misfit(self) -> str:
-        """Whether the published value is there and is none of our type: text, too large, part of a whole number."""
-        if self._type in (self.column.type, '"NULL"'):
-            return "FALSE"
-        # A zone id out of range is a zone that nobody knows, not a misfit.
-        fitting = self._number if self._is_zone else f"TRY_CAST({self.published} AS {self.column.type})"
-        misfit = f"({self.published} IS NOT NULL AND {fitting} IS NULL)"
-        if self.column.type in _INTEGERS and self._type not in _INTEGERS:
-            misfit = f"({misfit} OR {self._number} <> floor({self._number}))"
+    def sql(self) -> str:
+        """The bare column, told apart from ours of the same name."""
+        return f"published.{self.name}"
+
+    @property
+    def text(self) -> str:
+        """Without blanks around it; NULL when nothing is left."""
+        return f"nullif(trim(CAST({self.sql} AS VARCHAR)), '')"
+
+    @property
+    def number(self) -> str:
+        """The value as a number; NULL when it is none."""
+        return self.sql if self.type in _INTEGERS else f"TRY_CAST({self.sql} AS DOUBLE)"
+
+    def cast(self, type_: str) -> str:
+        """The value as another type; NULL when it does not fit."""
+        return f"TRY_CAST({self.sql} AS {type_})"
+
+    def is_no(self, fitting: str) -> str:
+        """Whether there is a value for which the expression finds none."""
+        return "FALSE" if self.type == _NULLS else f"({self.sql} IS NOT NULL AND {fitting} IS NULL)"
+
+
+def _value(column: Column, field: _Field) -> _Expression:
+    published = f"CAST({field.sql} AS VARCHAR)"
+    if column.type == "VARCHAR":
+        return _Expression(field.text, "FALSE", published)
+    if field.type == column.type:
+        return _Expression(field.sql, "FALSE", published)
+    value = field.cast(column.type)
+    return _Expression(value, _no_whole_number(column, field, field.is_no(value)), published)
+
+
+def _zone(column: Column, field: _Field) -> _Expression:
+    """A zone id out of range is a zone that nobody knows, not a misfit."""
+    known = f"{field.number} BETWEEN 1 AND {LAST_ZONE_ID}"
+    value = f"CASE WHEN {known} THEN {field.cast(column.type)} ELSE {UNKNOWN_ZONE_ID} END"
+    misfit = _no_whole_number(column, field, field.is_no(field.number))
+    return _Expression(value, misfit, f"CAST({field.sql} AS VARCHAR)")
+
+
+def _no_whole_number(column: Column, field: _Field, misfit: str) -> str:
+    if column.type not in _INTEGERS or field.type in (*_INTEGERS, _NULLS):
         return misfit
+    return f"({misfit} OR {field.number} <> floor({field.number}))"
 
-    @property
-    def reason(self) -> str:
-        """What is wrong with the value, in words; NULL when nothing is."""
-        text = f"{self.column.name} does not fit {self.column.type}: "
-        return f"CASE WHEN {self.misfit} THEN '{text}' || left(CAST({self.published} AS VARCHAR), 100) END"
 
-    @property
-    def _type(self) -> str:
-        return self.types[self.published.lower()]
+def _code(column: Column, field: _Field, meanings: Mapping[str, int | str | bool]) -> _Expression:
+    cases = " ".join(f"WHEN '{text}' THEN {_literal(meaning)}" for text, meaning in meanings.items())
+    value = f"CASE upper({field.text}) {cases} ELSE TRY_CAST({field.text} AS {column.type}) END"
+    misfit = "FALSE" if field.type == _NULLS else f"({field.text} IS NOT NULL AND ({value}) IS NULL)"
+    return _Expression(value, misfit, f"CAST({field.sql} AS VARCHAR)")
 
-    @property
-    def _is_zone(self) -> bool:
-        return self.column.name in ("pickup_zone_id", "dropoff_zone_id")
 
-    @property
-    def _number(self) -> str:
-        return self.published if self._type in _INTEGERS else f"TRY_CAST({self.published} AS DOUBLE)"
+def _literal(value: int | str | bool) -> str:
+    return f"'{value}'" if isinstance(value, str) else str(value).upper()
+
+
+def _total(column: Column, fields: Sequence[_Field]) -> _Expression:
+    first, *others = (field.cast(MONEY) for field in fields)
+    total = " + ".join([first, *(f"coalesce({other}, 0)" for other in others)])
+    value = f"TRY_CAST({total} AS {column.type})"
+    unfit = [field.is_no(field.cast(MONEY)) for field in fields]
+    misfit = f"({' OR '.join(unfit)} OR ({first} IS NOT NULL AND {value} IS NULL))"
+    return _Expression(
+        value, misfit, f"concat_ws(' + ', {', '.join(f'CAST({field.sql} AS VARCHAR)' for field in fields)})"
+    )
+
+
+def _place(longitude: _Field, latitude: _Field) -> _Expression:
+    misfit = f"({longitude.is_no(longitude.number)} OR {latitude.is_no(latitude.number)})"
+    published = f"concat_ws(' ', CAST({longitude.sql} AS VARCHAR), CAST({latitude.sql} AS VARCHAR))"
+    return _Expression(f"zone_of({longitude.cast('DOUBLE')}, {latitude.cast('DOUBLE')})", misfit, published)
+
+
+def _offer_zone_of(session: Session) -> None:
+    """Make the SQL function `zone_of(longitude, latitude)` available, by the zones' own shapes.
+
+    Raises:
+        MissingZonesError: the warehouse has no shapes yet.
+    """
+    shapes = dict(session.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
+    if not shapes:
+        raise MissingZonesError(
+            "files of before 2011 hold coordinates, and there are no zones yet to place them in: "
+            "materialize taxi_zones first"
+        )
+    session.offer_function("zone_of", ZoneFinder(shapes).zones_of, "SMALLINT")
 
 
 def refuse_mixture(session: Session, path: Path, *, synthetic: bool) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from taxi_pipeline.settings import FIRST_SUPPORTED_DAY
 from taxi_pipeline.tlc.download import SHORTEST_DELAY
+from taxi_pipeline.tlc.fleets import FIRST_DAY
 from taxi_pipeline.tlc.months import NEW_YORK, Days
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def days_from(first_day: date) -> dg.DailyPartitionsDefinition:
     )
 
 
-daily_partitions = days_from(FIRST_SUPPORTED_DAY)
+daily_partitions = days_from(FIRST_DAY)
 """As the assets declare them; `starting` narrows them to the configured first day."""
 
 
@@ -42,7 +42,7 @@ def weeks_from(first_day: date) -> dg.WeeklyPartitionsDefinition:
     )
 
 
-weekly_partitions = weeks_from(FIRST_SUPPORTED_DAY)
+weekly_partitions = weeks_from(FIRST_DAY)
 """As the assets declare them; `starting` narrows them to the configured first day."""
 
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
 
@@ -24,6 +25,14 @@ class Defect:
     max_share: float
     """Of a day's trips, above which the day is reported."""
     description: str
+    fleets: tuple[str, ...] = tuple(FLEETS)
+    """Those that are judged."""
+    coordinates: bool = True
+    """Whether days whose zones are derived from coordinates are judged."""
+
+    def judges(self, fleet: str, day: date) -> bool:
+        """Whether the day's trips of the fleet are judged."""
+        return fleet in self.fleets and (self.coordinates or day >= FLEETS[fleet].zones_since)
 
 
 DEFECTS = (
@@ -33,12 +42,16 @@ DEFECTS = (
         "passenger_count IS NULL",
         0.25,
         "Trips whose number of passengers nobody entered.",
+        fleets=tuple(name for name, fleet in FLEETS.items() if fleet.first_month_of("passenger_count")),
     ),
     Defect(
         "zones_are_known",
         f"pickup_zone_id = {UNKNOWN_ZONE_ID} OR dropoff_zone_id = {UNKNOWN_ZONE_ID}",
         0.04,
         "Trips whose pickup or drop-off zone is not known (264).",
+        # The bases of fhv leave zones out as a habit, those of before 2011 have a check of their own.
+        fleets=tuple(name for name in FLEETS if name != "fhv"),
+        coordinates=False,
     ),
     Defect(
         "dropoffs_follow_pickups",
@@ -52,6 +65,10 @@ DEFECTS = (
     ),
     Defect("distances_are_plausible", "trip_distance > 100", 0.004, "Trips of more than 100 miles."),
 )
+
+MIN_SHARE_PLACED = 0.95
+"""Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
+hundred are (0, 0) or lie outside the city; no real month of these years was at hand when this was chosen."""
 
 WEEKS_LOOKED_BACK = 8
 MIN_WEEKS = 4

@@ -98,7 +98,7 @@ def _chunks(
 
 
 def _loaded(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dict[date, Loaded]:
-    """First day of each month → what is loaded of it, of all configured fleets together."""
+    """First day of each month → what is loaded of it, of the configured fleets together."""
     try:
         with warehouse.read() as session:
             span = loaded_span(session)
@@ -113,14 +113,15 @@ def _loaded(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dict[date
 
 
 def _of_all_fleets(month: date, fleets: Mapping[str, LoadedMonth], files: FileStore, tlc: TlcSource) -> Loaded:
-    versions = {name: loaded.file_version for name, loaded in fleets.items() if loaded.num_versions == 1}
+    known = all(loaded.num_versions == 1 for loaded in fleets.values())
+    versions = {name: loaded.file_version for name, loaded in fleets.items()}
     return Loaded(
-        version=tlc.loaded_version(month, versions, files),
-        whole=all(fleet.name in fleets and fleets[fleet.name].is_whole for fleet in tlc.fleets_in(month)),
+        version=tlc.loaded_version(month, versions, files) if known else None,
+        whole=all(loaded.is_whole for loaded in fleets.values()),
     )
 
 
 def _nothing_to_do(newest: date | None) -> dg.SkipReason:
     if newest is None:
-        return dg.SkipReason("The TLC's server has no month of all configured fleets")
+        return dg.SkipReason("The TLC's server has no month of the configured fleets")
     return dg.SkipReason(f"Nothing new: {newest:%Y-%m} is the newest published month, and it is loaded or being loaded")

@@ -12,11 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.tlc.download import SHORTEST_DELAY, TLC_SERVER
-from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import new_york_today
-
-FIRST_SUPPORTED_DAY = date(2011, 1, 1)
-"""Earlier files of the TLC hold coordinates instead of zones."""
 
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
@@ -102,12 +99,12 @@ def _fleets(value: str) -> tuple[str, ...]:
 
 def _start_date(value: str) -> date:
     last = new_york_today() - SHORTEST_DELAY
-    accepted = f"a date YYYY-MM-DD, {FIRST_SUPPORTED_DAY} (earlier files hold no zone ids) to {last} (30 days ago)"
+    accepted = f"a date YYYY-MM-DD, {FIRST_DAY} (the TLC's first) to {last} (30 days ago)"
     try:
         day = date.fromisoformat(value)
     except ValueError:
         raise SettingsError("TAXI_START_DATE", value, accepted) from None
-    if not FIRST_SUPPORTED_DAY <= day <= last or value != day.isoformat():
+    if not FIRST_DAY <= day <= last or value != day.isoformat():
         raise SettingsError("TAXI_START_DATE", value, accepted)
     return day
 

@@ -1,7 +1,7 @@
 """The warehouse's tables, each declared once.
 
-The DDL, Dagster's column metadata and the schema checks come from these declarations. SQL that fills a table stands
-with the asset that owns it.
+The DDL, Dagster's column metadata, the schema checks and the data dictionary come from these declarations. SQL that
+fills a table stands with the asset that owns it.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,12 @@ MILES = "DECIMAL(12, 3)"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its SQL type as DuckDB spells it, and what it means, with its unit."""
+    """A column: its SQL type as DuckDB spells it, what it means, and the unit or kind of its values."""
 
     name: str
     type: str
     description: str
+    unit: str = ""
     nullable: bool = True
 
 
@@ -57,26 +58,66 @@ class Table:
         return self.insert_sql(f"VALUES ({', '.join('?' for _ in self.columns)})")
 
 
-_FLEET = Column("fleet", "VARCHAR", "Licence class: yellow or green", nullable=False)
-_PICKUP_DATE = Column("pickup_date", "DATE", "Day of the pickup, New York wall time", nullable=False)
+_DOLLARS = "US dollars"
+_WALL_TIME = "New York wall time"
+
+_FLEET = Column("fleet", "VARCHAR", "Whose trip: yellow, green, fhv or fhvhv", nullable=False)
+_PICKUP_DATE = Column("pickup_date", "DATE", "Day of the pickup", _WALL_TIME, nullable=False)
 
 _TRIP_COLUMNS = (
-    Column("vendor_id", "SMALLINT", "Who provided the record (TLC code)"),
-    Column("pickup_zone_id", "SMALLINT", "Zone of the pickup; 264 when not known", nullable=False),
-    Column("dropoff_zone_id", "SMALLINT", "Zone of the drop-off; 264 when not known", nullable=False),
-    Column("rate_code_id", "SMALLINT", "Rate at the end of the trip (TLC code; 99 is unknown)"),
-    Column("payment_type", "SMALLINT", "How the passenger paid (TLC code)"),
-    Column("pickup_datetime", "TIMESTAMP", "When the meter was engaged, New York wall time"),
-    Column("dropoff_datetime", "TIMESTAMP", "When the meter was disengaged, New York wall time"),
-    Column("trip_distance", MILES, "Miles by the taximeter"),
+    Column("vendor_id", "SMALLINT", "Who provided the record", "code, see vendors"),
+    Column("pickup_zone_id", "SMALLINT", "Zone of the pickup; 264 when not known", "id, see zones", nullable=False),
+    Column("dropoff_zone_id", "SMALLINT", "Zone of the drop-off; 264 when not known", "id, see zones", nullable=False),
+    Column("rate_code_id", "SMALLINT", "Rate at the end of the trip", "code, see rate_codes"),
+    Column("payment_type", "SMALLINT", "How the passenger paid", "code, see payment_types"),
+    Column("pickup_datetime", "TIMESTAMP", "When the meter was engaged, or the passenger picked up", _WALL_TIME),
+    Column("dropoff_datetime", "TIMESTAMP", "When the meter was disengaged, or the passenger dropped off", _WALL_TIME),
+    Column("trip_distance", MILES, "Distance by the taximeter; of fhvhv as the company reports it", "miles"),
     Column("passenger_count", "SMALLINT", "Passengers, entered by the driver"),
-    Column("fare_amount", MONEY, "Time-and-distance fare, US dollars"),
-    Column("tip_amount", MONEY, "Tip paid by card, US dollars; cash tips are not recorded"),
-    Column("tolls_amount", MONEY, "Tolls, US dollars"),
-    Column("congestion_surcharge", MONEY, "New York State congestion surcharge, US dollars"),
-    Column("airport_fee", MONEY, "Fee for pickups at LaGuardia and JFK, US dollars; yellow only"),
-    Column("cbd_congestion_fee", MONEY, "MTA congestion relief zone fee, US dollars; from 2025-01"),
-    Column("total_amount", MONEY, "All that the passenger was charged, US dollars; no cash tips"),
+    Column(
+        "fare_amount",
+        MONEY,
+        "Time-and-distance fare; of fhvhv the base fare before tolls, tips, taxes and fees",
+        _DOLLARS,
+    ),
+    Column(
+        "tip_amount",
+        MONEY,
+        "Tip paid by card (taxis) or in the app (fhvhv); cash tips are not recorded",
+        _DOLLARS,
+    ),
+    Column("tolls_amount", MONEY, "Tolls of bridges and tunnels", _DOLLARS),
+    Column("congestion_surcharge", MONEY, "New York State congestion surcharge", _DOLLARS),
+    Column("airport_fee", MONEY, "Fee for pickups at LaGuardia and JFK; of fhvhv also drop-offs, and Newark", _DOLLARS),
+    Column("cbd_congestion_fee", MONEY, "MTA congestion relief zone fee", _DOLLARS),
+    Column(
+        "total_amount",
+        MONEY,
+        "All that the passenger was charged, without cash tips. Of fhvhv, whose files have no total, what the "
+        "passenger paid: base fare, tolls, Black Car Fund, sales tax, congestion surcharge, airport fee, CBD fee and "
+        "tip added up; a part that is missing counts as nothing, without a base fare there is no total",
+        _DOLLARS,
+    ),
+    Column("licensee", "VARCHAR", "High-volume company: Uber, Lyft, Via or Juno; else its licence number"),
+    Column("dispatching_base_num", "VARCHAR", "Licence number of the base that sent the car"),
+    Column("request_datetime", "TIMESTAMP", "When the passenger asked for the trip", _WALL_TIME),
+    Column(
+        "on_scene_datetime",
+        "TIMESTAMP",
+        "When the driver arrived at the pickup; by the dictionary for accessible vehicles only",
+        _WALL_TIME,
+    ),
+    Column("driver_pay", MONEY, "What the driver got, without tolls and tips, net of commission and taxes", _DOLLARS),
+    Column("shared_request", "BOOLEAN", "Whether the passenger agreed to a shared ride, matched or not"),
+    Column(
+        "shared_match",
+        "BOOLEAN",
+        "Whether the passenger shared the car with another who booked apart. Of fhv the flag SR_Flag: only true or "
+        "NULL, and Lyft's bases set it for requests without a match, too",
+    ),
+    Column("access_a_ride", "BOOLEAN", "Whether the trip was made for the MTA's Access-A-Ride"),
+    Column("wheelchair_request", "BOOLEAN", "Whether a wheelchair-accessible vehicle was asked for"),
+    Column("wheelchair_match", "BOOLEAN", "Whether the vehicle was wheelchair-accessible"),
 )
 
 TRIPS = Table(
@@ -93,7 +134,7 @@ REJECTED_TRIPS = Table(
         _FLEET,
         Column("month", "DATE", "First day of the month whose file holds the row", nullable=False),
         Column("reason", "VARCHAR", "Why the row is no trip; a value that does not fit is quoted", nullable=False),
-        Column("pickup_date", "DATE", "Day of the pickup, as published"),
+        Column("pickup_date", "DATE", "Day of the pickup, as published", _WALL_TIME),
         *_TRIP_COLUMNS,
     ),
 )
@@ -119,7 +160,7 @@ ZONES = Table(
         Column("zone_id", "SMALLINT", "Id of the zone: OBJECTID of the zone file", nullable=False),
         Column("zone", "VARCHAR", "Name of the zone", nullable=False),
         Column("borough", "VARCHAR", "Borough, EWR for Newark Airport", nullable=False),
-        Column("geometry", "VARCHAR", "Shape as WKT, EPSG:4326 (degrees); NULL for 264 and 265"),
+        Column("geometry", "VARCHAR", "Shape; NULL for 264 and 265", "WKT, degrees (EPSG:4326)"),
     ),
 )
 
@@ -129,15 +170,69 @@ ZONE_HOURLY_TRIPS = Table(
     (
         _FLEET,
         _PICKUP_DATE,
-        Column("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23, New York wall time", nullable=False),
-        Column("pickup_zone_id", "SMALLINT", "Zone of the pickup", nullable=False),
+        Column("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, nullable=False),
+        Column("pickup_zone_id", "SMALLINT", "Zone of the pickup", "id, see zones", nullable=False),
         Column("num_trips", "BIGINT", "Number of trips", nullable=False),
         Column("passenger_count", "BIGINT", "Sum of passengers, where known", nullable=False),
-        Column("trip_distance", "DECIMAL(18, 3)", "Sum of miles, as published", nullable=False),
-        Column("fare_amount", "DECIMAL(18, 2)", "Sum of fares, US dollars", nullable=False),
-        Column("tip_amount", "DECIMAL(18, 2)", "Sum of card tips, US dollars", nullable=False),
-        Column("total_amount", "DECIMAL(18, 2)", "Sum of totals, US dollars", nullable=False),
+        Column("trip_distance", "DECIMAL(18, 3)", "Sum of distances, as published", "miles", nullable=False),
+        Column("fare_amount", "DECIMAL(18, 2)", "Sum of fares", _DOLLARS, nullable=False),
+        Column("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, nullable=False),
+        Column("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, nullable=False),
     ),
 )
 
-TABLES = (TRIPS, REJECTED_TRIPS, LOADED_DAYS, ZONES, ZONE_HOURLY_TRIPS)
+_AS_OF = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
+
+VENDORS = Table(
+    "vendors",
+    "Who provides the records of taxi trips.",
+    (
+        Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
+        Column("vendor", "VARCHAR", "Company", nullable=False),
+        _AS_OF,
+    ),
+)
+
+RATE_CODES = Table(
+    "rate_codes",
+    "Rates of taxi trips.",
+    (
+        Column("rate_code_id", "SMALLINT", "As in trips", nullable=False),
+        Column("rate_code", "VARCHAR", "Rate", nullable=False),
+        _AS_OF,
+    ),
+)
+
+PAYMENT_TYPES = Table(
+    "payment_types",
+    "How passengers pay taxi trips.",
+    (
+        Column("payment_type", "SMALLINT", "As in trips", nullable=False),
+        Column("payment", "VARCHAR", "Way of paying", nullable=False),
+        _AS_OF,
+    ),
+)
+
+LICENSEES = Table(
+    "licensees",
+    "Companies with a high-volume licence (10,000 trips a day and more).",
+    (
+        Column("license_num", "VARCHAR", "As published, hvfhs_license_num", nullable=False),
+        Column("licensee", "VARCHAR", "As in trips", nullable=False),
+        _AS_OF,
+    ),
+)
+
+ZONE_AREAS = Table(
+    "zone_areas",
+    "Zones that are asked about together.",
+    (
+        Column("area", "VARCHAR", "airport or congestion zone", nullable=False),
+        Column("zone_id", "SMALLINT", "Zone in the area", "id, see zones", nullable=False),
+    ),
+)
+
+CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, LICENSEES, ZONE_AREAS)
+"""What the TLC's dictionaries say, not its files."""
+
+TABLES = (TRIPS, REJECTED_TRIPS, LOADED_DAYS, ZONES, ZONE_HOURLY_TRIPS, *CODE_TABLES)

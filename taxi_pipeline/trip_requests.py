@@ -32,7 +32,7 @@ class TripRequest(BaseModel):
     end_date: date
     """Inclusive."""
     zone_ids: tuple[Annotated[int, Field(ge=1, le=LAST_ZONE_ID)], ...] | None = None
-    fleet: Literal["yellow", "green"] | None = None
+    fleet: Literal["yellow", "green", "fhv", "fhvhv"] | None = None
 
     @model_validator(mode="after")
     def _ends_after_its_start(self) -> "TripRequest":

@@ -37,7 +37,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
-    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 20
+    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 21
     assert all(check.passed for check in checks.values())
     assert "2 months looked at" in str(checks["trips_conserved"].description)
 
@@ -146,6 +146,38 @@ def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "yellow 2023-02-28" in str(check.description)
     assert check.metadata["num_judged_days"].value == 1
+
+
+def test_days_whose_coordinates_lie_in_no_zone_are_named(loaded: Pipeline) -> None:
+    assert run_checks(loaded)["coordinates_are_placed"].description == "skipped: no day with coordinates"
+    day = ("2009-02-07", "2009-02-07")
+    loaded.execute(
+        "UPDATE trips SET pickup_date = '2009-02-07', pickup_zone_id = 7, dropoff_zone_id = 7 "
+        "WHERE pickup_date = '2023-02-07'"
+    )
+    check = run_checks(loaded, day)["coordinates_are_placed"]
+    assert (check.passed, check.metadata["share_placed"].value) == (True, 1.0)
+    loaded.execute("UPDATE trips SET pickup_zone_id = 264 WHERE pickup_date = '2009-02-07'")
+    checks = run_checks(loaded, day)
+    check = checks["coordinates_are_placed"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == "days that have less than 95%: yellow 2009-02-07"
+    assert check.metadata["share_placed"].value == 0.5
+    assert checks["zones_are_known"].passed, "one check for it is enough"
+
+
+def test_fleets_are_not_blamed_for_what_they_do_not_publish(loaded: Pipeline) -> None:
+    loaded.execute(
+        "UPDATE trips SET fleet = 'fhv', passenger_count = NULL, total_amount = NULL, pickup_zone_id = 264 "
+        "WHERE pickup_date = '2023-02-07'"
+    )
+    checks = run_checks(loaded, ("2023-02-07", "2023-02-07"))
+    assert checks["passengers_are_counted"].passed
+    assert checks["zones_are_known"].passed
+    loaded.execute("UPDATE trips SET fleet = 'fhvhv' WHERE pickup_date = '2023-02-07'")
+    checks = run_checks(loaded, ("2023-02-07", "2023-02-07"))
+    assert checks["passengers_are_counted"].passed
+    assert not checks["zones_are_known"].passed, "high-volume trips have their zones"
 
 
 def test_values_that_did_not_fit_are_told(loaded: Pipeline) -> None:

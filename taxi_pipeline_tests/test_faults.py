@@ -148,7 +148,7 @@ def _load_and_die_before(statement: int, database: str, path: Path) -> None:
     days = Days(date(2023, 2, 1), date(2023, 2, 28))
     with Warehouse(database=database).write() as session:
         load_trips(session, YELLOW, days, path)
-        replace_hourly(session, days)
+        replace_hourly(session, days, ["yellow"])
 
 
 def test_killed_at_each_statement_the_tables_are_as_they_were(

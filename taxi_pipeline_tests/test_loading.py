@@ -22,7 +22,7 @@ from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 
 MONTH = Days(date(2023, 2, 1), date(2023, 2, 28))
-PICKUP, DROPOFF = GREEN.columns["pickup_datetime"], GREEN.columns["dropoff_datetime"]
+PICKUP, DROPOFF = "lpep_pickup_datetime", "lpep_dropoff_datetime"
 
 
 def good_row(number: int = 0) -> dict[str, Any]:

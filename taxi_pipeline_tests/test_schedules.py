@@ -15,7 +15,7 @@ from taxi_pipeline.tlc.download import LONGEST_DELAY, SHORTEST_DELAY
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import month_of, new_york_today
 from taxi_pipeline.tlc.transfer import NoAnswerError
-from taxi_pipeline_tests.conftest import Pipeline, range_tags
+from taxi_pipeline_tests.conftest import Pipeline, error_of, range_tags
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 
 MakePipeline = Callable[..., Pipeline]
@@ -111,17 +111,41 @@ def test_a_day_that_was_tried_is_completed_to_its_month(
     assert days_of_requests(tick(pipeline, instance)[0]) == [("2023-02-01", "2023-02-28")]
 
 
-def test_both_fleets_have_to_be_published(
+def test_a_fleet_that_is_late_keeps_no_other_waiting(
     make_pipeline: MakePipeline, own_mirror: Path, instance: dg.DagsterInstance
 ) -> None:
+    """Regression: a month counted as published when all fleets were, so that one that stopped would stop them all."""
     pipeline = make_pipeline(own_mirror, fleets=("yellow", "green"))
-    assert days_of_requests(tick(pipeline, instance)[0]) == [("2023-02-01", "2023-02-28")]
-    (own_mirror / "trip-data" / "green_tripdata_2023-02.parquet").unlink()
-    assert days_of_requests(tick(pipeline, instance)[0]) == [("2023-01-01", "2023-01-31")]
-    for path in (own_mirror / "trip-data").glob("green*"):
-        path.unlink()
+    late = own_mirror / "trip-data" / "green_tripdata_2023-02.parquet"
+    kept = late.rename(own_mirror / "kept.parquet")
+    february = [("2023-02-01", "2023-02-28")]
+    requests, _ = tick(pipeline, instance)
+    assert days_of_requests(requests) == february
+    assert str(requests[0].run_key).endswith("-none")
+    result = pipeline.run("2023-02-01", "2023-02-28", fails=True)
+    assert "green: green trips of 2023-02 are not published" in error_of(result)
+    assert pipeline.rows("SELECT fleet, count(*) FROM loaded_days GROUP BY ALL") == [("yellow", 28)]
     requests, message = tick(pipeline, instance)
-    assert (requests, "no month of all configured fleets" in str(message)) == ([], True)
+    assert (requests, "Nothing new" in str(message)) == ([], True), "what is not there is not asked for every morning"
+    kept.rename(late)
+    assert days_of_requests(tick(pipeline, instance)[0]) == february
+    pipeline.run("2023-02-01", "2023-02-28")
+    assert tick(pipeline, instance)[0] == []
+
+
+def test_a_fleet_that_is_configured_later_is_loaded(
+    make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance
+) -> None:
+    make_pipeline(mirror).run("2023-02-01", "2023-02-28")
+    both = make_pipeline(mirror, fleets=("yellow", "green"))
+    assert days_of_requests(tick(both, instance)[0]) == [("2023-02-01", "2023-02-28")]
+
+
+def test_a_server_without_months_of_these_fleets_is_named(
+    make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance
+) -> None:
+    requests, message = tick(make_pipeline(mirror, fleets=("fhv",)), instance)
+    assert (requests, "no month of the configured fleets" in str(message)) == ([], True)
 
 
 def test_one_run_per_day_carries_its_partition_key(

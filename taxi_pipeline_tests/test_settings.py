@@ -76,12 +76,12 @@ def test_an_empty_variable_counts_as_unset() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "accepted"),
     [
-        ("TAXI_FLEETS", "yellow,blue", "comma list out of yellow, green"),
+        ("TAXI_FLEETS", "yellow,blue", "comma list out of yellow, green, fhv, fhvhv"),
         ("TAXI_FLEETS", "yellow,yellow", "each at most once"),
-        ("TAXI_FLEETS", ",", "comma list out of yellow, green"),
+        ("TAXI_FLEETS", ",", "comma list out of yellow, green, fhv, fhvhv"),
         ("TAXI_START_DATE", "2023-13-01", "YYYY-MM-DD"),
         ("TAXI_START_DATE", "20230101", "YYYY-MM-DD"),
-        ("TAXI_START_DATE", "2010-12-31", "2011-01-01 (earlier files hold no zone ids) to "),
+        ("TAXI_START_DATE", "2008-12-31", "2009-01-01 (the TLC's first) to "),
         ("TAXI_START_DATE", "2999-01-01", "(30 days ago)"),
         ("TAXI_AUTOMATION", "yes", "on or off"),
         ("TAXI_ALERT_WEBHOOK_URL", "hooks.example.com", "an http:// or https:// URL"),

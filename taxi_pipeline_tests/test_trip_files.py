@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.sample.published import published_schema
-from taxi_pipeline.tlc.fleets import GREEN, LATER_COLUMNS, YELLOW, Fleet, MissingColumnsError
+from taxi_pipeline.tlc.fleets import GREEN, YELLOW, Fleet, MissingColumnsError
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content, read_trip_file, verify_trip_file
 
 YELLOW_2023 = (
@@ -19,20 +19,20 @@ YELLOW_2023 = (
 
 
 def test_columns_are_found_whatever_their_case() -> None:
-    present = YELLOW.present_columns(YELLOW_2023)
-    assert present["airport_fee"] == "airport_fee"
-    assert set(YELLOW.columns) - set(present) == {"cbd_congestion_fee"}
+    sources = YELLOW.sources_in(YELLOW_2023)
+    assert sources["airport_fee"].names == ("airport_fee",)
+    assert set(YELLOW.eras[-1].sources) - set(sources) == {"cbd_congestion_fee"}
     assert YELLOW.unknown_columns(YELLOW_2023) == []
 
 
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(MissingColumnsError, match=r"lacks the column\(s\) PULocationID, total_amount; it has VendorID"):
-        YELLOW.present_columns([name for name in YELLOW_2023 if name not in ("PULocationID", "total_amount")])
+        YELLOW.sources_in([name for name in YELLOW_2023 if name not in ("PULocationID", "total_amount")])
 
 
 def test_a_file_of_another_fleet_is_refused() -> None:
     with pytest.raises(MissingColumnsError, match="lpep_pickup_datetime"):
-        GREEN.present_columns(YELLOW_2023)
+        GREEN.sources_in(YELLOW_2023)
 
 
 def test_an_unknown_column_is_named() -> None:
@@ -46,7 +46,8 @@ def test_every_real_file_has_the_declared_columns_and_no_others(real_tlc: Path) 
     for path in files:
         fleet = YELLOW if path.name.startswith("yellow") else GREEN
         content = read_trip_file(path)
-        assert set(fleet.columns) - set(fleet.present_columns(content.columns)) <= LATER_COLUMNS, path.name
+        lacking = set(fleet.eras[-1].sources) - set(fleet.sources_in(content.columns))
+        assert lacking <= {"congestion_surcharge", "airport_fee", "cbd_congestion_fee"}, path.name
         assert fleet.unknown_columns(content.columns) == [], path.name
         assert not content.synthetic
 
@@ -64,9 +65,9 @@ def test_sample_schemas_are_those_of_the_real_files(real_tlc: Path) -> None:
 
 
 def _trips(path: Path, fleet: Fleet = YELLOW, rows: int = 1000) -> Path:
-    columns = {name: pa.array(range(rows), pa.int64()) for name in fleet.columns.values()}
-    pickup = fleet.columns["pickup_datetime"]
-    columns[pickup] = pa.array(range(rows), pa.timestamp("us"))
+    sources = fleet.eras[-1].sources
+    columns = {source.names[0]: pa.array(range(rows), pa.int64()) for source in sources.values()}
+    columns[sources["pickup_datetime"].names[0]] = pa.array(range(rows), pa.timestamp("us"))
     pq.write_table(pa.table(columns), path, compression="none", use_dictionary=False)
     return path
 

@@ -7,13 +7,14 @@ from taxi_pipeline.assets.metrics import manhattan_map, manhattan_stats, trips_b
 from taxi_pipeline.assets.raw_files import taxi_trips_file, taxi_zones_file, tlc_trip_records
 from taxi_pipeline.assets.reports import week_summary
 from taxi_pipeline.assets.requests import trip_request
-from taxi_pipeline.assets.warehouse import taxi_trips, taxi_zones, zone_hourly_trips
+from taxi_pipeline.assets.warehouse import code_tables, taxi_trips, taxi_zones, zone_hourly_trips
 
 ASSETS = [
     tlc_trip_records,
     taxi_trips_file,
     taxi_zones_file,
     taxi_zones,
+    code_tables,
     taxi_trips,
     zone_hourly_trips,
     trips_by_week,
@@ -32,6 +33,7 @@ __all__ = [
     "ASSETS",
     "REPORTS",
     "REQUESTS",
+    "code_tables",
     "manhattan_map",
     "manhattan_stats",
     "taxi_trips",

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -17,16 +17,18 @@ import dagster as dg
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.files import sha256_of
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, file_metadata, markdown_table, picture
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
 
 REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
 """Every published month rebuilds these, so about every 30 days."""
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
+TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
 MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
 MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
 
 WEEK_HEADER = ("period", "num_trips", "total_amount", "trip_distance", "passenger_count")
+FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
 
 WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
 """The Sunday on which the pickup's week starts; `date_trunc('week')` would give Mondays."""
@@ -54,15 +56,18 @@ WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
 def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
     """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
 
-    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included.
+    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
+    fleets `outputs/trips_by_week_by_fleet.csv` has the same for each of them.
     """
     with files.locked(TRIPS_BY_WEEK_FILE), warehouse.read() as session:
-        found = session.rows(_WEEKS_SQL.format(fleets=placeholders(tlc.fleets)), tlc.fleets)
+        weeks = _weeks(session, "period", tlc.fleets)
         coverage = loaded_coverage(session, tlc.fleets)
-        weeks = [week_row(*week) for week in found]
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([WEEK_HEADER, *weeks])
-        path = files.write_text(TRIPS_BY_WEEK_FILE, text.getvalue())
+        path = files.write_text(TRIPS_BY_WEEK_FILE, _csv(WEEK_HEADER, weeks))
+        if len(tlc.fleets) > 1:
+            by_fleet = _weeks(session, "period, fleet", tlc.fleets)
+            files.write_text(TRIPS_BY_WEEK_BY_FLEET_FILE, _csv(FLEET_WEEK_HEADER, by_fleet))
+        else:
+            files.remove(TRIPS_BY_WEEK_BY_FLEET_FILE)  # of a time with more fleets
     return dg.MaterializeResult(
         metadata={
             **file_metadata(path),
@@ -139,11 +144,11 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
 
 
 _WEEKS_SQL = f"""
-SELECT {WEEK_START_SQL} AS period, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)
-FROM zone_hourly_trips
+SELECT {{keys}}, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)
+FROM (SELECT *, {WEEK_START_SQL} AS period FROM zone_hourly_trips) AS hourly
 WHERE fleet IN ({{fleets}})
-GROUP BY period
-ORDER BY period
+GROUP BY {{keys}}
+ORDER BY {{keys}}
 """
 
 _MANHATTAN_SQL = """
@@ -160,10 +165,25 @@ ORDER BY zone_id
 """
 
 
-def week_row(period: date, num_trips: int, total_amount: Any, trip_distance: Any, passenger_count: int) -> list[str]:
-    """A week as the CSV spells it: counts whole, dollars and miles with two decimals."""
+def _weeks(session: Session, keys: str, fleets: Sequence[str]) -> list[list[str]]:
+    return [week_row(*week) for week in session.rows(_WEEKS_SQL.format(keys=keys, fleets=placeholders(fleets)), fleets)]
+
+
+def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
+
+
+def week_row(*week: Any) -> list[str]:
+    """A week as the CSV spells it: counts whole, dollars and miles with two decimals.
+
+    Args:
+        week: its Sunday, the fleet in the file by fleet, trips, dollars, miles, passengers.
+    """
+    *keys, num_trips, total_amount, trip_distance, passenger_count = week
     return [
-        str(period),
+        *map(str, keys),
         str(int(num_trips)),
         f"{total_amount:.2f}",
         f"{trip_distance:.2f}",
@@ -185,11 +205,6 @@ def loaded_coverage(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         "num_days": days,
         "synthetic": bool(synthetic),
     }
-
-
-def placeholders(values: Sequence[Any]) -> str:
-    """As many question marks as there are values, for IN."""
-    return ", ".join("?" for _ in values)
 
 
 def _feature(zone_id: int, zone: str, borough: str, geometry: str, num_trips: int, total_amount: Any) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Group `raw_files`: the published files, as they are, in `raw/`. What is in them is loaded by group `warehouse`."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import dagster as dg
 
@@ -9,7 +10,9 @@ from taxi_pipeline.metadata import OWNERS, fetched_metadata, per_partition
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, TlcSource
 from taxi_pipeline.tlc.download import FetchedFile
-from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.fleets import Fleet
+from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.transfer import FetchError
 from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
 
@@ -38,23 +41,68 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
     """The published file that holds the day's trips: `raw/{fleet}_tripdata_YYYY-MM.parquet`.
 
     Fetched once per month however many days ask for it, and verified before it takes the place of an older one;
-    afterwards the server is only asked whether it changed. The data version is the file's SHA-256.
+    afterwards the server is only asked whether it changed. The data version is the file's SHA-256. With several
+    fleets, what fails of one is told and left out; `taxi_trips` loads the others, and then fails with its name.
     """
-    fetched = []
-    for fleet, days in tlc.months(days_of(context)):
-        file = tlc.fetch_trips(fleet, month_of(days.first), files, tell=context.log.info)
-        _tell(context, file)
-        fetched.append(file)
-        per_partition(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
+    fleets = tlc.months_by_fleet(days_of(context))
+    fetched: list[FetchedFile] = []
+    failed: dict[str, str] = {}
+    for fleet, months in fleets:
+        try:
+            fetched += [_fetch(context, fleet, days, tlc, files) for days in months]
+        except FetchError as error:
+            if len(fleets) == 1:
+                raise
+            failed[fleet.name] = str(error)
+            context.log.error(f"{fleet.name}: {error}")
+    if failed and not fetched:
+        raise FleetsFailedError(failed, loaded=())
     contents = [read_trip_file(file.path) for file in fetched]
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(content.num_rows for content in contents),
             "synthetic": any(content.synthetic for content in contents),
             **fetched_metadata(fetched),
+            **({FAILED_FLEETS: failed} if failed else {}),
         },
         data_version=_version(fetched),
     )
+
+
+def _fetch(
+    context: dg.AssetExecutionContext, fleet: Fleet, days: Days, tlc: TlcSource, files: FileStore
+) -> FetchedFile:
+    file = tlc.fetch_trips(fleet, month_of(days.first), files, tell=context.log.info)
+    _tell(context, file)
+    per_partition(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in days})
+    return file
+
+
+FAILED_FLEETS = "failed_fleets"
+"""Metadata: fleet → why its files could not be fetched."""
+
+
+class FleetsFailedError(RuntimeError):
+    """Of some fleets the files could not be fetched or loaded; the others are loaded."""
+
+    def __init__(self, failed: Mapping[str, str], loaded: Sequence[str]) -> None:
+        reasons = "; ".join(f"{fleet}: {reason}" for fleet, reason in failed.items())
+        super().__init__(f"{reasons}. Loaded all the same: {', '.join(loaded) or 'nothing'}")
+
+
+def failed_to_fetch(context: dg.AssetExecutionContext) -> dict[str, str]:
+    """Fleet → why its files could not be fetched, as `taxi_trips_file` found in this run.
+
+    Empty when it was not part of the run: who loads without fetching loads what is there.
+    """
+    events = context.instance.get_records_for_run(
+        context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    ).records
+    for event in events:
+        made = event.event_log_entry.asset_materialization
+        if made and made.asset_key == taxi_trips_file.key and FAILED_FLEETS in made.metadata:
+            return dict(cast("Mapping[str, str]", made.metadata[FAILED_FLEETS].value))
+    return {}
 
 
 @dg.asset(group_name="raw_files", deps=[tlc_trip_records], kinds={"python"}, owners=OWNERS)

@@ -7,12 +7,12 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.assets.metrics import WEEK_START_SQL, placeholders
+from taxi_pipeline.assets.metrics import WEEK_START_SQL
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.automation import window_complete
 from taxi_pipeline.metadata import OWNERS, per_partition
 from taxi_pipeline.partitions import backfill_policy, weekly_partitions
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
+from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
 from taxi_pipeline.tlc.months import month_of
 
 WEEK = timedelta(days=7)

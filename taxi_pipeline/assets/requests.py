@@ -4,10 +4,10 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.assets.metrics import placeholders
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, picture
-from taxi_pipeline.resources import FileStore, Session, Warehouse
+from taxi_pipeline.resources import FileStore, Session, Warehouse, placeholders
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.trip_requests import REQUESTS_FOLDER, TripRequest, decide, parse_request, read_requests
 
 
@@ -105,9 +105,9 @@ def pickups(session: Session, request: TripRequest) -> dict[tuple[int, int], int
 
 def title_of(request: TripRequest) -> str:
     """What the chart shows, in a line or two."""
-    fleet = f"{request.fleet.capitalize()} taxi" if request.fleet else "Taxi"
+    pickups = f"{FLEETS[request.fleet].title} pickups" if request.fleet else "Pickups"
     days = str(request.start_date)
     if request.end_date != request.start_date:
         days += f" to {request.end_date}"
     zones = "" if request.zone_ids is None else f"\nzones {', '.join(map(str, request.zone_ids))}"
-    return f"{fleet} pickups in {request.borough}, {days}{zones}"
+    return f"{pickups} in {request.borough}, {days}{zones}"

@@ -3,23 +3,55 @@
 What is drawn or written for people out of the tables is in group `metrics`.
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.assets.raw_files import taxi_trips_file, taxi_zones_file
+from taxi_pipeline.assets.raw_files import (
+    FleetsFailedError,
+    failed_to_fetch,
+    taxi_trips_file,
+    taxi_zones_file,
+    tlc_trip_records,
+)
 from taxi_pipeline.files import sha256_of
-from taxi_pipeline.loading import load_trips, refuse_mixture
+from taxi_pipeline.loaded import placed_days, share_placed
+from taxi_pipeline.loading import MissingZonesError, MixedDataError, load_trips, refuse_mixture
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
-from taxi_pipeline.tables import TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.tables import (
+    LICENSEES,
+    PAYMENT_TYPES,
+    RATE_CODES,
+    TRIPS,
+    VENDORS,
+    ZONE_AREAS,
+    ZONE_HOURLY_TRIPS,
+    ZONES,
+    Table,
+)
+from taxi_pipeline.tlc import codes
+from taxi_pipeline.tlc.download import DamagedFileError
+from taxi_pipeline.tlc.fleets import FLEETS, Fleet, MissingColumnsError
 from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.tlc.zones import read_zones, zones_are_synthetic
 
 POOL = "duckdb"
+
+LOADING_ERRORS = (
+    DamagedFileError,
+    MissingColumnsError,
+    MissingFileError,
+    MissingZonesError,
+    MixedDataError,
+    UnusableFileError,
+)
+"""What is wrong with one fleet's file, and so is no reason to leave the other fleets out."""
 
 
 @dg.asset(
@@ -57,9 +89,45 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
 
 @dg.asset(
     group_name="warehouse",
+    deps=[tlc_trip_records],
+    pool=POOL,
+    kinds={"duckdb"},
+    owners=OWNERS,
+)
+def code_tables(warehouse: Warehouse) -> dg.MaterializeResult:
+    """Tables `vendors`, `rate_codes`, `payment_types` and `licensees`, out of the TLC's dictionaries, and `zone_areas`.
+
+    What the codes in `trips` stand for, with the date of the dictionary that says so; and which zones are airports or
+    lie in the congestion zone.
+    """
+    rows: dict[Table, list[tuple[Any, ...]]] = {
+        table: [(code.code, code.text, code.as_of) for code in codes]
+        for table, codes in (
+            (VENDORS, codes.VENDORS),
+            (RATE_CODES, codes.RATE_CODES),
+            (PAYMENT_TYPES, codes.PAYMENT_TYPES),
+            (LICENSEES, codes.LICENSEES),
+        )
+    }
+    rows[ZONE_AREAS] = [(area, zone_id) for area, zone_ids in codes.AREAS.items() for zone_id in sorted(zone_ids)]
+    with warehouse.write() as session:
+        for table, content in rows.items():
+            session.execute(f"DELETE FROM {table.name}")
+            session.insert(table, content)
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": sum(len(content) for content in rows.values()),
+            **{table.name: markdown_table(table.column_names, content) for table, content in rows.items()},
+        },
+        data_version=dg.DataVersion(hashlib.sha256(repr(list(rows.values())).encode()).hexdigest()),
+    )
+
+
+@dg.asset(
+    group_name="warehouse",
     partitions_def=daily_partitions,
     backfill_policy=backfill_policy,
-    deps=[taxi_trips_file],
+    deps=[taxi_trips_file, taxi_zones],
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
@@ -70,16 +138,26 @@ def taxi_trips(
 ) -> dg.MaterializeResult:
     """Tables `trips`, one row per trip as published, and `rejected_trips`, rows that no day or column can hold.
 
-    The days of the run are replaced in one transaction: afterwards they hold what the published files say, or, if
-    anything fails, what they held before. `loaded_days` keeps from which version of its file each day came. The
-    days' rows of `zone_hourly_trips` are replaced with them, so that no rollup ever reads others than the trips'.
+    The days of the run are replaced, each fleet's in one transaction: afterwards they hold what the published files
+    say, or, if anything fails, what they held before. What fails of one fleet fails the run, with the fleet's name,
+    when the others are loaded. `loaded_days` keeps from which version of its file each day came. The days' rows of
+    `zone_hourly_trips` are replaced with them, so that no rollup ever reads others than the trips'. Where a file holds
+    coordinates (before 2011), the zones are those of `taxi_zones` that cover them.
     """
     days = days_of(context)
-    parts = [(fleet, part, tlc.trips_file(fleet, month_of(part.first))) for fleet, part in tlc.months(days)]
-    with files.locked(*(name for _, _, name in parts)), warehouse.write() as session:
-        for fleet, part, name in parts:
-            load_trips(session, fleet, part, files.written_by("taxi_trips_file", name))
-        replace_hourly(session, days)
+    fleets = tlc.months_by_fleet(days)
+    failed = failed_to_fetch(context)
+    for fleet, months in fleets:
+        try:
+            if fleet.name not in failed:
+                _load_fleet(fleet, months, warehouse, files)
+        except LOADING_ERRORS as error:
+            if len(fleets) == 1:
+                raise
+            failed[fleet.name] = str(error)
+    if failed:
+        raise FleetsFailedError(failed, [fleet.name for fleet, _ in fleets if fleet.name not in failed])
+    with warehouse.write() as session:  # days before the first fleet's first month may come before there are tables
         counts = session.rows(
             "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
             "WHERE pickup_date BETWEEN ? AND ? GROUP BY pickup_date",
@@ -89,9 +167,19 @@ def taxi_trips(
             "SELECT count(*) FROM rejected_trips WHERE month BETWEEN ? AND ?", [month_of(days.first), days.last]
         )[0]
         overview = _overview(session, TRIPS, days.first)
+        placed = share_placed(placed_days(session, days))
     _tell_rows_per_day(context, days, counts)
-    trips_in_run = sum(count for _, count in counts)
-    return dg.MaterializeResult(metadata={**overview, "trips_in_run": trips_in_run, "rejected_rows": rejected})
+    metadata = {**overview, "trips_in_run": sum(count for _, count in counts), "rejected_rows": rejected}
+    return dg.MaterializeResult(metadata=metadata if placed is None else metadata | {"share_placed": placed})
+
+
+def _load_fleet(fleet: Fleet, months: Sequence[Days], warehouse: Warehouse, files: FileStore) -> None:
+    """Replace the fleet's trips and hourly rows of these days, one after the other month, in one transaction."""
+    names = [TlcSource.trips_file(fleet, month_of(days.first)) for days in months]
+    with files.locked(*names), warehouse.write() as session:
+        for name, days in zip(names, months, strict=True):
+            load_trips(session, fleet, days, files.written_by("taxi_trips_file", name))
+            replace_hourly(session, days, [fleet.name])
 
 
 @dg.asset(
@@ -111,7 +199,7 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     """
     days = days_of(context)
     with warehouse.write() as session:
-        replace_hourly(session, days)
+        replace_hourly(session, days, list(FLEETS))
         counts = session.rows(
             "SELECT pickup_date, count(*) FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? "
             "GROUP BY pickup_date",
@@ -135,17 +223,18 @@ SELECT
     coalesce(sum(tip_amount), 0),
     coalesce(sum(total_amount), 0)
 FROM trips
-WHERE pickup_date BETWEEN ? AND ?
+WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({fleets})
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id
 ORDER BY fleet, pickup_date, pickup_hour, pickup_zone_id
 """
 
 
-def replace_hourly(session: Session, days: Days) -> None:
-    """Make `zone_hourly_trips` of these days what the trips table says."""
-    between = [days.first, days.last]
-    session.execute("DELETE FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ?", between)
-    session.execute(ZONE_HOURLY_TRIPS.insert_sql(_HOURLY_SQL), between)
+def replace_hourly(session: Session, days: Days, fleets: Sequence[str]) -> None:
+    """Make `zone_hourly_trips` of these days and fleets what the trips table says."""
+    which = [days.first, days.last, *fleets]
+    named = placeholders(fleets)
+    session.execute(f"DELETE FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({named})", which)
+    session.execute(ZONE_HOURLY_TRIPS.insert_sql(_HOURLY_SQL.format(fleets=named)), which)
 
 
 def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:

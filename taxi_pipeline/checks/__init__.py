@@ -14,6 +14,7 @@ from taxi_pipeline.checks.promises import (
 )
 from taxi_pipeline.checks.published import (
     columns_known,
+    coordinates_are_placed,
     days_have_trips,
     defects_are_few,
     trips_match_tlc_report,
@@ -28,6 +29,7 @@ CHECKS = [
     days_have_trips,
     trips_near_usual_level,
     defects_are_few,
+    coordinates_are_placed,
     trips_match_tlc_report,
     hourly_trips_match_trips,
     zone_ids_unique,

@@ -8,7 +8,13 @@ from typing import TypedDict
 from taxi_pipeline.resources.alerts import Alerts
 from taxi_pipeline.resources.file_store import FileStore, MissingFileError
 from taxi_pipeline.resources.tlc_source import TlcSource
-from taxi_pipeline.resources.warehouse import NothingLoadedError, Session, Warehouse, WarehouseUnavailableError
+from taxi_pipeline.resources.warehouse import (
+    NothingLoadedError,
+    Session,
+    Warehouse,
+    WarehouseUnavailableError,
+    placeholders,
+)
 from taxi_pipeline.settings import Settings
 
 
@@ -42,4 +48,5 @@ __all__ = [
     "Warehouse",
     "WarehouseUnavailableError",
     "build_resources",
+    "placeholders",
 ]

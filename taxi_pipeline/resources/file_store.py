@@ -28,6 +28,10 @@ class FileStore(dg.ConfigurableResource):
             temporary.write_text(text, encoding="utf-8", newline="")
         return self.path(name)
 
+    def remove(self, name: str) -> None:
+        """Remove the file of that name, if there is one."""
+        self.path(name).unlink(missing_ok=True)
+
     def written_by(self, asset: str, name: str) -> Path:
         """Where the file of that name lies, which the asset writes.
 

@@ -48,6 +48,15 @@ class TlcSource(dg.ConfigurableResource):
         """For each month of these days and each fleet in it: the fleet, and the days that lie in the month."""
         return [(fleet, part) for part in days.by_month() for fleet in self.fleets_in(month_of(part.first))]
 
+    def months_by_fleet(self, days: Days) -> list[tuple[Fleet, list[Days]]]:
+        """For each fleet that is published then: the fleet, and the days, cut where a month ends."""
+        months = self.months(days)
+        return [
+            (fleet, parts)
+            for fleet in (FLEETS[name] for name in self.fleets)
+            if (parts := [part for other, part in months if other.name == fleet.name])
+        ]
+
     @property
     def zones_file(self) -> str:
         """Name of the zone file in the file store."""
@@ -112,7 +121,7 @@ class TlcSource(dg.ConfigurableResource):
             ) from error
 
     def newest_published_month(self) -> date | None:
-        """The newest month of which the trips of all fleets are published.
+        """The newest month of which the trips of a fleet are published.
 
         Raises:
             NoAnswerError: the server can't be reached.
@@ -121,10 +130,10 @@ class TlcSource(dg.ConfigurableResource):
             newest_published_month(self.url, FLEETS[name], new_york_today(), patience=self.patience)
             for name in self.fleets
         ]
-        return min(month for month in months if month) if all(months) else None
+        return max((month for month in months if month), default=None)
 
     def published_version(self, month: date) -> str | None:
-        """A name for what is published of the month, for all fleets together; None unless all are.
+        """A name for what is published of the month, for all fleets together; None when nothing is.
 
         Raises:
             NoAnswerError: the server can't be reached.
@@ -136,19 +145,25 @@ class TlcSource(dg.ConfigurableResource):
         )
 
     def loaded_version(self, month: date, versions: Mapping[str, str], files: FileStore) -> str | None:
-        """The name of the published version that is loaded of the month; None when it is not known.
+        """The name of the published version that is loaded of the month, as `published_version` has it.
+
+        None when it is not known.
 
         Args:
             month: its first day.
-            versions: fleet → SHA-256 of the file from which the month's days were loaded.
+            versions: fleet → SHA-256 of the file from which the month's days were loaded; without those of which
+                nothing is loaded.
             files: where fetched files and the notes of their versions lie.
         """
 
         def name_of(fleet: Fleet) -> str | None:
             fetched = fetched_version(trips_url(self.url, fleet, month), files.path(self.trips_file(fleet, month)))
-            return fetched[1] if fetched and fetched[0] == versions.get(fleet.name) else None
+            return fetched[1] if fetched and fetched[0] == versions[fleet.name] else None
 
-        return _joined(name_of(fleet) for fleet in self.fleets_in(month))
+        names = {fleet.name: name_of(fleet) for fleet in self.fleets_in(month) if fleet.name in versions}
+        if not all(names.values()):
+            return None
+        return _joined(names.get(fleet.name) for fleet in self.fleets_in(month))
 
     def trips_per_day(
         self, files: FileStore, *, tell: Callable[[str], object] = lambda _: None
@@ -188,6 +203,6 @@ class TlcSource(dg.ConfigurableResource):
 
 
 def _joined(names: Iterable[str | None]) -> str | None:
-    """Several names as one; None when there are none, or one is missing."""
+    """The fleets' names as one, `none` where one is missing; None when all are."""
     found = list(names)
-    return "-".join(name for name in found if name) if found and all(found) else None
+    return "-".join(name or "none" for name in found) if any(found) else None

@@ -8,7 +8,7 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from taxi_pipeline.tables import TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
+    from numpy.typing import NDArray
 
 
 class WarehouseUnavailableError(RuntimeError):
@@ -30,11 +31,17 @@ class NothingLoadedError(WarehouseUnavailableError):
     """There is no DuckDB file yet, or none with tables."""
 
 
+def placeholders(values: Sequence[Any]) -> str:
+    """As many question marks as there are values, for IN."""
+    return ", ".join("?" for _ in values)
+
+
 class Session:
     """An open connection to the warehouse. Values are always bound, never formatted into SQL."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
+        self._functions: set[str] = set()
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Run a statement that gives no rows."""
@@ -64,16 +71,39 @@ class Session:
         self._connection.register(view, relation)
         return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
 
-    def column_types(self, table: Table) -> dict[str, str]:
-        """Column name → SQL type, as the table really is, in order."""
-        return {
-            name: re.sub(r",(?! )", ", ", data_type)
-            for name, data_type in self.rows(
-                "SELECT column_name, data_type FROM information_schema.columns "
-                "WHERE table_name = ? ORDER BY ordinal_position",
-                [table.name],
-            )
-        }
+    def offer_function(
+        self, name: str, function: "Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]", result: str
+    ) -> None:
+        """Make a function of two numbers callable from SQL, as long as the session lasts.
+
+        Args:
+            name: in SQL.
+            function: gets the numbers as two arrays of doubles, a bounded number of rows at a time (2,048), possibly in
+                several threads; NULL comes as NaN. Gives an array of the same length.
+            result: SQL type of what it gives.
+        """
+        import pyarrow as pa
+
+        def on_arrow(first, second):  # without annotations, because DuckDB would evaluate them
+            return pa.array(function(first.to_numpy(), second.to_numpy()))
+
+        options: dict[str, Any] = {"type": "arrow", "null_handling": "special"}  # the stubs want the enums' members
+        self._connection.create_function(name, on_arrow, ["DOUBLE", "DOUBLE"], result, **options)
+        self._functions.add(name)
+
+    def offers(self, name: str) -> bool:
+        """Whether a function of that name was made callable already."""
+        return name in self._functions
+
+    def all_column_types(self) -> dict[str, dict[str, str]]:
+        """Table → column name → SQL type, as the tables really are, in order."""
+        found: dict[str, dict[str, str]] = {}
+        for table, column, data_type in self.rows(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal "
+            "ORDER BY table_name, column_index"
+        ):
+            found.setdefault(table, {})[column] = re.sub(r",(?! )", ", ", data_type)
+        return found
 
 
 class Warehouse(dg.ConfigurableResource):
@@ -123,8 +153,7 @@ class Warehouse(dg.ConfigurableResource):
             try:
                 connection.begin()
                 session = Session(connection)
-                for table in TABLES:
-                    session.execute(table.create_sql())
+                self._make_tables(session)
                 yield session
                 connection.commit()
             except duckdb.Error as error:
@@ -134,6 +163,30 @@ class Warehouse(dg.ConfigurableResource):
                     f"{self.database} can't be written: {error}. The tables are as they were before; "
                     "free some space, then run again"
                 ) from error
+
+    def _make_tables(self, session: Session) -> None:
+        """Make the tables that are not there, and give those of an older version the columns that were declared since.
+
+        Raises:
+            WarehouseUnavailableError: a table differs in another way.
+        """
+        found = session.all_column_types()
+        for table in TABLES:
+            if table.name not in found:
+                session.execute(table.create_sql())
+            elif found[table.name] != table.column_types:
+                self._add_new_columns(session, table, found[table.name])
+
+    def _add_new_columns(self, session: Session, table: Table, found: Mapping[str, str]) -> None:
+        new = table.columns[len(found) :]
+        if list(found.items()) != list(table.column_types.items())[: len(found)] or not all(c.nullable for c in new):
+            raise WarehouseUnavailableError(
+                f"{self.database} was made by another version: its table {table.name} has the columns "
+                f"{', '.join(found)}, where {', '.join(table.column_names)} are expected. Move the file away and "
+                "materialize the days again: the published files are still in raw/"
+            )
+        for column in new:
+            session.execute(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {column.type}")
 
     @contextmanager
     def read_anyhow(self) -> Iterator[Session]:

@@ -1,19 +1,120 @@
-"""The fleets: which files the TLC publishes for each, and which published column feeds which of ours.
+"""The fleets: which files the TLC publishes for each, and which published column feeds which of ours in which era.
 
-A fleet is declared once, here. Published names are compared without regard to case: the TLC renamed `airport_fee` to
-`Airport_fee` in February 2023. Types changed as well (integers, doubles, null-typed columns), so whoever reads a
-column casts it.
+A fleet is declared once, here; a new fleet or a new era is one more declaration. Published names are compared without
+regard to case: the TLC renamed `airport_fee` to `Airport_fee` in February 2023. Types changed as well (integers,
+doubles, text, null-typed columns), so whoever reads a column casts it. The SQL for each kind of source is in `loading`.
 
-Sources: the TLC's data dictionaries for yellow and green trip records, and the schemas of the files themselves.
+Sources: the TLC's data dictionaries for yellow, green, FHV and high-volume FHV trip records, and the schemas of the
+files themselves.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+
+from taxi_pipeline.tlc.codes import LICENSEES
 
 
 class MissingColumnsError(ValueError):
     """A published file lacks columns without which its trips can't be loaded."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A column whose values are taken as they are."""
+
+    name: str
+    since: date | None = None
+    """First month with values, where that is later than the era's; files of before may have or lack the column."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The published columns."""
+        return (self.name,)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Those that every file of the era has."""
+        return () if self.since else self.names
+
+
+@dataclass(frozen=True)
+class Code:
+    """A column whose texts stand for values of ours; a text that is not among them is taken as it is."""
+
+    name: str
+    meanings: Mapping[str, int | str | bool]
+    """Text in upper case, without blanks around it → value."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The published columns."""
+        return (self.name,)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Those that every file of the era has."""
+        return self.names
+
+
+@dataclass(frozen=True)
+class Total:
+    """Columns that are added up. Without the first there is no sum; the others count as nothing where they lack."""
+
+    names: tuple[str, ...]
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Those that every file of the era has."""
+        return self.names[:1]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Longitude and latitude in degrees (WGS 84), from which the zone is derived."""
+
+    longitude: str
+    latitude: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The published columns."""
+        return (self.longitude, self.latitude)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Those that every file of the era has."""
+        return self.names
+
+
+Source = Value | Code | Total | Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Era:
+    """Months whose files have the same columns, but for some that came later."""
+
+    first_month: date
+    sources: Mapping[str, Source]
+    """Column of `trips` → what feeds it. Columns that are not here are NULL."""
+    unused: frozenset[str]
+    """Published columns that are known and left out, in lower case."""
+
+    @property
+    def has_coordinates(self) -> bool:
+        """Whether zones are derived from coordinates."""
+        return any(isinstance(source, Place) for source in self.sources.values())
+
+    def lacking(self, published: Iterable[str]) -> list[str]:
+        """The needed columns that are not among the published ones."""
+        have = {name.lower() for name in published}
+        needed = dict.fromkeys(name for source in self.sources.values() for name in source.needed)
+        return [name for name in needed if name.lower() not in have]
+
+    def unknown(self, published: Iterable[str]) -> list[str]:
+        """The published columns that are neither used nor known, in the file's order."""
+        known = self.unused | {name.lower() for source in self.sources.values() for name in source.names}
+        return [name for name in published if name.lower() not in known]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,12 +122,20 @@ class Fleet:
     """One licence class of vehicles and the files of its trips."""
 
     name: str
-    first_month: date
-    """First day of the first month that can be loaded."""
-    columns: Mapping[str, str]
-    """Column of `trips` → published column. Of these only `LATER_COLUMNS` may be missing from a file."""
-    unused_columns: frozenset[str]
-    """Published columns that are known and left out, in lower case."""
+    title: str
+    """For people, as in "Yellow taxi pickups"."""
+    eras: tuple[Era, ...]
+    """Oldest first."""
+
+    @property
+    def first_month(self) -> date:
+        """First day of the first month that is published."""
+        return self.eras[0].first_month
+
+    @property
+    def zones_since(self) -> date:
+        """The first day of which files hold zones; those of before hold coordinates."""
+        return next(era.first_month for era in self.eras if not era.has_coordinates)
 
     def file_name(self, month: date) -> str:
         """The name of the file with the month's trips, for example `yellow_tripdata_2023-03.parquet`."""
@@ -37,72 +146,226 @@ class Fleet:
         """Glob pattern of the names of all months' files."""
         return f"{self.name}_tripdata_????-??.parquet"
 
-    def present_columns(self, published: Iterable[str]) -> dict[str, str]:
-        """Column of `trips` → published column, for a file that has these columns.
+    def era_with(self, published: Sequence[str]) -> Era:
+        """The era to which a file with these columns belongs.
+
+        The columns decide, not the month: the TLC has published old months anew with the columns of later ones.
 
         Raises:
-            MissingColumnsError: a column that every month must have is not among them; names it.
+            MissingColumnsError: no era's needed columns are all among them; names what the nearest era lacks.
         """
-        have = {name.lower() for name in published}
-        missing = [
-            source
-            for column, source in self.columns.items()
-            if column not in LATER_COLUMNS and source.lower() not in have
-        ]
-        if missing:
+        era = min(reversed(self.eras), key=lambda era: len(era.lacking(published)))
+        if missing := era.lacking(published):
             raise MissingColumnsError(
                 f"the {self.name} file lacks the column(s) {', '.join(missing)}; it has {', '.join(published)}. "
                 f"Either this is no file of {self.name} trips, or the TLC renamed a column: "
                 "then its new name belongs into taxi_pipeline/tlc/fleets.py"
             )
-        return {column: source for column, source in self.columns.items() if source.lower() in have}
+        return era
 
-    def unknown_columns(self, published: Iterable[str]) -> list[str]:
+    def sources_in(self, published: Sequence[str]) -> dict[str, Source]:
+        """Column of `trips` → what feeds it, for a file that has these columns.
+
+        Raises:
+            MissingColumnsError: a column that every month must have is not among them; names it.
+        """
+        have = {name.lower() for name in published}
+        sources = {}
+        for column, source in self.era_with(published).sources.items():
+            if isinstance(source, Total):
+                sources[column] = Total(tuple(name for name in source.names if name.lower() in have))
+            elif have.issuperset(name.lower() for name in source.names):
+                sources[column] = source
+        return sources
+
+    def unknown_columns(self, published: Sequence[str]) -> list[str]:
         """The published columns that this declaration does not know, in the file's order."""
-        known = {source.lower() for source in self.columns.values()} | self.unused_columns
-        return [name for name in published if name.lower() not in known]
+        return self.era_with(published).unknown(published)
+
+    def first_month_of(self, column: str) -> date | None:
+        """The first month in which the fleet has values for a column of `trips`; None when it never has."""
+        months = [
+            (source.since if isinstance(source, Value) else None) or era.first_month
+            for era in self.eras
+            if (source := era.sources.get(column))
+        ]
+        return min(months, default=None)
 
 
-LATER_COLUMNS = frozenset({"congestion_surcharge", "airport_fee", "cbd_congestion_fee"})
-"""Charges that did not always exist; where a month lacks the column, the value is NULL."""
+# The State's congestion surcharge is charged since 2019-02-02, the Port Authority's fee since 2021-04-05, the MTA's
+# since 2025-01-05. High-volume services have an airport fee since 2021-04, too; before, files hold a zero now and then.
+_SURCHARGE = Value("congestion_surcharge", since=date(2019, 2, 1))
+_AIRPORT_FEE = Value("airport_fee", since=date(2021, 4, 1))
+_CBD_FEE = Value("cbd_congestion_fee", since=date(2025, 1, 1))
 
-_COLUMNS_OF_BOTH = {
-    "vendor_id": "VendorID",
-    "pickup_zone_id": "PULocationID",
-    "dropoff_zone_id": "DOLocationID",
-    "rate_code_id": "RatecodeID",
-    "payment_type": "payment_type",
-    "trip_distance": "trip_distance",
-    "passenger_count": "passenger_count",
-    "fare_amount": "fare_amount",
-    "tip_amount": "tip_amount",
-    "tolls_amount": "tolls_amount",
-    "congestion_surcharge": "congestion_surcharge",
-    "cbd_congestion_fee": "cbd_congestion_fee",
-    "total_amount": "total_amount",
+_VENDORS_BY_NAME = {"CMT": 1, "VTS": 2, "DDS": 3}
+_PAYMENTS_BY_NAME = {
+    **dict.fromkeys(("CREDIT", "CRE", "CRD"), 1),
+    **dict.fromkeys(("CASH", "CAS", "CSH"), 2),
+    **dict.fromkeys(("NO CHARGE", "NOC", "NO"), 3),
+    **dict.fromkeys(("DISPUTE", "DISPUT", "DIS"), 4),
+    **dict.fromkeys(("UNKNOWN", "UNK", "NA"), 5),
+    **dict.fromkeys(("VOIDED TRIP", "VOID", "VOI"), 6),
 }
-_UNUSED_OF_BOTH = frozenset({"store_and_fwd_flag", "extra", "mta_tax", "improvement_surcharge"})
+"""As 2009 and 2010 spell them (Cash, CASH, CAS, Cre, "No ", …); what later years number."""
+
+_FLAG = {"Y": True, "N": False}
+
+_TAXI = {
+    "vendor_id": Value("VendorID"),
+    "pickup_zone_id": Value("PULocationID"),
+    "dropoff_zone_id": Value("DOLocationID"),
+    "rate_code_id": Value("RatecodeID"),
+    "payment_type": Value("payment_type"),
+    "trip_distance": Value("trip_distance"),
+    "passenger_count": Value("passenger_count"),
+    "fare_amount": Value("fare_amount"),
+    "tip_amount": Value("tip_amount"),
+    "tolls_amount": Value("tolls_amount"),
+    "congestion_surcharge": _SURCHARGE,
+    "cbd_congestion_fee": _CBD_FEE,
+    "total_amount": Value("total_amount"),
+}
+_TAXI_UNUSED = frozenset({"store_and_fwd_flag", "extra", "mta_tax", "improvement_surcharge"})
 
 YELLOW = Fleet(
     name="yellow",
-    first_month=date(2011, 1, 1),
-    columns=_COLUMNS_OF_BOTH
-    | {
-        "pickup_datetime": "tpep_pickup_datetime",
-        "dropoff_datetime": "tpep_dropoff_datetime",
-        "airport_fee": "airport_fee",
-    },
-    unused_columns=_UNUSED_OF_BOTH,
-)
-GREEN = Fleet(
-    name="green",
-    first_month=date(2013, 8, 1),
-    columns=_COLUMNS_OF_BOTH
-    | {
-        "pickup_datetime": "lpep_pickup_datetime",
-        "dropoff_datetime": "lpep_dropoff_datetime",
-    },
-    unused_columns=_UNUSED_OF_BOTH | {"ehail_fee", "trip_type"},
+    title="Yellow taxi",
+    eras=(
+        Era(
+            first_month=date(2009, 1, 1),
+            sources={
+                "vendor_id": Code("vendor_name", _VENDORS_BY_NAME),
+                "pickup_zone_id": Place("Start_Lon", "Start_Lat"),
+                "dropoff_zone_id": Place("End_Lon", "End_Lat"),
+                "rate_code_id": Value("Rate_Code"),
+                "payment_type": Code("Payment_Type", _PAYMENTS_BY_NAME),
+                "pickup_datetime": Value("Trip_Pickup_DateTime"),
+                "dropoff_datetime": Value("Trip_Dropoff_DateTime"),
+                "trip_distance": Value("Trip_Distance"),
+                "passenger_count": Value("Passenger_Count"),
+                "fare_amount": Value("Fare_Amt"),
+                "tip_amount": Value("Tip_Amt"),
+                "tolls_amount": Value("Tolls_Amt"),
+                "total_amount": Value("Total_Amt"),
+            },
+            unused=frozenset({"store_and_forward", "surcharge", "mta_tax", "__index_level_0__"}),
+        ),
+        Era(
+            first_month=date(2010, 1, 1),
+            sources={
+                "vendor_id": Code("vendor_id", _VENDORS_BY_NAME),
+                "pickup_zone_id": Place("pickup_longitude", "pickup_latitude"),
+                "dropoff_zone_id": Place("dropoff_longitude", "dropoff_latitude"),
+                "rate_code_id": Value("rate_code"),
+                "payment_type": Code("payment_type", _PAYMENTS_BY_NAME),
+                "pickup_datetime": Value("pickup_datetime"),
+                "dropoff_datetime": Value("dropoff_datetime"),
+                "trip_distance": Value("trip_distance"),
+                "passenger_count": Value("passenger_count"),
+                "fare_amount": Value("fare_amount"),
+                "tip_amount": Value("tip_amount"),
+                "tolls_amount": Value("tolls_amount"),
+                "total_amount": Value("total_amount"),
+            },
+            # The index of a data frame, which two months of 2010 carry along.
+            unused=frozenset({"store_and_fwd_flag", "surcharge", "mta_tax", "__index_level_0__"}),
+        ),
+        Era(
+            first_month=date(2011, 1, 1),
+            sources=_TAXI
+            | {
+                "pickup_datetime": Value("tpep_pickup_datetime"),
+                "dropoff_datetime": Value("tpep_dropoff_datetime"),
+                "airport_fee": _AIRPORT_FEE,
+            },
+            unused=_TAXI_UNUSED,
+        ),
+    ),
 )
 
-FLEETS: Mapping[str, Fleet] = {fleet.name: fleet for fleet in (YELLOW, GREEN)}
+GREEN = Fleet(
+    name="green",
+    title="Green taxi",
+    eras=(
+        Era(
+            first_month=date(2013, 8, 1),
+            sources=_TAXI
+            | {
+                "pickup_datetime": Value("lpep_pickup_datetime"),
+                "dropoff_datetime": Value("lpep_dropoff_datetime"),
+            },
+            unused=_TAXI_UNUSED | {"ehail_fee", "trip_type"},
+        ),
+    ),
+)
+
+FHV = Fleet(
+    name="fhv",
+    title="For-hire vehicle",
+    eras=(
+        Era(
+            first_month=date(2015, 1, 1),
+            sources={
+                "pickup_zone_id": Value("PUlocationID"),
+                "dropoff_zone_id": Value("DOlocationID"),
+                "pickup_datetime": Value("pickup_datetime"),
+                "dropoff_datetime": Value("dropOff_datetime"),
+                "dispatching_base_num": Value("dispatching_base_num"),
+                # Only ever 1 or NULL, and a column of NULLs from March 2019 to January 2023.
+                "shared_match": Value("SR_Flag"),
+            },
+            unused=frozenset({"affiliated_base_number"}),
+        ),
+    ),
+)
+
+FHVHV = Fleet(
+    name="fhvhv",
+    title="High-volume for-hire vehicle",
+    eras=(
+        Era(
+            first_month=date(2019, 2, 1),
+            sources={
+                "pickup_zone_id": Value("PULocationID"),
+                "dropoff_zone_id": Value("DOLocationID"),
+                "pickup_datetime": Value("pickup_datetime"),
+                "dropoff_datetime": Value("dropoff_datetime"),
+                "trip_distance": Value("trip_miles"),
+                "fare_amount": Value("base_passenger_fare"),
+                "tip_amount": Value("tips"),
+                "tolls_amount": Value("tolls"),
+                "congestion_surcharge": Value("congestion_surcharge"),
+                "airport_fee": _AIRPORT_FEE,
+                "cbd_congestion_fee": _CBD_FEE,
+                "total_amount": Total(
+                    (
+                        "base_passenger_fare",
+                        "tolls",
+                        "bcf",
+                        "sales_tax",
+                        "congestion_surcharge",
+                        "airport_fee",
+                        "cbd_congestion_fee",
+                        "tips",
+                    )
+                ),
+                "licensee": Code("hvfhs_license_num", {str(company.code): company.text for company in LICENSEES}),
+                "dispatching_base_num": Value("dispatching_base_num"),
+                "request_datetime": Value("request_datetime"),
+                "on_scene_datetime": Value("on_scene_datetime"),
+                "driver_pay": Value("driver_pay"),
+                "shared_request": Code("shared_request_flag", _FLAG),
+                "shared_match": Code("shared_match_flag", _FLAG),
+                "access_a_ride": Code("access_a_ride_flag", _FLAG),
+                "wheelchair_request": Code("wav_request_flag", _FLAG),
+                "wheelchair_match": Code("wav_match_flag", _FLAG),
+            },
+            unused=frozenset({"originating_base_num", "trip_time"}),
+        ),
+    ),
+)
+
+FLEETS: Mapping[str, Fleet] = {fleet.name: fleet for fleet in (YELLOW, GREEN, FHV, FHVHV)}
+FIRST_DAY = min(fleet.first_month for fleet in FLEETS.values())
+"""The first day of which the TLC publishes trips."""

@@ -14,7 +14,9 @@ from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content
 PUBLISHED_AT = "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv"
 """On the TLC's web site; its server of trip records does not have the report."""
 
-FLEET_OF_LICENSE_CLASS = {"Yellow": "yellow", "Green": "green"}
+FLEET_OF_LICENSE_CLASS = {"Yellow": "yellow", "Green": "green", "FHV - High Volume": "fhvhv"}
+"""The fleets that the report counts as the files do. Of the other for-hire vehicles it has three classes, and which
+trips of theirs the files hold changed with the years."""
 
 
 def report_url(tlc_url: str) -> str:

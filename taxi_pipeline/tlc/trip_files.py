@@ -60,14 +60,14 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = fleet.present_columns(read_trip_file(path).columns)
+    sources = fleet.sources_in(read_trip_file(path).columns)
+    columns = {name.lower() for source in sources.values() for name in source.names}
     try:
         # A footer can be sound while the data is gone: decode all that will be loaded, a bounded part at a time.
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            fields = {field.name.lower(): field for field in file.schema_arrow}
-            needed = [fields[column.lower()].name for column in columns.values()]
-            _refuse_types([fields[column.lower()] for column in columns.values()])
-            for _ in file.iter_batches(columns=needed):
+            needed = [field for field in file.schema_arrow if field.name.lower() in columns]
+            _refuse_types(needed)
+            for _ in file.iter_batches(columns=[field.name for field in needed]):
                 pass
     except (pa.ArrowException, OSError) as error:
         raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error

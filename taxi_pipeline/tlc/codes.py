@@ -1,0 +1,76 @@
+"""What the TLC's data dictionaries say about codes, and areas of zones that questions are asked about.
+
+Sources: the TLC's data dictionaries of yellow and green trip records (both of 2025-03-18) and of high-volume for-hire
+vehicles (licensees as of September 2019). Which published column holds which code is said in `fleets`.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+
+TAXI_DICTIONARY = date(2025, 3, 18)
+"""Date of the dictionaries of yellow and green trip records."""
+
+LICENSEE_DICTIONARY = date(2019, 9, 1)
+"""The dictionary of high-volume trip records lists the licensees "as of September 2019"."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code stands for, and the date of the dictionary that says so; None when no dictionary has it."""
+
+    code: int | str
+    text: str
+    as_of: date | None = TAXI_DICTIONARY
+
+
+VENDORS = (
+    Meaning(1, "Creative Mobile Technologies, LLC (CMT)"),
+    Meaning(2, "Curb Mobility, LLC (before: VeriFone, VTS)"),
+    Meaning(3, "Digital Dispatch Systems (DDS in 2009 and 2010; the number is this pipeline's)", None),
+    Meaning(4, "not known; in yellow files of 2019", None),
+    Meaning(6, "Myle Technologies Inc"),
+    Meaning(7, "Helix"),
+)
+
+RATE_CODES = (
+    Meaning(1, "Standard rate"),
+    Meaning(2, "JFK"),
+    Meaning(3, "Newark"),
+    Meaning(4, "Nassau or Westchester"),
+    Meaning(5, "Negotiated fare"),
+    Meaning(6, "Group ride"),
+    Meaning(99, "Unknown"),
+)
+
+PAYMENT_TYPES = (
+    Meaning(0, "Flex Fare trip"),
+    Meaning(1, "Credit card"),
+    Meaning(2, "Cash"),
+    Meaning(3, "No charge"),
+    Meaning(4, "Dispute"),
+    Meaning(5, "Unknown"),
+    Meaning(6, "Voided trip"),
+)
+
+LICENSEES = (
+    Meaning("HV0002", "Juno", LICENSEE_DICTIONARY),
+    Meaning("HV0003", "Uber", LICENSEE_DICTIONARY),
+    Meaning("HV0004", "Via", LICENSEE_DICTIONARY),
+    Meaning("HV0005", "Lyft", LICENSEE_DICTIONARY),
+)
+
+NEWARK, JFK, LAGUARDIA = 1, 132, 138
+"""Zone ids of the airports."""
+
+# fmt: off
+CONGESTION_ZONE = frozenset((
+    4, 12, 13, 45, 48, 50, 68, 79, 87, 88, 90, 100, 107, 113, 114, 125, 137, 144, 148, 158, 161, 162, 163, 164, 170,
+    186, 209, 211, 224, 229, 230, 231, 232, 233, 234, 246, 249, 261,
+))
+# fmt: on
+"""Zones of Manhattan south of 60th Street: the MTA's congestion relief zone, where a fee is due since 2025-01-05."""
+
+CONGESTION_ZONE_SINCE = date(2025, 1, 5)
+
+AREAS = {"airport": frozenset((NEWARK, JFK, LAGUARDIA)), "congestion zone": CONGESTION_ZONE}
+"""Name of an area → its zone ids."""
