@@ -22,8 +22,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Column as ConsoleColumn
 from rich.table import Table as ConsoleTable
 
-from taxi_pipeline.settings import FIRST_SUPPORTED_DAY, Settings, SettingsError, project_root
-from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import Days
 
 if TYPE_CHECKING:
@@ -58,27 +58,39 @@ def _days(command: Any) -> Any:
     help="Folder of the mirror; TLC_URL=file://FOLDER then names it.",
 )
 @_days
-@click.option("--fleet", type=click.Choice(list(FLEETS)), default="yellow", help="Whose trips.")
+@click.option(
+    "--fleet",
+    "fleets",
+    type=click.Choice(list(FLEETS)),
+    default=["yellow"],
+    multiple=True,
+    help="Whose trips; can be given several times.",
+)
 @click.option("--trips-per-day", type=click.IntRange(min=1), default=10_000, help="Trips on an average day.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Another seed gives other trips.")
-def sample(folder: Path, start: datetime, end: datetime, fleet: str, trips_per_day: int, seed: int) -> None:
+def sample(
+    folder: Path, start: datetime, end: datetime, fleets: tuple[str, ...], trips_per_day: int, seed: int
+) -> None:
     """Write a mirror of the TLC's server with synthetic trips and schematic zones."""
     from taxi_pipeline.sample.mirror import write_mirror
 
     days = _range(start, end)
-    with _progress("Drawing trips", total=len(list(days))) as bar:
+    written: dict[Path, None] = {}  # each writes the zones, the same
+    with _progress("Drawing trips", total=len(list(days)) * len(set(fleets))) as bar:
         try:
-            written = write_mirror(
-                folder.absolute(),
-                days,
-                fleet=fleet,
-                trips_per_day=trips_per_day,
-                seed=seed,
-                on_day=lambda _: bar.advance(),
-            )
+            for fleet in dict.fromkeys(fleets):
+                files = write_mirror(
+                    folder.absolute(),
+                    days,
+                    fleet=fleet,
+                    trips_per_day=trips_per_day,
+                    seed=seed,
+                    on_day=lambda _: bar.advance(),
+                )
+                written |= dict.fromkeys(files)
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--start") from error
-    _print_files("file", written, title=f"Synthetic {fleet} trips, {days}")
+    _print_files("file", written, title=f"Synthetic {' and '.join(dict.fromkeys(fleets))} trips, {days}")
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)
 
 
@@ -172,9 +184,9 @@ def materialize(start: datetime, end: datetime) -> None:
     settings = _settings()
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     days = _range(start, end)
-    if days.first < FIRST_SUPPORTED_DAY:
+    if days.first < FIRST_DAY:
         raise click.BadParameter(
-            f"{days.first} can't be loaded: before {FIRST_SUPPORTED_DAY} the files hold no zones", param_hint="--start"
+            f"{days.first} can't be loaded: the TLC publishes trips from {FIRST_DAY} on", param_hint="--start"
         )
     if str(days.last) > (last_day := str(daily_partitions.get_last_partition_key())):
         raise click.BadParameter(
@@ -295,7 +307,12 @@ def _report_failed_checks(checks: "list[dg.AssetCheckEvaluation]") -> None:
 
 def _report(resources: "Resources", days: Days) -> None:
     """The closing tables: what the days hold, and what was written where."""
-    from taxi_pipeline.assets.metrics import MANHATTAN_MAP_FILE, MANHATTAN_STATS_FILE, TRIPS_BY_WEEK_FILE
+    from taxi_pipeline.assets.metrics import (
+        MANHATTAN_MAP_FILE,
+        MANHATTAN_STATS_FILE,
+        TRIPS_BY_WEEK_BY_FLEET_FILE,
+        TRIPS_BY_WEEK_FILE,
+    )
 
     warehouse, files = resources["warehouse"], resources["files"]
     with warehouse.read() as session:
@@ -304,7 +321,8 @@ def _report(resources: "Resources", days: Days) -> None:
     for fleet, num_days, trips, rejected in loaded:
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
-    outputs = [files.path(name) for name in (TRIPS_BY_WEEK_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)]
+    names = (TRIPS_BY_WEEK_FILE, TRIPS_BY_WEEK_BY_FLEET_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)
+    outputs = [path for name in names if (path := files.path(name)).is_file()]
     _print_files("written", [Path(warehouse.database), *outputs])
 
 

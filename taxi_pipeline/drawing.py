@@ -229,13 +229,26 @@ def _round_numbers(low: float, high: float) -> list[int]:
 
 
 def _add_texts(figure: "Figure", coverage: Mapping[str, Any], num_trips: int) -> None:
-    fleets = " and ".join(coverage["fleets"])
-    figure.text(0.02, 0.962, f"Where {fleets} taxis pick up in Manhattan", fontsize=19, weight="bold", color=INK)
+    title = f"Where {_vehicles(coverage['fleets'])} pick up in Manhattan"
+    size = 19 if len(title) <= 57 else 15
+    figure.text(0.02, 0.962, title, fontsize=size, weight="bold", color=INK)
     figure.text(0.02, 0.932, f"{_dates(coverage)} · {_trips(num_trips)}", fontsize=12.5, color=INK)
     if coverage["synthetic"]:
         figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color="#b3261e")
     else:
         figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
+
+
+def _vehicles(fleets: Sequence[str]) -> str:
+    """What the fleets drive, in words."""
+    colors = [fleet for fleet in fleets if fleet in ("yellow", "green")]
+    hired = [fleet for fleet in fleets if fleet not in colors]
+    words = []
+    if colors:
+        words.append("taxis" if len(colors) == 2 and hired else f"{' and '.join(colors)} taxis")
+    if hired:
+        words.append("high-volume for-hire vehicles" if hired == ["fhvhv"] else "for-hire vehicles")
+    return " and ".join(words)
 
 
 def _trips(count: int) -> str:

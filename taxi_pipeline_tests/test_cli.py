@@ -49,6 +49,17 @@ def test_sample_writes_a_mirror_and_says_how_to_use_it(tmp_path: Path) -> None:
     assert len(read_zones(tmp_path / "m" / "misc" / "taxi_zones.zip")) == 265
 
 
+def test_sample_of_several_fleets_is_one_mirror(tmp_path: Path) -> None:
+    arguments = ["--output", str(tmp_path / "m"), "--start", "2023-03-01", "--end", "2023-03-01"]
+    fleets = [part for fleet in ("yellow", "fhv", "fhvhv", "fhv") for part in ("--fleet", fleet)]
+    result = CliRunner().invoke(main, ["sample", *arguments, *fleets, "--trips-per-day", "50"])
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "m" / "trip-data").iterdir()) == [
+        f"{fleet}_tripdata_2023-03.parquet" for fleet in ("fhv", "fhvhv", "yellow")
+    ]
+    assert result.output.count("taxi_zones.zip") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -206,7 +217,7 @@ def test_materialize_of_a_month_that_is_not_there_fails_in_words(taxi_pipeline: 
         (["--start", "2023-02-02", "--end", "2023-02-01"], {}, "2023-02-01 is before 2023-02-02"),
         (["--start", "2023-02-02", "--end", "2999-01-01"], {}, "2999-01-01 can't be published yet"),
         (["--start", "2023-02-02", "--end", "2023-02-02"], {"TAXI_FLEETS": "blue"}, "TAXI_FLEETS is 'blue'"),
-        (["--start", "2010-02-02", "--end", "2010-02-02"], {}, "2011-01-01"),
+        (["--start", "2008-12-31", "--end", "2009-01-01"], {}, "the TLC publishes trips from 2009-01-01 on"),
     ],
 )
 def test_materialize_names_what_is_wrong(

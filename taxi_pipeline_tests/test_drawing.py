@@ -86,12 +86,26 @@ def test_synthetic_data_says_so_and_claims_no_source(drawn: Callable[..., Figure
         ({"num_days": 5}, "1 March 2023 to 31 March 2023 (5 of 31 days) · 69 trips"),
         ({"first_day": None, "last_day": None, "num_days": 0}, "No days loaded · 69 trips"),
         ({"fleets": ["yellow", "green"]}, "Where yellow and green taxis pick up in Manhattan"),
+        ({"fleets": ["fhv"]}, "Where for-hire vehicles pick up in Manhattan"),
+        ({"fleets": ["fhvhv"]}, "Where high-volume for-hire vehicles pick up in Manhattan"),
+        ({"fleets": ["green", "fhv"]}, "Where green taxis and for-hire vehicles pick up in Manhattan"),
+        (
+            {"fleets": ["yellow", "green", "fhv", "fhvhv"]},
+            "Where taxis and for-hire vehicles pick up in Manhattan",
+        ),
     ],
 )
 def test_what_is_covered(
     drawn: Callable[..., Figure], stats: dict[str, Any], coverage: dict[str, Any], expected: str
 ) -> None:
     assert expected in texts(drawn(with_trips(stats, lambda *_: 1, **coverage)))
+
+
+def test_the_longest_title_fits(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:
+    figure = drawn(with_trips(stats, lambda *_: 1, fleets=["yellow", "fhvhv"]))
+    (title,) = [text for text in figure.texts if text.get_text().startswith("Where")]
+    assert title.get_text() == "Where yellow taxis and high-volume for-hire vehicles pick up in Manhattan"
+    assert title.get_window_extent().x1 < figure.bbox.width
 
 
 def test_the_five_busiest_zones_are_named(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:

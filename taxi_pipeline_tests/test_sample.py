@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.files import sha256_of
-from taxi_pipeline.sample.fares import CBD_ZONES, rates_on
+from taxi_pipeline.sample.fares import rates_on
 from taxi_pipeline.sample.figures import FIGURES
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.sample.trips import AliasTable, TripMaker
 from taxi_pipeline.sample.zones import read_zone_facts
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file
 
@@ -222,7 +223,7 @@ def test_rates_change_on_their_days() -> None:
 
 def test_the_cbd_is_manhattan_south_of_60th_street() -> None:
     facts = read_zone_facts().set_index("zone_id")
-    cbd = facts.loc[sorted(CBD_ZONES)]
+    cbd = facts.loc[sorted(CONGESTION_ZONE)]
     assert set(cbd["borough"]) == {"Manhattan"}
     assert cbd["lat"].max() < 40.768
     assert {"Midtown Center", "Battery Park", "Times Sq/Theatre District"} <= set(cbd["zone"])

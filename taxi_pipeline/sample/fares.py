@@ -1,52 +1,26 @@
-"""The rates of fare and surcharges of yellow and green taxis, in US dollars, by the day from which they hold.
+"""The rates of fare and surcharges, in US dollars, by the day from which they hold.
 
 Sources: the TLC's rule "Taximeter Rate of Fare and Various Surcharges" (in effect from 2022-12-19, with the rates
-before), NYC311 "Taxi Fare", the Port Authority's airport access fee (from 2021-04-05), the State's congestion surcharge
-(from 2019-02-02) and the MTA's congestion relief zone toll for taxis (from 2025-01-05).
+before, which were raised on 2012-09-04), NYC311 "Taxi Fare", the Port Authority's airport access fee (from
+2021-04-05), the State's congestion surcharge (from 2019-02-02), the MTA's congestion relief zone toll (from
+2025-01-05), and for high-volume vehicles the data dictionary and the TLC's rule on driver pay (rates of 2023).
 """
 
 from dataclasses import dataclass
 from datetime import date
 
-JFK, LAGUARDIA, NEWARK = 132, 138, 1
-"""Zone ids of the airports."""
-
-MTA_TAX = 0.50
 AIRPORT_FEE = 1.25
 CBD_FEE = 0.75
 BRIDGE_TOLL = 6.55
 """What the data most often shows in 2023."""
 
-CBD_ZONES = frozenset(
-    {
-        4,
-        12,
-        13,
-        45,
-        48,
-        50,
-        68,
-        79,
-        87,
-        88,
-        90,
-        100,
-        107,
-        113,
-        114,
-        125,
-        137,
-        144,
-        148,
-        158,
-        161,
-        162,
-        163,
-        164,
-    }
-    | {170, 186, 209, 211, 224, 229, 230, 231, 232, 233, 234, 246, 249, 261}
-)
-"""Zones of Manhattan south of 60th Street."""
+HIRED_CONGESTION, HIRED_CONGESTION_SHARED = 2.75, 0.75
+HIRED_AIRPORT_FEE = 2.50
+HIRED_CBD_FEE = 1.50
+SALES_TAX = 0.08875
+BLACK_CAR_FUND = 0.0275
+DRIVER_PAY_PER_MILE, DRIVER_PAY_PER_MINUTE = 1.31, 0.56
+"""The least that drivers of high-volume vehicles get."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +34,7 @@ class Rates:
     """Weekdays 16:00 to 20:00."""
     overnight: float
     """20:00 to 06:00."""
+    mta_tax: float
     improvement: float
     jfk_flat: float
     newark: float
@@ -76,12 +51,13 @@ def rates_on(day: date) -> Rates:
     congestion = day >= date(2019, 2, 2)
     return Rates(
         initial=3.00 if raised else 2.50,
-        unit=0.70 if raised else 0.50,
+        unit=0.70 if raised else 0.50 if day >= date(2012, 9, 4) else 0.40,
         rush_hour=2.50 if raised else 1.00,
         overnight=1.00 if raised else 0.50,
+        mta_tax=0.50 if day >= date(2009, 11, 1) else 0.0,
         improvement=(1.00 if raised else 0.30) if day >= date(2015, 1, 1) else 0.0,
-        jfk_flat=70.0 if raised else 52.0,
-        newark=20.0 if raised else 17.5,
+        jfk_flat=70.0 if raised else 52.0 if day >= date(2012, 9, 4) else 45.0,
+        newark=20.0 if raised else 17.5 if day >= date(2012, 9, 4) else 15.0,
         laguardia=5.0 if raised else 0.0,
         congestion_yellow=2.50 if congestion else 0.0,
         congestion_green=2.75 if congestion else 0.0,

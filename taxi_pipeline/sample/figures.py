@@ -5,7 +5,7 @@ trip records of January to March 2019 (a sample of 30,000 rows; "yellow"). Where
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,5 +336,69 @@ GREEN = Figures(
         meter_left_on=0.0033,
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class HiredFigures:
+    """What trips of for-hire vehicles look like."""
+
+    hours: Mapping[str, tuple[int, ...]]
+    weekday_level: tuple[float, ...]
+    speed_mph: tuple[float, ...]
+    pull_miles: float
+    far_pull: float
+    airport_pull: float
+    boroughs: Mapping[str, float]
+    """Shares of pickups."""
+    defects: Defects
+
+
+# No real month of for-hire vehicles was at hand: these figures are chosen, so that trips look plausible (busy evenings
+# and nights, all boroughs, 4 to 5 miles), and are no statement about the city.
+_HIRED_HOURS = {
+    "weekday": (27, 18, 12, 10, 11, 18, 32, 48, 54, 45, 38, 37, 38, 39, 43, 47, 51, 57, 62, 60, 57, 56, 52, 40),
+    "friday": (27, 17, 12, 10, 11, 17, 28, 42, 47, 40, 35, 35, 37, 38, 43, 47, 51, 56, 62, 63, 59, 60, 65, 63),
+    "saturday": (61, 48, 38, 29, 22, 17, 17, 20, 26, 32, 37, 41, 44, 45, 46, 47, 49, 52, 57, 58, 54, 55, 58, 55),
+    "sunday": (62, 53, 45, 37, 27, 19, 17, 19, 25, 33, 40, 45, 48, 49, 49, 50, 51, 52, 52, 50, 47, 44, 40, 30),
+}
+_HIRED_BOROUGHS = {
+    "Manhattan": 0.39,
+    "Brooklyn": 0.27,
+    "Queens": 0.21,
+    "Bronx": 0.115,
+    "Staten Island": 0.014,
+    "EWR": 0.001,
+}
+_NO_DEFECTS = Defects(
+    outside_month=0.0,
+    refund=0.0,
+    unreported=0.0,
+    unknown_pickup=0.0001,
+    outside_pickup=0.0001,
+    unknown_dropoff=0.0002,
+    outside_dropoff=0.035,
+    dropoff_first=1e-5,
+    no_distance=0.0004,
+    absurd_distance=2e-6,
+    meter_left_on=1e-5,
+)
+
+FHVHV = HiredFigures(
+    hours=_HIRED_HOURS,
+    weekday_level=(0.88, 0.91, 0.95, 1.01, 1.10, 1.16, 0.99),
+    speed_mph=YELLOW.speed_mph,
+    pull_miles=2.6,
+    far_pull=0.01,
+    airport_pull=0.03,
+    boroughs=_HIRED_BOROUGHS,
+    defects=_NO_DEFECTS,
+)
+FHV = replace(
+    FHVHV,
+    weekday_level=(1.02, 1.04, 1.05, 1.06, 1.08, 0.93, 0.82),
+    defects=replace(_NO_DEFECTS, outside_month=1e-5, dropoff_first=4e-4, meter_left_on=2e-3),
+)
+
+HIRED_FIGURES: Mapping[str, HiredFigures] = {"fhv": FHV, "fhvhv": FHVHV}
 
 FIGURES: Mapping[str, Figures] = {"yellow": YELLOW, "green": GREEN}

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.files import replacing
+from taxi_pipeline.sample.coordinates import OldYellowTripMaker
+from taxi_pipeline.sample.figures import HIRED_FIGURES
+from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.published import published_schema
-from taxi_pipeline.sample.trips import Columns, TripMaker
+from taxi_pipeline.sample.trips import PublishedColumns, Texts, TripMaker
 from taxi_pipeline.sample.zones import write_zones_zip
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, month_of
@@ -16,6 +19,7 @@ from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 ROWS_PER_GROUP = 1 << 20
 """As the TLC's files have it: readers skip groups by the pickup time."""
@@ -35,7 +39,7 @@ def write_mirror(
     Args:
         folder: root of the mirror: `trip-data/` and `misc/` are made in it.
         days: the days, both ends inclusive; a month of which only some days are asked for has only these.
-        fleet: `yellow` or `green`.
+        fleet: one of `FLEETS`.
         trips_per_day: rows per day on average over a week.
         seed: other seeds give other trips; the same seed gives the same.
         on_day: called with each day that is done.
@@ -49,21 +53,33 @@ def write_mirror(
     first_month = FLEETS[fleet].first_month
     if days.first < first_month:
         raise ValueError(f"{fleet} trips can be made from {first_month} on, not for {days.first}")
-    maker = TripMaker(fleet, trips_per_day=trips_per_day, seed=seed)
+    makers: dict[type[Maker], Maker] = {}
     zones = folder / "misc" / "taxi_zones.zip"
     write_zones_zip(zones)
     files = []
     for part in days.by_month():
         path = folder / "trip-data" / FLEETS[fleet].file_name(month_of(part.first))
+        kind = _maker_of(fleet, part.first)
+        if kind not in makers:
+            makers[kind] = kind(fleet, trips_per_day=trips_per_day, seed=seed)
         origin = {"days": str(part), "fleet": fleet, "trips_per_day": trips_per_day, "seed": seed}
         with replacing(path) as temporary:
-            _write_month(temporary, maker, part, origin, on_day)
+            _write_month(temporary, makers[kind], part, origin, on_day)
         files.append(path)
     return [*files, zones]
 
 
+Maker = TripMaker | OldYellowTripMaker | HiredTripMaker
+
+
+def _maker_of(fleet: str, day: date) -> type[Maker]:
+    if fleet in HIRED_FIGURES:
+        return HiredTripMaker
+    return TripMaker if day >= FLEETS[fleet].zones_since else OldYellowTripMaker
+
+
 def _write_month(
-    path: Path, maker: TripMaker, days: Days, origin: dict[str, Any], on_day: Callable[[date], object]
+    path: Path, maker: Maker, days: Days, origin: dict[str, Any], on_day: Callable[[date], object]
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -82,19 +98,26 @@ def _write_month(
             writer.write_table(pa.concat_tables(waiting), row_group_size=ROWS_PER_GROUP)
 
 
-def _as_table(trips: Columns, schema: "pa.Schema") -> "pa.Table":
+def _as_table(trips: PublishedColumns, schema: "pa.Schema") -> "pa.Table":
     """The drawn columns under their published names and types; NaN and "" become NULL."""
     import pyarrow as pa
 
-    arrays = []
-    for field in schema:
-        name = field.name.lower().removeprefix("tpep_").removeprefix("lpep_")
-        values = trips[name]
-        if pa.types.is_null(field.type):
-            arrays.append(pa.nulls(len(values)))
-        elif name == "store_and_fwd_flag":
-            arrays.append(pa.array(values, type=field.type, mask=values == ""))
-        else:
-            array = pa.array(values, from_pandas=True)
-            arrays.append(array if array.type == field.type else array.cast(field.type))
+    num_rows = len(next(values for values in trips.values() if not isinstance(values, Texts)))
+    columns = {
+        field.name: trips.get(field.name.lower().removeprefix("tpep_").removeprefix("lpep_")) for field in schema
+    }
+    arrays = [_as_array(columns[field.name], field.type, num_rows) for field in schema]
     return pa.table(arrays, schema=schema)
+
+
+def _as_array(values: "NDArray | Texts | None", type_: "pa.DataType", num_rows: int) -> "pa.Array":
+    import pyarrow as pa
+
+    if values is None or pa.types.is_null(type_):  # `request_source`: what it holds is not known
+        return pa.nulls(num_rows, type_)
+    if isinstance(values, Texts):
+        return pa.array(values.texts, pa.string()).take(pa.array(values.index))
+    if values.dtype.kind == "U":
+        return pa.array(values, type=type_, mask=values == "")
+    array = pa.array(values, from_pandas=True)
+    return array if array.type == type_ else array.cast(type_)

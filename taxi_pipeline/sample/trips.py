@@ -15,21 +15,30 @@ from numpy.typing import NDArray
 
 from taxi_pipeline.sample.fares import (
     BRIDGE_TOLL,
-    CBD_ZONES,
-    JFK,
-    LAGUARDIA,
-    MTA_TAX,
-    NEWARK,
     Rates,
     rates_on,
 )
-from taxi_pipeline.sample.figures import FIGURES, Figures
+from taxi_pipeline.sample.figures import FIGURES, Defects, Figures, HiredFigures
 from taxi_pipeline.sample.zones import read_zone_facts
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, NEWARK
 from taxi_pipeline.tlc.months import month_of, next_month
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, OUTSIDE_ZONE_ID, UNKNOWN_ZONE_ID
 
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of text of which few different ones occur."""
+
+    index: NDArray
+    """Into the texts, one per trip."""
+    texts: Sequence[str | None]
+
+
 Columns = dict[str, NDArray]
 """Published column (as in `published`, lower case) → its values, one per trip; NaN or "" where missing."""
+
+PublishedColumns = Mapping[str, NDArray | Texts]
+"""The same, as it is written."""
 
 _MILES_PER_DEGREE = 69.05
 _DETOUR = 1.32
@@ -71,13 +80,24 @@ class City:
         return self._padded(self.facts["borough"] == "Manhattan", False)
 
     def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
-        """How pickups spread over the zones. Green taxis pick up where the TLC lets them: in Boro zones."""
+        """How taxi pickups spread over the zones. Green ones pick up where the TLC lets them: in Boro zones."""
         share = self._shares_of_shapes()
         share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where it can be told
         if fleet == "green":
             share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
+        return self._with_odd_zones(share, figures.defects)
+
+    def hired_pickup_shares(self, figures: HiredFigures) -> NDArray:
+        """How pickups of for-hire vehicles spread: by the boroughs' shares, in a borough flatter than taxis do."""
+        share = self._shares_of_shapes() ** 0.4
+        for borough in np.unique(self.facts["borough"]):
+            inside = self.facts["borough"] == borough
+            share[inside] *= figures.boroughs[borough] / share[inside].sum()
+        return self._with_odd_zones(share, figures.defects)
+
+    @staticmethod
+    def _with_odd_zones(share: NDArray, defects: Defects) -> NDArray:
         shares = np.zeros(LAST_ZONE_ID)
-        defects = figures.defects
         shares[UNKNOWN_ZONE_ID - 1], shares[OUTSIDE_ZONE_ID - 1] = (
             defects.unknown_pickup,
             defects.outside_pickup,
@@ -85,7 +105,7 @@ class City:
         shares[: len(share)] = share / share.sum() * (1 - shares.sum())
         return shares
 
-    def destinations(self, figures: Figures) -> "AliasTable":
+    def destinations(self, figures: Figures | HiredFigures) -> "AliasTable":
         """For each pickup zone, how drop-offs spread: near and busy zones pull; from an airport only busy ones."""
         share = self._shares_of_shapes()
         pull = np.zeros(LAST_ZONE_ID)
@@ -156,7 +176,7 @@ class TripMaker:
 
     def day(self, day: date) -> Columns:
         """The published rows of a day, in the order of their pickups (but for those moved outside the month)."""
-        rng = np.random.Generator(np.random.PCG64([self.seed, zlib.crc32(self.fleet.encode()), day.toordinal()]))
+        rng = random_of(self.seed, self.fleet, day)
         level = self.figures.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
         count = round(self.trips_per_day * level)
         trips = self._draw(day, max(1, round(count * (1 - self.figures.defects.refund))), rng)
@@ -165,28 +185,28 @@ class TripMaker:
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
         figures, rates = self.figures, rates_on(day)
-        seconds = _clock(figures.hours[_day_type(day)], np.sort(rng.random(count)))
+        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
         hour = (seconds // 3600).astype(np.int64)
         start = np.searchsorted(self._pickups, rng.random(count) * self._pickups[-1])
         end = self._destinations.draw(start, rng.random(count))
-        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * _normal(rng, count)), 2)
+        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), 2)
         # Long trips use highways; the medians are those of trips of about 1.7 miles.
         mph = np.array(figures.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
-        minutes = 60 * miles / mph * np.exp(0.2 * _normal(rng, count)) + 0.5
+        minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count)) + 0.5
         pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
         dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
         rate_code = self._rate_codes(start, end, rng)
-        payment = _choose(figures.payments, rng, count)
+        payment = choose(figures.payments, rng, count)
         charges = self._charges(day, rates, start, end, miles, minutes, hour, rate_code, rng)
         tipped = (payment == 1) & (rng.random(count) < figures.tip_share)
         ratio = np.interp(rng.random(count), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), figures.tip_ratios)
         charges["tip_amount"] = np.where(tipped, np.round(ratio * charges["fare_amount"], 2), 0.0)
         charges["total_amount"] = np.round(sum(charges.values()), 2)
         return {
-            "vendorid": _choose(figures.vendors, rng, count),
+            "vendorid": choose(figures.vendors, rng, count),
             "pickup_datetime": pickup,
             "dropoff_datetime": dropoff,
-            "passenger_count": _choose(figures.passengers, rng, count).astype(float),
+            "passenger_count": choose(figures.passengers, rng, count).astype(float),
             "trip_distance": miles,
             "ratecodeid": rate_code.astype(float),
             "store_and_fwd_flag": np.where(rng.random(count) < 0.006, "Y", "N"),
@@ -231,12 +251,12 @@ class TripMaker:
         to_or_from_airport = np.isin(start, _AIRPORTS) | np.isin(end, _AIRPORTS)
         laguardia = (end == LAGUARDIA - 1) | ((start == LAGUARDIA - 1) & (self.fleet == "yellow"))
         surcharge = rates.congestion_yellow if self.fleet == "yellow" else rates.congestion_green
-        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CBD_ZONES])
+        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CONGESTION_ZONE])
         tolled = rng.random(count) < np.where(to_or_from_airport, 0.45, 0.02)
         charges = {
             "fare_amount": np.round(fare, 2),
             "extra": rush * rates.rush_hour + night * rates.overnight + laguardia * rates.laguardia,
-            "mta_tax": np.where(rate_code == 3, 0.0, MTA_TAX),
+            "mta_tax": np.where(rate_code == 3, 0.0, rates.mta_tax),
             "improvement_surcharge": np.full(count, rates.improvement),
             "tolls_amount": np.where(tolled, BRIDGE_TOLL, 0.0),
             "congestion_surcharge": (area[start] | area[end]) * surcharge,
@@ -268,10 +288,15 @@ class TripMaker:
         first = hit(defects.dropoff_first)
         trips["dropoff_datetime"][first] = trips["pickup_datetime"][first] - np.timedelta64(47, "s")
         moved = hit(defects.outside_month)
-        shift = np.array(_days_outside(day), dtype="timedelta64[D]")[(rng.random(moved.sum()) * 4).astype(int)]
+        shift = np.array(days_outside(day), dtype="timedelta64[D]")[(rng.random(moved.sum()) * 4).astype(int)]
         for name in ("pickup_datetime", "dropoff_datetime"):
             trips[name][moved] += shift
         return trips
+
+
+def random_of(seed: int, fleet: str, day: date) -> np.random.Generator:
+    """The source of all random numbers of a day's trips."""
+    return np.random.Generator(np.random.PCG64([seed, zlib.crc32(fleet.encode()), day.toordinal()]))
 
 
 def _with_refunds(trips: Columns, count: int, rng: np.random.Generator) -> Columns:
@@ -284,7 +309,7 @@ def _with_refunds(trips: Columns, count: int, rng: np.random.Generator) -> Colum
     }
 
 
-def _days_outside(day: date) -> Sequence[int]:
+def days_outside(day: date) -> Sequence[int]:
     """By how many days a pickup is moved: to the end of the month before, into the next, or to the clock's start."""
     month = month_of(day)
     return (
@@ -295,21 +320,23 @@ def _days_outside(day: date) -> Sequence[int]:
     )
 
 
-def _day_type(day: date) -> str:
+def day_type(day: date) -> str:
+    """Which of the figures' shapes of a day it has."""
     return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[day.weekday()]
 
 
-def _clock(per_hour: Sequence[int], uniform: NDArray) -> NDArray:
+def clock(per_hour: Sequence[int], uniform: NDArray) -> NDArray:
     """Seconds since midnight for uniform numbers, such that hours are as busy as given."""
     busy = np.concatenate([[0], np.cumsum(per_hour)]) / sum(per_hour)
     return np.minimum(np.interp(uniform, busy, np.arange(25) * 3600.0), 86_399)
 
 
-def _choose(shares: Mapping[int, float], rng: np.random.Generator, count: int) -> NDArray:
+def choose(shares: Mapping[int, float], rng: np.random.Generator, count: int) -> NDArray:
+    """So many of the keys, as often as their shares say."""
     values, weights = np.array(list(shares)), np.cumsum(list(shares.values()))
     return values[np.searchsorted(weights, rng.random(count) * weights[-1])]
 
 
-def _normal(rng: np.random.Generator, count: int) -> NDArray:
+def normal(rng: np.random.Generator, count: int) -> NDArray:
     """Standard normal numbers by Box and Muller."""
     return np.sqrt(-2 * np.log1p(-rng.random(count))) * np.cos(2 * np.pi * rng.random(count))

@@ -1,0 +1,181 @@
+"""Drawing synthetic trips of for-hire vehicles: the high-volume ones (Uber, Lyft, …) and those of other bases.
+
+As in `trips`, a day's trips depend on seed, fleet and day alone, and only uniform random numbers are drawn.
+"""
+
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from taxi_pipeline.sample.fares import (
+    BLACK_CAR_FUND,
+    BRIDGE_TOLL,
+    DRIVER_PAY_PER_MILE,
+    DRIVER_PAY_PER_MINUTE,
+    HIRED_AIRPORT_FEE,
+    HIRED_CBD_FEE,
+    HIRED_CONGESTION,
+    HIRED_CONGESTION_SHARED,
+    SALES_TAX,
+    rates_on,
+)
+from taxi_pipeline.sample.figures import HIRED_FIGURES
+from taxi_pipeline.sample.trips import (
+    City,
+    Columns,
+    PublishedColumns,
+    Texts,
+    choose,
+    clock,
+    day_type,
+    days_outside,
+    normal,
+    random_of,
+)
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, LICENSEES, NEWARK
+from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
+
+_BASES = {"Juno": "B02914", "Uber": "B02764", "Via": "B02800", "Lyft": "B02510"}
+"""A base of each company, as it dispatches."""
+
+_OTHER_BASES = tuple(f"B{number:05}" for number in (9, 14, 95, 221, 256, 310, 789, 856, 1239, 1312, 2563, 2849))
+"""Licence numbers in the form of those of liveries and black cars."""
+
+_SHARED_RIDES_END = date(2020, 3, 17)
+_SHARED_RIDES_FLAGGED = date(2017, 7, 1)
+
+_Y_N: tuple[str, ...] = ("N", "Y")
+
+
+class HiredTripMaker:
+    """Draws a fleet's trips, day by day."""
+
+    def __init__(self, fleet: str, *, trips_per_day: int, seed: int) -> None:
+        self.fleet = fleet
+        self.trips_per_day = trips_per_day
+        self.seed = seed
+        self.figures = HIRED_FIGURES[fleet]
+        self.city = City.new_york()
+        self._pickups = np.cumsum(self.city.hired_pickup_shares(self.figures))
+        self._destinations = self.city.destinations(self.figures)
+
+    def day(self, day: date) -> PublishedColumns:
+        """The published rows of a day, in the order of their pickups."""
+        rng = random_of(self.seed, self.fleet, day)
+        level = self.figures.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        trips = self._draw(day, max(1, round(self.trips_per_day * level)), rng)
+        return self._high_volume(trips, day, rng) if self.fleet == "fhvhv" else self._other(trips, day, rng)
+
+    def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
+        """What all trips have: times, zones, miles and minutes."""
+        figures, defects = self.figures, self.figures.defects
+        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
+        start = np.searchsorted(self._pickups, rng.random(count) * self._pickups[-1])
+        end = self._destinations.draw(start, rng.random(count))
+        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), 3)
+        mph = np.array(figures.speed_mph)[(seconds // 3600).astype(np.int64)]
+        mph = mph * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
+        minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count)) + 1.5
+        minutes[rng.random(count) < defects.meter_left_on] += 60 * 23.5
+        pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
+        moved = rng.random(count) < defects.outside_month
+        shift = np.array(days_outside(day), dtype="timedelta64[D]")[(rng.random(int(moved.sum())) * 4).astype(int)]
+        pickup[moved] += shift
+        dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
+        first = rng.random(count) < defects.dropoff_first
+        dropoff[first] = pickup[first] - np.timedelta64(47, "s")
+        miles[rng.random(count) < defects.no_distance] = 0.0
+        return {
+            "pickup_datetime": pickup,
+            "dropoff_datetime": dropoff,
+            "start": start,
+            "end": end,
+            "miles": miles,
+            "minutes": minutes,
+        }
+
+    def _high_volume(self, trips: Columns, day: date, rng: np.random.Generator) -> PublishedColumns:
+        count, pickup = len(trips["miles"]), trips["pickup_datetime"]
+        companies = [company.text for company in LICENSEES]
+        company = choose(_company_shares(day), rng, count)
+        of_uber = company == companies.index("Uber")
+        waited = np.minimum(1800, 60 * (3 + 2 * np.exp(0.6 * normal(rng, count)))).astype("timedelta64[s]")
+        shared = rng.random(count) < (0.18 if day < _SHARED_RIDES_END else 0.01)
+        accessible = rng.random(count) < 0.07
+        base = Texts(company, [_BASES[name] for name in companies])
+        return {
+            "hvfhs_license_num": Texts(company, [str(licence.code) for licence in LICENSEES]),
+            "dispatching_base_num": base,
+            "originating_base_num": Texts(np.where(of_uber, company, len(companies)), [*base.texts, None]),
+            "request_datetime": pickup - waited,
+            "on_scene_datetime": np.where(of_uber, pickup - waited // 4, np.datetime64("NaT")),
+            "pickup_datetime": pickup,
+            "dropoff_datetime": trips["dropoff_datetime"],
+            "pulocationid": trips["start"] + 1,
+            "dolocationid": trips["end"] + 1,
+            "trip_miles": trips["miles"],
+            "trip_time": (trips["minutes"] * 60).astype(np.int64),
+            **self._charges(trips, day, shared, rng),
+            "shared_request_flag": Texts(shared.astype(int), _Y_N),
+            "shared_match_flag": Texts((shared & (rng.random(count) < 0.6)).astype(int), _Y_N),
+            "access_a_ride_flag": Texts(np.where(of_uber, 0, 1), (" ", "N")),
+            "wav_request_flag": Texts((rng.random(count) < 0.002).astype(int), _Y_N),
+            "wav_match_flag": Texts(accessible.astype(int), _Y_N),
+        }
+
+    def _charges(self, trips: Columns, day: date, shared: NDArray, rng: np.random.Generator) -> Columns:
+        """What the passenger paid, part by part, and the driver got, in dollars."""
+        start, end, miles, minutes = trips["start"], trips["end"], trips["miles"], trips["minutes"]
+        count, rates = len(miles), rates_on(day)
+        demand = np.exp(0.18 * normal(rng, count))
+        fare = np.round(np.maximum(8, 3 + 2 * miles + 0.4 * np.minimum(minutes, 240)) * demand, 2)
+        fare = np.where(shared, np.round(0.8 * fare, 2), fare)
+        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CONGESTION_ZONE])
+        airports = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
+        at_airport = np.isin(start, airports) | np.isin(end, airports)
+        in_area, in_cbd = area[start] | area[end], np.isin(start, cbd) | np.isin(end, cbd)
+        tolled = rng.random(count) < np.where(at_airport, 0.4, 0.06)
+        surcharge = np.where(shared, HIRED_CONGESTION_SHARED, HIRED_CONGESTION) * bool(rates.congestion_yellow)
+        tipped = rng.random(count) < 0.17
+        pay = DRIVER_PAY_PER_MILE * miles + DRIVER_PAY_PER_MINUTE * np.minimum(minutes, 240)
+        return {
+            "base_passenger_fare": fare,
+            "tolls": np.where(tolled, BRIDGE_TOLL, 0.0),
+            "bcf": np.round(BLACK_CAR_FUND * fare, 2),
+            "sales_tax": np.round(SALES_TAX * fare, 2),
+            "congestion_surcharge": in_area * surcharge,
+            "airport_fee": at_airport * (HIRED_AIRPORT_FEE if rates.airport_fee else 0.0),
+            "cbd_congestion_fee": in_cbd * (HIRED_CBD_FEE if rates.cbd_fee else 0.0),
+            "tips": np.where(tipped, np.round((0.1 + 0.15 * rng.random(count)) * fare, 2), 0.0),
+            "driver_pay": np.round(np.maximum(5, pay) * (1 + 0.15 * rng.random(count)), 2),
+        }
+
+    def _other(self, trips: Columns, day: date, rng: np.random.Generator) -> PublishedColumns:
+        """Bases leave out what they do not know: mostly the pickup's zone, before 2017 all of the drop-off."""
+        count = len(trips["miles"])
+        base = (rng.random(count) ** 2 * len(_OTHER_BASES)).astype(int)
+        shared = (rng.random(count) < 0.04) & (day >= _SHARED_RIDES_FLAGGED)
+        zones = {}
+        for name, ends, missing in (("pulocationid", "start", 0.55), ("dolocationid", "end", 0.15)):
+            zone = trips[ends] + 1.0
+            left_out = (rng.random(count) < missing) | (zone == UNKNOWN_ZONE_ID)
+            zones[name] = np.where(left_out, np.nan, zone)
+        dropoff = trips["dropoff_datetime"]
+        if day < date(2017, 1, 1):
+            zones["dolocationid"], dropoff = np.full(count, np.nan), np.full(count, np.datetime64("NaT"), dropoff.dtype)
+        return {
+            "dispatching_base_num": Texts(base, _OTHER_BASES),
+            "pickup_datetime": trips["pickup_datetime"],
+            "dropoff_datetime": dropoff,
+            **zones,
+            "sr_flag": np.where(shared, 1.0, np.nan),
+            "affiliated_base_number": Texts(base, _OTHER_BASES),
+        }
+
+
+def _company_shares(day: date) -> dict[int, float]:
+    """By index into `LICENSEES`. Juno closed in November 2019, Via's cars in New York in December 2021."""
+    juno = 0.03 if day < date(2019, 11, 18) else 0.0
+    via = 0.04 if day < date(2021, 12, 20) else 0.0
+    return {0: juno, 1: 0.73 - (juno + via) / 2, 2: via, 3: 0.27 - (juno + via) / 2}
