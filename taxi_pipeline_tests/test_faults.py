@@ -26,7 +26,7 @@ from taxi_pipeline.assets.warehouse import replace_hourly
 from taxi_pipeline.loading import load_trips
 from taxi_pipeline.resources import Session, Warehouse
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.tables import TABLES
+from taxi_pipeline.tables import CODE_TABLES, TABLES, ZONES
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import REPOSITORY, Pipeline, error_of, pipeline_in
@@ -56,8 +56,9 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 def tables_of(pipeline: Pipeline) -> dict[str, Any]:
     """All rows of the tables of trips."""
+    others = (ZONES, *CODE_TABLES)
     with pipeline.warehouse.read() as session:
-        return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t.name != "zones"}
+        return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
 
 
 @pytest.fixture(scope="module")

@@ -63,8 +63,9 @@ def test_real_zones_are_found_as_an_exact_test_of_each_finds_them(real_zones: di
     shapes = {zone_id: shapely.from_wkt(wkt) for zone_id, wkt in real_zones.items()}
     corners = np.concatenate([shapely.get_coordinates(shape)[::400] for shape in shapes.values()])
     near = corners + rng.normal(0, 1e-5, corners.shape)
-    longitudes = np.concatenate([longitudes, corners[:, 0], near[:, 0]])
-    latitudes = np.concatenate([latitudes, corners[:, 1], near[:, 1]])
+    inside = np.array([(point.x, point.y) for point in map(shapely.point_on_surface, shapes.values())])
+    longitudes = np.concatenate([longitudes, corners[:, 0], near[:, 0], inside[:, 0]])
+    latitudes = np.concatenate([latitudes, corners[:, 1], near[:, 1], inside[:, 1]])
     expected = np.full(len(longitudes), UNKNOWN_ZONE_ID)
     for zone_id in sorted(shapes, reverse=True):
         shapely.prepare(shapes[zone_id])

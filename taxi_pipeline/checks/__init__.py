@@ -14,22 +14,14 @@ from taxi_pipeline.checks.promises import (
 )
 from taxi_pipeline.checks.published import (
     columns_known,
-    coordinates_are_placed,
-    days_have_trips,
-    defects_are_few,
+    published_trips,
     trips_match_tlc_report,
-    trips_near_usual_level,
-    values_fit,
 )
 
 CHECKS = [
     columns_known,
     trips_conserved,
-    values_fit,
-    days_have_trips,
-    trips_near_usual_level,
-    defects_are_few,
-    coordinates_are_placed,
+    published_trips,
     trips_match_tlc_report,
     hourly_trips_match_trips,
     zone_ids_unique,

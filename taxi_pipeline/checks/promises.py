@@ -7,7 +7,7 @@ counts where the asset counted rows. What is odd in the published data is looked
 import csv
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,13 @@ from taxi_pipeline.assets.metrics import (
     trips_by_week,
     week_row,
 )
-from taxi_pipeline.assets.warehouse import POOL, taxi_trips, taxi_zones, zone_hourly_trips
+from taxi_pipeline.assets.warehouse import POOL, code_tables, taxi_trips, taxi_zones, zone_hourly_trips
 from taxi_pipeline.checks.days import days_of_check
 from taxi_pipeline.loaded import LoadedMonth, loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tables import CODE_TABLES, LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 
@@ -167,38 +167,49 @@ def manhattan_stats_match_trips(warehouse: Warehouse, files: FileStore, tlc: Tlc
     )
 
 
-def _columns_as_declared(asset: dg.AssetsDefinition, table: Table) -> dg.AssetChecksDefinition:
-    @dg.asset_check(
-        asset=asset,
-        name=f"{table.name}_columns_as_declared",
-        description=f"Table `{table.name}` has the declared columns, in order, with their types.",
+def _columns_as_declared(asset: dg.AssetsDefinition, *tables: Table) -> dg.AssetChecksDefinition:
+    """A check for each of the asset's tables, in one step."""
+
+    @dg.multi_asset_check(
+        name=f"{asset.key.to_user_string()}_columns",
+        specs=[
+            dg.AssetCheckSpec(
+                f"{table.name}_columns_as_declared",
+                asset=asset,
+                description=f"Table `{table.name}` has the declared columns, in order, with their types.",
+            )
+            for table in tables
+        ],
         pool=POOL,
     )
-    def check(warehouse: Warehouse) -> dg.AssetCheckResult:
+    def check(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
         with warehouse.read() as session:
-            found = session.all_column_types().get(table.name, {})
-        different = [
-            (name, table.column_types.get(name), found.get(name))
-            for name in {**table.column_types, **found}
-            if table.column_types.get(name) != found.get(name)
-        ]
-        return dg.AssetCheckResult(
-            passed=list(found.items()) == list(table.column_types.items()),
-            description=f"{len(different)} columns differ" if different else f"{len(found)} columns as declared",
-            metadata={
-                "num_different": len(different),
-                "different": markdown_table(("column", "declared", "found"), different),
-            },
-        )
+            found = session.all_column_types()
+        for table in tables:
+            columns = found.get(table.name, {})
+            different = [
+                (name, table.column_types.get(name), columns.get(name))
+                for name in {**table.column_types, **columns}
+                if table.column_types.get(name) != columns.get(name)
+            ]
+            yield dg.AssetCheckResult(
+                asset_key=asset.key,
+                check_name=f"{table.name}_columns_as_declared",
+                passed=list(columns.items()) == list(table.column_types.items()),
+                description=f"{len(different)} columns differ" if different else f"{len(columns)} columns as declared",
+                metadata={
+                    "num_different": len(different),
+                    "different": markdown_table(("column", "declared", "found"), different),
+                },
+            )
 
     return check
 
 
 COLUMN_CHECKS = [
     _columns_as_declared(taxi_zones, ZONES),
-    _columns_as_declared(taxi_trips, TRIPS),
-    _columns_as_declared(taxi_trips, REJECTED_TRIPS),
-    _columns_as_declared(taxi_trips, LOADED_DAYS),
+    _columns_as_declared(code_tables, *CODE_TABLES),
+    _columns_as_declared(taxi_trips, TRIPS, REJECTED_TRIPS, LOADED_DAYS),
     _columns_as_declared(zone_hourly_trips, ZONE_HOURLY_TRIPS),
 ]
 

@@ -26,9 +26,9 @@ from taxi_pipeline.quality import (
     level,
     too_many,
 )
-from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.transfer import FetchError
 from taxi_pipeline.tlc.trip_files import read_trip_file
 
@@ -65,12 +65,9 @@ def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files:
     )
 
 
-@dg.asset_check(asset=taxi_trips, pool=POOL)
-def values_fit(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+def _values_fit(session: Session, days: Days) -> dg.AssetCheckResult:
     """No row had to be rejected because a value fits no column (text where a number is due, a number too large)."""
-    with warehouse.read() as session:
-        days = days_of_check(context, session)
-        rejected = session.rows(_MISFITS_SQL, [days.first, days.last]) if days else []
+    rejected = session.rows(_MISFITS_SQL, [days.first, days.last])
     num_rows = sum(count for *_, count in rejected)
     return _warning(
         passed=not rejected,
@@ -82,20 +79,12 @@ def values_fit(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> 
     )
 
 
-@dg.asset_check(asset=taxi_trips, pool=POOL)
-def days_have_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+def _days_have_trips(session: Session, days: Days) -> dg.AssetCheckResult:
     """Each loaded day has trips: one without any is missing from the published file, or the file is only a part."""
-    with warehouse.read() as session:
-        days = days_of_check(context, session)
-        empty = (
-            session.rows(
-                "SELECT fleet, pickup_date FROM loaded_days WHERE num_trips = 0 AND pickup_date BETWEEN ? AND ? "
-                "ORDER BY ALL",
-                [days.first, days.last],
-            )
-            if days
-            else []
-        )
+    empty = session.rows(
+        "SELECT fleet, pickup_date FROM loaded_days WHERE num_trips = 0 AND pickup_date BETWEEN ? AND ? ORDER BY ALL",
+        [days.first, days.last],
+    )
     return _warning(
         passed=not empty,
         description=_days_text(empty, "have no trips") if empty else "each loaded day has trips",
@@ -103,23 +92,19 @@ def days_have_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
     )
 
 
-@dg.asset_check(asset=taxi_trips, pool=POOL)
-def trips_near_usual_level(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+def _trips_near_usual_level(session: Session, days: Days) -> dg.AssetCheckResult:
     """Each day has about as many trips as the same weekday of the eight weeks before (their median, give or take 40 %).
 
     Days with fewer than four such weekdays loaded are not judged.
     """
-    with warehouse.read() as session:
-        days = days_of_check(context, session)
-        since = days.first - timedelta(weeks=WEEKS_LOOKED_BACK) if days else None
-        counts: dict[tuple[str, date], int] = {
-            (fleet, day): num_trips
-            for fleet, day, num_trips in session.rows(
-                "SELECT fleet, pickup_date, num_trips FROM loaded_days WHERE pickup_date BETWEEN ? AND ? ORDER BY ALL",
-                [since, days.last if days else None],
-            )
-        }
-    judged = [found for fleet, day in counts if days and day >= days.first and (found := level(counts, fleet, day))]
+    counts: dict[tuple[str, date], int] = {
+        (fleet, day): num_trips
+        for fleet, day, num_trips in session.rows(
+            "SELECT fleet, pickup_date, num_trips FROM loaded_days WHERE pickup_date BETWEEN ? AND ? ORDER BY ALL",
+            [days.first - timedelta(weeks=WEEKS_LOOKED_BACK), days.last],
+        )
+    }
+    judged = [found for fleet, day in counts if day >= days.first and (found := level(counts, fleet, day))]
     far = [
         (found.fleet, found.day, found.num_trips, round(found.usual), f"{found.num_trips / found.usual:.0%}")
         for found in judged
@@ -138,25 +123,67 @@ def trips_near_usual_level(context: dg.AssetCheckExecutionContext, warehouse: Wa
     )
 
 
+def _coordinates_are_placed(session: Session, days: Days) -> dg.AssetCheckResult:
+    """At least 95 % of a day's pickups and drop-offs that are published as coordinates (before 2011) lie in a zone."""
+    placed = placed_days(session, days)
+    if not placed:
+        return _skipped("no day with coordinates")
+    bad = [day for day in placed if too_many(day.num_ends - day.num_placed, day.num_ends, 1 - MIN_SHARE_PLACED)]
+    share = share_placed(placed) or 0.0
+    return _warning(
+        passed=not bad,
+        description=_days_text([(day.fleet, day.day) for day in bad], f"have less than {MIN_SHARE_PLACED:.0%}")
+        if bad
+        else f"{share:.2%} of {len(placed)} days",
+        metadata={
+            "num_bad_days": len(bad),
+            "share_placed": share,
+            "bad_days": markdown_table(
+                ("fleet", "day", "pickups and drop-offs", "placed"),
+                [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
+            ),
+        },
+    )
+
+
+_QUESTIONS = {
+    "values_fit": _values_fit,
+    "days_have_trips": _days_have_trips,
+    "trips_near_usual_level": _trips_near_usual_level,
+    "coordinates_are_placed": _coordinates_are_placed,
+}
+"""Name of the check → what finds its answer; its docstring is the check's description."""
+
+
 @dg.multi_asset_check(
     specs=[
-        dg.AssetCheckSpec(
-            defect.name,
-            asset=taxi_trips,
-            description=f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what chance "
-            "makes of it).",
-        )
-        for defect in DEFECTS
+        *(dg.AssetCheckSpec(name, asset=taxi_trips, description=ask.__doc__) for name, ask in _QUESTIONS.items()),
+        *(
+            dg.AssetCheckSpec(
+                defect.name,
+                asset=taxi_trips,
+                description=f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what "
+                "chance makes of it).",
+            )
+            for defect in DEFECTS
+        ),
     ],
     pool=POOL,
 )
-def defects_are_few(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
-    """Count what is odd in trips, per day and fleet, in one pass."""
+def published_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
+    """What is odd in the published trips: one step and one session for all questions, because each has its cost."""
     with warehouse.read() as session:
-        days = days_of_check(context, session)
-        counts = session.rows(_DEFECTS_SQL, [days.first, days.last]) if days else []
+        days = days_of_check(context, session) or _NO_DAYS
+        answers = {name: ask(session, days) for name, ask in _QUESTIONS.items()}
+        counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
     for position, defect in enumerate(DEFECTS, start=3):
-        yield _defect_result(defect, [(*row[:3], row[position]) for row in counts])
+        answers[defect.name] = _defect_result(defect, [(*row[:3], row[position]) for row in counts])
+    for name, answer in answers.items():
+        yield answer._replace(check_name=name, asset_key=taxi_trips.key)
+
+
+_NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
+"""For a warehouse in which nothing is loaded."""
 
 
 @dg.asset_check(asset=taxi_trips, pool=POOL)
@@ -198,32 +225,6 @@ def trips_match_tlc_report(
     )
 
 
-@dg.asset_check(asset=taxi_trips, pool=POOL)
-def coordinates_are_placed(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """At least 95 % of a day's pickups and drop-offs that are published as coordinates (before 2011) lie in a zone."""
-    with warehouse.read() as session:
-        days = days_of_check(context, session)
-        placed = placed_days(session, days) if days else []
-    bad = [day for day in placed if too_many(day.num_ends - day.num_placed, day.num_ends, 1 - MIN_SHARE_PLACED)]
-    if not placed:
-        return _skipped("no day with coordinates")
-    share = share_placed(placed) or 0.0
-    return _warning(
-        passed=not bad,
-        description=_days_text([(day.fleet, day.day) for day in bad], f"have less than {MIN_SHARE_PLACED:.0%}")
-        if bad
-        else f"{share:.2%} of {len(placed)} days",
-        metadata={
-            "num_bad_days": len(bad),
-            "share_placed": share,
-            "bad_days": markdown_table(
-                ("fleet", "day", "pickups and drop-offs", "placed"),
-                [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
-            ),
-        },
-    )
-
-
 _MISFITS_SQL = f"""
 SELECT fleet, month, day, split_part(reason, ' does not fit', 1), min(reason), count(*)
 FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
@@ -250,11 +251,8 @@ def _defect_result(defect: Defect, counts: Sequence[tuple[str, date, int, int]])
     ]
     num_trips, num = sum(row[2] for row in counts), sum(row[3] for row in counts)
     share = num / num_trips if num_trips else 0.0
-    return dg.AssetCheckResult(
-        check_name=defect.name,
-        asset_key=taxi_trips.key,
+    return _warning(
         passed=not bad,
-        severity=dg.AssetCheckSeverity.WARN,
         description=_days_text(bad, f"have more than {defect.max_share:.2%}") if bad else f"{num:,} trips, {share:.2%}",
         metadata={
             "num_bad_days": len(bad),
