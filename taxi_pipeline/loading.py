@@ -8,7 +8,7 @@ said by the asset `taxi_trips`.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 from taxi_pipeline.resources import Session
@@ -17,7 +17,7 @@ from taxi_pipeline.tlc.download import verified_version
 from taxi_pipeline.tlc.fleets import Code, Fleet, Place, Source, Total
 from taxi_pipeline.tlc.months import Days, month_of, next_month
 from taxi_pipeline.tlc.places import ZoneFinder
-from taxi_pipeline.tlc.trip_files import TripFile, read_trip_file
+from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
 
 TRIP_COLUMNS = TRIPS.columns[2:]
@@ -59,31 +59,54 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
         _offer_zone_of(session)
     session.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {_typed_sql(sources, types)}")
     month = month_of(days.first)
-    whole_month = [month, next_month(month)]
-    window = [days.first, days.last + timedelta(days=1)]
     _delete_days(session, fleet, days)
+    counts = _count_rows(session, days)
     columns = ", ".join(column.name for column in TRIP_COLUMNS)
     # A comparison with the bare column lets DuckDB skip row groups; the order lets later reads do the same.
-    session.execute(
-        TRIPS.insert_sql(
-            f"SELECT ?, pickup_date, {columns} FROM published_trips "
-            f"WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime"
-        ),
-        [fleet.name, *window],
-    )
-    session.execute(
-        REJECTED_TRIPS.insert_sql(
-            f"SELECT ?, ?, misfits, pickup_date, {columns} FROM published_trips "
-            f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime"
-        ),
-        [fleet.name, month, *window],
-    )
+    for part in days.in_parts(_num_parts(sum(trips for trips, _ in counts.values()))):
+        session.execute(
+            TRIPS.insert_sql(
+                f"SELECT ?, pickup_date, {columns} FROM published_trips "
+                f"WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime"
+            ),
+            [fleet.name, *_window(part)],
+        )
+    if any(misfits for _, misfits in counts.values()):
+        session.execute(
+            REJECTED_TRIPS.insert_sql(
+                f"SELECT ?, ?, misfits, pickup_date, {columns} FROM published_trips "
+                f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime"
+            ),
+            [fleet.name, month, *_window(days)],
+        )
     if days.first == month:
+        whole_month = [month, next_month(month)]
         session.execute(
             REJECTED_TRIPS.insert_sql(f"SELECT ?, ?, {_OUTSIDE_REASON}, pickup_date, {columns} {_OUTSIDE}"),
             [fleet.name, month, *whole_month],
         )
-    _note_loaded_days(session, fleet, days, file, version)
+        outside = session.row(f"SELECT count(*) {_OUTSIDE}", whole_month)[0]
+        trips, misfits = counts.get(month, (0, 0))
+        counts[month] = (trips, misfits + outside)
+    session.insert(
+        LOADED_DAYS,
+        [(fleet.name, day, *counts.get(day, (0, 0)), version, file.num_rows, file.synthetic) for day in days],
+    )
+
+
+ROWS_SORTED_AT_ONCE = 600_000
+"""What is sorted is held in memory: a month in several parts takes half of what it takes in one, and no longer."""
+MAX_PARTS = 8
+"""Each part reads the file, if its rows are not in the order of their pickups; what is larger is sorted on disk."""
+
+
+def _num_parts(num_trips: int) -> int:
+    return min(MAX_PARTS, 1 + num_trips // ROWS_SORTED_AT_ONCE)
+
+
+def _window(days: Days) -> list[date]:
+    """For `_WITHIN`: the first day, and the one after the last."""
+    return [days.first, days.last + timedelta(days=1)]
 
 
 _WITHIN = "pickup_datetime >= ? AND pickup_datetime < ?"
@@ -107,25 +130,16 @@ def _delete_days(session: Session, fleet: Fleet, days: Days) -> None:
     )
 
 
-def _note_loaded_days(session: Session, fleet: Fleet, days: Days, file: TripFile, version: str) -> None:
-    """Keep, per day, how many rows the published file has: counted there, so that a check can compare."""
-    counts = {
-        day: (trips, rejected)
-        for day, trips, rejected in session.rows(
+def _count_rows(session: Session, days: Days) -> dict[date, tuple[int, int]]:
+    """Day → its trips and its misfits in the published file: counted there, so that a check can compare."""
+    return {
+        day: (trips, misfits)
+        for day, trips, misfits in session.rows(
             "SELECT pickup_date, count(*) FILTER (misfits IS NULL), count(misfits) FROM published_trips "
             f"WHERE {_WITHIN} GROUP BY pickup_date",
-            [days.first, days.last + timedelta(days=1)],
+            _window(days),
         )
     }
-    month = month_of(days.first)
-    if days.first == month:
-        outside = session.row(f"SELECT count(*) {_OUTSIDE}", [month, next_month(month)])[0]
-        trips, rejected = counts.get(month, (0, 0))
-        counts[month] = (trips, rejected + outside)
-    session.insert(
-        LOADED_DAYS,
-        [(fleet.name, day, *counts.get(day, (0, 0)), version, file.num_rows, file.synthetic) for day in days],
-    )
 
 
 @dataclass(frozen=True)

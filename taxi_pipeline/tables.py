@@ -53,9 +53,10 @@ class Table:
         """The statement that appends the rows of a SELECT that lists the columns in order."""
         return f"INSERT INTO {self.name} ({', '.join(self.column_names)}) {select}"
 
-    def insert_values_sql(self) -> str:
-        """The statement that appends one row of bound values."""
-        return self.insert_sql(f"VALUES ({', '.join('?' for _ in self.columns)})")
+    def insert_values_sql(self, num_rows: int) -> str:
+        """The statement that appends so many rows of bound values."""
+        row = f"({', '.join('?' for _ in self.columns)})"
+        return self.insert_sql(f"VALUES {', '.join([row] * num_rows)}")
 
 
 _DOLLARS = "US dollars"

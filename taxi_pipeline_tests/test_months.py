@@ -7,6 +7,16 @@ import pytest
 from taxi_pipeline.tlc.months import Days, next_month, previous_month
 
 
+@pytest.mark.parametrize("num_parts", [1, 2, 3, 4, 31, 40])
+def test_parts_are_the_same_days(num_parts: int) -> None:
+    days = Days(date(2023, 3, 1), date(2023, 3, 31))
+    parts = days.in_parts(num_parts)
+    assert [day for part in parts for day in part] == list(days)
+    assert len(parts) == min(num_parts, 31)
+    lengths = [len(list(part)) for part in parts]
+    assert max(lengths) - min(lengths) <= 1
+
+
 @pytest.mark.parametrize(
     ("month", "following"),
     [(date(2023, 1, 1), date(2023, 2, 1)), (date(2024, 2, 1), date(2024, 3, 1)), (date(2023, 12, 1), date(2024, 1, 1))],

@@ -25,13 +25,13 @@ from taxi_pipeline.assets.metrics import (
     trips_by_week,
     week_row,
 )
-from taxi_pipeline.assets.warehouse import POOL, code_tables, taxi_trips, taxi_zones, zone_hourly_trips
+from taxi_pipeline.assets.warehouse import POOL, taxi_trips, taxi_zones, zone_hourly_trips
 from taxi_pipeline.checks.days import days_of_check
 from taxi_pipeline.loaded import LoadedMonth, loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import CODE_TABLES, LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 
@@ -208,7 +208,6 @@ def _columns_as_declared(asset: dg.AssetsDefinition, *tables: Table) -> dg.Asset
 
 COLUMN_CHECKS = [
     _columns_as_declared(taxi_zones, ZONES),
-    _columns_as_declared(code_tables, *CODE_TABLES),
     _columns_as_declared(taxi_trips, TRIPS, REJECTED_TRIPS, LOADED_DAYS),
     _columns_as_declared(zone_hourly_trips, ZONE_HOURLY_TRIPS),
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 NEW_YORK = "America/New_York"
@@ -56,6 +57,13 @@ class Days:
             parts.append(Days(first, min(self.last, month_end)))
             first = month_end + timedelta(days=1)
         return parts
+
+    def in_parts(self, num_parts: int) -> list["Days"]:
+        """The same days in so many parts of about equal length; in fewer when there are fewer days."""
+        num_days = (self.last - self.first).days + 1
+        num_parts = min(num_parts, num_days)
+        cuts = [self.first + timedelta(days=num_days * n // num_parts) for n in range(num_parts + 1)]
+        return [Days(first, cut - timedelta(days=1)) for first, cut in pairwise(cuts)]
 
     def in_weeks(self) -> "Days":
         """These days and all others of their weeks, Sunday to Saturday."""
