@@ -14,7 +14,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL=
 
-.PHONY: help demo demo-ui dev test lint format docs clean
+.PHONY: help demo demo-ui dev test bench lint format docs clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,8 +35,11 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
 
-test: $(READY) ## All tests, with coverage, two at a time
-	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report=term:skip-covered
+test: $(READY) ## All tests, with coverage, three at a time: one of them mostly waits for the daemon
+	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
+
+bench: $(READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
+	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
 lint: $(READY) ## Formatting, lint and types
 	@$(BIN)/ruff format --check .

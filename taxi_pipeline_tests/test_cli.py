@@ -1,11 +1,13 @@
 """The console script, as a process of its own where it matters."""
 
+import csv
 import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -14,6 +16,8 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_server import Answer, faulty_server
@@ -227,6 +231,35 @@ def test_materialize_names_what_is_wrong(
     assert result.returncode in (1, 2)
     assert message in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_materialize_tells_at_the_end_what_is_wrong_with_a_fleet(
+    taxi_pipeline: Run, own_mirror: Path, tmp_path: Path
+) -> None:
+    """The other fleet and the other month are loaded, and everything is made of them."""
+    (own_mirror / "trip-data" / "green_tripdata_2023-02.parquet").unlink()
+    arguments = ["--start", "2023-01-31", "--end", "2023-02-02"]
+    result = taxi_pipeline("materialize", *arguments, TLC_URL=own_mirror.as_uri(), TAXI_FLEETS="yellow,green")
+    assert result.returncode == 1
+    assert "green: green trips of 2023-02 are not published" in result.stderr
+    assert "Once that is mended, run the same again." in result.stderr
+    rows = csv.DictReader((tmp_path / "data" / "outputs" / "trips_by_week_by_fleet.csv").read_text().splitlines())
+    with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb"), read_only=True) as connection:
+        counts = dict(connection.execute("SELECT fleet, count(*) FROM trips GROUP BY fleet").fetchall())
+        days = connection.execute("SELECT fleet, count(*) FROM loaded_days GROUP BY fleet ORDER BY fleet").fetchall()
+    assert days == [("green", 1), ("yellow", 3)]
+    assert {row["fleet"]: int(row["num_trips"]) for row in rows} == counts
+    assert (tmp_path / "data" / "outputs" / "manhattan_map.png").is_file()
+
+
+@pytest.mark.slow
+def test_months_with_coordinates_load_into_an_empty_folder(taxi_pipeline: Run, tmp_path: Path) -> None:
+    """Regression: the zones came with the last month, and the first one had nothing to place its trips in."""
+    mirror = tmp_path / "old"
+    write_mirror(mirror, Days(date(2010, 1, 31), date(2010, 2, 1)), trips_per_day=100)
+    result = taxi_pipeline("materialize", "--start", "2010-01-31", "--end", "2010-02-01", TLC_URL=mirror.as_uri())
+    assert result.returncode == 0, result.stderr
 
 
 def test_a_dagster_home_that_is_not_there_is_named(taxi_pipeline: Run) -> None:

@@ -11,11 +11,12 @@ from taxi_pipeline.tlc.zones import NUM_SHAPES, UNKNOWN_ZONE_ID, read_zones
 
 
 def box(west: float, south: float, east: float, north: float) -> str:
-    return shapely.to_wkt(shapely.box(west, south, east, north))
+    """In tenths of a degree, so that there are few cells."""
+    return shapely.to_wkt(shapely.box(west / 10, south / 10, east / 10, north / 10))
 
 
 def find(finder: ZoneFinder, *points: tuple[float, float]) -> list[int]:
-    longitudes, latitudes = np.array(points, dtype=float).T
+    longitudes, latitudes = np.array(points, dtype=float).T / 10
     return finder.zones_of(longitudes, latitudes).tolist()
 
 
@@ -26,8 +27,8 @@ def real_zones(real_tlc: Path) -> dict[int, str]:
 
 
 def test_points_lie_in_the_zone_that_covers_them() -> None:
-    finder = ZoneFinder({7: box(0, 0, 1, 1), 3: box(1, 0, 2, 1), 9: box(5, 5, 5.001, 5.001)})
-    assert find(finder, (0.5, 0.5), (1.5, 0.5), (5.0005, 5.0005)) == [7, 3, 9]
+    finder = ZoneFinder({7: box(0, 0, 1, 1), 3: box(1, 0, 2, 1), 9: box(2, 2, 2.001, 2.001)})
+    assert find(finder, (0.5, 0.5), (1.5, 0.5), (2.0005, 2.0005)) == [7, 3, 9]
     assert find(finder, (3, 3), (-1, 0.5), (0.5, 1.5), (99, 99)) == [UNKNOWN_ZONE_ID] * 4
 
 
@@ -43,10 +44,11 @@ def test_zones_that_overlap_give_the_lowest_id_everywhere() -> None:
 
 
 def test_a_hole_is_no_part_of_a_zone() -> None:
-    hole = shapely.box(0.5, 0.5, 0.5 + CELL_DEGREES / 4, 0.5 + CELL_DEGREES / 4)
-    ring = shapely.difference(shapely.box(0, 0, 1, 1), hole)
+    hole = shapely.box(0.05, 0.05, 0.05 + CELL_DEGREES / 4, 0.05 + CELL_DEGREES / 4)
+    ring = shapely.difference(shapely.box(0, 0, 0.1, 0.1), hole)
     finder = ZoneFinder({1: shapely.to_wkt(ring)})
-    assert find(finder, (0.5 + CELL_DEGREES / 8, 0.5 + CELL_DEGREES / 8), (0.4, 0.4)) == [UNKNOWN_ZONE_ID, 1]
+    inside = 0.5 + 10 * CELL_DEGREES / 8
+    assert find(finder, (inside, inside), (0.4, 0.4)) == [UNKNOWN_ZONE_ID, 1]
 
 
 def test_what_is_no_number_lies_nowhere() -> None:
@@ -88,4 +90,6 @@ def test_real_zones_are_found_as_an_exact_test_of_each_finds_them(real_zones: di
     ],
 )
 def test_known_places_lie_in_their_zones(real_zones: dict[int, str], place: tuple[float, float], zone_id: int) -> None:
-    assert find(ZoneFinder(real_zones), place) == [zone_id]
+    longitude, latitude = place
+    found = ZoneFinder(real_zones).zones_of(np.array([longitude]), np.array([latitude]))
+    assert found.tolist() == [zone_id]
