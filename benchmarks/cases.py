@@ -1,0 +1,292 @@
+"""The cases: what is measured, against what, and within which bound."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from pathlib import Path
+
+from benchmarks.measure import Measured, middle, run
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+OUTPUTS = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the results."""
+
+    case: str
+    what: str
+    ours: str
+    other: str
+    ratio: float | None = None
+    bound: str = ""
+    holds: bool | None = None
+
+
+@dataclass
+class Bench:
+    """Where the cases work, and how large they are."""
+
+    folder: Path
+    trips_per_day: int = 110_000
+    big_trips_per_day: int = 645_000
+    repeat: int = 3
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, case: str, what: str, ours: str, other: str, *, ratio: float, most: float) -> None:
+        """Keep a ratio that should be at most so much."""
+        self.rows.append(Row(case, what, ours, other, ratio, f"≤ {most:g}", ratio <= most))
+
+    def note(self, case: str, what: str, value: str, *, bound: str = "", holds: bool | None = None) -> None:
+        """Keep a figure that is no ratio."""
+        self.rows.append(Row(case, what, value, "", None, bound, holds))
+
+    def environment(self, data: Path, mirror: Path, start: date, fleets: str = "yellow") -> dict[str, str]:
+        """For a process over the mirror, with its data and its Dagster instance in a folder."""
+        home = data / "dagster"
+        home.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPOSITORY / "dagster.yaml", home)
+        return {
+            **os.environ,
+            "TAXI_DATA_DIR": str(data),
+            "DAGSTER_HOME": str(home),
+            "TLC_URL": mirror.as_uri(),
+            "TAXI_FLEETS": fleets,
+            "TAXI_START_DATE": str(start),
+            "PYTHONPATH": str(REPOSITORY),
+        }
+
+    def fresh(self, name: str) -> Path:
+        """An empty folder."""
+        folder = self.folder / name
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        return folder
+
+    def sample(self, mirror: Path, first: date, last: date, *, fleet: str = "yellow", trips_per_day: int) -> Measured:
+        """Write a mirror, as `taxi-pipeline sample` does."""
+        command = [BIN / "taxi-pipeline", "sample", "--output", mirror, "--start", first, "--end", last]
+        return run(list(map(str, [*command, "--fleet", fleet, "--trips-per-day", trips_per_day])))
+
+    def materialize(self, environment: dict[str, str], first: date, last: date) -> Measured:
+        """The whole graph for these days, whole process."""
+        return run([BIN / "taxi-pipeline", "materialize", "--start", str(first), "--end", str(last)], environment)
+
+    @cached_property
+    def mirror(self) -> Path:
+        """Of March 2023; timed by the case `sample`."""
+        mirror = self.fresh("mirror")
+        self.sample_of_march = self.sample(mirror, MARCH[0], MARCH[1], trips_per_day=self.trips_per_day)
+        return mirror
+
+
+MARCH = (date(2023, 3, 1), date(2023, 3, 31))
+HISTORY = (date(2020, 4, 1), date(2023, 3, 31))
+ONE_YEAR = (HISTORY[0], date(2021, 3, 31))
+
+
+def import_(bench: Bench) -> None:
+    """Loading the code location against importing Dagster alone."""
+    environment = bench.environment(bench.fresh("import"), bench.folder, MARCH[0])
+    ours, dagster = (
+        middle([run([BIN / "python", "-W", "ignore", "-c", code], environment) for _ in range(2 * bench.repeat + 1)])
+        for code in ("import taxi_pipeline.definitions", "import dagster")
+    )
+    bench.add("import", "code location", _s(ours), _s(dagster), ratio=ours.seconds / dagster.seconds, most=1.3)
+
+
+def sample(bench: Bench) -> None:
+    """A month of synthetic trips."""
+    assert bench.mirror
+    measured = bench.sample_of_march
+    bench.note("sample", f"{_trips(bench)} trips", _s(measured), bound="≤ 15 s", holds=measured.seconds <= 15)
+
+
+def month(bench: Bench) -> None:
+    """The whole graph for a month against the floor, and against a process per step and a run per day."""
+    ours, floor = [], []
+    for number in range(bench.repeat):
+        data, plain = bench.fresh(f"month{number}"), bench.fresh("floor")
+        ours.append(bench.materialize(bench.environment(data, bench.mirror, MARCH[0]), *MARCH))
+        plain.rmdir()
+        floor.append(run([BIN / "python", "-m", "benchmarks.floor", bench.mirror, plain, "2023-03"], {**os.environ}))
+        for name in OUTPUTS:
+            if (data / name).read_bytes() != (plain / name).read_bytes():
+                raise RuntimeError(f"{name} is not what the floor script makes")
+    mine, plainly = middle(ours), middle(floor)
+    nothing = middle([run([BIN / "python", "-c", "pass"]) for _ in range(3)])
+    ratio = mine.seconds / plainly.seconds
+    bench.add(
+        "month", f"whole graph, {_trips(bench)} trips, wall", _s(mine), f"{_s(plainly)} floor", ratio=ratio, most=2
+    )
+    more = mine.seconds - nothing.seconds
+    bench.note("month", "more than an empty process", f"{more:.1f} s", bound="≤ 8 s", holds=more <= 8)
+    bench.note("month", "peak memory", _mb(mine), bound="≤ 700 MB", holds=mine.peak_mb <= 700)
+    bench.note("month", "peak memory of the floor", _mb(plainly))
+    default = _default_project(bench)
+    ratio = default / mine.seconds
+    holds = ratio >= 5
+    bench.rows.append(
+        Row("month", "a process per step, a run per day", _s(mine), f"{default:.0f} s", 1 / ratio, "≤ 0.2", holds)
+    )
+
+
+def _default_project(bench: Bench) -> float:
+    """Seconds for the month: the days after the first take the same, so two of them are measured."""
+    environment = bench.environment(bench.fresh("default"), bench.mirror, MARCH[0])
+    command = [BIN / "dagster", "asset", "materialize", "-m", "benchmarks.default_project", "--select", "*"]
+    first, *later = (
+        run([*command, "--partition", str(MARCH[0] + timedelta(days=n))], environment).seconds for n in range(3)
+    )
+    return first + 30 * sum(later) / len(later)
+
+
+def year(bench: Bench) -> None:
+    """Twelve months against twelve times a month; then three years, and one more day on them and on a month."""
+    mirror, data = bench.fresh("history_mirror"), bench.fresh("history")
+    bench.sample(mirror, *HISTORY, trips_per_day=bench.trips_per_day)
+    alone = bench.environment(bench.fresh("first_month"), mirror, HISTORY[0])
+    one = middle([bench.materialize(alone, HISTORY[0], date(2020, 4, 30))])
+    environment = bench.environment(data, mirror, HISTORY[0])
+    twelve = bench.materialize(environment, *ONE_YEAR)
+    bench.add(
+        "year", "12 months, wall", _s(twelve), f"12 × {_s(one)}", ratio=twelve.seconds / (12 * one.seconds), most=1
+    )
+    bench.add("year", "peak memory", _mb(twelve), f"{_mb(one)} a month", ratio=twelve.peak_mb / one.peak_mb, most=1.15)
+    day = HISTORY[1]
+    bench.materialize(environment, ONE_YEAR[1] + timedelta(days=1), day - timedelta(days=1))
+    short = bench.environment(bench.fresh("short"), mirror, MARCH[0])
+    bench.materialize(short, MARCH[0], day - timedelta(days=1))
+    on_years, on_month = (
+        middle([bench.materialize(one, day, day) for _ in range(bench.repeat)]) for one in (environment, short)
+    )
+    size = (data / "staging" / "data.duckdb").stat().st_size / 1e9
+    bench.note("one more day", "the warehouse of three years", f"{size:.1f} GB")
+    ratio = on_years.seconds / on_month.seconds
+    bench.add("one more day", "on three years", _s(on_years), f"{_s(on_month)} on a month", ratio=ratio, most=1.3)
+
+
+def download(bench: Bench) -> None:
+    """A 60 MB file from a server on loopback against curl, and the memory of ten times as much."""
+    folder = bench.fresh("download")
+    for name, size_mb in (("small", 60), ("large", 600)):
+        (folder / name).write_bytes(os.urandom(1_000_000) * size_mb)
+    with _server(folder) as url:
+        ours: dict[str, list[Measured]] = {"small": [], "large": []}
+        seconds, of_curl = [], []
+        for _ in range(2 * bench.repeat + 1):
+            for name, measured in ours.items():
+                measured.append(
+                    run([BIN / "python", "-c", DOWNLOAD, f"{url}/{name}", str(folder / "got")], _pythonpath())
+                )
+                if name == "small":
+                    seconds.append(float(measured[-1].output))
+            curl = ["curl", "-s", "-o", str(folder / "got"), "-w", "%{time_total}", f"{url}/small"]
+            of_curl.append(float(run(curl).output))
+    mine, curls = sorted(seconds)[len(seconds) // 2], sorted(of_curl)[len(of_curl) // 2]
+    bench.add("download", "60 MB", f"{mine:.3f} s", f"{curls:.3f} s curl", ratio=mine / curls, most=1.3)
+    small, large = middle(ours["small"]), middle(ours["large"])
+    more = large.peak_mb - small.peak_mb
+    bench.note("download", "600 MB take more memory", f"{more:.0f} MB", bound="≤ 10 MB", holds=more <= 10)
+
+
+DOWNLOAD = """
+import sys, time
+from pathlib import Path
+from taxi_pipeline.tlc.transfer import Patience, download
+import requests
+begun = time.perf_counter()
+download(sys.argv[1], Path(sys.argv[2]), known={}, patience=Patience())
+print(time.perf_counter() - begun)
+"""
+
+
+def big_fleet(bench: Bench) -> None:
+    """A month of 20 million high-volume trips, and one of 15 million by coordinates."""
+    for what, fleet, first, last, trips_per_day in (
+        ("fhvhv", "fhvhv", *MARCH, bench.big_trips_per_day),
+        ("yellow by coordinates", "yellow", date(2009, 3, 1), date(2009, 3, 31), bench.big_trips_per_day * 3 // 4),
+    ):
+        mirror, data = bench.fresh("big_mirror"), bench.fresh("big")
+        bench.sample(mirror, first, last, fleet=fleet, trips_per_day=trips_per_day)
+        measured = bench.materialize(bench.environment(data, mirror, first, fleet), first, last)
+        trips = f"{31 * trips_per_day / 1e6:.0f} million trips, {what}"
+        bench.note("big fleet", f"{trips}: wall", _s(measured))
+        bench.note(
+            "big fleet", f"{trips}: peak memory", _mb(measured), bound="≤ 4,000 MB", holds=measured.peak_mb <= 4000
+        )
+        size = (data / "staging" / "data.duckdb").stat().st_size / (31 * trips_per_day)
+        bench.note("big fleet", f"{trips}: warehouse", f"{size:.0f} bytes a trip")
+
+
+def backfill(bench: Bench) -> None:
+    """31 days of the whole graph through the daemon, from the launch to success."""
+    from benchmarks.daemon import backfill, dagster_dev
+    from taxi_pipeline.assets import ASSETS
+
+    data = bench.fresh("backfill")
+    environment = bench.environment(data, bench.mirror, MARCH[0])
+    assets = [asset.key.to_user_string() for asset in ASSETS[1:]]
+    days = [str(MARCH[0] + timedelta(days=n)) for n in range(31)]
+    with dagster_dev(environment, data / "dagster_dev.log") as url:
+        time.sleep(10)  # the daemon's first round is over
+        took = backfill(url, assets, days)
+    bench.note("backfill", "waiting for the daemon", f"{took.waiting_for_daemon:.1f} s")
+    bench.note("backfill", "starting the run's process", f"{took.starting_process:.1f} s")
+    bench.note("backfill", "work", f"{took.work:.1f} s")
+
+
+CASES: dict[str, Callable[[Bench], None]] = {
+    "import": import_,
+    "sample": sample,
+    "month": month,
+    "download": download,
+    "backfill": backfill,
+    "big_fleet": big_fleet,
+    "year": year,
+}
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[str]:
+    """A plain HTTP server on loopback, in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(100):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def _pythonpath() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_PROXY": "127.0.0.1"}
+
+
+def _s(measured: Measured) -> str:
+    return f"{measured.seconds:.2f} s"
+
+
+def _mb(measured: Measured) -> str:
+    return f"{measured.peak_mb:,.0f} MB"
+
+
+def _trips(bench: Bench) -> str:
+    return f"{31 * bench.trips_per_day / 1e6:.1f} million"

@@ -1,0 +1,16 @@
+"""The same assets as a default Dagster project runs them: a process for each step, a run for each day."""
+
+import dagster as dg
+
+from taxi_pipeline.assets import ASSETS
+from taxi_pipeline.partitions import starting
+from taxi_pipeline.resources import build_resources
+from taxi_pipeline.settings import Settings
+
+_settings = Settings.from_environment()
+
+defs = dg.Definitions(
+    assets=starting(_settings.start_date, ASSETS),
+    resources={**build_resources(_settings)},
+    executor=dg.multiprocess_executor,
+)

@@ -1,0 +1,46 @@
+"""Measuring processes: wall time and peak memory."""
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a process took."""
+
+    seconds: float
+    peak_mb: float
+    """Of the largest process: the command's own or one that it waited for."""
+    output: str
+
+
+def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Measured:
+    """Run a command to its end.
+
+    Raises:
+        RuntimeError: it failed; holds what it said.
+    """
+    begun = time.perf_counter()
+    with subprocess.Popen(
+        list(map(str, command)), env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{output[-4000:]}")
+    return Measured(seconds, usage.ru_maxrss / 1024, output)
+
+
+def middle(measured: Sequence[Measured]) -> Measured:
+    """The median of the times, and of the peaks."""
+    return Measured(
+        median(one.seconds for one in measured), median(one.peak_mb for one in measured), measured[-1].output
+    )
