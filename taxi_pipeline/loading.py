@@ -95,9 +95,10 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
 
 
 ROWS_SORTED_AT_ONCE = 600_000
-"""What is sorted is held in memory: a month in several parts takes half of what it takes in one, and no longer."""
+"""What is sorted is held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
-"""Each part reads the file, if its rows are not in the order of their pickups; what is larger is sorted on disk."""
+"""Each part reads the whole file where its rows are not in the order of their pickups; DuckDB sorts on disk what is
+too large for its memory."""
 
 
 def _num_parts(num_trips: int) -> int:

@@ -182,46 +182,36 @@ ZONE_HOURLY_TRIPS = Table(
     ),
 )
 
-_AS_OF = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
 
-VENDORS = Table(
+def _code_table(name: str, description: str, *columns: Column) -> Table:
+    """What codes stand for, and since which dictionary of the TLC's."""
+    as_of = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
+    return Table(name, description, (*columns, as_of))
+
+
+VENDORS = _code_table(
     "vendors",
     "Who provides the records of taxi trips.",
-    (
-        Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
-        Column("vendor", "VARCHAR", "Company", nullable=False),
-        _AS_OF,
-    ),
+    Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
+    Column("vendor", "VARCHAR", "Company", nullable=False),
 )
-
-RATE_CODES = Table(
+RATE_CODES = _code_table(
     "rate_codes",
     "Rates of taxi trips.",
-    (
-        Column("rate_code_id", "SMALLINT", "As in trips", nullable=False),
-        Column("rate_code", "VARCHAR", "Rate", nullable=False),
-        _AS_OF,
-    ),
+    Column("rate_code_id", "SMALLINT", "As in trips", nullable=False),
+    Column("rate_code", "VARCHAR", "Rate", nullable=False),
 )
-
-PAYMENT_TYPES = Table(
+PAYMENT_TYPES = _code_table(
     "payment_types",
     "How passengers pay taxi trips.",
-    (
-        Column("payment_type", "SMALLINT", "As in trips", nullable=False),
-        Column("payment", "VARCHAR", "Way of paying", nullable=False),
-        _AS_OF,
-    ),
+    Column("payment_type", "SMALLINT", "As in trips", nullable=False),
+    Column("payment", "VARCHAR", "Way of paying", nullable=False),
 )
-
-LICENSEES = Table(
+LICENSEES = _code_table(
     "licensees",
     "Companies with a high-volume licence (10,000 trips a day and more).",
-    (
-        Column("license_num", "VARCHAR", "As published, hvfhs_license_num", nullable=False),
-        Column("licensee", "VARCHAR", "As in trips", nullable=False),
-        _AS_OF,
-    ),
+    Column("license_num", "VARCHAR", "As published, hvfhs_license_num", nullable=False),
+    Column("licensee", "VARCHAR", "As in trips", nullable=False),
 )
 
 ZONE_AREAS = Table(

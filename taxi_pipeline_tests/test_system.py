@@ -4,12 +4,8 @@ import json
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,18 +13,16 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import requests
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, next_month, previous_month
 from taxi_pipeline_tests.conftest import Pipeline, pipeline_in, range_tags
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.running_dagster import ask, dagster_dev, launch_backfill, wait_for
 from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
 from taxi_pipeline_tests.test_faults import leftovers_in, tables_of
 
 pytestmark = pytest.mark.slow
-
-PATIENCE_SECONDS = 240
 
 ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 """Statuses of a backfill in which nothing more happens."""
@@ -41,9 +35,7 @@ class Server:
         self.url = url
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        answer = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=30).json()
-        assert "errors" not in answer, answer["errors"]
-        return answer["data"]
+        return ask(self.url, query, **variables)
 
     def runs(self, **tags: str) -> list[dict[str, Any]]:
         """Runs that have all these tags (`schedule_name` for `dagster/schedule_name`), the newest first."""
@@ -54,11 +46,8 @@ class Server:
         return {run["status"] for run in self.runs(**tags)}
 
     def backfill(self, days: list[str]) -> str:
-        """What the UI does when somebody picks days of the whole graph and of weeks and presses `Launch backfill`."""
-        assets = [{"path": [name]} for name in (*IN_A_RUN_OF_DAYS, "week_summary")]
-        launched = self.ask(LAUNCH, assets=assets, days=days)["launchPartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
-        return launched["backfillId"]
+        """Of the whole graph, and of weeks."""
+        return launch_backfill(self.url, [*IN_A_RUN_OF_DAYS, "week_summary"], days)
 
     def reexecute_failed(self, backfill: str) -> str:
         """What it does for `Re-execute from failure`."""
@@ -91,63 +80,8 @@ class Server:
         ]["status"]
 
 
-def wait_for(what: str, condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
-
-
-@contextmanager
-def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[Server]:
-    """Start the webserver and the daemon on a free port; stop them at the end, as Ctrl-C does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
-    command += ["-m", "taxi_pipeline.definitions"]
-    # Started outside the project, so that a developer's .env is not read.
-    with (
-        log.open("ab") as output,
-        subprocess.Popen(
-            command, env=environment, cwd=log.parent, stdout=output, stderr=output, start_new_session=True
-        ) as process,
-    ):
-        try:
-            server = Server(f"http://127.0.0.1:{port}")
-
-            def is_up() -> bool:
-                assert process.poll() is None, log.read_text()
-                try:
-                    return requests.get(f"{server.url}/server_info", timeout=5).ok
-                except requests.ConnectionError:
-                    return False
-
-            wait_for("the webserver", is_up)
-            yield server
-        finally:
-            # To the whole group, as a terminal does. Dagster gives each service a minute to end; how long that takes
-            # is not tested here, but nothing may be left running.
-            os.killpg(process.pid, signal.SIGINT)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(60)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
 RUNS = "query Runs($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status } } } }"
 RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-LAUNCH = """
-mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
-  launchPartitionBackfill(backfillParams: { assetSelection: $assets, partitionNames: $days }) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
 REEXECUTE = """
 mutation Reexecute($parent: String!) {
   reexecutePartitionBackfill(reexecutionParams: { parentRunId: $parent, strategy: FROM_FAILURE }) {
@@ -290,14 +224,16 @@ def test_it_runs_by_itself_and_survives_what_happens_to_it(
     (tmp_path / "data" / "requests").mkdir(parents=True)
     switch_on_yesterday("daily_refresh", "0 6 * * *", home)
     log = tmp_path / "dagster-dev.log"
-    with dagster_dev(system, log) as ui:
+    with dagster_dev(system, log) as url:
+        ui = Server(url)
         the_morning_loads_the_newest_month(ui, scene)
         drop_requests(scene)
         backfill = a_chunk_fails_and_takes_no_other_along(ui, scene)
         requests_are_answered(ui, scene)
         backfill = ui.reexecute_failed(backfill)
         wait_for("a run of it", lambda: ui.runs(backfill=backfill))
-    with dagster_dev(system, log) as ui:
+    with dagster_dev(system, log) as url:
+        ui = Server(url)
         the_backfill_is_completed(ui, scene, backfill)
         requests_are_answered(ui, scene)
         a_killed_run_is_noticed_and_leaves_nothing(ui, scene)

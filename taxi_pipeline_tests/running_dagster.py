@@ -1,0 +1,90 @@
+"""`dagster dev` on a free port, asked through GraphQL as the UI asks it; for the system test and the benchmarks."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import requests
+
+PATIENCE_SECONDS = 420
+"""The daemon looks every half minute, and other tests want the processor, too."""
+
+
+@contextmanager
+def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[str]:
+    """Start the webserver and the daemon, give their URL, and stop them at the end, as Ctrl-C does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [Path(sys.executable).with_name("dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
+    command += ["-m", "taxi_pipeline.definitions"]
+    # Started outside the project, so that a developer's .env is not read.
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            command, env=environment, cwd=log.parent, stdout=output, stderr=output, start_new_session=True
+        ) as process,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+
+            def is_up() -> bool:
+                assert process.poll() is None, log.read_text()
+                try:
+                    return requests.get(f"{url}/server_info", timeout=5).ok
+                except requests.ConnectionError:
+                    return False
+
+            wait_for("the webserver", is_up)
+            yield url
+        finally:
+            # To the whole group, as a terminal does. Dagster gives each service a minute to end; how long that takes
+            # is not tested here, but nothing may be left running.
+            os.killpg(process.pid, signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:
+    """What the server answers to a GraphQL query."""
+    answer = requests.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
+    assert "errors" not in answer, answer["errors"]
+    return answer["data"]
+
+
+def launch_backfill(url: str, assets: list[str], days: list[str]) -> str:
+    """What the UI does when somebody picks days and presses `Launch backfill`; gives the backfill's id."""
+    keys = [{"path": [name]} for name in assets]
+    launched = ask(url, LAUNCH, assets=keys, days=days)["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return launched["backfillId"]
+
+
+def wait_for(what: str, condition: Callable[[], Any]) -> Any:
+    """Wait until the condition gives something that is true, and give it."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
+
+
+LAUNCH = """
+mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
+  launchPartitionBackfill(backfillParams: { assetSelection: $assets, partitionNames: $days }) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
