@@ -101,8 +101,8 @@ def code_tables(warehouse: Warehouse) -> dg.MaterializeResult:
     lie in the congestion zone.
     """
     rows: dict[Table, list[tuple[Any, ...]]] = {
-        table: [(code.code, code.text, code.as_of) for code in codes]
-        for table, codes in (
+        table: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings]
+        for table, meanings in (
             (VENDORS, codes.VENDORS),
             (RATE_CODES, codes.RATE_CODES),
             (PAYMENT_TYPES, codes.PAYMENT_TYPES),
