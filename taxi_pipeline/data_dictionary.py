@@ -8,16 +8,8 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from taxi_pipeline.tables import TABLES, TRIPS, Table
-from taxi_pipeline.tlc.codes import (
-    AREAS,
-    CONGESTION_ZONE_SINCE,
-    LICENSEES,
-    PAYMENT_TYPES,
-    RATE_CODES,
-    VENDORS,
-    Meaning,
-)
+from taxi_pipeline.tables import TABLES, TRIPS, Column, Table
+from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
 
@@ -42,30 +34,22 @@ def _tables() -> Iterator[str]:
 
 
 def _columns(table: Table) -> str:
-    return _markdown(
-        ("column", "type", "unit", "meaning"),
-        [(f"`{c.name}`", _type(c.type, c.nullable), c.unit, c.description) for c in table.columns],
-    )
+    return _markdown(_COLUMN_HEADER, map(_column, table.columns))
 
 
 def _columns_of_trips(table: Table) -> str:
     """With the first month in which each fleet has values."""
-    rows = [
-        (
-            f"`{column.name}`",
-            _type(column.type, column.nullable),
-            column.unit,
-            column.description,
-            *(_since(fleet, column.name) for fleet in FLEETS.values()),
-        )
-        for column in table.columns
-    ]
+    rows = [(*_column(column), *(_since(fleet, column.name) for fleet in FLEETS.values())) for column in table.columns]
     note = "The last columns say from which month on a fleet has values; none without a month.\n\n"
-    return note + _markdown(("column", "type", "unit", "meaning", *FLEETS), rows)
+    return note + _markdown((*_COLUMN_HEADER, *FLEETS), rows)
 
 
-def _type(type_: str, nullable: bool) -> str:
-    return type_ if nullable else f"{type_}, never NULL"
+_COLUMN_HEADER = ("column", "type", "unit", "meaning")
+
+
+def _column(column: Column) -> tuple[str, str, str, str]:
+    type_ = column.type if column.nullable else f"{column.type}, never NULL"
+    return f"`{column.name}`", type_, column.unit, column.description
 
 
 def _since(fleet: Fleet, column: str) -> str:
@@ -110,14 +94,9 @@ def _source(source: Source) -> tuple[str, str]:
 def _codes() -> Iterator[str]:
     yield "## Codes\n"
     yield "Out of the TLC's data dictionaries, of the date in the last column; what no dictionary has is without one.\n"
-    for name, codes in (
-        ("vendors", VENDORS),
-        ("rate_codes", RATE_CODES),
-        ("payment_types", PAYMENT_TYPES),
-        ("licensees", LICENSEES),
-    ):
+    for name, meanings in CODES.items():
         yield f"### `{name}`\n"
-        yield _markdown(("code", "meaning", "dictionary of"), [_meaning(code) for code in codes])
+        yield _markdown(("code", "meaning", "dictionary of"), map(_meaning, meanings))
     yield "### `zone_areas`\n"
     yield f"The fee in the congestion zone (Manhattan south of 60th Street) is due since {CONGESTION_ZONE_SINCE}.\n"
     yield _markdown(("area", "zones"), [(area, ", ".join(map(str, sorted(ids)))) for area, ids in AREAS.items()])

@@ -66,6 +66,7 @@ def placed_days(session: Session, days: Days) -> list[PlacedDay]:
     return [
         PlacedDay(*row)
         for fleet in FLEETS.values()
+        if days.first < fleet.zones_since
         for row in session.rows(_PLACED_SQL, [fleet.name, days.first, days.last, fleet.zones_since])
     ]
 

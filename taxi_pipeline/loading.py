@@ -207,9 +207,14 @@ class _Field:
         return f"published.{self.name}"
 
     @property
+    def published(self) -> str:
+        """The value as it was published, as text."""
+        return f"CAST({self.sql} AS VARCHAR)"
+
+    @property
     def text(self) -> str:
         """Without blanks around it; NULL when nothing is left."""
-        return f"nullif(trim(CAST({self.sql} AS VARCHAR)), '')"
+        return f"nullif(trim({self.published}), '')"
 
     @property
     def number(self) -> str:
@@ -226,13 +231,12 @@ class _Field:
 
 
 def _value(column: Column, field: _Field) -> _Expression:
-    published = f"CAST({field.sql} AS VARCHAR)"
     if column.type == "VARCHAR":
-        return _Expression(field.text, "FALSE", published)
+        return _Expression(field.text, "FALSE", field.published)
     if field.type == column.type:
-        return _Expression(field.sql, "FALSE", published)
+        return _Expression(field.sql, "FALSE", field.published)
     value = field.cast(column.type)
-    return _Expression(value, _no_whole_number(column, field, field.is_no(value)), published)
+    return _Expression(value, _no_whole_number(column, field, field.is_no(value)), field.published)
 
 
 def _zone(column: Column, field: _Field) -> _Expression:
@@ -240,7 +244,7 @@ def _zone(column: Column, field: _Field) -> _Expression:
     known = f"{field.number} BETWEEN 1 AND {LAST_ZONE_ID}"
     value = f"CASE WHEN {known} THEN {field.cast(column.type)} ELSE {UNKNOWN_ZONE_ID} END"
     misfit = _no_whole_number(column, field, field.is_no(field.number))
-    return _Expression(value, misfit, f"CAST({field.sql} AS VARCHAR)")
+    return _Expression(value, misfit, field.published)
 
 
 def _no_whole_number(column: Column, field: _Field, misfit: str) -> str:
@@ -253,7 +257,7 @@ def _code(column: Column, field: _Field, meanings: Mapping[str, int | str | bool
     cases = " ".join(f"WHEN '{text}' THEN {_literal(meaning)}" for text, meaning in meanings.items())
     value = f"CASE upper({field.text}) {cases} ELSE TRY_CAST({field.text} AS {column.type}) END"
     misfit = "FALSE" if field.type == _NULLS else f"({field.text} IS NOT NULL AND ({value}) IS NULL)"
-    return _Expression(value, misfit, f"CAST({field.sql} AS VARCHAR)")
+    return _Expression(value, misfit, field.published)
 
 
 def _literal(value: int | str | bool) -> str:
@@ -266,14 +270,12 @@ def _total(column: Column, fields: Sequence[_Field]) -> _Expression:
     value = f"TRY_CAST({total} AS {column.type})"
     unfit = [field.is_no(field.cast(MONEY)) for field in fields]
     misfit = f"({' OR '.join(unfit)} OR ({first} IS NOT NULL AND {value} IS NULL))"
-    return _Expression(
-        value, misfit, f"concat_ws(' + ', {', '.join(f'CAST({field.sql} AS VARCHAR)' for field in fields)})"
-    )
+    return _Expression(value, misfit, f"concat_ws(' + ', {', '.join(field.published for field in fields)})")
 
 
 def _place(longitude: _Field, latitude: _Field) -> _Expression:
     misfit = f"({longitude.is_no(longitude.number)} OR {latitude.is_no(latitude.number)})"
-    published = f"concat_ws(' ', CAST({longitude.sql} AS VARCHAR), CAST({latitude.sql} AS VARCHAR))"
+    published = f"concat_ws(' ', {longitude.published}, {latitude.published})"
     return _Expression(f"zone_of({longitude.cast('DOUBLE')}, {latitude.cast('DOUBLE')})", misfit, published)
 
 

@@ -23,18 +23,8 @@ from taxi_pipeline.loading import MissingZonesError, MixedDataError, load_trips,
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import (
-    LICENSEES,
-    PAYMENT_TYPES,
-    RATE_CODES,
-    TRIPS,
-    VENDORS,
-    ZONE_AREAS,
-    ZONE_HOURLY_TRIPS,
-    ZONES,
-    Table,
-)
-from taxi_pipeline.tlc import codes
+from taxi_pipeline.tables import CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tlc.codes import AREAS, CODES
 from taxi_pipeline.tlc.download import DamagedFileError
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet, MissingColumnsError
 from taxi_pipeline.tlc.months import Days, month_of
@@ -100,24 +90,18 @@ def code_tables(warehouse: Warehouse) -> dg.MaterializeResult:
     What the codes in `trips` stand for, with the date of the dictionary that says so; and which zones are airports or
     lie in the congestion zone.
     """
-    rows: dict[Table, list[tuple[Any, ...]]] = {
-        table: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings]
-        for table, meanings in (
-            (VENDORS, codes.VENDORS),
-            (RATE_CODES, codes.RATE_CODES),
-            (PAYMENT_TYPES, codes.PAYMENT_TYPES),
-            (LICENSEES, codes.LICENSEES),
-        )
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        name: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings] for name, meanings in CODES.items()
     }
-    rows[ZONE_AREAS] = [(area, zone_id) for area, zone_ids in codes.AREAS.items() for zone_id in sorted(zone_ids)]
+    rows["zone_areas"] = [(area, zone_id) for area, zone_ids in AREAS.items() for zone_id in sorted(zone_ids)]
     with warehouse.write() as session:
-        for table, content in rows.items():
+        for table in CODE_TABLES:
             session.execute(f"DELETE FROM {table.name}")
-            session.insert(table, content)
+            session.insert(table, rows[table.name])
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(len(content) for content in rows.values()),
-            **{table.name: markdown_table(table.column_names, content) for table, content in rows.items()},
+            **{table.name: markdown_table(table.column_names, rows[table.name]) for table in CODE_TABLES},
         },
         data_version=dg.DataVersion(hashlib.sha256(repr(list(rows.values())).encode()).hexdigest()),
     )

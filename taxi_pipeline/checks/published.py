@@ -42,7 +42,9 @@ def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcSource, files:
     days = days_of_run(context)
     if days:
         expected = [
-            (fleet, files.path(tlc.trips_file(fleet, month_of(part.first)))) for fleet, part in tlc.months(days)
+            (fleet, files.path(tlc.trips_file(fleet, month_of(part.first))))
+            for fleet, months in tlc.months_by_fleet(days)
+            for part in months
         ]
         # A fleet whose file could not be fetched is told of by the asset.
         trip_files = [(fleet, path) for fleet, path in expected if path.is_file()]

@@ -44,17 +44,11 @@ class TlcSource(dg.ConfigurableResource):
         """The configured fleets that the TLC publishes for the month."""
         return [FLEETS[name] for name in self.fleets if FLEETS[name].first_month <= month]
 
-    def months(self, days: Days) -> list[tuple[Fleet, Days]]:
-        """For each month of these days and each fleet in it: the fleet, and the days that lie in the month."""
-        return [(fleet, part) for part in days.by_month() for fleet in self.fleets_in(month_of(part.first))]
-
     def months_by_fleet(self, days: Days) -> list[tuple[Fleet, list[Days]]]:
         """For each fleet that is published then: the fleet, and the days, cut where a month ends."""
-        months = self.months(days)
         return [
-            (fleet, parts)
-            for fleet in (FLEETS[name] for name in self.fleets)
-            if (parts := [part for other, part in months if other.name == fleet.name])
+            (fleet, [part for part in days.by_month() if fleet.first_month <= part.first])
+            for fleet in self.fleets_in(month_of(days.last))
         ]
 
     @property

@@ -24,16 +24,15 @@ from taxi_pipeline.sample.figures import HIRED_FIGURES
 from taxi_pipeline.sample.trips import (
     City,
     Columns,
+    Demand,
     PublishedColumns,
     Texts,
     choose,
-    clock,
-    day_type,
     days_outside,
     normal,
     random_of,
 )
-from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, LICENSEES, NEWARK
+from taxi_pipeline.tlc.codes import LICENSEES
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
 _BASES = {"Juno": "B02914", "Uber": "B02764", "Via": "B02800", "Lyft": "B02510"}
@@ -57,8 +56,7 @@ class HiredTripMaker:
         self.seed = seed
         self.figures = HIRED_FIGURES[fleet]
         self.city = City.new_york()
-        self._pickups = np.cumsum(self.city.hired_pickup_shares(self.figures))
-        self._destinations = self.city.destinations(self.figures)
+        self._demand = Demand.of(self.city, self.figures, self.city.hired_pickup_shares(self.figures))
 
     def day(self, day: date) -> PublishedColumns:
         """The published rows of a day, in the order of their pickups."""
@@ -69,16 +67,10 @@ class HiredTripMaker:
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
         """What all trips have: times, zones, miles and minutes."""
-        figures, defects = self.figures, self.figures.defects
-        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
-        start = np.searchsorted(self._pickups, rng.random(count) * self._pickups[-1])
-        end = self._destinations.draw(start, rng.random(count))
-        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), 3)
-        mph = np.array(figures.speed_mph)[(seconds // 3600).astype(np.int64)]
-        mph = mph * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
-        minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count)) + 1.5
+        defects = self.figures.defects
+        drives = self._demand.drives(day, count, rng, decimals=3)
+        pickup, miles, minutes = drives.pickup, drives.miles, drives.minutes + 1.5
         minutes[rng.random(count) < defects.meter_left_on] += 60 * 23.5
-        pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
         moved = rng.random(count) < defects.outside_month
         shift = np.array(days_outside(day), dtype="timedelta64[D]")[(rng.random(int(moved.sum())) * 4).astype(int)]
         pickup[moved] += shift
@@ -89,8 +81,8 @@ class HiredTripMaker:
         return {
             "pickup_datetime": pickup,
             "dropoff_datetime": dropoff,
-            "start": start,
-            "end": end,
+            "start": drives.start,
+            "end": drives.end,
             "miles": miles,
             "minutes": minutes,
         }
@@ -131,10 +123,10 @@ class HiredTripMaker:
         demand = np.exp(0.18 * normal(rng, count))
         fare = np.round(np.maximum(8, 3 + 2 * miles + 0.4 * np.minimum(minutes, 240)) * demand, 2)
         fare = np.where(shared, np.round(0.8 * fare, 2), fare)
-        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CONGESTION_ZONE])
-        airports = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
-        at_airport = np.isin(start, airports) | np.isin(end, airports)
-        in_area, in_cbd = area[start] | area[end], np.isin(start, cbd) | np.isin(end, cbd)
+        at_airport, in_area, in_cbd = (
+            zones[start] | zones[end]
+            for zones in (self.city.is_airport, self.city.in_surcharge_area, self.city.in_congestion_zone)
+        )
         tolled = rng.random(count) < np.where(at_airport, 0.4, 0.06)
         surcharge = np.where(shared, HIRED_CONGESTION_SHARED, HIRED_CONGESTION) * bool(rates.congestion_yellow)
         tipped = rng.random(count) < 0.17

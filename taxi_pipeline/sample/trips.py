@@ -75,6 +75,16 @@ class City:
         return self._padded(self.facts["service_zone"] == "Yellow Zone", False)
 
     @cached_property
+    def in_congestion_zone(self) -> NDArray:
+        """Whether the MTA's fee is due in the zone."""
+        return np.isin(np.arange(LAST_ZONE_ID) + 1, list(CONGESTION_ZONE))
+
+    @cached_property
+    def is_airport(self) -> NDArray:
+        """Whether the zone is one of the three airports."""
+        return np.isin(np.arange(LAST_ZONE_ID), _AIRPORTS)
+
+    @cached_property
     def in_manhattan(self) -> NDArray:
         """Whether the zone is one of Manhattan's."""
         return self._padded(self.facts["borough"] == "Manhattan", False)
@@ -162,6 +172,51 @@ class AliasTable:
         return np.where(place - column < self.keep[rows, column], column, self.alias[rows, column])
 
 
+@dataclass(frozen=True)
+class Drives:
+    """When and where trips begin, where they end, and how they get there; one entry per trip, in order of time."""
+
+    pickup: NDArray
+    """New York wall time."""
+    hour: NDArray
+    start: NDArray
+    """Zone by index, as in `City`; so is `end`."""
+    end: NDArray
+    miles: NDArray
+    minutes: NDArray
+    """On the move."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Where a fleet's trips begin and go, and what they look like."""
+
+    city: City
+    figures: Figures | HiredFigures
+    pickups: NDArray
+    """Shares of the zones, added up."""
+    destinations: AliasTable
+
+    @classmethod
+    def of(cls, city: City, figures: Figures | HiredFigures, pickup_shares: NDArray) -> "Demand":
+        """For a fleet whose pickups spread like this."""
+        return cls(city, figures, np.cumsum(pickup_shares), city.destinations(figures))
+
+    def drives(self, day: date, count: int, rng: np.random.Generator, *, decimals: int) -> Drives:
+        """So many trips of a day; miles with so many decimals."""
+        figures = self.figures
+        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
+        hour = (seconds // 3600).astype(np.int64)
+        start = np.searchsorted(self.pickups, rng.random(count) * self.pickups[-1])
+        end = self.destinations.draw(start, rng.random(count))
+        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), decimals)
+        # Long trips use highways; the medians are those of trips of about 1.7 miles.
+        mph = np.array(figures.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
+        minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count))
+        pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
+        return Drives(pickup, hour, start, end, miles, minutes)
+
+
 class TripMaker:
     """Draws a fleet's trips, day by day."""
 
@@ -171,8 +226,7 @@ class TripMaker:
         self.seed = seed
         self.figures = FIGURES[fleet]
         self.city = City.new_york()
-        self._pickups = np.cumsum(self.city.pickup_shares(fleet, self.figures))
-        self._destinations = self.city.destinations(self.figures)
+        self._demand = Demand.of(self.city, self.figures, self.city.pickup_shares(fleet, self.figures))
 
     def day(self, day: date) -> Columns:
         """The published rows of a day, in the order of their pickups (but for those moved outside the month)."""
@@ -185,15 +239,9 @@ class TripMaker:
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
         figures, rates = self.figures, rates_on(day)
-        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
-        hour = (seconds // 3600).astype(np.int64)
-        start = np.searchsorted(self._pickups, rng.random(count) * self._pickups[-1])
-        end = self._destinations.draw(start, rng.random(count))
-        miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), 2)
-        # Long trips use highways; the medians are those of trips of about 1.7 miles.
-        mph = np.array(figures.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
-        minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count)) + 0.5
-        pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
+        drives = self._demand.drives(day, count, rng, decimals=2)
+        pickup, hour, start, end, miles = drives.pickup, drives.hour, drives.start, drives.end, drives.miles
+        minutes = drives.minutes + 0.5
         dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
         rate_code = self._rate_codes(start, end, rng)
         payment = choose(figures.payments, rng, count)
@@ -248,10 +296,10 @@ class TripMaker:
         )
         rush = (hour >= 16) & (hour < 20) & (day.weekday() < 5)
         night = (hour >= 20) | (hour < 6)
-        to_or_from_airport = np.isin(start, _AIRPORTS) | np.isin(end, _AIRPORTS)
+        to_or_from_airport = self.city.is_airport[start] | self.city.is_airport[end]
         laguardia = (end == LAGUARDIA - 1) | ((start == LAGUARDIA - 1) & (self.fleet == "yellow"))
         surcharge = rates.congestion_yellow if self.fleet == "yellow" else rates.congestion_green
-        area, cbd = self.city.in_surcharge_area, np.array([zone - 1 for zone in CONGESTION_ZONE])
+        area, cbd = self.city.in_surcharge_area, self.city.in_congestion_zone
         tolled = rng.random(count) < np.where(to_or_from_airport, 0.45, 0.02)
         charges = {
             "fare_amount": np.round(fare, 2),
@@ -260,7 +308,7 @@ class TripMaker:
             "improvement_surcharge": np.full(count, rates.improvement),
             "tolls_amount": np.where(tolled, BRIDGE_TOLL, 0.0),
             "congestion_surcharge": (area[start] | area[end]) * surcharge,
-            "cbd_congestion_fee": (np.isin(start, cbd) | np.isin(end, cbd)) * rates.cbd_fee,
+            "cbd_congestion_fee": (cbd[start] | cbd[end]) * rates.cbd_fee,
         }
         if self.fleet == "yellow":
             charges["airport_fee"] = np.isin(start, [JFK - 1, LAGUARDIA - 1]) * rates.airport_fee

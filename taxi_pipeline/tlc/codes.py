@@ -59,6 +59,14 @@ LICENSEES = (
     Meaning("HV0005", "Lyft", LICENSEE_DICTIONARY),
 )
 
+CODES = {
+    "vendors": VENDORS,
+    "rate_codes": RATE_CODES,
+    "payment_types": PAYMENT_TYPES,
+    "licensees": LICENSEES,
+}
+"""Name of the table → its codes."""
+
 NEWARK, JFK, LAGUARDIA = 1, 132, 138
 """Zone ids of the airports."""
 

@@ -211,20 +211,21 @@ _PAYMENTS_BY_NAME = {
 
 _FLAG = {"Y": True, "N": False}
 
+_METER = {
+    name: Value(name)
+    for name in ("trip_distance", "passenger_count", "fare_amount", "tip_amount", "tolls_amount", "total_amount")
+}
+"""What has had the same name in taxi files since 2010."""
+
 _TAXI = {
     "vendor_id": Value("VendorID"),
     "pickup_zone_id": Value("PULocationID"),
     "dropoff_zone_id": Value("DOLocationID"),
     "rate_code_id": Value("RatecodeID"),
     "payment_type": Value("payment_type"),
-    "trip_distance": Value("trip_distance"),
-    "passenger_count": Value("passenger_count"),
-    "fare_amount": Value("fare_amount"),
-    "tip_amount": Value("tip_amount"),
-    "tolls_amount": Value("tolls_amount"),
+    **_METER,
     "congestion_surcharge": _SURCHARGE,
     "cbd_congestion_fee": _CBD_FEE,
-    "total_amount": Value("total_amount"),
 }
 _TAXI_UNUSED = frozenset({"store_and_fwd_flag", "extra", "mta_tax", "improvement_surcharge"})
 
@@ -261,12 +262,7 @@ YELLOW = Fleet(
                 "payment_type": Code("payment_type", _PAYMENTS_BY_NAME),
                 "pickup_datetime": Value("pickup_datetime"),
                 "dropoff_datetime": Value("dropoff_datetime"),
-                "trip_distance": Value("trip_distance"),
-                "passenger_count": Value("passenger_count"),
-                "fare_amount": Value("fare_amount"),
-                "tip_amount": Value("tip_amount"),
-                "tolls_amount": Value("tolls_amount"),
-                "total_amount": Value("total_amount"),
+                **_METER,
             },
             # The index of a data frame, which two months of 2010 carry along.
             unused=frozenset({"store_and_fwd_flag", "surcharge", "mta_tax", "__index_level_0__"}),
