@@ -297,15 +297,18 @@ def _with_bar(tlc: "TlcSource", bar: "_Bar") -> "TlcSource":
 def _current_instance() -> "dg.DagsterInstance":
     import dagster as dg
 
+    from taxi_pipeline.event_log import keep_connections
     from taxi_pipeline.files import locked
 
     home = Path(os.environ["DAGSTER_HOME"])
     try:
         # Several processes that make a new instance's SQLite files at once fail on each other.
         with locked(home / "history" / "instance") if home.is_dir() else nullcontext():
-            return dg.DagsterInstance.get()
+            instance = dg.DagsterInstance.get()
     except dg.DagsterInvariantViolationError as error:  # DAGSTER_HOME is relative or not there
         raise click.ClickException(" ".join(str(error).split())) from error
+    keep_connections(instance)
+    return instance
 
 
 def _cause(result: "dg.ExecuteInProcessResult") -> str:

@@ -94,7 +94,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     )
 
 
-ROWS_SORTED_AT_ONCE = 600_000
+ROWS_SORTED_AT_ONCE = 500_000
 """What is sorted is held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
 """Each part reads the whole file where its rows are not in the order of their pickups; DuckDB sorts on disk what is
