@@ -14,6 +14,15 @@ from datetime import date, timedelta
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
+MAX_PLAUSIBLE_MILES = 100
+MAX_PLAUSIBLE_HOURS = 6
+"""Single trips of 360,068 miles and of 23 hours (a meter left on) would outweigh a week in a mean."""
+
+TOO_FAR = f"trip_distance > {MAX_PLAUSIBLE_MILES}"
+TOO_LONG = f"({TOO_FAR} OR dropoff_datetime - pickup_datetime > INTERVAL '{MAX_PLAUSIBLE_HOURS}' HOUR)"
+BACKWARDS = "dropoff_datetime < pickup_datetime"
+"""SQL over a row of `trips`: what means shown to people leave out. NULL where it can't be said."""
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -56,14 +65,14 @@ DEFECTS = (
     Defect(
         "dropoffs_follow_pickups",
         # From one to two o'clock of the first Sunday of November clocks go back: a trip may end before it began.
-        "dropoff_datetime < pickup_datetime AND NOT ("
+        f"{BACKWARDS} AND NOT ("
         "EXTRACT(MONTH FROM pickup_datetime) = 11 AND EXTRACT(DAY FROM pickup_datetime) <= 7 "
         "AND EXTRACT(DOW FROM pickup_datetime) = 0 AND EXTRACT(HOUR FROM pickup_datetime) = 1 "
         "AND CAST(dropoff_datetime AS DATE) = pickup_date AND EXTRACT(HOUR FROM dropoff_datetime) = 1)",
         0.0005,
         "Trips that end before they begin, but for the hour in which clocks go back.",
     ),
-    Defect("distances_are_plausible", "trip_distance > 100", 0.004, "Trips of more than 100 miles."),
+    Defect("distances_are_plausible", TOO_FAR, 0.004, f"Trips of more than {MAX_PLAUSIBLE_MILES} miles."),
 )
 
 MIN_SHARE_PLACED = 0.95

@@ -12,6 +12,9 @@ MONEY = "DECIMAL(12, 2)"
 MILES = "DECIMAL(12, 3)"
 """Decimal for the same reason as money; the TLC publishes two decimals, real values reach 360,068 miles."""
 
+WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
+"""The Sunday on which the pickup's week starts; `date_trunc('week')` would give Mondays."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -182,6 +185,42 @@ ZONE_HOURLY_TRIPS = Table(
     ),
 )
 
+ZONE_HOURLY_DROPOFFS = Table(
+    "zone_hourly_dropoffs",
+    "Trips by fleet, pickup date, hour of the drop-off and drop-off zone.",
+    (
+        _FLEET,
+        _PICKUP_DATE,
+        Column("dropoff_hour", "SMALLINT", "Hour of the drop-off, 0 to 23; NULL when not published", _WALL_TIME),
+        Column("dropoff_zone_id", "SMALLINT", "Zone of the drop-off", "id, see zones", nullable=False),
+        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
+    ),
+)
+
+_PLAUSIBLE = "plausible trips: at most 100 miles and 6 hours, and not backwards"
+
+BOROUGH_FLOWS = Table(
+    "borough_flows",
+    "Trips by fleet, pickup date, borough of the pickup and borough of the drop-off, with what means are made of.",
+    (
+        _FLEET,
+        _PICKUP_DATE,
+        Column("pickup_borough", "VARCHAR", "Borough of the pickup zone, as in zones", nullable=False),
+        Column("dropoff_borough", "VARCHAR", "Borough of the drop-off zone, as in zones", nullable=False),
+        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
+        Column("num_too_long", "BIGINT", "Trips of more than 100 miles or 6 hours", nullable=False),
+        Column("num_backwards", "BIGINT", "Other trips that end before they begin", nullable=False),
+        Column("num_fares", "BIGINT", f"Trips with a fare, of {_PLAUSIBLE}", nullable=False),
+        Column("fare_amount", "DECIMAL(18, 2)", "Sum of their fares", _DOLLARS, nullable=False),
+        Column("num_distances", "BIGINT", f"Trips with a distance, of {_PLAUSIBLE}", nullable=False),
+        Column("trip_distance", "DECIMAL(18, 3)", "Sum of their distances", "miles", nullable=False),
+        Column("num_durations", "BIGINT", f"Trips with both times, of {_PLAUSIBLE}", nullable=False),
+        Column("duration_seconds", "BIGINT", "Sum of their durations by the clock", "seconds", nullable=False),
+        Column("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", nullable=False),
+        Column("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, nullable=False),
+    ),
+)
+
 
 def _code_table(name: str, description: str, *columns: Column) -> Table:
     """What codes stand for, and since which dictionary of the TLC's."""
@@ -226,4 +265,13 @@ ZONE_AREAS = Table(
 CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, LICENSEES, ZONE_AREAS)
 """What the TLC's dictionaries say, not its files."""
 
-TABLES = (TRIPS, REJECTED_TRIPS, LOADED_DAYS, ZONES, ZONE_HOURLY_TRIPS, *CODE_TABLES)
+TABLES = (
+    TRIPS,
+    REJECTED_TRIPS,
+    LOADED_DAYS,
+    ZONES,
+    ZONE_HOURLY_TRIPS,
+    ZONE_HOURLY_DROPOFFS,
+    BOROUGH_FLOWS,
+    *CODE_TABLES,
+)

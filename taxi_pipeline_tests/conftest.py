@@ -146,7 +146,13 @@ class Pipeline:
 
     def bytes_of_outputs(self) -> dict[str, bytes]:
         """The files whose bytes must be the same whenever the inputs are."""
-        names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+        names = (
+            "outputs/trips_by_week.csv",
+            "staging/manhattan_stats.geojson",
+            "outputs/manhattan_map.png",
+            "outputs/city_map.png",
+            "outputs/zone_explorer.html",
+        )
         return {name: (self.folder / name).read_bytes() for name in names}
 
 

@@ -37,7 +37,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
-    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 21
+    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 24
     assert all(check.passed for check in checks.values())
     assert "2 months looked at" in str(checks["trips_conserved"].description)
 
@@ -52,12 +52,22 @@ def test_blocking_checks() -> None:
     [
         (
             "DELETE FROM trips WHERE rowid = (SELECT min(rowid) FROM trips WHERE pickup_date = '2023-02-07')",
-            {"trips_conserved", "hourly_trips_match_trips", "weekly_totals_match_trips"},
+            {
+                "trips_conserved",
+                "hourly_trips_match_trips",
+                "borough_flows_match_trips",
+                "weekly_totals_match_trips",
+            },
         ),
         (
             "INSERT INTO trips SELECT * FROM trips WHERE rowid = "
             "(SELECT min(rowid) FROM trips WHERE pickup_date = '2023-02-07')",
-            {"trips_conserved", "hourly_trips_match_trips", "weekly_totals_match_trips"},
+            {
+                "trips_conserved",
+                "hourly_trips_match_trips",
+                "borough_flows_match_trips",
+                "weekly_totals_match_trips",
+            },
         ),
         ("DELETE FROM zone_hourly_trips WHERE pickup_date = '2023-02-07'", {"hourly_trips_match_trips"}),
         (
@@ -74,7 +84,7 @@ def test_blocking_checks() -> None:
 )
 def test_a_change_behind_the_back_is_noticed(loaded: Pipeline, change: str, expected: set[str]) -> None:
     loaded.execute(change)
-    assert expected <= failed(loaded) <= expected | {"manhattan_stats_match_trips"}
+    assert expected <= failed(loaded) <= expected | {"manhattan_stats_match_trips", "borough_flows_match_trips"}
 
 
 def test_rejected_rows_that_vanish_are_noticed(loaded: Pipeline) -> None:
@@ -234,7 +244,12 @@ def test_trips_that_another_run_has_just_loaded_are_no_error_of_the_files(loaded
 def test_checks_of_a_run_look_at_its_days(loaded: Pipeline) -> None:
     """So that a day more costs the same however long the history is."""
     loaded.execute("DELETE FROM trips WHERE pickup_date = '2023-02-07'")
-    days_alone = {"trips_conserved", "hourly_trips_match_trips", "weekly_totals_match_trips"}
+    days_alone = {
+        "trips_conserved",
+        "hourly_trips_match_trips",
+        "borough_flows_match_trips",
+        "weekly_totals_match_trips",
+    }
     assert not failed(loaded, ("2023-02-20", "2023-02-21")) & days_alone
     assert days_alone <= failed(loaded, ("2023-02-06", "2023-02-07"))
 

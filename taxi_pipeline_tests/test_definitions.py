@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 import yaml
+from dagster._core.test_utils import freeze_time
 
 from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.code_location import build_definitions
-from taxi_pipeline.partitions import daily_partitions, days_from, days_of, weeks_from
+from taxi_pipeline.partitions import daily_partitions, days_from, days_of, months_from, weeks_from
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.tlc.months import next_month
 from taxi_pipeline_tests.conftest import REPOSITORY
 
 DEPS = {
@@ -23,24 +25,29 @@ DEPS = {
     "code_tables": {"tlc_trip_records"},
     "taxi_trips": {"taxi_trips_file", "taxi_zones"},
     "zone_hourly_trips": {"taxi_trips"},
+    "borough_flows": {"taxi_trips", "taxi_zones"},
     "trips_by_week": {"zone_hourly_trips"},
     "manhattan_stats": {"zone_hourly_trips", "taxi_zones"},
     "manhattan_map": {"manhattan_stats"},
+    "city_map": {"zone_hourly_trips", "taxi_zones"},
+    "zone_explorer": {"zone_hourly_trips", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
+    "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
 GROUPS = {
     "tlc": {"tlc_trip_records"},
     "raw_files": {"taxi_trips_file", "taxi_zones_file"},
-    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips"},
-    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map"},
-    "reports": {"week_summary"},
+    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
+    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
+    "reports": {"week_summary", "monthly_report"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
-DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips"}
+DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
-ON_THE_DATABASE = {*GROUPS["warehouse"], "trips_by_week", "manhattan_stats", "week_summary", "trip_request"}
+MONTHLY = {"monthly_report"}
+ON_THE_DATABASE = {*GROUPS["warehouse"], *GROUPS["metrics"], *GROUPS["reports"], "trip_request"} - {"manhattan_map"}
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +71,27 @@ def test_partitions(definitions: dg.Definitions) -> None:
     start = date(2023, 1, 1)
     assert {name for name, spec in specs.items() if spec.partitions_def == days_from(start)} == DAILY
     assert {name for name, spec in specs.items() if spec.partitions_def == weeks_from(start)} == WEEKLY
-    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY | WEEKLY
+    assert {name for name, spec in specs.items() if spec.partitions_def == months_from(start)} == MONTHLY
+    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY | WEEKLY | MONTHLY
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
+
+
+@pytest.mark.parametrize(
+    ("today", "last_month"),
+    [
+        ("2026-11-01", "2026-09-01"),
+        ("2026-11-30", "2026-09-01"),
+        ("2026-12-01", "2026-10-01"),
+        ("2025-03-02", "2025-01-01"),
+    ],
+)
+def test_months_end_where_all_their_days_are_partitions(today: str, last_month: str) -> None:
+    with freeze_time(datetime.fromisoformat(f"{today}T12:00:00+00:00")):
+        months, days = months_from(date(2023, 1, 1)), days_from(date(2023, 1, 1))
+        assert months.get_last_partition_key() == last_month
+        month = date.fromisoformat(last_month)
+        assert str(next_month(month) - timedelta(days=1)) in days.get_partition_keys()
 
 
 @pytest.mark.parametrize("day", ["2023-03-12", "2023-11-05"])
@@ -107,13 +132,13 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
     assets = [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)]
     for asset in assets:
         name = asset.key.to_user_string()
-        if name in DAILY | WEEKLY:
+        if name in DAILY | WEEKLY | MONTHLY:
             assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
         if asset.is_executable:
             assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.name: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop("columns_known") is None, "it reads files alone"
-    assert len(pools) == 20
+    assert len(pools) == 23
     assert set(pools.values()) == {"duckdb"}
 
 
@@ -122,7 +147,7 @@ def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definition
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     assert names == IN_A_RUN_OF_DAYS
     assert job.executor_def is dg.in_process_executor
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 21
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 24
 
 
 def test_resources_can_be_overridden(tmp_path: Path) -> None:

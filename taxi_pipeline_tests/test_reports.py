@@ -143,8 +143,8 @@ class Automation:
         tags = {"dagster/data_version": version}
         self._instance.report_runless_asset_event(dg.AssetMaterialization("taxi_zones", tags=tags))
 
-    def requested(self, *, succeed: bool = True) -> list[str]:
-        """The weeks that are launched now; they succeed at once, or fail."""
+    def requested(self, *, succeed: bool = True, asset: str = "week_summary") -> list[str]:
+        """The weeks (or months) that are launched now; they succeed at once, or fail."""
         result = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
@@ -152,10 +152,10 @@ class Automation:
             cursor=self._cursor,
         )
         self._cursor = result.cursor
-        weeks = sorted(str(week) for week in result.get_requested_partitions(dg.AssetKey("week_summary")))
-        for week in weeks if succeed else []:
-            self._instance.report_runless_asset_event(dg.AssetMaterialization("week_summary", partition=week))
-        return weeks
+        partitions = sorted(str(key) for key in result.get_requested_partitions(dg.AssetKey(asset)))
+        for partition in partitions if succeed else []:
+            self._instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=partition))
+        return partitions
 
 
 @pytest.fixture
@@ -212,6 +212,18 @@ def test_nothing_runs_without_zones() -> None:
         assert automation.requested() == []
         automation.zones("a")
         assert automation.requested() == ["2023-01-01"]
+
+
+def test_a_month_runs_when_all_its_days_are_in_both_rollups(automation: Automation) -> None:
+    automation.load(*range(1, 32))
+    assert automation.requested(asset="monthly_report") == []
+    automation.load(*range(1, 31), asset="borough_flows")
+    assert automation.requested(asset="monthly_report") == []
+    automation.load(31, asset="borough_flows")
+    assert automation.requested(asset="monthly_report") == ["2023-01-01"]
+    assert automation.requested(asset="monthly_report") == [], "once"
+    automation.load(15)
+    assert automation.requested(asset="monthly_report") == ["2023-01-01"], "and when a day is loaded again"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ and a file that is older than the warehouse is known to lack something.
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +18,7 @@ from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.files import sha256_of
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, file_metadata, markdown_table, picture
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.tables import WEEK_START_SQL
 
 REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
 """Every published month rebuilds these, so about every 30 days."""
@@ -26,12 +27,11 @@ TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
 MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
 MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
+CITY_MAP_FILE = "outputs/city_map.png"
+ZONE_EXPLORER_FILE = "outputs/zone_explorer.html"
 
 WEEK_HEADER = ("period", "num_trips", "total_amount", "trip_distance", "passenger_count")
 FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
-
-WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
-"""The Sunday on which the pickup's week starts; `date_trunc('week')` would give Mondays."""
 
 
 @dg.asset(
@@ -94,13 +94,9 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
     fleets are counted, and whether the trips are synthetic.
     """
     with files.locked(MANHATTAN_STATS_FILE), warehouse.read() as session:
-        zones = session.rows(_MANHATTAN_SQL.format(fleets=placeholders(tlc.fleets)), tlc.fleets)
+        zones = _pickups(session, tlc.fleets, "borough = 'Manhattan'")
         coverage = loaded_coverage(session, tlc.fleets)
-        collection = {
-            "type": "FeatureCollection",
-            "coverage": coverage,
-            "features": [_feature(*zone) for zone in zones],
-        }
+        collection = _collection(zones, coverage)
         path = files.write_text(MANHATTAN_STATS_FILE, json.dumps(collection, separators=(",", ":")) + "\n")
     busiest = sorted(zones, key=lambda zone: -zone[4])[:PREVIEW_ROWS]
     return dg.MaterializeResult(
@@ -143,6 +139,64 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
     )
 
 
+@dg.asset(
+    group_name="metrics",
+    deps=[zone_hourly_trips, taxi_zones],
+    pool=POOL,
+    kinds={"duckdb", "matplotlib", "png"},
+    owners=OWNERS,
+    freshness_policy=REBUILT_MONTHLY,
+)
+def city_map(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
+    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged."""
+    from taxi_pipeline.drawing import draw_city_map
+
+    with files.locked(CITY_MAP_FILE):
+        with warehouse.read() as session:
+            zones = _pickups(session, tlc.fleets, "geometry IS NOT NULL")
+            coverage = loaded_coverage(session, tlc.fleets)
+        with files.replacing(CITY_MAP_FILE) as temporary:
+            draw_city_map(_collection(zones, coverage), temporary)
+    path = files.path(CITY_MAP_FILE)
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "preview": picture(path),
+            "trips": sum(zone[4] for zone in zones),
+            "synthetic": coverage["synthetic"],
+        },
+        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=[zone_hourly_trips, taxi_zones],
+    pool=POOL,
+    kinds={"duckdb", "vega", "html"},
+    owners=OWNERS,
+    freshness_policy=REBUILT_MONTHLY,
+)
+def zone_explorer(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
+    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network."""
+    from taxi_pipeline.explorer.data import explorer_data
+    from taxi_pipeline.explorer.page import page_of
+
+    with files.locked(ZONE_EXPLORER_FILE):
+        with warehouse.read() as session:
+            data = explorer_data(session, tlc.fleets)
+        path = files.write_text(ZONE_EXPLORER_FILE, page_of(data))
+    return dg.MaterializeResult(
+        metadata={
+            **file_metadata(path),
+            "open": dg.MetadataValue.url(path.absolute().as_uri()),
+            "weeks": len(data["weeks"]),
+            "synthetic": data["synthetic"],
+        },
+        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
 _WEEKS_SQL = f"""
 SELECT {{keys}}, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)
 FROM (SELECT *, {WEEK_START_SQL} AS period FROM zone_hourly_trips) AS hourly
@@ -151,7 +205,7 @@ GROUP BY {{keys}}
 ORDER BY {{keys}}
 """
 
-_MANHATTAN_SQL = """
+_PICKUPS_SQL = """
 SELECT zone_id, zone, borough, geometry, coalesce(num_trips, 0), coalesce(total_amount, 0)
 FROM zones
 LEFT JOIN (
@@ -160,9 +214,18 @@ LEFT JOIN (
     WHERE fleet IN ({fleets})
     GROUP BY pickup_zone_id
 ) AS pickups ON pickups.pickup_zone_id = zones.zone_id
-WHERE borough = 'Manhattan'
+WHERE {condition}
 ORDER BY zone_id
 """
+
+
+def _pickups(session: Session, fleets: Sequence[str], condition: str) -> list[tuple[Any, ...]]:
+    """Zone id, zone, borough, shape (WKT), trips and dollars of the zones for which the SQL holds, by id."""
+    return session.rows(_PICKUPS_SQL.format(fleets=placeholders(fleets), condition=condition), fleets)
+
+
+def _collection(zones: Sequence[tuple[Any, ...]], coverage: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "FeatureCollection", "coverage": coverage, "features": [_feature(*zone) for zone in zones]}
 
 
 def _weeks(session: Session, keys: str, fleets: Sequence[str]) -> list[list[str]]:

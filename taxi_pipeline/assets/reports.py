@@ -7,12 +7,14 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.assets.metrics import WEEK_START_SQL
-from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
+from taxi_pipeline.assets.warehouse import POOL, borough_flows, taxi_zones, zone_hourly_trips
 from taxi_pipeline.automation import window_complete
-from taxi_pipeline.metadata import OWNERS, per_partition
-from taxi_pipeline.partitions import backfill_policy, weekly_partitions
+from taxi_pipeline.metadata import OWNERS, file_metadata, per_partition
+from taxi_pipeline.partitions import backfill_policy, monthly_partitions, weekly_partitions
+from taxi_pipeline.report.figures import figures_of
+from taxi_pipeline.report.page import following, page_of, report_file
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.tables import WEEK_START_SQL
 from taxi_pipeline.tlc.months import month_of
 
 WEEK = timedelta(days=7)
@@ -25,11 +27,14 @@ class EmptyWindowError(RuntimeError):
     """A file of a week or month was asked for of which no day is loaded."""
 
 
+_WINDOW = dg.TimeWindowPartitionMapping()
+
+
 @dg.asset(
     group_name="reports",
     partitions_def=weekly_partitions,
     backfill_policy=backfill_policy,
-    deps=[dg.AssetDep(zone_hourly_trips, partition_mapping=dg.TimeWindowPartitionMapping()), taxi_zones],
+    deps=[dg.AssetDep(zone_hourly_trips, partition_mapping=_WINDOW), taxi_zones],
     automation_condition=window_complete,
     pool=POOL,
     kinds={"duckdb", "json"},
@@ -55,6 +60,55 @@ def week_summary(
             trips = summary["totals"]["num_trips"]
             per_partition(context, {str(week): {"path": path, "trips": trips, "synthetic": summary["synthetic"]}})
     return dg.MaterializeResult(metadata={"weeks": len(weeks)})
+
+
+@dg.asset(
+    group_name="reports",
+    partitions_def=monthly_partitions,
+    backfill_policy=backfill_policy,
+    deps=[
+        dg.AssetDep(zone_hourly_trips, partition_mapping=_WINDOW),
+        dg.AssetDep(borough_flows, partition_mapping=_WINDOW),
+        taxi_zones,
+    ],
+    automation_condition=window_complete,
+    pool=POOL,
+    kinds={"duckdb", "html"},
+    owners=OWNERS,
+)
+def monthly_report(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
+) -> dg.MaterializeResult:
+    """`outputs/reports/YYYY-MM.html`: how New York moved in a month. One file, which opens without a network.
+
+    Numbers beside those of the month before and the year before, trips by day, hour, zone and borough, and how good
+    the data is. Automation makes it when all days are loaded; who asks for it earlier gets what is loaded, and the page
+    says what is not.
+    """
+    months = [date.fromisoformat(key) for key in context.partition_keys]
+    # Later months compare themselves with these.
+    also = {month for key in months for month in following(key) if files.path(report_file(month)).is_file()}
+    for month in sorted({*months, *also}):
+        with files.locked(report_file(month)), warehouse.read() as session:
+            figures = figures_of(session, month, tlc.fleets)
+            path = files.write_text(report_file(month), page_of(figures))
+        if month in months:
+            warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
+            per_partition(
+                context,
+                {
+                    str(month): {
+                        **file_metadata(path),
+                        "open": dg.MetadataValue.url(path.absolute().as_uri()),
+                        "trips": figures.totals.num_trips,
+                        "revenue": float(figures.totals.revenue or 0),
+                        "missing_days": len(figures.missing),
+                        "checks_that_warn": ", ".join(warned),
+                        "synthetic": figures.synthetic,
+                    }
+                },
+            )
+    return dg.MaterializeResult(metadata={"months": len(months)})
 
 
 def summary_file(week: date) -> str:

@@ -1,10 +1,10 @@
-"""Group `warehouse`: the tables in DuckDB. Each asset owns its tables, and the SQL that fills them stands here.
+"""Group `warehouse`: the tables in DuckDB. Each asset owns its tables; the longer SQL is in `loading` and `rollups`.
 
 What is drawn or written for people out of the tables is in group `metrics`.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Any
 
@@ -22,8 +22,9 @@ from taxi_pipeline.loaded import placed_days, share_placed
 from taxi_pipeline.loading import MissingZonesError, MixedDataError, load_trips, refuse_mixture
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
-from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse
+from taxi_pipeline.rollups import replace_flows, replace_hourly
+from taxi_pipeline.tables import BOROUGH_FLOWS, CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 from taxi_pipeline.tlc.codes import AREAS, CODES
 from taxi_pipeline.tlc.download import DamagedFileError
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet, MissingColumnsError
@@ -125,7 +126,7 @@ def taxi_trips(
     The days of the run are replaced, each fleet's in one transaction: afterwards they hold what the published files
     say, or, if anything fails, what they held before. What fails of one fleet fails the run, with the fleet's name,
     when the others are loaded. `loaded_days` keeps from which version of its file each day came. The days' rows of
-    `zone_hourly_trips` are replaced with them, so that no rollup ever reads others than the trips'. Where a file holds
+    `zone_hourly_trips` are replaced with them, so that no output ever counts others than the trips. Where a file holds
     coordinates (before 2011), the zones are those of `taxi_zones` that cover them.
     """
     days = days_of(context)
@@ -179,46 +180,47 @@ def _load_fleet(fleet: Fleet, months: Sequence[Days], warehouse: Warehouse, file
 def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Table `zone_hourly_trips`: trips by fleet, pickup date, hour and pickup zone.
 
-    At most 265 × 24 rows a day and fleet, however many trips there were.
+    And `zone_hourly_dropoffs`, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and fleet,
+    however many trips there were.
     """
+    return _rebuild(context, warehouse, ZONE_HOURLY_TRIPS, replace_hourly)
+
+
+@dg.asset(
+    group_name="warehouse",
+    partitions_def=daily_partitions,
+    backfill_policy=backfill_policy,
+    deps=[taxi_trips, taxi_zones],
+    pool=POOL,
+    kinds={"duckdb"},
+    owners=OWNERS,
+    metadata=table_metadata(BOROUGH_FLOWS),
+)
+def borough_flows(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
+    """Table `borough_flows`: trips by fleet, pickup date and the boroughs of pickup and drop-off.
+
+    With the sums that means are made of, without trips that nobody can have made. The monthly report reads it.
+    """
+    return _rebuild(context, warehouse, BOROUGH_FLOWS, replace_flows)
+
+
+def _rebuild(
+    context: dg.AssetExecutionContext,
+    warehouse: Warehouse,
+    table: Table,
+    replace: Callable[[Session, Days, Sequence[str]], None],
+) -> dg.MaterializeResult:
+    """Replace the run's days of a rollup, of all fleets."""
     days = days_of(context)
     with warehouse.write() as session:
-        replace_hourly(session, days, list(FLEETS))
+        replace(session, days, list(FLEETS))
         counts = session.rows(
-            "SELECT pickup_date, count(*) FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? "
-            "GROUP BY pickup_date",
+            f"SELECT pickup_date, count(*) FROM {table.name} WHERE pickup_date BETWEEN ? AND ? GROUP BY pickup_date",
             [days.first, days.last],
         )
-        overview = _overview(session, ZONE_HOURLY_TRIPS, days.first)
+        overview = _overview(session, table, days.first)
     _tell_rows_per_day(context, days, counts)
     return dg.MaterializeResult(metadata=overview)
-
-
-_HOURLY_SQL = """
-SELECT
-    fleet,
-    pickup_date,
-    CAST(EXTRACT(HOUR FROM pickup_datetime) AS SMALLINT) AS pickup_hour,
-    pickup_zone_id,
-    count(*),
-    coalesce(sum(passenger_count), 0),
-    coalesce(sum(trip_distance), 0),
-    coalesce(sum(fare_amount), 0),
-    coalesce(sum(tip_amount), 0),
-    coalesce(sum(total_amount), 0)
-FROM trips
-WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({fleets})
-GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id
-ORDER BY fleet, pickup_date, pickup_hour, pickup_zone_id
-"""
-
-
-def replace_hourly(session: Session, days: Days, fleets: Sequence[str]) -> None:
-    """Make `zone_hourly_trips` of these days and fleets what the trips table says."""
-    which = [days.first, days.last, *fleets]
-    named = placeholders(fleets)
-    session.execute(f"DELETE FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({named})", which)
-    session.execute(ZONE_HOURLY_TRIPS.insert_sql(_HOURLY_SQL.format(fleets=named)), which)
 
 
 def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:

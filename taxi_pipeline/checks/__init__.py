@@ -6,6 +6,7 @@ partitioned: Dagster would lose the partition in range runs.
 
 from taxi_pipeline.checks.promises import (
     COLUMN_CHECKS,
+    borough_flows_match_trips,
     hourly_trips_match_trips,
     manhattan_stats_match_trips,
     trips_conserved,
@@ -24,6 +25,7 @@ CHECKS = [
     published_trips,
     trips_match_tlc_report,
     hourly_trips_match_trips,
+    borough_flows_match_trips,
     zone_ids_unique,
     weekly_totals_match_trips,
     manhattan_stats_match_trips,

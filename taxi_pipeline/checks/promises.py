@@ -20,18 +20,27 @@ from taxi_pipeline.assets.metrics import (
     TRIPS_BY_WEEK_BY_FLEET_FILE,
     TRIPS_BY_WEEK_FILE,
     WEEK_HEADER,
-    WEEK_START_SQL,
     manhattan_stats,
     trips_by_week,
     week_row,
 )
-from taxi_pipeline.assets.warehouse import POOL, taxi_trips, taxi_zones, zone_hourly_trips
+from taxi_pipeline.assets.warehouse import POOL, borough_flows, taxi_trips, taxi_zones, zone_hourly_trips
 from taxi_pipeline.checks.days import days_of_check
 from taxi_pipeline.loaded import LoadedMonth, loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
+from taxi_pipeline.tables import (
+    BOROUGH_FLOWS,
+    LOADED_DAYS,
+    REJECTED_TRIPS,
+    TRIPS,
+    WEEK_START_SQL,
+    ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_TRIPS,
+    ZONES,
+    Table,
+)
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 
@@ -68,17 +77,30 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 
 @dg.asset_check(asset=zone_hourly_trips, pool=POOL)
 def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
-    """For each day and fleet, `zone_hourly_trips` sums up to what the trips table says."""
+    """For each day and fleet, pickups and drop-offs by hour sum up to what the trips table says."""
     with warehouse.read() as session:
         days = days_of_check(context, session)
-        wrong = session.rows(_HOURLY_SQL, [days.first, days.last] * 2) if days else []
+        wrong = session.rows(_HOURLY_SQL, [days.first, days.last] * 3) if days else []
+    return _days_compared(wrong, ("fleet", "day", "pickups", "drop-offs", "trips"), zone_hourly_trips)
+
+
+@dg.asset_check(asset=borough_flows, pool=POOL)
+def borough_flows_match_trips(context: dg.AssetCheckExecutionContext, warehouse: Warehouse) -> dg.AssetCheckResult:
+    """For each day and fleet, `borough_flows` sums up to what the trips table says."""
+    with warehouse.read() as session:
+        days = days_of_check(context, session)
+        wrong = session.rows(_FLOWS_SQL, [days.first, days.last] * 2) if days else []
+    return _days_compared(wrong, ("fleet", "day", "in flows", "trips"), borough_flows)
+
+
+def _days_compared(
+    wrong: Sequence[tuple[Any, ...]], header: Sequence[str], asset: dg.AssetsDefinition
+) -> dg.AssetCheckResult:
+    name = asset.key.to_user_string()
     return dg.AssetCheckResult(
         passed=not wrong,
-        description=f"{len(wrong)} days differ; materialize zone_hourly_trips for them" if wrong else "equal",
-        metadata={
-            "num_wrong_days": len(wrong),
-            "wrong_days": markdown_table(("fleet", "day", "hourly", "trips"), wrong[:PREVIEW_ROWS]),
-        },
+        description=f"{len(wrong)} days differ; materialize {name} for them" if wrong else "equal",
+        metadata={"num_wrong_days": len(wrong), "wrong_days": markdown_table(header, wrong[:PREVIEW_ROWS])},
     )
 
 
@@ -209,7 +231,8 @@ def _columns_as_declared(asset: dg.AssetsDefinition, *tables: Table) -> dg.Asset
 COLUMN_CHECKS = [
     _columns_as_declared(taxi_zones, ZONES),
     _columns_as_declared(taxi_trips, TRIPS, REJECTED_TRIPS, LOADED_DAYS),
-    _columns_as_declared(zone_hourly_trips, ZONE_HOURLY_TRIPS),
+    _columns_as_declared(zone_hourly_trips, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
+    _columns_as_declared(borough_flows, BOROUGH_FLOWS),
 ]
 
 _EQUAL = "equal"
@@ -245,15 +268,34 @@ WITH hourly AS (
     SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips,
         sum(total_amount) AS total_amount, sum(trip_distance) AS trip_distance
     FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), dropoffs AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips
+    FROM zone_hourly_dropoffs WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
 ), counted AS (
     SELECT fleet, pickup_date, count(*) AS num_trips,
         coalesce(sum(total_amount), 0) AS total_amount, coalesce(sum(trip_distance), 0) AS trip_distance
     FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
 )
-SELECT fleet, pickup_date, hourly.num_trips, counted.num_trips
-FROM hourly FULL JOIN counted USING (fleet, pickup_date)
-WHERE (hourly.num_trips, hourly.total_amount, hourly.trip_distance)
-    IS DISTINCT FROM (counted.num_trips, counted.total_amount, counted.trip_distance)
+SELECT fleet, pickup_date, hourly.num_trips, dropoffs.num_trips, counted.num_trips
+FROM hourly FULL JOIN dropoffs USING (fleet, pickup_date) FULL JOIN counted USING (fleet, pickup_date)
+WHERE (hourly.num_trips, hourly.total_amount, hourly.trip_distance, dropoffs.num_trips)
+    IS DISTINCT FROM (counted.num_trips, counted.total_amount, counted.trip_distance, counted.num_trips)
+ORDER BY fleet, pickup_date
+"""
+
+_FLOWS_SQL = """
+WITH flows AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips,
+        sum(card_tip_amount) AS card_tip_amount
+    FROM borough_flows WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), counted AS (
+    SELECT fleet, pickup_date, count(*) AS num_trips,
+        sum(CASE WHEN payment_type = 1 THEN coalesce(tip_amount, 0) ELSE 0 END) AS card_tip_amount
+    FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+)
+SELECT fleet, pickup_date, flows.num_trips, counted.num_trips
+FROM flows FULL JOIN counted USING (fleet, pickup_date)
+WHERE (flows.num_trips, flows.card_tip_amount) IS DISTINCT FROM (counted.num_trips, counted.card_tip_amount)
 ORDER BY fleet, pickup_date
 """
 

@@ -1,0 +1,89 @@
+"""What the explorer shows: for each fleet, trips by zone and week and by zone and hour, of pickups and of drop-offs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from taxi_pipeline.resources import Session, placeholders
+from taxi_pipeline.shapes import Plane, simplified
+from taxi_pipeline.tables import WEEK_START_SQL
+from taxi_pipeline.tlc.fleets import FLEETS
+
+MAP_WIDTH = 2000
+"""Of the coordinates: a pixel is about 20 metres."""
+
+Counts = dict[str, dict[int, list[int]]]
+"""Fleet → zone id → trips per week, or per hour of the day."""
+
+
+def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
+    """All of it, ready to be written as JSON; weeks without any trip between the first and the last have zeros."""
+    which = f"FROM {{table}} WHERE fleet IN ({placeholders(fleets)})"
+    first, last, synthetic = session.row(
+        f"SELECT min({WEEK_START_SQL}), max({WEEK_START_SQL}), bool_or(synthetic) " + which.format(table="loaded_days"),
+        fleets,
+    )
+    weeks = [row[0] for row in session.rows(_WEEKS_SQL, [first, last])] if first else []
+    return {
+        "fleets": [{"key": fleet, "title": FLEETS[fleet].title} for fleet in fleets],
+        "weeks": [str(week) for week in weeks],
+        "synthetic": bool(synthetic),
+        "zones": _zones(session),
+        "weekly": {
+            "pickups": _counts(session, _BY_WEEK, "zone_hourly_trips", "pickup", fleets, weeks),
+            "dropoffs": _counts(session, _BY_WEEK, "zone_hourly_dropoffs", "dropoff", fleets, weeks),
+        },
+        "hourly": {
+            "pickups": _counts(session, _BY_HOUR, "zone_hourly_trips", "pickup", fleets, range(24)),
+            "dropoffs": _counts(session, _BY_HOUR, "zone_hourly_dropoffs", "dropoff", fleets, range(24)),
+        },
+    }
+
+
+def _zones(session: Session) -> list[dict[str, Any]]:
+    """Id, name, borough and outline (polygons of rings of whole coordinates, y down; None without a shape) by id."""
+    import shapely
+
+    rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
+    shapes = simplified({zone_id: geometry for zone_id, _, _, geometry in rows if geometry})
+    if not shapes:
+        return []
+    plane = Plane(shapely.total_bounds(list(shapes.values())).tolist(), MAP_WIDTH)
+    return [
+        {
+            "id": zone_id,
+            "zone": zone,
+            "borough": borough,
+            "outline": plane.polygons(shapes[zone_id]) if zone_id in shapes else None,
+        }
+        for zone_id, zone, borough, _ in rows
+    ]
+
+
+def _counts(
+    session: Session, sql: str, table: str, end: str, fleets: Sequence[str], positions: Sequence[Any]
+) -> Counts:
+    counts: Counts = {fleet: {} for fleet in fleets}
+    place = {position: n for n, position in enumerate(positions)}
+    sql = sql.format(table=table, end=end, fleets=placeholders(fleets))
+    for fleet, zone_id, position, trips in session.rows(sql, fleets):
+        counts[fleet].setdefault(zone_id, [0] * len(positions))[place[position]] = trips
+    return counts
+
+
+_WEEKS_SQL = "SELECT CAST(week AS DATE) FROM generate_series(?, ?, INTERVAL 7 DAY) AS weeks(week)"
+
+_BY_WEEK = f"""
+SELECT fleet, {{end}}_zone_id, {WEEK_START_SQL} AS period, CAST(sum(num_trips) AS BIGINT)
+FROM {{table}}
+WHERE fleet IN ({{fleets}})
+GROUP BY fleet, {{end}}_zone_id, period
+ORDER BY fleet, {{end}}_zone_id, period
+"""
+
+_BY_HOUR = """
+SELECT fleet, {end}_zone_id, {end}_hour, CAST(sum(num_trips) AS BIGINT)
+FROM {table}
+WHERE fleet IN ({fleets}) AND {end}_hour IS NOT NULL
+GROUP BY fleet, {end}_zone_id, {end}_hour
+ORDER BY fleet, {end}_zone_id, {end}_hour
+"""

@@ -1,0 +1,179 @@
+"""Questions about what was published for some days, each with a verdict: asked by the checks and the monthly report.
+
+Which odd things there are and from where on they are worth a warning is said in `quality`. No Dagster.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from taxi_pipeline.loaded import placed_days, share_placed
+from taxi_pipeline.loading import REJECTED_WITH_DAY
+from taxi_pipeline.quality import (
+    DEFECTS,
+    MAX_DEVIATION,
+    MIN_SHARE_PLACED,
+    WEEKS_LOOKED_BACK,
+    Defect,
+    level,
+    too_many,
+)
+from taxi_pipeline.resources import Session
+from taxi_pipeline.tlc.months import Days
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to a question about days."""
+
+    passed: bool
+    description: str
+    """In a sentence, with the first days or the number of rows that are odd."""
+    numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+    table: tuple[str, Sequence[str], Sequence[tuple[Any, ...]]] | None = None
+    """What is odd: a name, the header, the rows."""
+
+
+def skipped(reason: str) -> Verdict:
+    """There is nothing to judge."""
+    return Verdict(True, f"skipped: {reason}", {"skipped": reason})
+
+
+def ask_all(session: Session, days: Days) -> dict[str, Verdict]:
+    """Name of the question, as in `QUESTIONS` → its verdict over these days, of all fleets."""
+    verdicts = {name: ask(session, days) for name, ask in _ASKED.items()}
+    counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
+    for position, defect in enumerate(DEFECTS, start=3):
+        verdicts[defect.name] = _defect(defect, [(*row[:3], row[position]) for row in counts])
+    return verdicts
+
+
+def _values_fit(session: Session, days: Days) -> Verdict:
+    """No row had to be rejected because a value fits no column (text where a number is due, a number too large)."""
+    rejected = session.rows(_MISFITS_SQL, [days.first, days.last])
+    num_rows = sum(count for *_, count in rejected)
+    return Verdict(
+        not rejected,
+        f"{num_rows:,} rows rejected" if rejected else "all values fit",
+        {"num_rejected": num_rows},
+        ("rejected", ("fleet", "file of", "day", "column", "an example", "rows"), rejected),
+    )
+
+
+def _days_have_trips(session: Session, days: Days) -> Verdict:
+    """Each loaded day has trips: one without any is missing from the published file, or the file is only a part."""
+    empty = session.rows(
+        "SELECT fleet, pickup_date FROM loaded_days WHERE num_trips = 0 AND pickup_date BETWEEN ? AND ? ORDER BY ALL",
+        [days.first, days.last],
+    )
+    return _bad_days(("fleet", "day"), empty, what="have no trips", otherwise="each loaded day has trips")
+
+
+def _trips_near_usual_level(session: Session, days: Days) -> Verdict:
+    """Each day has about as many trips as the same weekday of the eight weeks before (their median, give or take 40 %).
+
+    Days with fewer than four such weekdays loaded are not judged.
+    """
+    counts: dict[tuple[str, date], int] = {
+        (fleet, day): num_trips
+        for fleet, day, num_trips in session.rows(
+            "SELECT fleet, pickup_date, num_trips FROM loaded_days WHERE pickup_date BETWEEN ? AND ? ORDER BY ALL",
+            [days.first - timedelta(weeks=WEEKS_LOOKED_BACK), days.last],
+        )
+    }
+    judged = [found for fleet, day in counts if day >= days.first and (found := level(counts, fleet, day))]
+    far = [
+        (found.fleet, found.day, found.num_trips, round(found.usual), f"{found.num_trips / found.usual:.0%}")
+        for found in judged
+        if found.is_far
+    ]
+    return _bad_days(
+        ("fleet", "day", "trips", "usual", "of the usual"),
+        far,
+        what=f"are more than {MAX_DEVIATION:.0%} off",
+        otherwise=f"{len(judged)} days are near the usual",
+        num_judged_days=len(judged),
+    )
+
+
+def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
+    """At least 95 % of a day's pickups and drop-offs that are published as coordinates (before 2011) lie in a zone."""
+    placed = placed_days(session, days)
+    if not placed:
+        return skipped("no day with coordinates")
+    bad = [day for day in placed if too_many(day.num_ends - day.num_placed, day.num_ends, 1 - MIN_SHARE_PLACED)]
+    share = share_placed(placed) or 0.0
+    return _bad_days(
+        ("fleet", "day", "pickups and drop-offs", "placed"),
+        [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
+        what=f"have less than {MIN_SHARE_PLACED:.0%}",
+        otherwise=f"{share:.2%} of {len(placed)} days",
+        share_placed=share,
+    )
+
+
+def _defect(defect: Defect, counts: Sequence[tuple[str, date, int, int]]) -> Verdict:
+    counts = [row for row in counts if defect.judges(row[0], row[1])]
+    bad = [
+        (fleet, day, trips, num, f"{num / trips:.2%}")
+        for fleet, day, trips, num in counts
+        if too_many(num, trips, defect.max_share)
+    ]
+    num_trips, num = sum(row[2] for row in counts), sum(row[3] for row in counts)
+    share = num / num_trips if num_trips else 0.0
+    return _bad_days(
+        ("fleet", "day", "trips", "of these", "share"),
+        bad,
+        what=f"have more than {defect.max_share:.2%}",
+        otherwise=f"{num:,} trips, {share:.2%}",
+        share=share,
+    )
+
+
+def _bad_days(
+    header: Sequence[str], rows: Sequence[tuple[Any, ...]], *, what: str, otherwise: str, **numbers: float
+) -> Verdict:
+    """The bad days in a sentence, the first few by name; fleet and day come first in a row."""
+    named = ", ".join(f"{fleet} {day}" for fleet, day, *_ in rows[:3])
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return Verdict(
+        not rows,
+        f"days that {what}: {named}{more}" if rows else otherwise,
+        {"num_bad_days": len(rows), **numbers},
+        ("bad_days", header, rows),
+    )
+
+
+_ASKED: dict[str, Callable[[Session, Days], Verdict]] = {
+    "values_fit": _values_fit,
+    "days_have_trips": _days_have_trips,
+    "trips_near_usual_level": _trips_near_usual_level,
+    "coordinates_are_placed": _coordinates_are_placed,
+}
+
+QUESTIONS: dict[str, str] = {
+    **{name: ask.__doc__ or "" for name, ask in _ASKED.items()},
+    **{
+        defect.name: f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what chance "
+        "makes of it)."
+        for defect in DEFECTS
+    },
+}
+"""Name of the question → what it asks."""
+
+_MISFITS_SQL = f"""
+SELECT fleet, month, day, split_part(reason, ' does not fit', 1), min(reason), count(*)
+FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
+WHERE reason LIKE '%does not fit%' AND day BETWEEN ? AND ?
+GROUP BY ALL
+ORDER BY ALL
+"""
+
+_DEFECTS_SQL = f"""
+SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER ({defect.condition})" for defect in DEFECTS)}
+FROM trips
+WHERE pickup_date BETWEEN ? AND ?
+GROUP BY fleet, pickup_date
+ORDER BY fleet, pickup_date
+"""

@@ -1,0 +1,432 @@
+"""The monthly report: each number on the page is what a plain query over the trips says."""
+
+import re
+import shutil
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
+
+import dagster as dg
+import pytest
+
+from taxi_pipeline.assets import borough_flows, monthly_report, taxi_trips, taxi_trips_file, taxi_zones, taxi_zones_file
+from taxi_pipeline.report.page import NO_DATA, _round_up, _Shades
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, pipeline_in, range_tags
+
+MakePipeline = Callable[..., Pipeline]
+FLEETS = ("yellow", "green")
+MONTHS = {"2022-02": 28, "2023-01": 31, "2023-02": 28}
+"""Months at hand and their days: one, the one before, and the one of a year before."""
+
+
+def make_months(pipeline: Pipeline, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
+    """Materialize reports, as a backfill does."""
+    with dg.DagsterInstance.ephemeral() as instance:
+        return dg.materialize(
+            [monthly_report],
+            resources=pipeline.resources,
+            tags=range_tags(first, last or first),
+            run_config=QUIET,
+            instance=instance,
+            raise_on_error=False,
+        )
+
+
+class Page:
+    """A report, as the elements that hold its numbers."""
+
+    def __init__(self, pipeline: Pipeline, month: str) -> None:
+        self.path = pipeline.folder / "outputs" / "reports" / f"{month}.html"
+        self.root = ElementTree.fromstring(self.path.read_text())  # noqa: S314 - our own
+        self.text = " ".join(" ".join(self.root.itertext()).split())
+
+    def of(self, attribute: str) -> dict[str, str]:
+        """Value of the attribute → text of the element."""
+        return {
+            element.attrib[attribute]: "".join(element.itertext()).strip()
+            for element in self.root.iter()
+            if attribute in element.attrib
+        }
+
+
+@pytest.fixture(scope="module")
+def three_months(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A mirror of both fleets over three months."""
+    folder = tmp_path_factory.mktemp("three_months")
+    for month, num_days in MONTHS.items():
+        days = Days(date.fromisoformat(f"{month}-01"), date.fromisoformat(f"{month}-{num_days}"))
+        write_mirror(folder, days, fleet="yellow", trips_per_day=150)
+        write_mirror(folder, days, fleet="green", trips_per_day=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(three_months: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """A pipeline in which they are loaded, with the last one's report. Read it, never write to it."""
+    pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), three_months, FLEETS)
+    for month, num_days in MONTHS.items():
+        pipeline.run(f"{month}-01", f"{month}-{num_days}")
+    assert make_months(pipeline, "2023-02-01").success
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def page(loaded: Pipeline) -> Page:
+    return Page(loaded, "2023-02")
+
+
+@pytest.fixture
+def copy(loaded: Pipeline, three_months: Path, tmp_path: Path) -> Pipeline:
+    """A copy of it that a test may spoil."""
+    return pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), three_months, FLEETS)
+
+
+PLAIN_SQL = """
+SELECT count(*) AS num_trips,
+    '$' || format('{{:,.0f}}', CAST(sum(total_amount) AS DOUBLE)) AS revenue,
+    '$' || format('{{:,.2f}}', avg(fare_amount) FILTER (plausible)) AS mean_fare,
+    format('{{:,.2f}} miles', avg(trip_distance) FILTER (plausible)) AS mean_distance,
+    format('{{:,.2f}} minutes', avg(date_diff('second', pickup_datetime, dropoff_datetime)) FILTER (plausible) / 60)
+        AS mean_minutes,
+    format('{{:.2f}}%', 100 * avg(CASE WHEN pickup_zone_id IN (1, 132, 138) THEN 1 ELSE 0 END)) AS airport_share,
+    '$' || format('{{:,.2f}}', avg(coalesce(tip_amount, 0)) FILTER (payment_type = 1)) AS tips_per_card_trip,
+    count(*) FILTER (too_long) AS num_too_long,
+    count(*) FILTER (NOT too_long AND dropoff_datetime < pickup_datetime) AS num_backwards
+FROM (
+    SELECT *, NOT too_long AND dropoff_datetime >= pickup_datetime AS plausible
+    FROM (
+        SELECT *, trip_distance > 100 OR date_diff('second', pickup_datetime, dropoff_datetime) > 6 * 3600 AS too_long
+        FROM trips WHERE strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({fleets})
+    )
+)
+"""
+
+
+def plain(pipeline: Pipeline, month: str, *fleets: str) -> dict[str, str]:
+    """The numbers of a month as the page writes them, asked of the trips alone."""
+    named = ", ".join(f"'{fleet}'" for fleet in fleets or FLEETS)
+    with pipeline.warehouse.read() as session:
+        (row,) = session.rows(PLAIN_SQL.format(month=month, fleets=named))
+        where = f"strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({named})"
+        day, day_trips = session.rows(
+            f"SELECT CAST(pickup_datetime AS DATE) AS day, count(*) AS trips FROM trips WHERE {where} GROUP BY day "
+            "ORDER BY trips DESC, day LIMIT 1"
+        )[0]
+        hour, hour_trips = session.rows(
+            f"SELECT hour(pickup_datetime) AS hour, count(*) AS trips FROM trips WHERE {where} GROUP BY hour "
+            "ORDER BY trips DESC, hour LIMIT 1"
+        )[0]
+    names = re.findall(r"AS (\w+)[,\n]", PLAIN_SQL.split("FROM (", maxsplit=1)[0].replace("AS DOUBLE", ""))
+    values = [f"{value:,}" if isinstance(value, int) else value for value in row]
+    return {
+        **dict(zip(names, values, strict=True)),
+        "busiest_day": f"{day:%A}, {day.day} {day:%B}: {day_trips:,} trips",
+        "busiest_hour": f"{hour:02}:00 to {hour + 1:02}:00: {hour_trips / MONTHS[month]:,.0f} trips a day",
+    }
+
+
+def test_the_numbers_of_the_month_and_of_the_months_it_is_compared_with(loaded: Pipeline, page: Page) -> None:
+    found = page.of("data-figure")
+    now, before, year = (plain(loaded, month) for month in ("2023-02", "2023-01", "2022-02"))
+    assert {key: found[key] for key in now} == now
+    assert int(now["num_too_long"]) > 0, "the sample has such trips"
+    compared = set(now) - {"num_too_long", "num_backwards"}
+    assert {key: found[f"previous.{key}"] for key in compared} == {key: before[key] for key in compared}
+    assert {key: found[f"year_before.{key}"] for key in compared} == {key: year[key] for key in compared}
+
+
+def test_changes_against_the_months_it_is_compared_with(loaded: Pipeline, page: Page) -> None:
+    found = page.of("data-figure")
+
+    def value(words: str) -> float:
+        number = re.sub(r"[^0-9.]", "", words)
+        return float(number)
+
+    for other, month in (("previous", "2023-01"), ("year_before", "2022-02")):
+        now, then = plain(loaded, "2023-02"), plain(loaded, month)
+        for key in ("num_trips", "revenue", "mean_fare", "mean_distance", "mean_minutes", "tips_per_card_trip"):
+            change = 100 * (value(now[key]) / value(then[key]) - 1)
+            assert float(found[f"{other}.{key}.change"].rstrip("%")) == pytest.approx(change, abs=0.5), key
+        points = value(now["airport_share"]) - value(then["airport_share"])
+        assert float(found[f"{other}.airport_share.change"].split()[0]) == pytest.approx(points, abs=0.011)
+        assert f"{other}.busiest_day.change" not in found
+
+
+def test_fleets_side_by_side(loaded: Pipeline, page: Page) -> None:
+    found = page.of("data-figure")
+    for fleet in FLEETS:
+        expected = plain(loaded, "2023-02", fleet)
+        for key in set(expected) - {"num_too_long", "num_backwards"}:
+            assert found[f"{fleet}.{key}"] == expected[key], (fleet, key)
+
+
+def test_trips_per_day(loaded: Pipeline, page: Page) -> None:
+    expected = {
+        str(day): f"{day:%A}, {day.day} {day:%B}: {trips:,} trips"
+        for day, trips in loaded.rows(
+            "SELECT CAST(pickup_datetime AS DATE) AS day, count(*) FROM trips WHERE pickup_datetime >= '2023-02-01' "
+            "AND pickup_datetime < '2023-03-01' GROUP BY day"
+        )
+    }
+    assert page.of("data-day") == expected
+    bars = [element for element in page.root.iter() if "data-day" in element.attrib]
+    weekend = {bar.attrib["data-day"] for bar in bars if "weekend" in bar.attrib["class"]}
+    assert weekend == {f"2023-02-{day:02}" for day in (4, 5, 11, 12, 18, 19, 25, 26)}
+    heights = {bar.attrib["data-day"]: float(bar.attrib["height"]) for bar in bars}
+    trips = {day: int(re.findall(r": ([\d,]+) trips", words)[0].replace(",", "")) for day, words in expected.items()}
+    busiest, least = max(trips, key=trips.__getitem__), min(trips, key=trips.__getitem__)
+    assert heights[busiest] / heights[least] == pytest.approx(trips[busiest] / trips[least], rel=0.01)
+
+
+def test_trips_by_weekday_and_hour(loaded: Pipeline, page: Page) -> None:
+    expected = {
+        f"{weekday} {hour}": f"{trips / 4:,.0f}"  # in February 2023 each weekday comes four times
+        for weekday, hour, trips in loaded.rows(
+            "SELECT dayname(pickup_datetime), hour(pickup_datetime), count(*) FROM trips "
+            "WHERE strftime(pickup_datetime, '%Y-%m') = '2023-02' GROUP BY ALL"
+        )
+    }
+    found = page.of("data-hour")
+    assert len(found) == 7 * 24
+    assert {key: words for key, words in found.items() if words != "0"} == {
+        key: words for key, words in expected.items() if words != "0"
+    }
+    assert next(iter(found)) == "Sunday 0"
+
+
+def test_the_map_and_the_busiest_zones(loaded: Pipeline, page: Page) -> None:
+    counts = loaded.rows(
+        "SELECT zone_id, zone, borough, count(pickup_zone_id) FROM zones "
+        "LEFT JOIN (SELECT * FROM trips WHERE strftime(pickup_datetime, '%Y-%m') = '2023-02') "
+        "ON pickup_zone_id = zone_id GROUP BY ALL ORDER BY zone_id"
+    )
+    title = {"EWR": "Newark Airport", "Unknown": "Not known", "N/A": "Outside the city"}
+    assert page.of("data-zone") == {
+        str(zone_id): f"{zone}, {title.get(borough, borough)}: {trips:,} trips"
+        for zone_id, zone, borough, trips in counts
+        if zone_id <= 263
+    }
+    month_trips = sum(trips for *_, trips in counts)
+    busiest = sorted(counts, key=lambda row: (-row[3], row[0]))[:10]
+    assert page.of("data-busiest") == {
+        str(zone_id): f"{zone}{title.get(borough, borough)}{trips:,}{trips / month_trips:.2%}"
+        for zone_id, zone, borough, trips in busiest
+    }
+    shades = {
+        element.attrib["data-zone"]: element.attrib["class"]
+        for element in page.root.iter()
+        if "data-zone" in element.attrib
+    }
+    assert shades[str(max((row for row in counts if row[0] <= 263), key=lambda row: row[3])[0])] == "f9"
+    assert {shades[str(row[0])] for row in counts if not row[3] and row[0] <= 263} == {"f0"}
+
+
+def test_flows_between_boroughs(loaded: Pipeline, page: Page) -> None:
+    flows = loaded.rows(
+        "SELECT a.borough, b.borough, count(*) FROM trips JOIN zones a ON a.zone_id = pickup_zone_id "
+        "JOIN zones b ON b.zone_id = dropoff_zone_id WHERE strftime(pickup_datetime, '%Y-%m') = '2023-02' GROUP BY ALL"
+    )
+    found = page.of("data-flow")
+    expected = {f"{pickup} > {dropoff}": f"{trips:,}" for pickup, dropoff, trips in flows}
+    assert {key: words for key, words in found.items() if ">" in key and words != "0"} == expected
+    totals: dict[str, int] = {}
+    for pickup, _, trips in flows:
+        totals[pickup] = totals.get(pickup, 0) + trips
+    for pickup, trips in totals.items():
+        assert found[pickup] == f"{trips:,}"
+
+
+def test_how_good_the_data_is(loaded: Pipeline, page: Page, three_months: Path) -> None:
+    import pyarrow.parquet as pq
+
+    found = page.of("data-quality")
+    reasons = page.of("data-reason")
+    for fleet in FLEETS:
+        published = pq.read_metadata(three_months / "trip-data" / f"{fleet}_tripdata_2023-02.parquet").num_rows
+        assert found[f"{fleet}.published"] == f"{published:,}"
+        (trips,) = loaded.rows(f"SELECT count(*) FROM trips WHERE fleet = '{fleet}' AND pickup_date >= '2023-02-01'")[0]
+        assert found[f"{fleet}.loaded"] == f"{trips:,}"
+        assert found[f"{fleet}.rejected"] == f"{published - trips:,}"
+        outside = loaded.rows(
+            f"SELECT count(*) FROM rejected_trips WHERE fleet = '{fleet}' AND month = '2023-02-01' "
+            "AND NOT (pickup_datetime >= '2023-02-01' AND pickup_datetime < '2023-03-01')"
+        )[0][0]
+        assert reasons.get(f"{fleet}.pickup outside the month", "0") == f"{outside:,}"
+    assert "loaded and rejected are together what was published" in page.text
+    assert page.of("data-warning") == {}
+    assert "None of the 9 checks" in page.text
+
+
+def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
+    html = page.path.read_text()
+    assert len(html) < 3_000_000
+    named = [value for element in page.root.iter() for key, value in element.attrib.items() if key in ("src", "href")]
+    assert named == ["#manhattan"]
+    assert not re.search(r"url\(|@import|<link|<script", html)
+    assert "Synthetic data" in page.text
+    assert "missing" not in {element.attrib.get("id") for element in page.root.iter()}
+
+
+def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
+    """Also when the month that it is compared with was loaded later: its report is then made anew."""
+    before = (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes()
+    assert make_months(copy, "2023-02-01").success
+    assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
+    copy.execute("DELETE FROM loaded_days WHERE pickup_date = '2023-01-31'")
+    assert make_months(copy, "2023-02-01").success
+    page = Page(copy, "2023-02")
+    assert page.of("data-figure")["previous.num_trips"] == NO_DATA
+    assert "previous.num_trips.change" not in page.of("data-figure")
+    assert page.of("data-figure")["year_before.num_trips"] != NO_DATA
+    copy.run("2023-01-31")
+    assert make_months(copy, "2023-01-01").success, "which the report of February compares itself with"
+    assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
+
+
+def test_a_month_of_which_days_lack_says_so(make_pipeline: MakePipeline, three_months: Path) -> None:
+    pipeline = make_pipeline(three_months, fleets=FLEETS)
+    pipeline.run("2023-02-03", "2023-02-28")
+    result = make_months(pipeline, "2023-02-01")
+    assert result.success, error_of(result)
+    page = Page(pipeline, "2023-02")
+    assert "Not loaded: yellow 2023-02-01, yellow 2023-02-02, green 2023-02-01, green 2023-02-02." in page.text
+    assert page.of("data-day")["2023-02-01"] == "Wednesday, 1 February: not loaded"
+    assert page.of("data-figure")["previous.revenue"] == NO_DATA
+    assert "together what was published" not in page.text
+    (made,) = result.asset_materializations_for_node("monthly_report")
+    assert made.partition == "2023-02-01"
+    assert made.metadata["missing_days"].value == 4
+    assert made.metadata["trips"].value == pipeline.rows("SELECT count(*) FROM trips")[0][0]
+
+
+def test_a_month_without_any_day_is_refused(make_pipeline: MakePipeline, three_months: Path) -> None:
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-01-05")
+    result = make_months(pipeline, "2023-02-01")
+    assert "no day of 2023-02 is loaded: materialize its days first" in error_of(result)
+    assert not (pipeline.folder / "outputs" / "reports" / "2023-02.html").exists()
+
+
+def test_trips_that_the_flows_lack_are_an_error_that_says_what_to_do(
+    make_pipeline: MakePipeline, three_months: Path
+) -> None:
+    """A day whose trips were loaded again has no flows until they are counted again."""
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-02-05", "2023-02-06")
+    pipeline.run("2023-02-06", select=[taxi_trips])
+    assert pipeline.rows("SELECT DISTINCT pickup_date FROM borough_flows") == [(date(2023, 2, 5),)]
+    error = error_of(make_months(pipeline, "2023-02-01"))
+    assert "materialize borough_flows for these days" in error
+    pipeline.run("2023-02-06", select=[borough_flows])
+    assert make_months(pipeline, "2023-02-01").success
+
+
+def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-02-05", "2023-02-06")
+    pipeline.execute("UPDATE trips SET passenger_count = NULL")
+    assert make_months(pipeline, "2023-02-01").success
+    warned = Page(pipeline, "2023-02").of("data-warning")
+    assert list(warned) == ["passengers_are_counted"]
+    assert "days that have more than 25.00%: yellow 2023-02-05, yellow 2023-02-06" in warned["passengers_are_counted"]
+
+
+def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-02-05")
+    assert make_months(pipeline, "2023-02-01").success
+    page = Page(pipeline, "2023-02")
+    assert "Fleets side by side" not in page.text
+    assert page.of("data-figure")["mean_fare"] != NO_DATA
+
+
+@pytest.mark.parametrize("fleet", ["fhv", "fhvhv"])
+def test_fleets_without_fares_or_payment_have_no_data_there(tmp_path: Path, fleet: str) -> None:
+    days = Days(date(2023, 1, 1), date(2023, 1, 2))
+    write_mirror(tmp_path / "mirror", days, fleet=fleet, trips_per_day=200)
+    pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", [fleet])
+    pipeline.run("2023-01-01", "2023-01-02")
+    assert make_months(pipeline, "2023-01-01").success
+    found = Page(pipeline, "2023-01").of("data-figure")
+    without = {key for key in ("revenue", "mean_fare", "mean_distance", "tips_per_card_trip") if found[key] == NO_DATA}
+    assert without == (
+        {"revenue", "mean_fare", "mean_distance", "tips_per_card_trip"} if fleet == "fhv" else {"tips_per_card_trip"}
+    )
+    assert found["mean_minutes"] != NO_DATA
+
+
+def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-02-05")
+    pipeline.execute("UPDATE zones SET zone = '<script>alert(1)</script> & \"co\"' WHERE zone_id = 132")
+    assert make_months(pipeline, "2023-02-01").success
+    page = Page(pipeline, "2023-02")
+    assert "<script" not in page.path.read_text()
+    assert page.of("data-zone")["132"].startswith('<script>alert(1)</script> & "co", Queens')
+
+
+@pytest.mark.parametrize(("most", "top"), [(0, 4), (3, 4), (5, 8), (9, 10), (10, 10), (11, 20), (122_319, 200_000)])
+def test_the_axis_ends_above_the_highest_bar(most: int, top: int) -> None:
+    assert _round_up(most) == top
+
+
+def test_shades_go_from_the_least_to_the_most() -> None:
+    shades = _Shades([0, 1, 10, 100_000_000])
+    assert [shades.of(value) for value in (0, 1, 10, 100_000_000)] == [0, 1, 2, 9]
+    assert shades.starts[0] == 1
+    assert _Shades([7, 7]).of(7) == 9
+    assert _Shades([]).of(0) == 0
+
+
+# Real months
+
+_FOR_THE_REPORT = (taxi_zones_file, taxi_zones, taxi_trips_file, taxi_trips, borough_flows)
+
+
+@pytest.mark.real_data
+def test_a_real_month_with_trips_of_impossible_length(make_pipeline: MakePipeline, real_tlc: Path) -> None:
+    """A single trip of tens of thousands of miles would outweigh a week."""
+    pipeline = make_pipeline(real_tlc, fleets=("green",))
+    pipeline.run("2023-02-01", "2023-02-28", select=_FOR_THE_REPORT)
+    result = make_months(pipeline, "2023-02-01")
+    assert result.success, error_of(result)
+    page = Page(pipeline, "2023-02")
+    (longest, plain_mean) = pipeline.rows("SELECT max(trip_distance), avg(trip_distance) FROM trips")[0]
+    (mean,) = pipeline.rows(
+        "SELECT avg(trip_distance) FROM trips WHERE trip_distance <= 100 AND dropoff_datetime >= pickup_datetime "
+        "AND dropoff_datetime - pickup_datetime <= INTERVAL 6 HOUR"
+    )[0]
+    assert page.of("data-figure")["mean_distance"] == f"{mean:,.2f} miles"
+    assert longest > 1000
+    assert plain_mean > 1.5 * mean
+    assert "Source: NYC Taxi and Limousine Commission" in page.text
+    assert "Synthetic" not in page.text
+
+
+# Rollups
+
+
+def test_flows_follow_the_zones(make_pipeline: MakePipeline, three_months: Path) -> None:
+    """Values, not only sums: one pair of boroughs of one day, by hand."""
+    pipeline = make_pipeline(three_months)
+    pipeline.run("2023-02-07")
+    ((trips, fares, fare, distances, distance, durations, seconds, cards, tips),) = pipeline.rows(
+        "SELECT num_trips, num_fares, fare_amount, num_distances, trip_distance, num_durations, duration_seconds, "
+        "num_card_trips, card_tip_amount FROM borough_flows "
+        "WHERE pickup_borough = 'Manhattan' AND dropoff_borough = 'Queens'"
+    )
+    rows = pipeline.rows(
+        "SELECT fare_amount, trip_distance, pickup_datetime, dropoff_datetime, payment_type, tip_amount FROM trips "
+        "WHERE pickup_zone_id IN (SELECT zone_id FROM zones WHERE borough = 'Manhattan') "
+        "AND dropoff_zone_id IN (SELECT zone_id FROM zones WHERE borough = 'Queens')"
+    )
+    assert trips == len(rows)
+    kept = [row for row in rows if row[1] <= 100 and 0 <= (row[3] - row[2]).total_seconds() <= 6 * 3600]
+    assert (fares, distances, durations) == (len(kept), len(kept), len(kept))
+    assert fare == sum(row[0] for row in kept)
+    assert distance == sum(row[1] for row in kept)
+    assert seconds == sum((row[3] - row[2]).total_seconds() for row in kept)
+    assert (cards, tips) == (sum(row[4] == 1 for row in rows), sum(row[5] for row in rows if row[4] == 1))
