@@ -14,7 +14,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL=
 
-.PHONY: help demo demo-ui dev test bench lint format docs clean
+.PHONY: help demo demo-ui dev test bench lint format docs baselines clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +52,9 @@ format: $(READY) ## Format, and mend what the linter can
 
 docs: $(READY) ## Write the data dictionary anew from the declarations
 	@$(BIN)/python -m taxi_pipeline.data_dictionary > docs/data-dictionary.md
+
+baselines: $(READY) ## Draw the pictures anew that drawings are compared with; look at them before you commit them
+	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info

@@ -108,7 +108,7 @@ def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, path: P
         synthetic: whether the trips are generated; the picture then says so.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     with _own_style():
         figure = Figure(figsize=(SIZE_INCHES, 6), dpi=DPI, facecolor="white")
@@ -123,6 +123,7 @@ def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, path: P
         axes.set_xticks(range(0, 24, 3), [f"{hour:02}:00" for hour in range(0, 24, 3)])
         axes.set_xlabel("Hour of the pickup", color=MUTED)
         axes.set_ylabel("Trips", color=MUTED)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))  # there are no half trips
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.spines[["top", "right"]].set_visible(False)
         if total:

@@ -36,6 +36,13 @@ SETTINGS = (
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--renew-baselines`: what is drawn now becomes what later drawings are compared with."""
+    parser.addoption(
+        "--renew-baselines", action="store_true", help="write the pictures that drawings are compared with"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest test first, so that it is not the one that all wait for at the end."""
     items.sort(key=lambda item: "test_system" not in item.nodeid)

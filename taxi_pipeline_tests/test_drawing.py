@@ -11,7 +11,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from taxi_pipeline.drawing import SYNTHETIC_NOTE, _round_numbers, _spread, draw_manhattan_map, draw_trip_request
+from taxi_pipeline.drawing import (
+    SYNTHETIC_NOTE,
+    _round_numbers,
+    _spread,
+    draw_city_map,
+    draw_manhattan_map,
+    draw_trip_request,
+)
 from taxi_pipeline.sample.zones import schematic_zones
 
 COVERAGE = {
@@ -211,6 +218,69 @@ def test_labels_keep_their_distance() -> None:
     assert min(placed) >= 0.219
 
 
+# The city
+
+
+@pytest.fixture
+def city(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Figure:
+    """The map of all zones; the zone's id is its number of trips."""
+    saved: list[Figure] = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
+    zones = schematic_zones().to_crs(4326)
+    zones = zones.assign(num_trips=zones["OBJECTID"])
+    draw_city_map({**json.loads(zones.to_json()), "coverage": COVERAGE}, tmp_path / "city.png")
+    return saved[0]
+
+
+def test_the_city_has_all_boroughs_with_their_shares(city: Figure) -> None:
+    words = texts(city)
+    assert "Where yellow taxis pick up in New York" in words
+    total = 263 * 264 // 2
+    assert f"1 March 2023 to 31 March 2023 · {total:,} trips" in words
+    zones = schematic_zones()
+    for borough, ids in zones.groupby("borough")["OBJECTID"]:
+        name = "Newark Airport" if borough == "EWR" else borough
+        assert f"{name}\n{ids.sum() / total:.1%}" in words
+
+
+def test_both_maps_of_the_city_hold_all_they_show_undistorted(city: Figure) -> None:
+    """Regression while it was made: a wide city was cut off at the right, because only its height was fitted."""
+    zones = schematic_zones().to_crs(4326)
+    shown = {0: zones[zones["borough"] == "Manhattan"], 1: zones}
+    for position, expected in shown.items():
+        axes = city.axes[position]
+        west, south, east, north = expected.total_bounds
+        (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+        assert left < west < east < right
+        assert bottom < south < north < top
+        box = axes.get_position()
+        pixels_per_degree = (
+            box.width * city.get_figwidth() / (right - left),
+            box.height * city.get_figheight() / (top - bottom),
+        )
+        assert pixels_per_degree[0] / pixels_per_degree[1] == pytest.approx(0.757, abs=0.005), "cos(40.8°)"
+    assert len(city.axes[0].collections[0].get_paths()) == 69
+
+
+@pytest.mark.parametrize(
+    "busiest", [["East Harlem South", "East Harlem North"], ["Roosevelt Island"], ["Two Bridges/Seward Park"]]
+)
+def test_labels_lie_beside_all_zones(drawn: Callable[..., Figure], stats: dict[str, Any], busiest: list[str]) -> None:
+    """Regression: East Harlem's name lay over Randalls Island."""
+    import geopandas as gpd
+    import shapely
+
+    figure = drawn(with_trips(stats, lambda _, zone: 1_000_000 if zone in busiest else 1))
+    axes = figure.axes[0]
+    zones = gpd.GeoDataFrame.from_features(stats["features"]).union_all()
+    named = [label for label in axes.texts if label.get_text().split("\n")[0] in " ".join(busiest)]
+    assert named
+    for label in named:
+        box = Text.get_window_extent(label).transformed(axes.transData.inverted())
+        assert not shapely.box(box.x0, box.y0, box.x1, box.y1).intersects(zones), label.get_text()
+
+
 # Charts of requests
 
 
@@ -241,6 +311,15 @@ def test_a_chart_stacks_weekdays_in_calendar_order(charted: Callable[..., Figure
     }
     assert tops == {(0, 8): (0, 5), (3, 23): (0, 2), (6, 8): (5, 7)}
     assert "14 trips" in [text.get_text() for text in figure.texts]
+
+
+def test_a_chart_of_few_trips_counts_whole_ones(charted: Callable[..., Figure]) -> None:
+    """Regression: with one trip an hour the axis said 0, 0, 0, 0, 1, 1, 1."""
+    figure = charted({(5, 9): 1, (0, 13): 1})
+    figure.canvas.draw()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert sorted(set(labels)) == sorted(labels)
+    assert {"0", "1"} <= set(labels)
 
 
 def test_a_chart_without_trips_says_so(charted: Callable[..., Figure]) -> None:

@@ -94,7 +94,7 @@ const mapSpec = () => ({
           zindex: [{ test: "datum.id === picked", value: 1 }, { value: 0 }],
           cursor: { value: "pointer" },
           tooltip: { signal: "datum" },
-          description: { signal: "datum.words" },
+          description: { signal: "datum.label + ': ' + datum.words" },
         },
       },
       transform: [{ type: "geoshape", projection: "plane" }],
