@@ -14,7 +14,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL=
 
-.PHONY: help demo demo-ui dev test bench lint format docs baselines clean
+.PHONY: help demo demo-ui dev test bench lint format docs baselines screenshots clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,11 +22,16 @@ help: ## Show what there is
 demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips through the whole graph
 	@echo "Materializing March 2023 through Dagster ..."
 	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2023-03-01 --end 2023-03-31
+	@echo "Writing the report of the month ..."
+	@cd $(DEMO) && $(DEMO_ENV) "$(CURDIR)/$(BIN)/dagster" asset materialize -m taxi_pipeline.definitions \
+		--select monthly_report --partition 2023-03-01 2> report.log || { cat report.log; exit 1; }
 	@echo
 	@echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"
 	@cat $(DEMO)/outputs/trips_by_week.csv
 	@echo
-	@echo "Look at the map:                   $(DEMO)/outputs/manhattan_map.png"
+	@echo "Look at the map:                   $(DEMO)/outputs/manhattan_map.png, $(DEMO)/outputs/city_map.png"
+	@echo "Read about the month:              $(DEMO)/outputs/reports/2023-03.html"
+	@echo "Explore the zones:                 $(DEMO)/outputs/zone_explorer.html"
 	@echo "Open the UI on exactly these runs: make demo-ui"
 
 demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
@@ -55,6 +60,9 @@ docs: $(READY) ## Write the data dictionary anew from the declarations
 
 baselines: $(READY) ## Draw the pictures anew that drawings are compared with; look at them before you commit them
 	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines
+
+screenshots: $(READY) ## Take the pictures of the documentation anew; needs make demo and a Chromium
+	@$(BIN)/python -W ignore -m docs.screenshots
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info

@@ -335,12 +335,7 @@ def _report_failed_checks(checks: "list[dg.AssetCheckEvaluation]") -> None:
 
 def _report(resources: "Resources", days: Days) -> None:
     """The closing tables: what the days hold, and what was written where."""
-    from taxi_pipeline.assets.metrics import (
-        MANHATTAN_MAP_FILE,
-        MANHATTAN_STATS_FILE,
-        TRIPS_BY_WEEK_BY_FLEET_FILE,
-        TRIPS_BY_WEEK_FILE,
-    )
+    from taxi_pipeline.assets.metrics import FILES
 
     warehouse, files = resources["warehouse"], resources["files"]
     with warehouse.read() as session:
@@ -349,8 +344,7 @@ def _report(resources: "Resources", days: Days) -> None:
     for fleet, num_days, trips, rejected in loaded:
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
-    names = (TRIPS_BY_WEEK_FILE, TRIPS_BY_WEEK_BY_FLEET_FILE, MANHATTAN_STATS_FILE, MANHATTAN_MAP_FILE)
-    outputs = [path for name in names if (path := files.path(name)).is_file()]
+    outputs = [path for name in FILES if (path := files.path(name)).is_file()]
     _print_files("written", [Path(warehouse.database), *outputs])
 
 

@@ -1,6 +1,7 @@
 """The factory of the code location: it puts together what the other modules define, and nothing else."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -31,7 +32,7 @@ def build_definitions(
     """
     settings = settings or Settings.from_environment()
     return dg.Definitions(
-        assets=starting(settings.start_date, [*ASSETS, *REPORTS, *REQUESTS]),
+        assets=_with_code_references(starting(settings.start_date, [*ASSETS, *REPORTS, *REQUESTS])),
         asset_checks=[*CHECKS, newest_day_is_recent],
         jobs=[daily_trips, zones, freshness, trip_requests],
         schedules=build_schedules(running=settings.automation),
@@ -40,3 +41,10 @@ def build_definitions(
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )
+
+
+def _with_code_references(assets: "list[dg.AssetsDefinition | dg.AssetSpec]") -> "Sequence[Any]":
+    """The same assets, whose pages say in which file and line they are defined."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # should it go away, only the link is missing
+        return dg.with_source_code_references(assets)

@@ -34,7 +34,10 @@ def _tables() -> Iterator[str]:
 
 
 def _columns(table: Table) -> str:
-    return _markdown(_COLUMN_HEADER, map(_column, table.columns))
+    if not any(column.made_from for column in table.columns):
+        return _markdown(_COLUMN_HEADER, map(_column, table.columns))
+    rows = [(*_column(column), ", ".join(f"`{source}`" for source in column.made_from)) for column in table.columns]
+    return _markdown((*_COLUMN_HEADER, "from"), rows)
 
 
 def _columns_of_trips(table: Table) -> str:

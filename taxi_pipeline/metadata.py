@@ -10,8 +10,9 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.tables import Table
+from taxi_pipeline.tables import TRIPS, Table
 from taxi_pipeline.tlc.download import FetchedFile
+from taxi_pipeline.tlc.fleets import FLEETS
 
 OWNERS = ["team:taxi-pipeline"]
 PREVIEW_ROWS = 10
@@ -24,7 +25,7 @@ def table_schema(table: Table) -> dg.TableSchema:
             dg.TableColumn(
                 column.name,
                 column.type,
-                description=column.description,
+                description=f"{column.description} ({column.unit})" if column.unit else column.description,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
             for column in table.columns
@@ -35,6 +36,34 @@ def table_schema(table: Table) -> dg.TableSchema:
 def table_metadata(table: Table) -> dict[str, Any]:
     """Metadata of an asset that is a table: its name and columns."""
     return {"dagster/table_name": table.name, "dagster/column_schema": table_schema(table)}
+
+
+_ASSETS = {"trips": "taxi_trips", "zones": "taxi_zones"}
+"""Table → its asset, where that has another name."""
+
+
+def column_lineage(table: Table) -> dict[str, Any]:
+    """Metadata of a materialization: which columns of other assets each column is made from."""
+    sources = {
+        column.name: _published_columns(column.name) if table is TRIPS else column.made_from for column in table.columns
+    }
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {name: [_column_dep(source) for source in found] for name, found in sources.items() if found}
+        )
+    }
+
+
+def _column_dep(source: str) -> dg.TableColumnDep:
+    table, _, column = source.partition(".")
+    return dg.TableColumnDep(dg.AssetKey(_ASSETS.get(table, table)), column)
+
+
+def _published_columns(column: str) -> list[str]:
+    """All that a column of `trips` was ever published as; the pickup date follows from the pickup's time."""
+    published = "pickup_datetime" if column == "pickup_date" else column
+    names = {name for fleet in FLEETS.values() for name in fleet.published_names(published)}
+    return [f"taxi_trips_file.{name}" for name in sorted(names)]
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.MarkdownMetadataValue:

@@ -4,7 +4,7 @@ The DDL, Dagster's column metadata, the schema checks and the data dictionary co
 fills a table stands with the asset that owns it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MONEY = "DECIMAL(12, 2)"
 """US dollars. Exact, so that sums do not depend on the order in which threads add."""
@@ -18,13 +18,15 @@ WEEK_START_SQL = "pickup_date - CAST(EXTRACT(DOW FROM pickup_date) AS INTEGER)"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its SQL type as DuckDB spells it, what it means, and the unit or kind of its values."""
+    """A column: its SQL type as DuckDB spells it, what it means, the unit or kind of its values."""
 
     name: str
     type: str
     description: str
     unit: str = ""
     nullable: bool = True
+    made_from: tuple[str, ...] = ()
+    """Columns that the values come from, as `table.column`; of `trips` they are said by `tlc.fleets`."""
 
 
 @dataclass(frozen=True)
@@ -161,27 +163,56 @@ ZONES = Table(
     "zones",
     "The TLC's taxi zones, one row per id from 1 to 265.",
     (
-        Column("zone_id", "SMALLINT", "Id of the zone: OBJECTID of the zone file", nullable=False),
-        Column("zone", "VARCHAR", "Name of the zone", nullable=False),
-        Column("borough", "VARCHAR", "Borough, EWR for Newark Airport", nullable=False),
-        Column("geometry", "VARCHAR", "Shape; NULL for 264 and 265", "WKT, degrees (EPSG:4326)"),
+        Column(
+            "zone_id",
+            "SMALLINT",
+            "Id of the zone: OBJECTID of the zone file",
+            nullable=False,
+            made_from=("taxi_zones_file.OBJECTID",),
+        ),
+        Column("zone", "VARCHAR", "Name of the zone", nullable=False, made_from=("taxi_zones_file.zone",)),
+        Column(
+            "borough",
+            "VARCHAR",
+            "Borough, EWR for Newark Airport",
+            nullable=False,
+            made_from=("taxi_zones_file.borough",),
+        ),
+        Column(
+            "geometry",
+            "VARCHAR",
+            "Shape; NULL for 264 and 265",
+            "WKT, degrees (EPSG:4326)",
+            made_from=("taxi_zones_file.geometry",),
+        ),
     ),
+)
+
+
+def _counted(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
+    """A column of a rollup, out of these columns of `trips`."""
+    made_from = tuple(f"trips.{column}" for column in of.split())
+    return Column(name, type_, description, unit, nullable=False, made_from=made_from)
+
+
+_DAY_OF_FLEET = (
+    replace(_FLEET, made_from=("trips.fleet",)),
+    replace(_PICKUP_DATE, made_from=("trips.pickup_date",)),
 )
 
 ZONE_HOURLY_TRIPS = Table(
     "zone_hourly_trips",
-    "Trips by fleet, pickup date, hour and pickup zone; every rollup reads it.",
+    "Trips by fleet, pickup date, hour and pickup zone; what rollups by pickup read.",
     (
-        _FLEET,
-        _PICKUP_DATE,
-        Column("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, nullable=False),
-        Column("pickup_zone_id", "SMALLINT", "Zone of the pickup", "id, see zones", nullable=False),
-        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
-        Column("passenger_count", "BIGINT", "Sum of passengers, where known", nullable=False),
-        Column("trip_distance", "DECIMAL(18, 3)", "Sum of distances, as published", "miles", nullable=False),
-        Column("fare_amount", "DECIMAL(18, 2)", "Sum of fares", _DOLLARS, nullable=False),
-        Column("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, nullable=False),
-        Column("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, nullable=False),
+        *_DAY_OF_FLEET,
+        _counted("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, of="pickup_datetime"),
+        _counted("pickup_zone_id", "SMALLINT", "Zone of the pickup", "id, see zones", of="pickup_zone_id"),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
+        _counted("passenger_count", "BIGINT", "Sum of passengers, where known", of="passenger_count"),
+        _counted("trip_distance", "DECIMAL(18, 3)", "Sum of distances, as published", "miles", of="trip_distance"),
+        _counted("fare_amount", "DECIMAL(18, 2)", "Sum of fares", _DOLLARS, of="fare_amount"),
+        _counted("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, of="tip_amount"),
+        _counted("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, of="total_amount"),
     ),
 )
 
@@ -189,35 +220,82 @@ ZONE_HOURLY_DROPOFFS = Table(
     "zone_hourly_dropoffs",
     "Trips by fleet, pickup date, hour of the drop-off and drop-off zone.",
     (
-        _FLEET,
-        _PICKUP_DATE,
-        Column("dropoff_hour", "SMALLINT", "Hour of the drop-off, 0 to 23; NULL when not published", _WALL_TIME),
-        Column("dropoff_zone_id", "SMALLINT", "Zone of the drop-off", "id, see zones", nullable=False),
-        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
+        *_DAY_OF_FLEET,
+        Column(
+            "dropoff_hour",
+            "SMALLINT",
+            "Hour of the drop-off, 0 to 23; NULL when not published",
+            _WALL_TIME,
+            made_from=("trips.dropoff_datetime",),
+        ),
+        _counted("dropoff_zone_id", "SMALLINT", "Zone of the drop-off", "id, see zones", of="dropoff_zone_id"),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
     ),
 )
 
+_TIMES = "pickup_datetime dropoff_datetime"
 _PLAUSIBLE = "plausible trips: at most 100 miles and 6 hours, and not backwards"
 
 BOROUGH_FLOWS = Table(
     "borough_flows",
     "Trips by fleet, pickup date, borough of the pickup and borough of the drop-off, with what means are made of.",
     (
-        _FLEET,
-        _PICKUP_DATE,
-        Column("pickup_borough", "VARCHAR", "Borough of the pickup zone, as in zones", nullable=False),
-        Column("dropoff_borough", "VARCHAR", "Borough of the drop-off zone, as in zones", nullable=False),
-        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
-        Column("num_too_long", "BIGINT", "Trips of more than 100 miles or 6 hours", nullable=False),
-        Column("num_backwards", "BIGINT", "Other trips that end before they begin", nullable=False),
-        Column("num_fares", "BIGINT", f"Trips with a fare, of {_PLAUSIBLE}", nullable=False),
-        Column("fare_amount", "DECIMAL(18, 2)", "Sum of their fares", _DOLLARS, nullable=False),
-        Column("num_distances", "BIGINT", f"Trips with a distance, of {_PLAUSIBLE}", nullable=False),
-        Column("trip_distance", "DECIMAL(18, 3)", "Sum of their distances", "miles", nullable=False),
-        Column("num_durations", "BIGINT", f"Trips with both times, of {_PLAUSIBLE}", nullable=False),
-        Column("duration_seconds", "BIGINT", "Sum of their durations by the clock", "seconds", nullable=False),
-        Column("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", nullable=False),
-        Column("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, nullable=False),
+        *_DAY_OF_FLEET,
+        Column(
+            "pickup_borough",
+            "VARCHAR",
+            "Borough of the pickup zone, as in zones",
+            nullable=False,
+            made_from=("trips.pickup_zone_id", "zones.borough"),
+        ),
+        Column(
+            "dropoff_borough",
+            "VARCHAR",
+            "Borough of the drop-off zone, as in zones",
+            nullable=False,
+            made_from=("trips.dropoff_zone_id", "zones.borough"),
+        ),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
+        _counted("num_too_long", "BIGINT", "Trips of more than 100 miles or 6 hours", of=f"trip_distance {_TIMES}"),
+        _counted("num_backwards", "BIGINT", "Other trips that end before they begin", of=_TIMES),
+        _counted(
+            "num_fares", "BIGINT", f"Trips with a fare, of {_PLAUSIBLE}", of=f"fare_amount trip_distance {_TIMES}"
+        ),
+        _counted(
+            "fare_amount", "DECIMAL(18, 2)", "Sum of their fares", _DOLLARS, of=f"fare_amount trip_distance {_TIMES}"
+        ),
+        _counted("num_distances", "BIGINT", f"Trips with a distance, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
+        _counted("trip_distance", "DECIMAL(18, 3)", "Sum of their distances", "miles", of=f"trip_distance {_TIMES}"),
+        _counted("num_durations", "BIGINT", f"Trips with both times, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
+        _counted(
+            "duration_seconds", "BIGINT", "Sum of their durations by the clock", "seconds", of=f"trip_distance {_TIMES}"
+        ),
+        _counted("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", of="payment_type"),
+        _counted("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, of="payment_type tip_amount"),
+    ),
+)
+
+_HOURLY = "zone_hourly_trips"
+
+TRIPS_BY_WEEK = Table(
+    "trips_by_week",
+    "The weeks of `outputs/trips_by_week.csv`: no table of the warehouse.",
+    (
+        Column(
+            "period", "DATE", "Sunday on which the week starts", nullable=False, made_from=(f"{_HOURLY}.pickup_date",)
+        ),
+        Column("num_trips", "BIGINT", "Trips whose pickup lies in the week", made_from=(f"{_HOURLY}.num_trips",)),
+        Column("total_amount", "DECIMAL", "Sum of all charges", _DOLLARS, made_from=(f"{_HOURLY}.total_amount",)),
+        Column(
+            "trip_distance",
+            "DECIMAL",
+            "Sum of distances, as published",
+            "miles",
+            made_from=(f"{_HOURLY}.trip_distance",),
+        ),
+        Column(
+            "passenger_count", "BIGINT", "Sum of passengers, where known", made_from=(f"{_HOURLY}.passenger_count",)
+        ),
     ),
 )
 

@@ -12,8 +12,11 @@ from dagster._core.test_utils import freeze_time
 
 from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.code_location import build_definitions
+from taxi_pipeline.metadata import column_lineage
 from taxi_pipeline.partitions import daily_partitions, days_from, days_of, months_from, weeks_from
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.tables import BOROUGH_FLOWS, TRIPS, TRIPS_BY_WEEK, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import next_month
 from taxi_pipeline_tests.conftest import REPOSITORY
 
@@ -121,9 +124,40 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
         assert spec.description, name
         assert spec.owners == ["team:taxi-pipeline"], name
         assert spec.kinds, name
+        if name != "tlc_trip_records":
+            assert spec.tags["output"], name
+            (source,) = spec.metadata["dagster/code_references"].code_references
+            lines = Path(source.file_path).read_text().splitlines()
+            assert any(f"def {name}(" in line for line in lines[source.line_number - 1 :][:20]), name
     graph = definitions.resolve_asset_graph()
     for key in graph.asset_check_keys:
         assert graph.get_check_spec(key).description, key
+
+
+TABLES_OF = {
+    "taxi_zones": [ZONES],
+    "taxi_trips": [TRIPS],
+    "zone_hourly_trips": [ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS],
+    "borough_flows": [BOROUGH_FLOWS],
+    "trips_by_week": [TRIPS_BY_WEEK],
+}
+
+
+@pytest.mark.parametrize("asset", TABLES_OF)
+def test_columns_are_made_from_columns_that_there_are(asset: str) -> None:
+    """Of the assets upstream, or published ones."""
+    published = {
+        name for fleet in FLEETS.values() for era in fleet.eras for s in era.sources.values() for name in s.names
+    }
+    known = {name: {column for table in tables for column in table.column_names} for name, tables in TABLES_OF.items()}
+    known |= {"taxi_trips_file": published, "taxi_zones_file": {"OBJECTID", "zone", "borough", "geometry"}}
+    for table in TABLES_OF[asset]:
+        deps = column_lineage(table)["dagster/column_lineage"].deps_by_column
+        assert set(deps) >= set(table.column_names) - {"fleet", "num_trips"}
+        for column in (dep for found in deps.values() for dep in found):
+            upstream = column.asset_key.to_user_string()
+            assert upstream in DEPS[asset], column
+            assert column.column_name in known[upstream], column
 
 
 def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_database(

@@ -16,6 +16,7 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
 from taxi_pipeline_tests.conftest import Pipeline, pipeline_in
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FLEETS = ("yellow", "green")
 PAGE = "outputs/zone_explorer.html"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -137,17 +137,12 @@ def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    """A real browser; without network all the same, because the page must not ask for anything."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
-    with playwright.sync_playwright() as running:
-        opened = running.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield opened
-        opened.close()
+    """A real browser."""
+    try:
+        with opened_browser() as opened:
+            yield opened
+    except NoBrowserError as error:
+        pytest.skip(f"no browser: {error}")
 
 
 @pytest.fixture

@@ -16,9 +16,17 @@ import dagster as dg
 
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.files import sha256_of
-from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, file_metadata, markdown_table, picture
+from taxi_pipeline.metadata import (
+    OWNERS,
+    PREVIEW_ROWS,
+    column_lineage,
+    file_metadata,
+    markdown_table,
+    picture,
+    table_schema,
+)
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
-from taxi_pipeline.tables import WEEK_START_SQL
+from taxi_pipeline.tables import TRIPS_BY_WEEK, WEEK_START_SQL
 
 REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
 """Every published month rebuilds these, so about every 30 days."""
@@ -30,7 +38,17 @@ MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
 CITY_MAP_FILE = "outputs/city_map.png"
 ZONE_EXPLORER_FILE = "outputs/zone_explorer.html"
 
-WEEK_HEADER = ("period", "num_trips", "total_amount", "trip_distance", "passenger_count")
+FILES = (
+    TRIPS_BY_WEEK_FILE,
+    TRIPS_BY_WEEK_BY_FLEET_FILE,
+    MANHATTAN_STATS_FILE,
+    MANHATTAN_MAP_FILE,
+    CITY_MAP_FILE,
+    ZONE_EXPLORER_FILE,
+)
+"""All that the group writes."""
+
+WEEK_HEADER = TRIPS_BY_WEEK.column_names
 FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
 
 
@@ -40,18 +58,9 @@ FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
     pool=POOL,
     kinds={"duckdb", "csv"},
     owners=OWNERS,
+    tags={"output": "data-file"},
     freshness_policy=REBUILT_MONTHLY,
-    metadata={
-        "dagster/column_schema": dg.TableSchema(
-            columns=[
-                dg.TableColumn("period", "date", description="Sunday on which the week starts"),
-                dg.TableColumn("num_trips", "int", description="Trips whose pickup lies in the week"),
-                dg.TableColumn("total_amount", "decimal", description="Sum of all charges, US dollars"),
-                dg.TableColumn("trip_distance", "decimal", description="Sum of miles, as published"),
-                dg.TableColumn("passenger_count", "int", description="Sum of passengers, where known"),
-            ]
-        )
-    },
+    metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
 )
 def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
     """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
@@ -72,6 +81,7 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
         metadata={
             **file_metadata(path),
             "dagster/row_count": len(weeks),
+            **column_lineage(TRIPS_BY_WEEK),
             "synthetic": coverage["synthetic"],
             "preview": markdown_table(WEEK_HEADER, weeks[-PREVIEW_ROWS:]),
         },
@@ -85,6 +95,7 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
     pool=POOL,
     kinds={"duckdb", "geojson"},
     owners=OWNERS,
+    tags={"output": "data-file"},
     freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
@@ -118,10 +129,14 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
     deps=[manhattan_stats],
     kinds={"matplotlib", "png"},
     owners=OWNERS,
+    tags={"output": "picture"},
     freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_map(files: FileStore) -> dg.MaterializeResult:
-    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named."""
+    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
+
+    The brighter a zone, the more pickups, on a logarithmic scale; hatched zones have none. All loaded days are counted.
+    """
     from taxi_pipeline.drawing import draw_manhattan_map
 
     with files.locked(MANHATTAN_MAP_FILE):
@@ -145,10 +160,14 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
     pool=POOL,
     kinds={"duckdb", "matplotlib", "png"},
     owners=OWNERS,
+    tags={"output": "picture"},
     freshness_policy=REBUILT_MONTHLY,
 )
 def city_map(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
-    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged."""
+    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
+
+    Each borough has its share of all pickups that are on the map. Colours as on `manhattan_map`.
+    """
     from taxi_pipeline.drawing import draw_city_map
 
     with files.locked(CITY_MAP_FILE):
@@ -175,10 +194,15 @@ def city_map(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mater
     pool=POOL,
     kinds={"duckdb", "vega", "html"},
     owners=OWNERS,
+    tags={"output": "page"},
     freshness_policy=REBUILT_MONTHLY,
 )
 def zone_explorer(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
-    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network."""
+    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network.
+
+    Choose pickups or drop-offs, a fleet and the weeks; point at a zone for its numbers, click it (or find it by its
+    name) for its hours and weeks. All loaded days of the configured fleets are in it.
+    """
     from taxi_pipeline.explorer.data import explorer_data
     from taxi_pipeline.explorer.page import page_of
 
@@ -191,6 +215,7 @@ def zone_explorer(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
             **file_metadata(path),
             "open": dg.MetadataValue.url(path.absolute().as_uri()),
             "weeks": len(data["weeks"]),
+            "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
             "synthetic": data["synthetic"],
         },
         data_version=dg.DataVersion(sha256_of(path)),

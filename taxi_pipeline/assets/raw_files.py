@@ -6,14 +6,14 @@ from typing import cast
 
 import dagster as dg
 
-from taxi_pipeline.metadata import OWNERS, fetched_metadata, per_partition
+from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, fetched_metadata, markdown_table, per_partition
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, TlcSource
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.transfer import FetchError
-from taxi_pipeline.tlc.trip_files import read_trip_file
+from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
 
 tlc_trip_records = dg.AssetSpec(
@@ -36,6 +36,7 @@ tlc_trip_records = dg.AssetSpec(
     deps=[tlc_trip_records],
     kinds={"python", "parquet"},
     owners=OWNERS,
+    tags={"output": "raw-file"},
 )
 def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore) -> dg.MaterializeResult:
     """The published file that holds the day's trips: `raw/{fleet}_tripdata_YYYY-MM.parquet`.
@@ -63,6 +64,7 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
             "dagster/row_count": sum(content.num_rows for content in contents),
             "synthetic": any(content.synthetic for content in contents),
             **fetched_metadata(fetched),
+            "preview": markdown_table(*first_rows(fetched[0].path, PREVIEW_ROWS)),
             **({FAILED_FLEETS: failed} if failed else {}),
         },
         data_version=_version(fetched),
@@ -105,7 +107,13 @@ def failed_to_fetch(context: dg.AssetExecutionContext) -> dict[str, str]:
     return {}
 
 
-@dg.asset(group_name="raw_files", deps=[tlc_trip_records], kinds={"python"}, owners=OWNERS)
+@dg.asset(
+    group_name="raw_files",
+    deps=[tlc_trip_records],
+    kinds={"python"},
+    owners=OWNERS,
+    tags={"output": "raw-file"},
+)
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: FileStore) -> dg.MaterializeResult:
     """The TLC's taxi zones with their shapes: `raw/taxi_zones.zip` (or `.csv`, `.geojson`, as configured)."""
     file = tlc.fetch_zones(files, tell=context.log.info)

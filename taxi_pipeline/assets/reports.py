@@ -9,10 +9,10 @@ import dagster as dg
 
 from taxi_pipeline.assets.warehouse import POOL, borough_flows, taxi_zones, zone_hourly_trips
 from taxi_pipeline.automation import window_complete
-from taxi_pipeline.metadata import OWNERS, file_metadata, per_partition
+from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, per_partition
 from taxi_pipeline.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.report.figures import figures_of
-from taxi_pipeline.report.page import following, page_of, report_file
+from taxi_pipeline.report.page import following, numbers_of, page_of, report_file
 from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
 from taxi_pipeline.tables import WEEK_START_SQL
 from taxi_pipeline.tlc.months import month_of
@@ -39,6 +39,7 @@ _WINDOW = dg.TimeWindowPartitionMapping()
     pool=POOL,
     kinds={"duckdb", "json"},
     owners=OWNERS,
+    tags={"output": "data-file"},
 )
 def week_summary(
     context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
@@ -75,6 +76,7 @@ def week_summary(
     pool=POOL,
     kinds={"duckdb", "html"},
     owners=OWNERS,
+    tags={"output": "page"},
 )
 def monthly_report(
     context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, tlc: TlcSource
@@ -100,10 +102,11 @@ def monthly_report(
                     str(month): {
                         **file_metadata(path),
                         "open": dg.MetadataValue.url(path.absolute().as_uri()),
+                        "preview": markdown_table(*numbers_of(figures)),
                         "trips": figures.totals.num_trips,
                         "revenue": float(figures.totals.revenue or 0),
                         "missing_days": len(figures.missing),
-                        "checks_that_warn": ", ".join(warned),
+                        "checks_that_warn": ", ".join(warned) or "none",
                         "synthetic": figures.synthetic,
                     }
                 },

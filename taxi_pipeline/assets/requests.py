@@ -26,6 +26,7 @@ class TripRequestConfig(dg.Config):
     pool=POOL,
     kinds={"duckdb", "matplotlib", "png"},
     owners=OWNERS,
+    tags={"output": "picture"},
 )
 def trip_request(config: TripRequestConfig, warehouse: Warehouse, files: FileStore) -> dg.MaterializeResult:
     """`outputs/requests/<name>.png`: pickups by hour of the day, stacked by weekday, as a file in `requests/` asks.

@@ -20,7 +20,7 @@ from taxi_pipeline.assets.raw_files import (
 from taxi_pipeline.files import sha256_of
 from taxi_pipeline.loaded import placed_days, share_placed
 from taxi_pipeline.loading import MissingZonesError, MixedDataError, load_trips, refuse_mixture
-from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, markdown_table, per_partition, table_metadata
+from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, column_lineage, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse
 from taxi_pipeline.rollups import replace_flows, replace_hourly
@@ -51,6 +51,7 @@ LOADING_ERRORS = (
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
+    tags={"output": "table"},
     metadata=table_metadata(ZONES),
 )
 def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.MaterializeResult:
@@ -71,6 +72,7 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": len(zones),
+            **column_lineage(ZONES),
             "preview": markdown_table(ZONES.column_names, shown),
             "synthetic": synthetic,
         },
@@ -84,6 +86,7 @@ def taxi_zones(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mat
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
+    tags={"output": "table"},
 )
 def code_tables(warehouse: Warehouse) -> dg.MaterializeResult:
     """Tables `vendors`, `rate_codes`, `payment_types` and `licensees`, out of the TLC's dictionaries, and `zone_areas`.
@@ -116,6 +119,7 @@ def code_tables(warehouse: Warehouse) -> dg.MaterializeResult:
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
+    tags={"output": "table"},
     metadata=table_metadata(TRIPS),
 )
 def taxi_trips(
@@ -175,6 +179,7 @@ def _load_fleet(fleet: Fleet, months: Sequence[Days], warehouse: Warehouse, file
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
+    tags={"output": "table"},
     metadata=table_metadata(ZONE_HOURLY_TRIPS),
 )
 def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
@@ -194,12 +199,14 @@ def zone_hourly_trips(context: dg.AssetExecutionContext, warehouse: Warehouse) -
     pool=POOL,
     kinds={"duckdb"},
     owners=OWNERS,
+    tags={"output": "table"},
     metadata=table_metadata(BOROUGH_FLOWS),
 )
 def borough_flows(context: dg.AssetExecutionContext, warehouse: Warehouse) -> dg.MaterializeResult:
     """Table `borough_flows`: trips by fleet, pickup date and the boroughs of pickup and drop-off.
 
-    With the sums that means are made of, without trips that nobody can have made. The monthly report reads it.
+    With the sums that means are made of, without trips that nobody can have made. The monthly report reads it. At most
+    64 rows a day and fleet.
     """
     return _rebuild(context, warehouse, BOROUGH_FLOWS, replace_flows)
 
@@ -230,6 +237,7 @@ def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:
     preview = session.rows(f"SELECT * FROM {table.name} WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}", [day])
     return {
         "dagster/row_count": rows,
+        **column_lineage(table),
         "synthetic": bool(synthetic),
         "preview": markdown_table(table.column_names, preview),
     }

@@ -72,6 +72,15 @@ def page_of(figures: MonthFigures) -> str:
     )
 
 
+def numbers_of(figures: MonthFigures) -> tuple[list[str], list[list[str]]]:
+    """The month in numbers as a table: the header, and a row for each number with those it is compared with."""
+    measures = [_compared(measure, figures) for measure in _MEASURES]
+    header = ["", f"{figures.days.first:%b %Y}", *(other["month"] for other in measures[0]["others"])]
+    return header, [
+        [measure["title"], measure["words"], *(other["words"] for other in measure["others"])] for measure in measures
+    ]
+
+
 def count(number: float) -> str:
     """A number of things, with thousands separators."""
     return f"{number:,.0f}"

@@ -182,6 +182,10 @@ class Fleet:
         """The published columns that this declaration does not know, in the file's order."""
         return self.era_with(published).unknown(published)
 
+    def published_names(self, column: str) -> set[str]:
+        """All published columns, of any era, that our column is read from."""
+        return {name for era in self.eras if column in era.sources for name in era.sources[column].names}
+
     def first_month_of(self, column: str) -> date | None:
         """The first month in which the fleet has values for a column of `trips`; None when it never has."""
         months = [

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Fleet
 
@@ -48,6 +48,16 @@ def read_trip_file(path: Path) -> TripFile:
             )
     except (pa.ArrowException, OSError) as error:
         raise UnusableFileError(f"it is no Parquet file but {describe_content(path)}") from error
+
+
+def first_rows(path: Path, num_rows: int) -> tuple[list[str], list[list[Any]]]:
+    """The columns of a Parquet file and its first rows, as they were published."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        batch = next(file.iter_batches(batch_size=num_rows), None)
+        names = file.schema_arrow.names
+    return names, [list(row.values()) for row in batch.to_pylist()] if batch else []
 
 
 def verify_trip_file(path: Path, fleet: Fleet) -> None:

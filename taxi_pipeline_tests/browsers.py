@@ -1,0 +1,37 @@
+"""A real browser, headless: for the tests of the HTML pages and the pictures in the documentation."""
+
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+class NoBrowserError(RuntimeError):
+    """There is no browser, or nothing to drive one with."""
+
+
+@contextmanager
+def opened_browser() -> "Iterator[Browser]":
+    """The installed Chromium, without a window and without connections of its own.
+
+    Raises:
+        NoBrowserError: there is none.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise NoBrowserError("playwright is not installed (extra `test`)") from error
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise NoBrowserError(f"none of {', '.join(BROWSERS)} is installed")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
