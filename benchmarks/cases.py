@@ -17,7 +17,13 @@ from benchmarks.measure import Measured, middle, run
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-OUTPUTS = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+OUTPUTS = (
+    "outputs/trips_by_week.csv",
+    "staging/manhattan_stats.geojson",
+    "outputs/manhattan_map.png",
+    "outputs/city_map.png",
+    "outputs/zone_explorer.html",
+)
 
 
 @dataclass(frozen=True)

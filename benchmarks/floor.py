@@ -2,23 +2,30 @@
 
     python -m benchmarks.floor MIRROR OUTPUT YYYY-MM
 
-It copies the published files, loads trips and zones into a DuckDB file, and writes the weekly table, the GeoJSON and
-the map: the same bytes as the pipeline's. It verifies nothing, keeps no history, and can't be interrupted or run twice.
+It copies the published files, loads trips and zones into a DuckDB file, counts them, and writes the weekly table, the
+GeoJSON, the maps and the explorer: the same bytes as the pipeline's. What is counted and drawn is the
+pipeline's own code; it verifies nothing, keeps no history, and can't be interrupted or run twice.
 """
 
 import csv
 import json
 import shutil
 import sys
-from datetime import date
+from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import shapely
 
-from taxi_pipeline.drawing import draw_manhattan_map
-from taxi_pipeline.tables import TRIPS, ZONE_HOURLY_TRIPS, ZONES
-from taxi_pipeline.tlc.months import next_month
+from taxi_pipeline.drawing import draw_city_map, draw_manhattan_map
+from taxi_pipeline.explorer.data import explorer_data
+from taxi_pipeline.explorer.page import page_of
+from taxi_pipeline.rollups import replace_flows, replace_hourly
+from taxi_pipeline.session import Session
+from taxi_pipeline.tables import BOROUGH_FLOWS, LOADED_DAYS, TRIPS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
+from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.tlc.zones import read_zones
 
 
@@ -29,21 +36,22 @@ def main(mirror: Path, output: Path, month: date) -> None:
     trips = shutil.copy(mirror / "trip-data" / f"yellow_tripdata_{month:%Y-%m}.parquet", output / "raw")
     zones = shutil.copy(mirror / "misc" / "taxi_zones.zip", output / "raw")
     connection = duckdb.connect(str(output / "staging" / "data.duckdb"))
+    session = Session(connection)
     connection.begin()
-    for table in (ZONES, TRIPS, ZONE_HOURLY_TRIPS):
+    for table in (ZONES, TRIPS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS, BOROUGH_FLOWS, LOADED_DAYS):
         connection.execute(table.create_sql())
-    connection.executemany(
-        "INSERT INTO zones VALUES (?, ?, ?, ?)",
-        [[zone.zone_id, zone.zone, zone.borough, zone.geometry] for zone in read_zones(Path(zones))],
-    )
+    session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in read_zones(Path(zones))])
     connection.execute(LOAD, [str(trips), month, next_month(month)])
-    connection.execute(HOURLY)
+    days = Days(month, next_month(month) - timedelta(days=1))
+    replace_hourly(session, days, FLEETS)
+    replace_flows(session, days, FLEETS)
+    session.insert(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True) for day in days])
     connection.commit()
     weeks = connection.execute(WEEKS).fetchall()
-    manhattan = connection.execute(MANHATTAN).fetchall()
-    days = connection.execute("SELECT min(pickup_date), max(pickup_date), count(DISTINCT pickup_date) FROM trips")
-    ((first, last, num_days),) = days.fetchall()
+    zones_of_city = connection.execute(CITY).fetchall()
+    explorer = explorer_data(session, FLEETS)
     connection.close()
+    (output / "outputs" / "zone_explorer.html").write_text(page_of(explorer))
     with (output / "outputs" / "trips_by_week.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["period", "num_trips", "total_amount", "trip_distance", "passenger_count"])
@@ -51,13 +59,21 @@ def main(mirror: Path, output: Path, month: date) -> None:
             [period, trips, f"{total:.2f}", f"{miles:.2f}", passengers]
             for period, trips, total, miles, passengers in weeks
         )
-    stats = {
+    manhattan = _collection([zone for zone in zones_of_city if zone[2] == "Manhattan"], days)
+    text = json.dumps(manhattan, separators=(",", ":")) + "\n"
+    (output / "staging" / "manhattan_stats.geojson").write_text(text)
+    draw_manhattan_map(manhattan, output / "outputs" / "manhattan_map.png")
+    draw_city_map(_collection(zones_of_city, days), output / "outputs" / "city_map.png")
+
+
+def _collection(zones: Sequence[tuple[Any, ...]], days: Days) -> dict[str, Any]:
+    return {
         "type": "FeatureCollection",
         "coverage": {
-            "fleets": ["yellow"],
-            "first_day": str(first),
-            "last_day": str(last),
-            "num_days": num_days,
+            "fleets": FLEETS,
+            "first_day": str(days.first),
+            "last_day": str(days.last),
+            "num_days": len(list(days)),
             "synthetic": True,
         },
         "features": [
@@ -73,13 +89,12 @@ def main(mirror: Path, output: Path, month: date) -> None:
                 },
                 "geometry": json.loads(shapely.to_geojson(shapely.orient_polygons(shapely.from_wkt(geometry)))),
             }
-            for zone_id, zone, borough, geometry, num_trips, total_amount in manhattan
+            for zone_id, zone, borough, geometry, num_trips, total_amount in zones
         ],
     }
-    text = json.dumps(stats, separators=(",", ":")) + "\n"
-    (output / "staging" / "manhattan_stats.geojson").write_text(text)
-    draw_manhattan_map(stats, output / "outputs" / "manhattan_map.png")
 
+
+FLEETS = ["yellow"]
 
 LOAD = f"""
 INSERT INTO trips ({", ".join(TRIPS.column_names[:18])})
@@ -91,14 +106,6 @@ WHERE tpep_pickup_datetime >= ? AND tpep_pickup_datetime < ?
 ORDER BY tpep_pickup_datetime
 """
 
-HOURLY = """
-INSERT INTO zone_hourly_trips
-SELECT fleet, pickup_date, hour(pickup_datetime), pickup_zone_id, count(*), coalesce(sum(passenger_count), 0),
-    sum(trip_distance), sum(fare_amount), sum(tip_amount), sum(total_amount)
-FROM trips
-GROUP BY ALL
-"""
-
 WEEKS = """
 SELECT pickup_date - CAST(dayofweek(pickup_date) AS INTEGER) AS period, CAST(sum(num_trips) AS BIGINT),
     sum(total_amount), sum(trip_distance), CAST(sum(passenger_count) AS BIGINT)
@@ -107,10 +114,10 @@ GROUP BY period
 ORDER BY period
 """
 
-MANHATTAN = """
+CITY = """
 SELECT zone_id, zone, borough, geometry, CAST(coalesce(sum(num_trips), 0) AS BIGINT), coalesce(sum(total_amount), 0)
 FROM zones LEFT JOIN zone_hourly_trips ON pickup_zone_id = zone_id
-WHERE borough = 'Manhattan'
+WHERE geometry IS NOT NULL
 GROUP BY ALL
 ORDER BY zone_id
 """

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from taxi_pipeline.resources import Session
+from taxi_pipeline.session import Session
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, days_in, month_of
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
-from taxi_pipeline.resources import Session
+from taxi_pipeline.session import Session
 from taxi_pipeline.tables import BOROUGH_FLOWS, LOADED_DAYS, MONEY, REJECTED_TRIPS, TRIPS, Column
 from taxi_pipeline.tlc.download import verified_version
 from taxi_pipeline.tlc.fleets import Code, Fleet, Place, Source, Total

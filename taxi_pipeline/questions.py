@@ -19,7 +19,7 @@ from taxi_pipeline.quality import (
     level,
     too_many,
 )
-from taxi_pipeline.resources import Session
+from taxi_pipeline.session import Session
 from taxi_pipeline.tlc.months import Days
 
 

@@ -7,7 +7,7 @@ whole; which days it is called for is said by the assets. No Dagster.
 from collections.abc import Sequence
 
 from taxi_pipeline.quality import BACKWARDS, TOO_LONG
-from taxi_pipeline.resources import Session, placeholders
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, Table
 from taxi_pipeline.tlc.months import Days
 

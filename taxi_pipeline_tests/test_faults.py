@@ -23,9 +23,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.loading import load_trips
-from taxi_pipeline.resources import Session, Warehouse
+from taxi_pipeline.resources import Warehouse
 from taxi_pipeline.rollups import replace_hourly
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.session import Session
 from taxi_pipeline.tables import CODE_TABLES, TABLES, ZONES
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days

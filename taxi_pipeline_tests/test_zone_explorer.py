@@ -136,8 +136,8 @@ def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
 
 
 @pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    """A real browser."""
+def browser(loaded: Pipeline) -> "Iterator[Browser]":
+    """A real browser, opened when Dagster is done: both want the thread's event loop for themselves."""
     try:
         with opened_browser() as opened:
             yield opened

@@ -25,7 +25,8 @@ from taxi_pipeline.metadata import (
     picture,
     table_schema,
 )
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import TRIPS_BY_WEEK, WEEK_START_SQL
 
 REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))

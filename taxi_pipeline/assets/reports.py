@@ -13,7 +13,8 @@ from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, per_pa
 from taxi_pipeline.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.report.figures import figures_of
 from taxi_pipeline.report.page import following, numbers_of, page_of, report_file
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import WEEK_START_SQL
 from taxi_pipeline.tlc.months import month_of
 

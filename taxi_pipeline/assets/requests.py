@@ -6,7 +6,8 @@ import dagster as dg
 
 from taxi_pipeline.assets.warehouse import POOL, taxi_zones, zone_hourly_trips
 from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, picture
-from taxi_pipeline.resources import FileStore, Session, Warehouse, placeholders
+from taxi_pipeline.resources import FileStore, Warehouse
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.trip_requests import REQUESTS_FOLDER, TripRequest, decide, parse_request, read_requests
 

@@ -22,8 +22,9 @@ from taxi_pipeline.loaded import placed_days, share_placed
 from taxi_pipeline.loading import MissingZonesError, MixedDataError, load_trips, refuse_mixture
 from taxi_pipeline.metadata import OWNERS, PREVIEW_ROWS, column_lineage, markdown_table, per_partition, table_metadata
 from taxi_pipeline.partitions import backfill_policy, daily_partitions, days_of
-from taxi_pipeline.resources import FileStore, MissingFileError, Session, TlcSource, Warehouse
+from taxi_pipeline.resources import FileStore, MissingFileError, TlcSource, Warehouse
 from taxi_pipeline.rollups import replace_flows, replace_hourly
+from taxi_pipeline.session import Session
 from taxi_pipeline.tables import BOROUGH_FLOWS, CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 from taxi_pipeline.tlc.codes import AREAS, CODES
 from taxi_pipeline.tlc.download import DamagedFileError

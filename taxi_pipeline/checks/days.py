@@ -4,7 +4,7 @@ import dagster as dg
 
 from taxi_pipeline.loaded import loaded_span
 from taxi_pipeline.partitions import days_of_run
-from taxi_pipeline.resources import Session
+from taxi_pipeline.session import Session
 from taxi_pipeline.tlc.months import Days
 
 

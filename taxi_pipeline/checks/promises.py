@@ -29,7 +29,8 @@ from taxi_pipeline.checks.days import days_of_check
 from taxi_pipeline.loaded import LoadedMonth, loaded_months
 from taxi_pipeline.loading import REJECTED_WITH_DAY
 from taxi_pipeline.metadata import PREVIEW_ROWS, markdown_table
-from taxi_pipeline.resources import FileStore, Session, TlcSource, Warehouse, placeholders
+from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import (
     BOROUGH_FLOWS,
     LOADED_DAYS,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from taxi_pipeline.resources import Session, placeholders
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.shapes import Plane, simplified
 from taxi_pipeline.tables import WEEK_START_SQL
 from taxi_pipeline.tlc.fleets import FLEETS

@@ -11,7 +11,7 @@ from typing import Any
 
 from taxi_pipeline.loaded import loaded_months
 from taxi_pipeline.questions import Verdict, ask_all
-from taxi_pipeline.resources import Session, placeholders
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tlc.codes import AREAS
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, next_month, previous_month

@@ -8,13 +8,7 @@ from typing import TypedDict
 from taxi_pipeline.resources.alerts import Alerts
 from taxi_pipeline.resources.file_store import FileStore, MissingFileError
 from taxi_pipeline.resources.tlc_source import TlcSource
-from taxi_pipeline.resources.warehouse import (
-    NothingLoadedError,
-    Session,
-    Warehouse,
-    WarehouseUnavailableError,
-    placeholders,
-)
+from taxi_pipeline.resources.warehouse import NothingLoadedError, Warehouse, WarehouseUnavailableError
 from taxi_pipeline.settings import Settings
 
 
@@ -43,10 +37,8 @@ __all__ = [
     "MissingFileError",
     "NothingLoadedError",
     "Resources",
-    "Session",
     "TlcSource",
     "Warehouse",
     "WarehouseUnavailableError",
     "build_resources",
-    "placeholders",
 ]

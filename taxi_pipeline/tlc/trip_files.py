@@ -54,10 +54,13 @@ def first_rows(path: Path, num_rows: int) -> tuple[list[str], list[list[Any]]]:
     """The columns of a Parquet file and its first rows, as they were published."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        batch = next(file.iter_batches(batch_size=num_rows), None)
+    with pq.ParquetFile(path, pre_buffer=False) as file:
+        batch = next(file.iter_batches(batch_size=num_rows, row_groups=[0]), None) if file.num_row_groups else None
         names = file.schema_arrow.names
-    return names, [list(row.values()) for row in batch.to_pylist()] if batch else []
+        rows = [list(row.values()) for row in batch.to_pylist()] if batch else []
+    del batch
+    _give_back_memory()
+    return names, rows
 
 
 def verify_trip_file(path: Path, fleet: Fleet) -> None:
@@ -82,8 +85,14 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
     except (pa.ArrowException, OSError) as error:
         raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error
     finally:
-        # Otherwise Arrow keeps what it decoded into (70 MB) through the load, where a run's memory peaks.
-        pa.default_memory_pool().release_unused()
+        _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Otherwise Arrow keeps what it decoded into (70 MB) through the load, where a run's memory peaks."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 def _refuse_types(fields: "Sequence[pa.Field]") -> None:
