@@ -62,6 +62,18 @@ def spec_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
     return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
 
 
+PLAIN = """drawing explorer.data explorer.page files loaded loading quality questions report.figures report.page rollups
+session shapes tables data_dictionary sample.mirror tlc.codes tlc.download tlc.fleets tlc.monthly_report tlc.months
+tlc.places tlc.trip_files tlc.zones""".split()
+
+
+def test_plain_modules_import_no_dagster() -> None:
+    """What the TLC publishes, how it is loaded, counted and drawn can be used without."""
+    imports = "; ".join(f"import taxi_pipeline.{module}" for module in PLAIN)
+    code = f"import sys; {imports}; sys.exit('dagster' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == 0
+
+
 def test_the_graph(definitions: dg.Definitions) -> None:
     specs = spec_of(definitions)
     assert {name: {dep.asset_key.to_user_string() for dep in spec.deps} for name, spec in specs.items()} == DEPS
