@@ -233,7 +233,7 @@ def _run(settings: Settings, days: Days) -> None:
     failed_fleets: list[str] = []
     months = days.by_month()
     total = len(list(days)) * len(daily) + len(once) + len(rollups)
-    with _current_instance() as instance, _progress("Starting", total=total) as bar:
+    with current_instance() as instance, _progress("Starting", total=total) as bar:
         shown = {**resources, "tlc": _with_bar(resources["tlc"], bar)}
         job = build_definitions(settings=settings, resources=shown).resolve_job_def("daily_trips")
 
@@ -294,7 +294,8 @@ def _with_bar(tlc: "TlcSource", bar: "_Bar") -> "TlcSource":
     return TlcSourceWithBar(url=tlc.url, zones_url=tlc.zones_url, fleets=tlc.fleets)
 
 
-def _current_instance() -> "dg.DagsterInstance":
+def current_instance() -> "dg.DagsterInstance":
+    """The instance of DAGSTER_HOME."""
     import dagster as dg
 
     from taxi_pipeline.event_log import keep_connections

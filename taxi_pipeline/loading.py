@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from taxi_pipeline.session import Session
-from taxi_pipeline.tables import BOROUGH_FLOWS, LOADED_DAYS, MONEY, REJECTED_TRIPS, TRIPS, Column
+from taxi_pipeline.tables import LOADED_DAYS, MONEY, REJECTED_TRIPS, TRIPS, Column
 from taxi_pipeline.tlc.download import verified_version
 from taxi_pipeline.tlc.fleets import Code, Fleet, Place, Source, Total
 from taxi_pipeline.tlc.months import Days, month_of, next_month
@@ -122,8 +122,7 @@ _OUTSIDE_REASON = """concat_ws('; ',
 
 def _delete_days(session: Session, fleet: Fleet, days: Days) -> None:
     between = [fleet.name, days.first, days.last]
-    # Flows need the zones, and so are counted apart; until then nobody must take the old ones for those of new trips.
-    for table in (TRIPS, LOADED_DAYS, BOROUGH_FLOWS):
+    for table in (TRIPS, LOADED_DAYS):
         session.execute(f"DELETE FROM {table.name} WHERE fleet = ? AND pickup_date BETWEEN ? AND ?", between)
     month = month_of(days.first)
     session.execute(

@@ -22,7 +22,10 @@ def replace_hourly(session: Session, days: Days, fleets: Sequence[str]) -> None:
 
 
 def replace_flows(session: Session, days: Days, fleets: Sequence[str]) -> None:
-    """Make `borough_flows` of these days and fleets what the trips table says, by the boroughs of the zones."""
+    """Make `borough_flows` of these days and fleets what the trips table says, by the boroughs of the zones.
+
+    Without zones there are no flows; they are counted when `borough_flows` is materialized.
+    """
     _replace(session, BOROUGH_FLOWS, _FLOWS_SQL, days, fleets)
 
 

@@ -24,13 +24,13 @@ import pytest
 
 from taxi_pipeline.loading import load_trips
 from taxi_pipeline.resources import Warehouse
-from taxi_pipeline.rollups import replace_hourly
+from taxi_pipeline.rollups import replace_flows, replace_hourly
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.session import Session
 from taxi_pipeline.tables import CODE_TABLES, TABLES, ZONES
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import REPOSITORY, Pipeline, error_of, pipeline_in
+from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
 from taxi_pipeline_tests.processes import process
 
 pytestmark = pytest.mark.slow
@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 KILLS = 50
 SEED = 20230201
 MONTH = ("2023-02-01", "2023-02-28")
-LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "trips_by_week")
+LOADING = ("taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips", "zone_hourly_trips", "trips_by_week")
 FILE = "yellow_tripdata_2023-02.parquet"
 
 
@@ -151,6 +151,7 @@ def _load_and_die_before(statement: int, database: str, path: Path) -> None:
     with Warehouse(database=database).write() as session:
         load_trips(session, YELLOW, days, path)
         replace_hourly(session, days, ["yellow"])
+        replace_flows(session, days, ["yellow"])
 
 
 def test_killed_at_each_statement_the_tables_are_as_they_were(
@@ -307,7 +308,7 @@ def test_eight_at_once_lose_nothing_and_count_nothing_twice(
     assert [one.exitcode for one in running] == [0] * 8, logs
     pipeline = pipeline_in(tmp_path / "data", mirror)
     alone = pipeline_in(tmp_path / "alone", mirror)
-    alone.run("2023-02-01", "2023-02-08")
+    alone.run("2023-02-01", "2023-02-08", select=EVERYTHING)
     assert tables_of(pipeline) == tables_of(alone)
     assert pipeline.bytes_of_outputs() == alone.bytes_of_outputs()
     assert leftovers_in(tmp_path / "data") == []

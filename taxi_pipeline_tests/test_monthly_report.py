@@ -7,32 +7,18 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
-import dagster as dg
 import pytest
 
 from taxi_pipeline.assets import borough_flows, monthly_report, taxi_trips, taxi_trips_file, taxi_zones, taxi_zones_file
 from taxi_pipeline.report.page import NO_DATA, _round_up, _Shades
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, pipeline_in, range_tags
+from taxi_pipeline_tests.conftest import Pipeline, error_of, pipeline_in
 
 MakePipeline = Callable[..., Pipeline]
 FLEETS = ("yellow", "green")
 MONTHS = {"2022-02": 28, "2023-01": 31, "2023-02": 28}
 """Months at hand and their days: one, the one before, and the one of a year before."""
-
-
-def make_months(pipeline: Pipeline, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
-    """Materialize reports, as a backfill does."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            [monthly_report],
-            resources=pipeline.resources,
-            tags=range_tags(first, last or first),
-            run_config=QUIET,
-            instance=instance,
-            raise_on_error=False,
-        )
 
 
 class Page:
@@ -69,7 +55,7 @@ def loaded(three_months: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipe
     pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), three_months, FLEETS)
     for month, num_days in MONTHS.items():
         pipeline.run(f"{month}-01", f"{month}-{num_days}")
-    assert make_months(pipeline, "2023-02-01").success
+    assert pipeline.report(monthly_report, "2023-02-01").success
     return pipeline
 
 
@@ -273,23 +259,23 @@ def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
 def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
     """Also when the month that it is compared with was loaded later: its report is then made anew."""
     before = (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes()
-    assert make_months(copy, "2023-02-01").success
+    assert copy.report(monthly_report, "2023-02-01").success
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
     copy.execute("DELETE FROM loaded_days WHERE pickup_date = '2023-01-31'")
-    assert make_months(copy, "2023-02-01").success
+    assert copy.report(monthly_report, "2023-02-01").success
     page = Page(copy, "2023-02")
     assert page.of("data-figure")["previous.num_trips"] == NO_DATA
     assert "previous.num_trips.change" not in page.of("data-figure")
     assert page.of("data-figure")["year_before.num_trips"] != NO_DATA
     copy.run("2023-01-31")
-    assert make_months(copy, "2023-01-01").success, "which the report of February compares itself with"
+    assert copy.report(monthly_report, "2023-01-01").success, "which the report of February compares itself with"
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
 
 
 def test_a_month_of_which_days_lack_says_so(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months, fleets=FLEETS)
     pipeline.run("2023-02-03", "2023-02-28")
-    result = make_months(pipeline, "2023-02-01")
+    result = pipeline.report(monthly_report, "2023-02-01")
     assert result.success, error_of(result)
     page = Page(pipeline, "2023-02")
     assert "Not loaded: yellow 2023-02-01, yellow 2023-02-02, green 2023-02-01, green 2023-02-02." in page.text
@@ -305,7 +291,7 @@ def test_a_month_of_which_days_lack_says_so(make_pipeline: MakePipeline, three_m
 def test_a_month_without_any_day_is_refused(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
     pipeline.run("2023-01-05")
-    result = make_months(pipeline, "2023-02-01")
+    result = pipeline.report(monthly_report, "2023-02-01")
     assert "no day of 2023-02 is loaded: materialize its days first" in error_of(result)
     assert not (pipeline.folder / "outputs" / "reports" / "2023-02.html").exists()
 
@@ -313,22 +299,22 @@ def test_a_month_without_any_day_is_refused(make_pipeline: MakePipeline, three_m
 def test_trips_that_the_flows_lack_are_an_error_that_says_what_to_do(
     make_pipeline: MakePipeline, three_months: Path
 ) -> None:
-    """A day whose trips were loaded again has no flows until they are counted again."""
+    """A day whose trips were loaded before there were zones has no flows until they are counted."""
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-05", "2023-02-06")
-    pipeline.run("2023-02-06", select=[taxi_trips])
+    pipeline.run("2023-02-06", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-02-05")
     assert pipeline.rows("SELECT DISTINCT pickup_date FROM borough_flows") == [(date(2023, 2, 5),)]
-    error = error_of(make_months(pipeline, "2023-02-01"))
+    error = error_of(pipeline.report(monthly_report, "2023-02-01"))
     assert "materialize borough_flows for these days" in error
     pipeline.run("2023-02-06", select=[borough_flows])
-    assert make_months(pipeline, "2023-02-01").success
+    assert pipeline.report(monthly_report, "2023-02-01").success
 
 
 def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
     pipeline.run("2023-02-05", "2023-02-06")
     pipeline.execute("UPDATE trips SET passenger_count = NULL")
-    assert make_months(pipeline, "2023-02-01").success
+    assert pipeline.report(monthly_report, "2023-02-01").success
     warned = Page(pipeline, "2023-02").of("data-warning")
     assert list(warned) == ["passengers_are_counted"]
     assert "days that have more than 25.00%: yellow 2023-02-05, yellow 2023-02-06" in warned["passengers_are_counted"]
@@ -337,7 +323,7 @@ def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Pa
 def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
     pipeline.run("2023-02-05")
-    assert make_months(pipeline, "2023-02-01").success
+    assert pipeline.report(monthly_report, "2023-02-01").success
     page = Page(pipeline, "2023-02")
     assert "Fleets side by side" not in page.text
     assert page.of("data-figure")["mean_fare"] != NO_DATA
@@ -349,7 +335,7 @@ def test_fleets_without_fares_or_payment_have_no_data_there(tmp_path: Path, flee
     write_mirror(tmp_path / "mirror", days, fleet=fleet, trips_per_day=200)
     pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", [fleet])
     pipeline.run("2023-01-01", "2023-01-02")
-    assert make_months(pipeline, "2023-01-01").success
+    assert pipeline.report(monthly_report, "2023-01-01").success
     found = Page(pipeline, "2023-01").of("data-figure")
     without = {key for key in ("revenue", "mean_fare", "mean_distance", "tips_per_card_trip") if found[key] == NO_DATA}
     assert without == (
@@ -362,7 +348,7 @@ def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, t
     pipeline = make_pipeline(three_months)
     pipeline.run("2023-02-05")
     pipeline.execute("UPDATE zones SET zone = '<script>alert(1)</script> & \"co\"' WHERE zone_id = 132")
-    assert make_months(pipeline, "2023-02-01").success
+    assert pipeline.report(monthly_report, "2023-02-01").success
     page = Page(pipeline, "2023-02")
     assert "<script" not in page.path.read_text()
     assert page.of("data-zone")["132"].startswith('<script>alert(1)</script> & "co", Queens')
@@ -391,7 +377,7 @@ def test_a_real_month_with_trips_of_impossible_length(make_pipeline: MakePipelin
     """A single trip of tens of thousands of miles would outweigh a week."""
     pipeline = make_pipeline(real_tlc, fleets=("green",))
     pipeline.run("2023-02-01", "2023-02-28", select=_FOR_THE_REPORT)
-    result = make_months(pipeline, "2023-02-01")
+    result = pipeline.report(monthly_report, "2023-02-01")
     assert result.success, error_of(result)
     page = Page(pipeline, "2023-02")
     (longest, plain_mean) = pipeline.rows("SELECT max(trip_distance), avg(trip_distance) FROM trips")[0]

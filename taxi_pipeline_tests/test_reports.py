@@ -17,22 +17,9 @@ from taxi_pipeline.code_location import build_definitions
 from taxi_pipeline.partitions import daily_partitions, weekly_partitions, weeks_from
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, range_tags
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of
 
 MakePipeline = Callable[..., Pipeline]
-
-
-def make_weeks(pipeline: Pipeline, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
-    """Materialize week summaries, as a backfill does."""
-    with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            [week_summary],
-            resources=pipeline.resources,
-            tags=range_tags(first, last or first),
-            run_config=QUIET,
-            instance=instance,
-            raise_on_error=False,
-        )
 
 
 def summary_of(pipeline: Pipeline, week: str) -> dict[str, Any]:
@@ -42,7 +29,7 @@ def summary_of(pipeline: Pipeline, week: str) -> dict[str, Any]:
 def test_a_week_is_summed_up_by_fleet_and_borough(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
     pipeline.run("2023-01-29", "2023-02-11")
-    assert make_weeks(pipeline, "2023-01-29", "2023-02-05").success
+    assert pipeline.report(week_summary, "2023-01-29", "2023-02-05").success
     summary = summary_of(pipeline, "2023-02-05")
     assert (summary["week"], summary["last_day"], summary["synthetic"]) == ("2023-02-05", "2023-02-11", True)
     expected = pipeline.rows(
@@ -69,10 +56,10 @@ def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipel
     """The same bytes after a backfill in another order."""
     at_once, backwards = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="backwards")
     at_once.run("2023-01-29", "2023-02-11")
-    make_weeks(at_once, "2023-01-29", "2023-02-05")
+    at_once.report(week_summary, "2023-01-29", "2023-02-05")
     for week, last in (("2023-02-05", "2023-02-11"), ("2023-01-29", "2023-02-04")):
         backwards.run(week, last)
-        make_weeks(backwards, week)
+        backwards.report(week_summary, week)
     for week in ("2023-01-29", "2023-02-05"):
         assert summary_of(backwards, week) == summary_of(at_once, week)
     assert summary_of(backwards, "2023-02-05")["week_before"] is not None
@@ -82,20 +69,20 @@ def test_a_week_that_is_not_complete_says_what_lacks(make_pipeline: MakePipeline
     """So the weeks at the ends of a backfill take no other along."""
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-02-05", "2023-02-16")
-    assert make_weeks(pipeline, "2023-02-05", "2023-02-12").success
+    assert pipeline.report(week_summary, "2023-02-05", "2023-02-12").success
     assert summary_of(pipeline, "2023-02-05")["missing_days"] == []
     partly = summary_of(pipeline, "2023-02-12")
     assert partly["missing_days"] == ["yellow 2023-02-17", "yellow 2023-02-18"]
     ((trips,),) = pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date >= '2023-02-12'")
     assert partly["totals"]["num_trips"] == trips
-    make_weeks(pipeline, "2023-02-12")
+    pipeline.report(week_summary, "2023-02-12")
     assert summary_of(pipeline, "2023-02-12")["week_before"]["totals"] == summary_of(pipeline, "2023-02-05")["totals"]
 
 
 def test_a_week_of_which_nothing_is_loaded_is_refused(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-02-05", "2023-02-06")
-    result = make_weeks(pipeline, "2023-01-29")
+    result = pipeline.report(week_summary, "2023-01-29")
     assert not result.success
     assert "no day of the week of 2023-01-29 is loaded" in error_of(result)
     assert not list((pipeline.folder / "outputs").rglob("*.json"))
@@ -104,7 +91,7 @@ def test_a_week_of_which_nothing_is_loaded_is_refused(make_pipeline: MakePipelin
 def test_metadata_of_each_week(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-01-29", "2023-02-11")
-    found = make_weeks(pipeline, "2023-01-29", "2023-02-05").asset_materializations_for_node("week_summary")
+    found = pipeline.report(week_summary, "2023-01-29", "2023-02-05").asset_materializations_for_node("week_summary")
     trips = dict(
         pipeline.rows(
             "SELECT CAST(CASE WHEN pickup_date < '2023-02-05' THEN '2023-01-29' ELSE '2023-02-05' END AS VARCHAR), "

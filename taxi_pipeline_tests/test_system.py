@@ -16,7 +16,7 @@ import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, next_month, previous_month
-from taxi_pipeline_tests.conftest import Pipeline, pipeline_in, range_tags
+from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in, range_tags
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
 from taxi_pipeline_tests.running_dagster import ask, dagster_dev, launch_backfill, wait_for
 from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
@@ -220,7 +220,7 @@ def test_it_runs_by_itself_and_survives_what_happens_to_it(
     One test, because each start of the system and each look of its daemon takes its time.
     """
     scene = Scene(tmp_path, home, server, months)
-    scene.undisturbed.run(scene.all_days[0], scene.all_days[-1])
+    scene.undisturbed.run(scene.all_days[0], scene.all_days[-1], select=EVERYTHING)
     (tmp_path / "data" / "requests").mkdir(parents=True)
     switch_on_yesterday("daily_refresh", "0 6 * * *", home)
     log = tmp_path / "dagster-dev.log"

@@ -17,7 +17,7 @@ from taxi_pipeline.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
-from taxi_pipeline_tests.conftest import Pipeline, pipeline_in
+from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     write_mirror(mirror, days, fleet="yellow", trips_per_day=300)
     write_mirror(mirror, days, fleet="green", trips_per_day=100)
     pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, FLEETS)
-    pipeline.run("2023-01-08", "2023-01-28")
+    pipeline.run("2023-01-08", "2023-01-28", select=EVERYTHING)
     return pipeline
 
 

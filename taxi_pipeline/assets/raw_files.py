@@ -64,7 +64,7 @@ def taxi_trips_file(context: dg.AssetExecutionContext, tlc: TlcSource, files: Fi
             "dagster/row_count": sum(content.num_rows for content in contents),
             "synthetic": any(content.synthetic for content in contents),
             **fetched_metadata(fetched),
-            "preview": markdown_table(*first_rows(fetched[0].path, PREVIEW_ROWS)),
+            **({"preview": markdown_table(*first_rows(fetched[0].path, PREVIEW_ROWS))} if fetched else {}),
             **({FAILED_FLEETS: failed} if failed else {}),
         },
         data_version=_version(fetched),

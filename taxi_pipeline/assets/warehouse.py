@@ -131,7 +131,7 @@ def taxi_trips(
     The days of the run are replaced, each fleet's in one transaction: afterwards they hold what the published files
     say, or, if anything fails, what they held before. What fails of one fleet fails the run, with the fleet's name,
     when the others are loaded. `loaded_days` keeps from which version of its file each day came. The days' rows of
-    `zone_hourly_trips` are replaced with them, so that no output ever counts others than the trips. Where a file holds
+    the rollups are replaced with them, so that no output ever counts others than the trips. Where a file holds
     coordinates (before 2011), the zones are those of `taxi_zones` that cover them.
     """
     days = days_of(context)
@@ -170,6 +170,7 @@ def _load_fleet(fleet: Fleet, months: Sequence[Days], warehouse: Warehouse, file
         for name, days in zip(names, months, strict=True):
             load_trips(session, fleet, days, files.written_by("taxi_trips_file", name))
             replace_hourly(session, days, [fleet.name])
+            replace_flows(session, days, [fleet.name])
 
 
 @dg.asset(

@@ -156,7 +156,7 @@ const mapHeight = () => Math.round(Math.min(width("map") * 0.98, Math.max(360, i
 
 function build() {
   if (views) for (const view of Object.values(views)) view.finalize();
-  const step = Math.max(1, Math.ceil(data.weeks.length / 8));
+  const step = Math.max(1, Math.ceil(data.weeks.length / 5));
   const ticks = data.weeks.map((_, n) => n).filter((n) => n % step === 0);
   const weekLabels = { ticks, text: `${JSON.stringify(data.weeks)}[datum.value]` };
   const hourLabels = { ticks: [0, 3, 6, 9, 12, 15, 18, 21], text: "format(datum.value, '02') + ':00'" };
