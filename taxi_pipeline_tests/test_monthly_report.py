@@ -13,6 +13,7 @@ from taxi_pipeline.assets import borough_flows, monthly_report, taxi_trips, taxi
 from taxi_pipeline.report.page import NO_DATA, _round_up, _Shades
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
 from taxi_pipeline_tests.conftest import Pipeline, error_of, pipeline_in
 
 MakePipeline = Callable[..., Pipeline]
@@ -352,6 +353,31 @@ def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, t
     page = Page(pipeline, "2023-02")
     assert "<script" not in page.path.read_text()
     assert page.of("data-zone")["132"].startswith('<script>alert(1)</script> & "co", Queens')
+
+
+@pytest.mark.slow
+def test_it_fits_a_phone_a_dark_room_and_a_sheet_of_paper(page: Page) -> None:
+    """Regression: on paper the hours after 19:00 and the last boroughs were cut off."""
+    url = page.path.as_uri()
+    try:
+        with opened_browser() as browser:
+            phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+            asked: list[str] = []
+            phone.on("request", lambda request: asked.append(request.url))
+            phone.goto(url)
+            assert asked == [url]
+            assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+            assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 28)"
+            paper = browser.new_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")  # A4 within margins
+            paper.goto(url)
+            paper.emulate_media(media="print")
+            assert paper.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+            assert paper.evaluate("document.documentElement.scrollWidth") <= 700
+            widths = "boxes => boxes.map(box => [box.scrollWidth, box.clientWidth])"
+            for wanted, there in paper.locator(".scroll").evaluate_all(widths):
+                assert wanted <= there
+    except NoBrowserError as error:
+        pytest.skip(f"no browser: {error}")
 
 
 @pytest.mark.parametrize(("most", "top"), [(0, 4), (3, 4), (5, 8), (9, 10), (10, 10), (11, 20), (122_319, 200_000)])

@@ -1,8 +1,8 @@
 """Group `metrics`: what people look at. Each asset rebuilds its whole file from the hourly table, in milliseconds.
 
 Rebuilding whole is what makes the files the same whatever the order and the chunks in which days were loaded. A file is
-locked, and written before the warehouse is let go: of several runs at once the last to write has then read last, too,
-and a file that is older than the warehouse is known to lack something.
+locked while it is made, so of several runs at once the last to write has read last, too. What is quickly written is
+written before the warehouse is let go: such a file is known to lack something when it is older than the warehouse.
 """
 
 import csv
