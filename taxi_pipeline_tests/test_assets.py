@@ -18,6 +18,7 @@ import shapely
 
 from taxi_pipeline.assets import (
     ASSETS,
+    borough_flows,
     manhattan_map,
     manhattan_stats,
     taxi_trips,
@@ -399,10 +400,14 @@ def test_the_hourly_table_follows_the_trips_whichever_asset_ran(make_pipeline: M
     counts = "SELECT pickup_date, CAST(sum({}) AS BIGINT), sum(total_amount) FROM {} GROUP BY ALL ORDER BY ALL"
     trips = pipeline.rows(counts.format("1", "trips"))
     assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
-    pipeline.execute("DELETE FROM zone_hourly_trips WHERE pickup_date = '2023-02-07'")
-    result = pipeline.run("2023-02-07", select=[zone_hourly_trips])
+    flows = pipeline.rows("SELECT * FROM borough_flows ORDER BY ALL")
+    for table in ("zone_hourly_trips", "zone_hourly_dropoffs", "borough_flows"):
+        pipeline.execute(f"DELETE FROM {table} WHERE pickup_date = '2023-02-07'")
+    result = pipeline.run("2023-02-07", select=[zone_hourly_trips, borough_flows])
     assert check_of(result, "hourly_trips_match_trips").passed
+    assert check_of(result, "borough_flows_match_trips").passed
     assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
+    assert pipeline.rows("SELECT * FROM borough_flows ORDER BY ALL") == flows
 
 
 def test_a_missing_column_fails_by_name_and_an_unknown_one_warns(make_pipeline: MakePipeline, own_mirror: Path) -> None:

@@ -11,8 +11,6 @@ from taxi_pipeline.assets.warehouse import POOL, borough_flows, taxi_zones, zone
 from taxi_pipeline.automation import window_complete
 from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, per_partition
 from taxi_pipeline.partitions import backfill_policy, monthly_partitions, weekly_partitions
-from taxi_pipeline.report.figures import figures_of
-from taxi_pipeline.report.page import following, numbers_of, page_of, report_file
 from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
 from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import WEEK_START_SQL
@@ -88,6 +86,9 @@ def monthly_report(
     the data is. Automation makes it when all days are loaded; who asks for it earlier gets what is loaded, and the page
     says what is not.
     """
+    from taxi_pipeline.report.figures import figures_of
+    from taxi_pipeline.report.page import following, numbers_of, page_of, report_file
+
     months = [date.fromisoformat(key) for key in context.partition_keys]
     # Later months compare themselves with these.
     also = {month for key in months for month in following(key) if files.path(report_file(month)).is_file()}
