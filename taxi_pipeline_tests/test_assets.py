@@ -162,8 +162,9 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     assert len(first) == 5
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     assert at_once.bytes_of_outputs() == first
-    for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30", "2023-01-29"):
-        one_by_one.run(day, select=EVERYTHING)
+    for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30"):
+        one_by_one.run(day)
+    one_by_one.run("2023-01-29", select=EVERYTHING)
     assert one_by_one.bytes_of_outputs() == first
     query = "SELECT * FROM {} ORDER BY ALL"
     for table in TABLES:
