@@ -40,8 +40,8 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
 
-test: $(READY) ## All tests, with coverage, three at a time and handed out one by one: one mostly waits
-	@$(BIN)/python -m pytest --numprocesses 3 --maxschedchunk 1 --cov --cov-report=term:skip-covered
+test: $(READY) ## All tests, with coverage, three at a time: one of them mostly waits for the daemon
+	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
 
 bench: $(READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
