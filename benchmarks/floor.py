@@ -12,7 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
         connection.execute(table.create_sql())
     session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in read_zones(Path(zones))])
     connection.execute(LOAD, [str(trips), month, next_month(month)])
-    days = Days(month, next_month(month) - timedelta(days=1))
+    days = Days.of_month(month)
     replace_hourly(session, days, FLEETS)
     replace_flows(session, days, FLEETS)
     session.insert(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True) for day in days])

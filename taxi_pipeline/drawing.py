@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.tlc.zones import BOROUGH_TITLES
+
 if TYPE_CHECKING:
     import geopandas as gpd
     from matplotlib.axes import Axes
@@ -224,7 +226,7 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
         axes.text(
             x,
             y,
-            f"{'Newark Airport' if name == 'EWR' else name}{share}",
+            f"{BOROUGH_TITLES.get(name, name)}{share}",
             ha="center",
             va="center",
             fontsize=11,

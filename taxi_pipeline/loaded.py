@@ -1,10 +1,10 @@
 """What is loaded, by month: asked by the checks, and by the schedules that decide what comes next. No Dagster."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from taxi_pipeline.session import Session
+from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, days_in, month_of
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
@@ -35,6 +35,30 @@ class LoadedMonth:
     def trips_per_day(self) -> float:
         """On average over the loaded days."""
         return self.num_trips / self.num_days
+
+
+class EmptyWindowError(RuntimeError):
+    """A file of a week or month was asked for of which no day is loaded."""
+
+
+def loaded_days(session: Session, days: Days, fleets: Sequence[str]) -> dict[tuple[str, date], bool]:
+    """Fleet and day that are loaded, of these → whether they are synthetic."""
+    rows = session.rows(
+        "SELECT fleet, pickup_date, synthetic FROM loaded_days "
+        f"WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})",
+        [days.first, days.last, *fleets],
+    )
+    return {(fleet, day): synthetic for fleet, day, synthetic in rows}
+
+
+def not_loaded(loaded: Container[tuple[str, date]], days: Days, fleets: Sequence[str]) -> list[tuple[str, date]]:
+    """Fleets and days that are not loaded, of those that the TLC publishes; fleet by fleet."""
+    return [
+        (fleet, day)
+        for fleet in fleets
+        for day in days
+        if FLEETS[fleet].first_month <= day and (fleet, day) not in loaded
+    ]
 
 
 def loaded_span(session: Session) -> Days | None:

@@ -5,7 +5,7 @@ Plain Python, so that every case can be tested. Asking the server, and launching
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from taxi_pipeline.tlc.months import Days, next_month
 
@@ -95,5 +95,5 @@ def _watched(loaded: Collection[date]) -> list[date]:
 def _days_of_month(month: date, partitions: Days) -> Days | None:
     """The month's days that are partitions; None when there are none."""
     first = max(month, partitions.first)
-    last = min(next_month(month) - timedelta(days=1), partitions.last)
+    last = min(Days.of_month(month).last, partitions.last)
     return Days(first, last) if first <= last else None

@@ -12,7 +12,19 @@ TOLERANCE_DEGREES = 0.0004
 """About 40 metres, less than a pixel where the whole city is on the screen."""
 
 
-def simplified(shapes: Mapping[int, str]) -> "dict[int, BaseGeometry]":
+WIDTH = 2000
+"""Of a drawing of the city: a pixel is about 20 metres."""
+
+
+def on_plane(shapes: Mapping[int, str]) -> "tuple[Plane, dict[int, BaseGeometry]]":
+    """A plane that holds all the zones (WKT, degrees; at least one), and their shapes, simplified."""
+    import shapely
+
+    simple = _simplified(shapes)
+    return Plane(shapely.total_bounds(list(simple.values())).tolist(), WIDTH), simple
+
+
+def _simplified(shapes: Mapping[int, str]) -> "dict[int, BaseGeometry]":
     """The zones' shapes (WKT, degrees) with fewer points; what neighbours share stays shared."""
     import shapely
 

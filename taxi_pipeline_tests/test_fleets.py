@@ -3,7 +3,7 @@
 import math
 import zipfile
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from taxi_pipeline.sample.zones import write_zones_zip
 from taxi_pipeline.tables import TRIPS, ZONES
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FHV, FHVHV, FLEETS, GREEN, YELLOW, Fleet
-from taxi_pipeline.tlc.months import Days, next_month
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file, verify_trip_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of
@@ -49,7 +49,7 @@ def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[
 
 
 def month_days(month: date) -> Days:
-    return Days(month, next_month(month) - timedelta(days=1))
+    return Days.of_month(month)
 
 
 def rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:

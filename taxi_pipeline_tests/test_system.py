@@ -153,7 +153,7 @@ def path_of(month: date) -> str:
 
 
 def days_of(month: date) -> list[str]:
-    return [str(day) for day in Days(month, next_month(month) - timedelta(days=1))]
+    return [str(day) for day in Days.of_month(month)]
 
 
 def loaded_days(pipeline: Pipeline) -> list[str]:

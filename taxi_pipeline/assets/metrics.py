@@ -10,6 +10,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -78,15 +79,14 @@ def trips_by_week(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
             files.write_text(TRIPS_BY_WEEK_BY_FLEET_FILE, _csv(FLEET_WEEK_HEADER, by_fleet))
         else:
             files.remove(TRIPS_BY_WEEK_BY_FLEET_FILE)  # of a time with more fleets
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
+    return _written(
+        path,
+        {
             "dagster/row_count": len(weeks),
             **column_lineage(TRIPS_BY_WEEK),
             "synthetic": coverage["synthetic"],
             "preview": markdown_table(WEEK_HEADER, weeks[-PREVIEW_ROWS:]),
         },
-        data_version=dg.DataVersion(sha256_of(path)),
     )
 
 
@@ -111,9 +111,9 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
         collection = _collection(zones, coverage)
         path = files.write_text(MANHATTAN_STATS_FILE, json.dumps(collection, separators=(",", ":")) + "\n")
     busiest = sorted(zones, key=lambda zone: -zone[4])[:PREVIEW_ROWS]
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
+    return _written(
+        path,
+        {
             "dagster/row_count": len(zones),
             "trips": sum(zone[4] for zone in zones),
             "synthetic": coverage["synthetic"],
@@ -121,7 +121,6 @@ def manhattan_stats(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> d
                 ("zone_id", "zone", "num_trips", "total_amount"), [(z[0], z[1], z[4], z[5]) for z in busiest]
             ),
         },
-        data_version=dg.DataVersion(sha256_of(path)),
     )
 
 
@@ -145,13 +144,12 @@ def manhattan_map(files: FileStore) -> dg.MaterializeResult:
         with files.replacing(MANHATTAN_MAP_FILE) as temporary:
             draw_manhattan_map(stats, temporary)
     path = files.path(MANHATTAN_MAP_FILE)
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
+    return _written(
+        path,
+        {
             "preview": picture(path),
             "synthetic": stats["coverage"]["synthetic"],
         },
-        data_version=dg.DataVersion(sha256_of(path)),
     )
 
 
@@ -178,14 +176,13 @@ def city_map(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.Mater
         with files.replacing(CITY_MAP_FILE) as temporary:
             draw_city_map(_collection(zones, coverage), temporary)
     path = files.path(CITY_MAP_FILE)
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
+    return _written(
+        path,
+        {
             "preview": picture(path),
             "trips": sum(zone[4] for zone in zones),
             "synthetic": coverage["synthetic"],
         },
-        data_version=dg.DataVersion(sha256_of(path)),
     )
 
 
@@ -211,15 +208,21 @@ def zone_explorer(warehouse: Warehouse, files: FileStore, tlc: TlcSource) -> dg.
         with warehouse.read() as session:
             data = explorer_data(session, tlc.fleets)
         path = files.write_text(ZONE_EXPLORER_FILE, page_of(data))
-    return dg.MaterializeResult(
-        metadata={
-            **file_metadata(path),
+    return _written(
+        path,
+        {
             "open": dg.MetadataValue.url(path.absolute().as_uri()),
             "weeks": len(data["weeks"]),
             "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
             "synthetic": data["synthetic"],
         },
-        data_version=dg.DataVersion(sha256_of(path)),
+    )
+
+
+def _written(path: Path, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
+    """A file was made: where it lies, its version, and what is said of it."""
+    return dg.MaterializeResult(
+        metadata={**file_metadata(path), **metadata}, data_version=dg.DataVersion(sha256_of(path))
     )
 
 

@@ -9,21 +9,18 @@ import dagster as dg
 
 from taxi_pipeline.assets.warehouse import POOL, borough_flows, taxi_zones, zone_hourly_trips
 from taxi_pipeline.automation import window_complete
+from taxi_pipeline.loaded import EmptyWindowError, loaded_days, not_loaded
 from taxi_pipeline.metadata import OWNERS, file_metadata, markdown_table, per_partition
 from taxi_pipeline.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
 from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tables import WEEK_START_SQL
-from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.months import Days, next_month
 
 WEEK = timedelta(days=7)
 
 AMOUNTS = ("num_trips", "passenger_count", "trip_distance", "fare_amount", "tip_amount", "total_amount")
 """Sums in a summary: trips, passengers, miles, and US dollars, as in `zone_hourly_trips`."""
-
-
-class EmptyWindowError(RuntimeError):
-    """A file of a week or month was asked for of which no day is loaded."""
 
 
 _WINDOW = dg.TimeWindowPartitionMapping()
@@ -87,11 +84,11 @@ def monthly_report(
     says what is not.
     """
     from taxi_pipeline.report.figures import figures_of
-    from taxi_pipeline.report.page import following, numbers_of, page_of, report_file
+    from taxi_pipeline.report.page import numbers_of, page_of
 
     months = [date.fromisoformat(key) for key in context.partition_keys]
     # Later months compare themselves with these.
-    also = {month for key in months for month in following(key) if files.path(report_file(month)).is_file()}
+    also = {month for key in months for month in _compared_with(key) if files.path(report_file(month)).is_file()}
     for month in sorted({*months, *also}):
         with files.locked(report_file(month)), warehouse.read() as session:
             figures = figures_of(session, month, tlc.fleets)
@@ -116,6 +113,16 @@ def monthly_report(
     return dg.MaterializeResult(metadata={"months": len(months)})
 
 
+def report_file(month: date) -> str:
+    """Name of the month's report in the file store."""
+    return f"outputs/reports/{month:%Y-%m}.html"
+
+
+def _compared_with(month: date) -> tuple[date, date]:
+    """The months whose reports compare themselves with this one: the next, and the same a year later."""
+    return next_month(month), month.replace(year=month.year + 1)
+
+
 def summary_file(week: date) -> str:
     """Name of the week's file in the file store."""
     return f"outputs/week_summary/{week}.json"
@@ -132,37 +139,29 @@ def summarize(session: Session, week: date, tlc: TlcSource) -> dict[str, Any]:
     Raises:
         EmptyWindowError: no day of the week is loaded.
     """
-    days_loaded, missing, synthetic = _days(session, week, tlc)
-    if not days_loaded:
+    days, before = _days(week), week - WEEK
+    loaded = loaded_days(session, days, tlc.fleets)
+    if not loaded:
         raise EmptyWindowError(f"no day of the week of {week} is loaded: materialize its days first")
-    before = week - WEEK
+    missing = sorted(not_loaded(loaded, days, tlc.fleets), key=lambda which: which[1])
     return {
         "week": str(week),
-        "last_day": str(week + WEEK - timedelta(days=1)),
-        "missing_days": missing,
-        "synthetic": synthetic,
+        "last_day": str(days.last),
+        "missing_days": [f"{fleet} {day}" for fleet, day in missing],
+        "synthetic": any(loaded.values()),
         **_totals(session, week, tlc.fleets),
-        "week_before": None
-        if _days(session, before, tlc)[1]
-        else {"week": str(before), **_totals(session, before, tlc.fleets)},
+        "week_before": {"week": str(before), **_totals(session, before, tlc.fleets)}
+        if _is_whole(session, _days(before), tlc.fleets)
+        else None,
     }
 
 
-def _days(session: Session, week: date, tlc: TlcSource) -> tuple[int, list[str], bool]:
-    """How many days of the week and fleets are loaded, which are not, and whether what is loaded is synthetic."""
-    last = week + WEEK - timedelta(days=1)
-    rows = session.rows(
-        "SELECT fleet, pickup_date, synthetic FROM loaded_days WHERE pickup_date BETWEEN ? AND ?", [week, last]
-    )
-    loaded = {(fleet, day) for fleet, day, _ in rows if fleet in tlc.fleets}
-    days = [week + timedelta(days=n) for n in range(7)]
-    missing = [
-        f"{fleet.name} {day}"
-        for day in days
-        for fleet in tlc.fleets_in(month_of(day))
-        if (fleet.name, day) not in loaded
-    ]
-    return len(loaded), missing, any(synthetic for *_, synthetic in rows)
+def _days(week: date) -> Days:
+    return Days(week, week + WEEK - timedelta(days=1))
+
+
+def _is_whole(session: Session, days: Days, fleets: Sequence[str]) -> bool:
+    return not not_loaded(loaded_days(session, days, fleets), days, fleets)
 
 
 def _totals(session: Session, week: date, fleets: Sequence[str]) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 from taxi_pipeline.session import Session, placeholders
-from taxi_pipeline.shapes import Plane, simplified
+from taxi_pipeline.shapes import on_plane
 from taxi_pipeline.tables import WEEK_START_SQL
 from taxi_pipeline.tlc.fleets import FLEETS
-
-MAP_WIDTH = 2000
-"""Of the coordinates: a pixel is about 20 metres."""
+from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
 Counts = dict[str, dict[int, list[int]]]
 """Fleet → zone id → trips per week, or per hour of the day."""
@@ -29,6 +27,7 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         "weeks": [str(week) for week in weeks],
         "synthetic": bool(synthetic),
         "zones": _zones(session),
+        "borough_titles": BOROUGH_TITLES,
         "weekly": {
             "pickups": _counts(session, _BY_WEEK, "zone_hourly_trips", "pickup", fleets, weeks),
             "dropoffs": _counts(session, _BY_WEEK, "zone_hourly_dropoffs", "dropoff", fleets, weeks),
@@ -42,13 +41,11 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
 
 def _zones(session: Session) -> list[dict[str, Any]]:
     """Id, name, borough and outline (polygons of rings of whole coordinates, y down; None without a shape) by id."""
-    import shapely
-
     rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
-    shapes = simplified({zone_id: geometry for zone_id, _, _, geometry in rows if geometry})
-    if not shapes:
+    placed = {zone_id: geometry for zone_id, _, _, geometry in rows if geometry}
+    if not placed:
         return []
-    plane = Plane(shapely.total_bounds(list(shapes.values())).tolist(), MAP_WIDTH)
+    plane, shapes = on_plane(placed)
     return [
         {
             "id": zone_id,

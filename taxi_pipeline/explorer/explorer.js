@@ -18,8 +18,7 @@ const color = (name) => getComputedStyle(document.documentElement).getPropertyVa
 /* What follows from it. */
 
 const words = () => (chosen.direction === "pickups" ? "pickups" : "drop-offs");
-const boroughName = (borough) =>
-  ({ EWR: "Newark Airport", "N/A": "outside the city", Unknown: "not known" })[borough] || borough;
+const boroughName = (borough) => data.borough_titles[borough] || borough;
 const sum = (values, from = 0, to = values.length - 1) => {
   let total = 0;
   for (let n = from; n <= to; n++) total += values[n];

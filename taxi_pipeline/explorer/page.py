@@ -5,17 +5,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from taxi_pipeline.pages import render
+
 _FOLDER = Path(__file__).parent
 
 
 def page_of(data: Mapping[str, Any]) -> str:
     """The page's HTML, for what `explorer_data` found."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("page.html.jinja").render(
+    return render(
+        _FOLDER / "page.html.jinja",
         synthetic=data["synthetic"],
         # Inside a script element, nothing may look like its end.
         data=json.dumps(data, separators=(",", ":")).replace("</", "<\\/"),

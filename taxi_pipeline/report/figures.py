@@ -5,20 +5,15 @@ Means leave out what nobody can have driven (`quality.TOO_LONG`, `quality.BACKWA
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from taxi_pipeline.loaded import loaded_months
+from taxi_pipeline.loaded import EmptyWindowError, loaded_days, loaded_months, not_loaded
 from taxi_pipeline.questions import Verdict, ask_all
 from taxi_pipeline.session import Session, placeholders
 from taxi_pipeline.tlc.codes import AREAS
-from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import Days, next_month, previous_month
-
-
-class NothingToReportError(RuntimeError):
-    """No day of the month is loaded."""
+from taxi_pipeline.tlc.months import Days, previous_month, year_before
 
 
 class FlowsMissingError(RuntimeError):
@@ -111,22 +106,22 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
     """The numbers of a month, as far as it is loaded.
 
     Raises:
-        NothingToReportError: no day of it is loaded.
+        EmptyWindowError: no day of it is loaded.
         FlowsMissingError: `borough_flows` lacks a day that is loaded.
     """
-    days = _days(month)
-    loaded = _loaded(session, days, fleets)
+    days = Days.of_month(month)
+    loaded = loaded_days(session, days, fleets)
     if not loaded:
-        raise NothingToReportError(f"no day of {month:%Y-%m} is loaded: materialize its days first")
+        raise EmptyWindowError(f"no day of {month:%Y-%m} is loaded: materialize its days first")
     by_fleet = [fleet for fleet in fleets if any(name == fleet for name, _ in loaded)]
     return MonthFigures(
         days=days,
         fleets=fleets,
-        missing=_missing(loaded, days, fleets),
+        missing=[f"{fleet} {day}" for fleet, day in not_loaded(loaded, days, fleets)],
         synthetic=any(loaded.values()),
         totals=_totals(session, days, fleets),
         previous=_totals_if_whole(session, previous_month(month), fleets),
-        year_before=_totals_if_whole(session, month.replace(year=month.year - 1), fleets),
+        year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
         trips_per_day=dict(
             _ask(
@@ -145,31 +140,16 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
     )
 
 
-def _days(month: date) -> Days:
-    return Days(month, next_month(month) - timedelta(days=1))
-
-
 def _ask(session: Session, sql: str, days: Days, fleets: Sequence[str]) -> list[tuple[Any, ...]]:
     """Rows of a query about pickups of these days and fleets."""
     which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
     return session.rows(sql.format(days=which), [days.first, days.last, *fleets])
 
 
-def _loaded(session: Session, days: Days, fleets: Sequence[str]) -> dict[tuple[str, date], bool]:
-    """Fleet and day that are loaded → whether they are synthetic."""
-    rows = _ask(session, "SELECT fleet, pickup_date, synthetic FROM loaded_days WHERE {days}", days, fleets)
-    return {(fleet, day): synthetic for fleet, day, synthetic in rows}
-
-
-def _missing(loaded: Mapping[tuple[str, date], bool], days: Days, fleets: Sequence[str]) -> list[str]:
-    published = [fleet for fleet in fleets if FLEETS[fleet].first_month <= days.first]
-    return [f"{fleet} {day}" for fleet in published for day in days if (fleet, day) not in loaded]
-
-
 def _totals_if_whole(session: Session, month: date, fleets: Sequence[str]) -> Totals | None:
-    days = _days(month)
-    loaded = _loaded(session, days, fleets)
-    return None if not loaded or _missing(loaded, days, fleets) else _totals(session, days, fleets)
+    days = Days.of_month(month)
+    loaded = loaded_days(session, days, fleets)
+    return None if not loaded or not_loaded(loaded, days, fleets) else _totals(session, days, fleets)
 
 
 def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:

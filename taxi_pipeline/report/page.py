@@ -7,26 +7,26 @@ decided in `figures`.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from taxi_pipeline.drawing import WEEKDAYS
+from taxi_pipeline.pages import render
 from taxi_pipeline.quality import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.report.figures import MonthFigures, Totals, ZoneTrips
-from taxi_pipeline.shapes import Plane, simplified
+from taxi_pipeline.shapes import on_plane
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import previous_month
+from taxi_pipeline.tlc.months import previous_month, year_before
+from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
 NO_DATA = "no data"
 NUM_SHADES = 9
 BUSIEST_ZONES = 10
-WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 BOROUGHS = ("Manhattan", "Brooklyn", "Queens", "Bronx", "Staten Island", "EWR", "N/A", "Unknown")
 """In the order in which flows are shown."""
-_BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown": "Not known"}
 
 _CHART_WIDTH, _CHART_HEIGHT = 720, 220
-_MAP_WIDTH = 2000
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,9 @@ class _Measure:
 
 def page_of(figures: MonthFigures) -> str:
     """The report's HTML."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     month = figures.days.first
-    return environment.get_template("page.html.jinja").render(
+    return render(
+        Path(__file__).with_name("page.html.jinja"),
         title=f"{month:%B %Y}",
         fleets=" and ".join(FLEETS[fleet].title for fleet in figures.fleets),
         figures=figures,
@@ -153,7 +145,7 @@ def _compared(measure: _Measure, figures: MonthFigures) -> dict[str, Any]:
     month = figures.days.first
     others = {
         "previous": (previous_month(month), figures.previous),
-        "year_before": (month.replace(year=month.year - 1), figures.year_before),
+        "year_before": (year_before(month), figures.year_before),
     }
     return {
         "key": measure.key,
@@ -246,7 +238,7 @@ def _hours(trips_per_hour: Mapping[tuple[int, int], float]) -> list[dict[str, An
                 for trips in [trips_per_hour.get((weekday, hour), 0)]
             ],
         }
-        for weekday, name in enumerate(WEEKDAYS)
+        for weekday, (name, _) in enumerate(WEEKDAYS)
     ]
 
 
@@ -282,8 +274,7 @@ def _map(zones: Sequence[ZoneTrips]) -> dict[str, Any]:
     import shapely
 
     placed = [zone for zone in zones if zone.geometry]
-    shapes = simplified({zone.zone_id: zone.geometry or "" for zone in placed})
-    plane = Plane(shapely.total_bounds(list(shapes.values())).tolist(), _MAP_WIDTH)
+    plane, shapes = on_plane({zone.zone_id: zone.geometry or "" for zone in placed})
     shades = _Shades([zone.num_trips for zone in placed])
     paths = [
         {
@@ -309,7 +300,7 @@ def _map(zones: Sequence[ZoneTrips]) -> dict[str, Any]:
 
 
 def _borough(borough: str) -> str:
-    return _BOROUGH_TITLES.get(borough, borough)
+    return BOROUGH_TITLES.get(borough, borough)
 
 
 def _busiest(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, Any]]:
@@ -329,7 +320,8 @@ def _busiest(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, Any]]
 
 def _flows(flows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     """A matrix of the boroughs that have trips, with totals."""
-    known = sorted({name for pair in flows for name in pair}, key=lambda n: (n not in BOROUGHS, *_place(n)))
+    there = {name for pair in flows for name in pair}
+    known = [name for name in BOROUGHS if name in there] + sorted(there - set(BOROUGHS))
     shades = _Shades(list(flows.values()))
     rows = [
         {
@@ -347,10 +339,6 @@ def _flows(flows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
     return {"dropoffs": [_borough(name) for name in known], "rows": rows}
 
 
-def _place(borough: str) -> tuple[int, str]:
-    return (BOROUGHS.index(borough) if borough in BOROUGHS else 0, borough)
-
-
 def _by_fleet(by_fleet: Mapping[str, Totals]) -> list[dict[str, Any]]:
     return [
         {
@@ -360,13 +348,3 @@ def _by_fleet(by_fleet: Mapping[str, Totals]) -> list[dict[str, Any]]:
         }
         for measure in _MEASURES
     ]
-
-
-def report_file(month: date) -> str:
-    """Name of the month's report in the file store."""
-    return f"outputs/reports/{month:%Y-%m}.html"
-
-
-def following(month: date) -> tuple[date, date]:
-    """The months whose reports compare themselves with this one: the next, and the same a year later."""
-    return (month + timedelta(days=31)).replace(day=1), month.replace(year=month.year + 1)

@@ -34,12 +34,23 @@ def previous_month(month: date) -> date:
     return month_of(month - timedelta(days=1))
 
 
+def year_before(month: date) -> date:
+    """The same month of the year before."""
+    return month.replace(year=month.year - 1)
+
+
 @dataclass(frozen=True)
 class Days:
     """Consecutive days, both ends inclusive."""
 
     first: date
     last: date
+
+    @classmethod
+    def of_month(cls, month: date) -> "Days":
+        """All days of the month, which any of its days may name."""
+        first = month_of(month)
+        return cls(first, next_month(first) - timedelta(days=1))
 
     def __iter__(self) -> Iterator[date]:
         """Each day in turn."""
@@ -53,7 +64,7 @@ class Days:
         parts: list[Days] = []
         first = self.first
         while first <= self.last:
-            month_end = next_month(month_of(first)) - timedelta(days=1)
+            month_end = Days.of_month(first).last
             parts.append(Days(first, min(self.last, month_end)))
             first = month_end + timedelta(days=1)
         return parts

@@ -21,6 +21,9 @@ UNKNOWN_ZONE_ID = 264
 OUTSIDE_ZONE_ID = 265
 LAST_ZONE_ID = OUTSIDE_ZONE_ID
 
+BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown": "Not known"}
+"""For people, where the published name of the borough is none."""
+
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 """Name of the file in a generated zip that says so."""
 
