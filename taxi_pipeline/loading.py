@@ -61,28 +61,33 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     month = month_of(days.first)
     _delete_days(session, fleet, days)
     counts = _count_rows(session, days)
-    columns = ", ".join(column.name for column in TRIP_COLUMNS)
+    found = ["pickup_date", *(column.name for column in _by_column(sources))]
+    columns = ", ".join(found)
     # A comparison with the bare column lets DuckDB skip row groups; the order lets later reads do the same.
     for part in days.in_parts(_num_parts(sum(trips for trips, _ in counts.values()))):
         session.execute(
             TRIPS.insert_sql(
-                f"SELECT ?, pickup_date, {columns} FROM published_trips "
-                f"WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime"
+                f"SELECT ?, {columns} FROM published_trips "
+                f"WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime",
+                ["fleet", *found],
             ),
             [fleet.name, *_window(part)],
         )
     if any(misfits for _, misfits in counts.values()):
         session.execute(
             REJECTED_TRIPS.insert_sql(
-                f"SELECT ?, ?, misfits, pickup_date, {columns} FROM published_trips "
-                f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime"
+                f"SELECT ?, ?, misfits, {columns} FROM published_trips "
+                f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime",
+                ["fleet", "month", "reason", *found],
             ),
             [fleet.name, month, *_window(days)],
         )
     if days.first == month:
         whole_month = [month, next_month(month)]
         session.execute(
-            REJECTED_TRIPS.insert_sql(f"SELECT ?, ?, {_OUTSIDE_REASON}, pickup_date, {columns} {_OUTSIDE}"),
+            REJECTED_TRIPS.insert_sql(
+                f"SELECT ?, ?, {_OUTSIDE_REASON}, {columns} {_OUTSIDE}", ["fleet", "month", "reason", *found]
+            ),
             [fleet.name, month, *whole_month],
         )
         outside = session.row(f"SELECT count(*) {_OUTSIDE}", whole_month)[0]
@@ -94,7 +99,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     )
 
 
-ROWS_SORTED_AT_ONCE = 500_000
+ROWS_SORTED_AT_ONCE = 900_000
 """What is sorted is held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
 """Each part reads the whole file where its rows are not in the order of their pickups; DuckDB sorts on disk what is
@@ -156,13 +161,13 @@ class _Expression:
 
 
 def _typed_sql(sources: Mapping[str, Source], types: Mapping[str, str]) -> str:
-    """The published rows with our columns, `pickup_date`, and in `misfits` the values that fit no column (or NULL)."""
+    """The published rows with those of our columns that the file has, `pickup_date`, and `misfits`.
+
+    `misfits` holds the values that fit no column, or NULL.
+    """
     found = {column: _expression(column, source, types) for column, source in _by_column(sources).items()}
     pickup = next(sql.value for column, sql in found.items() if column.name == "pickup_datetime")
-    values = [
-        f"{found[column].value if column in found else f'CAST(NULL AS {column.type})'} AS {column.name}"
-        for column in TRIP_COLUMNS
-    ]
+    values = [f"{sql.value} AS {column.name}" for column, sql in found.items()]
     reasons = [
         f"CASE WHEN {sql.misfit} THEN '{column.name} does not fit {column.type}: ' || left({sql.published}, 100) END"
         for column, sql in found.items()

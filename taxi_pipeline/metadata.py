@@ -109,7 +109,7 @@ def picture(png: Path, width: int = 640) -> dg.MarkdownMetadataValue:
     with Image.open(png) as image:
         image.thumbnail((width, width))
         small = io.BytesIO()
-        image.convert("P", palette=Image.Palette.ADAPTIVE).save(small, format="PNG", optimize=True)
+        image.convert("P", palette=Image.Palette.ADAPTIVE).save(small, format="PNG")
     encoded = base64.b64encode(small.getvalue()).decode("ascii")
     return dg.MetadataValue.md(f"![{png.name}](data:image/png;base64,{encoded})")
 

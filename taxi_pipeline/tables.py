@@ -4,6 +4,7 @@ The DDL, Dagster's column metadata, the schema checks and the data dictionary co
 fills a table stands with the asset that owns it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 MONEY = "DECIMAL(12, 2)"
@@ -54,9 +55,12 @@ class Table:
         )
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns})"
 
-    def insert_sql(self, select: str) -> str:
-        """The statement that appends the rows of a SELECT that lists the columns in order."""
-        return f"INSERT INTO {self.name} ({', '.join(self.column_names)}) {select}"
+    def insert_sql(self, select: str, columns: Sequence[str] | None = None) -> str:
+        """The statement that appends the rows of a SELECT that lists these columns, by default all of them, in order.
+
+        The others are NULL.
+        """
+        return f"INSERT INTO {self.name} ({', '.join(columns or self.column_names)}) {select}"
 
     def insert_values_sql(self, num_rows: int) -> str:
         """The statement that appends so many rows of bound values."""

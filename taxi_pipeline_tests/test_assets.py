@@ -144,7 +144,7 @@ def test_tables_have_the_declared_columns(make_pipeline: MakePipeline, mirror: P
     pipeline.run("2023-02-07")
     with pipeline.warehouse.read() as session:
         for table in TABLES:
-            assert list(session.all_column_types()[table.name].items()) == list(table.column_types.items())
+            assert list(session.column_types(table.name).items()) == list(table.column_types.items())
     assert TRIPS.column_names == (
         "fleet", "pickup_date", "vendor_id", "pickup_zone_id", "dropoff_zone_id", "rate_code_id", "payment_type",
         "pickup_datetime", "dropoff_datetime", "trip_distance", "passenger_count", "fare_amount", "tip_amount",
@@ -506,6 +506,13 @@ def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path
     assert trips[0].metadata["dagster/row_count"].value == sum(counts.values())
     assert str(trips[0].metadata["preview"].value).count("\n") == 11, "head, rule and ten rows"
     assert trips[0].metadata["synthetic"].value is True
+    for name in ("taxi_trips", "zone_hourly_trips", "borough_flows"):
+        with_lineage = [
+            made.partition
+            for made in result.asset_materializations_for_node(name)
+            if "dagster/column_lineage" in made.metadata
+        ]
+        assert with_lineage == ["2023-02-02"], "the newest, which is the one that is shown"
     file = result.asset_materializations_for_node("taxi_trips_file")[0].metadata
     source = mirror / "trip-data" / "yellow_tripdata_2023-02.parquet"
     assert file["source_url"].value == source.as_uri()

@@ -308,7 +308,7 @@ def test_columns_that_are_new_in_a_version_are_added_to_an_older_warehouse(tmp_p
     tenth = Days(date(2023, 2, 10), date(2023, 2, 10))
     with warehouse.write() as session:
         load_trips(session, YELLOW, tenth, tmp_path / "raw" / "yellow_tripdata_2023-02.parquet")
-        assert session.all_column_types()["trips"] == TRIPS.column_types
+        assert session.column_types("trips") == TRIPS.column_types
         assert session.rows("SELECT count(*), count(licensee) FROM trips") == [(1, 0)]
         assert session.rows("SELECT count(*) FROM vendors") == [(0,)]
 

@@ -158,7 +158,7 @@ def taxi_trips(
         )[0]
         overview = _overview(session, TRIPS, days.first)
         placed = share_placed(placed_days(session, days))
-    _tell_rows_per_day(context, days, counts)
+    _tell_of_days(context, TRIPS, days, counts)
     metadata = {**overview, "trips_in_run": sum(count for _, count in counts), "rejected_rows": rejected}
     return dg.MaterializeResult(metadata=metadata if placed is None else metadata | {"share_placed": placed})
 
@@ -229,7 +229,7 @@ def _rebuild(
             [days.first, days.last],
         )
         overview = _overview(session, table, days.first)
-    _tell_rows_per_day(context, days, counts)
+    _tell_of_days(context, table, days, counts)
     return dg.MaterializeResult(metadata=overview)
 
 
@@ -240,13 +240,18 @@ def _overview(session: Session, table: Table, day: date) -> dict[str, Any]:
     preview = session.rows(f"SELECT * FROM {table.name} WHERE pickup_date = ? ORDER BY ALL LIMIT {PREVIEW_ROWS}", [day])
     return {
         "dagster/row_count": rows,
-        **column_lineage(table),
         "synthetic": bool(synthetic),
         "preview": markdown_table(table.column_names, preview),
     }
 
 
-def _tell_rows_per_day(context: dg.AssetExecutionContext, days: Days, counts: Iterable[tuple[Any, ...]]) -> None:
-    """Give each partition of the run its row count; a day that is not among the counts has none."""
+def _tell_of_days(
+    context: dg.AssetExecutionContext, table: Table, days: Days, counts: Iterable[tuple[Any, ...]]
+) -> None:
+    """Give each partition of the run its row count, and the last one, which is shown first, the columns' lineage.
+
+    A day that is not among the counts has no rows. The lineage of a wide table is most of an event's size.
+    """
     found = dict(counts)
     per_partition(context, {str(day): {"dagster/partition_row_count": found.get(day, 0)} for day in days})
+    per_partition(context, {str(days.last): column_lineage(table)})

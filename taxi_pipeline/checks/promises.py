@@ -207,9 +207,8 @@ def _columns_as_declared(asset: dg.AssetsDefinition, *tables: Table) -> dg.Asset
     )
     def check(warehouse: Warehouse) -> Iterator[dg.AssetCheckResult]:
         with warehouse.read() as session:
-            found = session.all_column_types()
-        for table in tables:
-            columns = found.get(table.name, {})
+            found = {table: session.column_types(table.name) for table in tables}
+        for table, columns in found.items():
             different = [
                 (name, table.column_types.get(name), columns.get(name))
                 for name in {**table.column_types, **columns}

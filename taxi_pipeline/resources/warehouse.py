@@ -17,7 +17,7 @@ import dagster as dg
 
 from taxi_pipeline.files import StorageError, make_folder, replacing
 from taxi_pipeline.session import Session
-from taxi_pipeline.tables import TABLES, Table
+from taxi_pipeline.tables import TABLES, TRIPS, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,7 +57,7 @@ class Warehouse(dg.ConfigurableResource):
         with closing(self._connect(read_only=True)) as connection:
             session = Session(connection)
             # A process killed in the very first transaction leaves a file without tables.
-            if not session.rows("SELECT table_name FROM information_schema.tables LIMIT 1"):
+            if not session.column_types(TRIPS.name):
                 raise self._nothing_loaded()
             yield session
 
@@ -95,12 +95,12 @@ class Warehouse(dg.ConfigurableResource):
         Raises:
             WarehouseUnavailableError: a table differs in another way.
         """
-        found = session.all_column_types()
         for table in TABLES:
-            if table.name not in found:
+            found = session.column_types(table.name)
+            if not found:
                 session.execute(table.create_sql())
-            elif found[table.name] != table.column_types:
-                self._add_new_columns(session, table, found[table.name])
+            elif found != table.column_types:
+                self._add_new_columns(session, table, found)
 
     def _add_new_columns(self, session: Session, table: Table, found: Mapping[str, str]) -> None:
         new = table.columns[len(found) :]

@@ -77,7 +77,7 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
     columns = {name.lower() for source in sources.values() for name in source.names}
     try:
         # A footer can be sound while the data is gone: decode all that will be loaded, a bounded part at a time.
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             needed = [field for field in file.schema_arrow if field.name.lower() in columns]
             _refuse_types(needed)
             for _ in file.iter_batches(columns=[field.name for field in needed]):
