@@ -13,6 +13,7 @@ from datetime import date
 
 import dagster as dg
 
+from taxi_pipeline.__main__ import run
 from taxi_pipeline.assets import ASSETS
 from taxi_pipeline.checks import CHECKS
 from taxi_pipeline.cli import current_instance
@@ -65,4 +66,4 @@ def _idle_check(check: dg.AssetChecksDefinition) -> dg.AssetChecksDefinition:
 
 
 if __name__ == "__main__":
-    main(Days(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2])))
+    run(lambda: main(Days(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2]))))

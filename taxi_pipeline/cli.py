@@ -298,8 +298,8 @@ def current_instance() -> "dg.DagsterInstance":
     """The instance of DAGSTER_HOME."""
     import dagster as dg
 
-    from taxi_pipeline.event_log import keep_connections
     from taxi_pipeline.files import locked
+    from taxi_pipeline.history import adapt_history
 
     home = Path(os.environ["DAGSTER_HOME"])
     try:
@@ -308,7 +308,7 @@ def current_instance() -> "dg.DagsterInstance":
             instance = dg.DagsterInstance.get()
     except dg.DagsterInvariantViolationError as error:  # DAGSTER_HOME is relative or not there
         raise click.ClickException(" ".join(str(error).split())) from error
-    keep_connections(instance)
+    adapt_history(instance)
     return instance
 
 

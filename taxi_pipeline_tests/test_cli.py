@@ -44,6 +44,36 @@ def taxi_pipeline(environment: dict[str, str], tmp_path: Path) -> Run:
     return run
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("run(lambda: print('done'))", 0, "done"),
+        ("run(lambda: sys.exit(3))", 3, ""),
+        ("run(lambda: sys.exit('what is wrong'))", 1, "what is wrong"),
+        ("run(lambda: 1 / 0)", 1, "ZeroDivisionError"),
+        ("run(lambda: atexit.register(print, 'cleaned up'))", 0, "cleaned up"),
+        (
+            "run(lambda: threading.Thread(target=lambda: (time.sleep(0.5), print('in the end'))).start())",
+            0,
+            "in the end",
+        ),
+    ],
+)
+def test_a_process_leaves_with_its_status_and_with_all_that_was_said(code: str, status: int, said: str) -> None:
+    """Although it does not take its modules apart. Its output goes into a pipe, so it is buffered."""
+    imports = "import atexit, sys, threading, time; from taxi_pipeline.__main__ import run"
+    result = subprocess.run([sys.executable, "-c", f"{imports}; {code}"], capture_output=True, text=True, check=False)
+    assert result.returncode == status
+    assert said in result.stdout + result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_process_whose_output_is_lost_does_not_succeed() -> None:
+    code = "from taxi_pipeline.__main__ import run; run(lambda: print('done'))"
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run([sys.executable, "-c", code], stdout=full, check=False).returncode == 1
+
+
 def test_sample_writes_a_mirror_and_says_how_to_use_it(tmp_path: Path) -> None:
     arguments = ["--output", str(tmp_path / "m"), "--start", "2023-03-01", "--end", "2023-03-02"]
     result = CliRunner().invoke(main, ["sample", *arguments, "--fleet", "green", "--trips-per-day", "50"])
