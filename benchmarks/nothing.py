@@ -16,7 +16,7 @@ import dagster as dg
 from taxi_pipeline.__main__ import run
 from taxi_pipeline.assets import ASSETS
 from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.cli import current_instance
+from taxi_pipeline.cli import QUIET, current_instance
 from taxi_pipeline.jobs import daily_trips
 from taxi_pipeline.partitions import range_tags, starting
 from taxi_pipeline.tlc.months import Days
@@ -34,7 +34,7 @@ def main(days: Days) -> None:
         definitions.resolve_job_def("daily_trips").execute_in_process(
             instance=instance,
             tags=range_tags(days),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            run_config=QUIET,
         )
 
 

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 SNAPSHOT_FILE = "outputs/warehouse.duckdb"
 
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config of a run whose events go into Dagster's history alone, and not to the console."""
+
 console = Console(highlight=False)
 
 
@@ -245,7 +248,7 @@ def _run(settings: Settings, days: Days) -> None:
                 run_id=run_id,
                 asset_selection=selection,
                 tags=range_tags(month),
-                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                run_config=QUIET,
                 raise_on_error=False,
             )
             bar.print_warnings()

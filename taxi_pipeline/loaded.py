@@ -1,4 +1,4 @@
-"""What is loaded, by month: asked by the checks, and by the schedules that decide what comes next. No Dagster."""
+"""What is loaded, by day and by month: asked by checks, reports, and schedules that decide what is next. No Dagster."""
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass

@@ -63,6 +63,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
     counts = _count_rows(session, days)
     found = ["pickup_date", *(column.name for column in _by_column(sources))]
     columns = ", ".join(found)
+    rejected = ["fleet", "month", "reason", *found]
     # A comparison with the bare column lets DuckDB skip row groups; the order lets later reads do the same.
     for part in days.in_parts(_num_parts(sum(trips for trips, _ in counts.values()))):
         session.execute(
@@ -78,16 +79,14 @@ def load_trips(session: Session, fleet: Fleet, days: Days, path: Path) -> None:
             REJECTED_TRIPS.insert_sql(
                 f"SELECT ?, ?, misfits, {columns} FROM published_trips "
                 f"WHERE {_WITHIN} AND misfits IS NOT NULL ORDER BY pickup_datetime",
-                ["fleet", "month", "reason", *found],
+                rejected,
             ),
             [fleet.name, month, *_window(days)],
         )
     if days.first == month:
         whole_month = [month, next_month(month)]
         session.execute(
-            REJECTED_TRIPS.insert_sql(
-                f"SELECT ?, ?, {_OUTSIDE_REASON}, {columns} {_OUTSIDE}", ["fleet", "month", "reason", *found]
-            ),
+            REJECTED_TRIPS.insert_sql(f"SELECT ?, ?, {_OUTSIDE_REASON}, {columns} {_OUTSIDE}", rejected),
             [fleet.name, month, *whole_month],
         )
         outside = session.row(f"SELECT count(*) {_OUTSIDE}", whole_month)[0]

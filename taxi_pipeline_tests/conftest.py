@@ -15,6 +15,7 @@ from taxi_pipeline import partitions
 from taxi_pipeline.assets import ASSETS, city_map, zone_explorer
 from taxi_pipeline.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.checks import CHECKS
+from taxi_pipeline.cli import QUIET
 from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
@@ -38,8 +39,6 @@ TAKING_LONG = (city_map, zone_explorer)
 """A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
 EVERYTHING = tuple(asset for asset in ASSETS if isinstance(asset, dg.AssetsDefinition))
 _GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
-
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -138,25 +137,26 @@ class Pipeline:
 
     def try_run(self, first: str, last: str, *, select: Iterable[Any] | None = None) -> dg.ExecuteInProcessResult:
         """Materialize days through Dagster, however that ends."""
-        with dg.DagsterInstance.ephemeral() as instance:
-            return dg.materialize(
-                # Dagster lists all partitions several times a run; days since 2011 would take most of it.
-                [*partitions.starting(date.fromisoformat(first), ASSETS), *CHECKS],
-                selection=_GRAPH if select is None else dg.AssetSelection.assets(*select),
-                resources=self.resources,
-                tags=range_tags(first, last),
-                run_config=QUIET,
-                instance=instance,
-                raise_on_error=False,
-            )
+        return self._materialize(
+            # Dagster lists all partitions several times a run; days since 2011 would take most of it.
+            [*partitions.starting(date.fromisoformat(first), ASSETS), *CHECKS],
+            range_tags(first, last),
+            selection=_GRAPH if select is None else dg.AssetSelection.assets(*select),
+        )
 
     def report(self, asset: dg.AssetsDefinition, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
         """Materialize reports of weeks or months by their partitions, as a backfill does, however that ends."""
+        return self._materialize([asset], range_tags(first, last or first))
+
+    def _materialize(
+        self, definitions: Sequence[Any], tags: Mapping[str, str], selection: dg.AssetSelection | None = None
+    ) -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
-                [asset],
+                definitions,
+                selection=selection,
                 resources=self.resources,
-                tags=range_tags(first, last or first),
+                tags=tags,
                 run_config=QUIET,
                 instance=instance,
                 raise_on_error=False,

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -17,7 +17,7 @@ from taxi_pipeline.partitions import daily_partitions, days_from, days_of, month
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tables import BOROUGH_FLOWS, TRIPS, TRIPS_BY_WEEK, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import next_month
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import REPOSITORY
 
 DEPS = {
@@ -106,7 +106,7 @@ def test_months_end_where_all_their_days_are_partitions(today: str, last_month: 
         months, days = months_from(date(2023, 1, 1)), days_from(date(2023, 1, 1))
         assert months.get_last_partition_key() == last_month
         month = date.fromisoformat(last_month)
-        assert str(next_month(month) - timedelta(days=1)) in days.get_partition_keys()
+        assert str(Days.of_month(month).last) in days.get_partition_keys()
 
 
 @pytest.mark.parametrize("day", ["2023-03-12", "2023-11-05"])

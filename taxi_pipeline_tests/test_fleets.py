@@ -44,12 +44,8 @@ def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[
     with warehouse.write() as session:
         if zones:
             session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
-        load_trips(session, fleet, month_days(file.first_day), fetched.path)
+        load_trips(session, fleet, Days.of_month(file.first_day), fetched.path)
     return warehouse
-
-
-def month_days(month: date) -> Days:
-    return Days.of_month(month)
 
 
 def rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
@@ -331,5 +327,5 @@ def test_text_columns_of_any_arrow_kind_are_read(tmp_path: Path) -> None:
     fetched = fetch(path.as_uri(), tmp_path / "raw" / file.name, verify=lambda p: verify_trip_file(p, FHVHV))
     warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
     with warehouse.write() as session:
-        load_trips(session, FHVHV, month_days(file.first_day), fetched.path)
+        load_trips(session, FHVHV, Days.of_month(file.first_day), fetched.path)
     assert rows(warehouse, "SELECT licensee FROM trips") == [("Via",)]

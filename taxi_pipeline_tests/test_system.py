@@ -15,7 +15,7 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.tlc.months import Days, month_of, new_york_today, next_month, previous_month
+from taxi_pipeline.tlc.months import Days, month_of, new_york_today, previous_month
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in, range_tags
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
 from taxi_pipeline_tests.running_dagster import ask, dagster_dev, launch_backfill, wait_for
@@ -127,7 +127,7 @@ def months() -> list[date]:
 def server(months: list[date], tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
     """The TLC's server with these months."""
     folder = tmp_path_factory.mktemp("mirror")
-    write_mirror(folder, Days(months[0], next_month(months[2]) - timedelta(days=1)), trips_per_day=80)
+    write_mirror(folder, Days(months[0], Days.of_month(months[2]).last), trips_per_day=80)
     with faulty_server() as running:
         running.folder = folder
         yield running
