@@ -56,7 +56,7 @@ format: $(READY) ## Format, and mend what the linter can
 	@$(BIN)/ruff check --fix .
 
 docs: $(READY) ## Write the data dictionary anew from the declarations
-	@$(BIN)/python -m taxi_pipeline.data_dictionary > docs/data-dictionary.md
+	@$(BIN)/python -m taxi_pipeline.warehouse.data_dictionary > docs/data-dictionary.md
 
 baselines: $(READY) ## Draw the pictures anew that drawings are compared with; look at them before you commit them
 	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines

@@ -212,7 +212,7 @@ def download(bench: Bench) -> None:
 DOWNLOAD = """
 import sys, time
 from pathlib import Path
-from taxi_pipeline.tlc.transfer import Patience, download
+from taxi_pipeline.tlc.http_transfer import Patience, download
 import requests
 begun = time.perf_counter()
 download(sys.argv[1], Path(sys.argv[2]), known={}, patience=Patience())
@@ -241,7 +241,7 @@ def big_fleet(bench: Bench) -> None:
 def backfill(bench: Bench) -> None:
     """31 days of the whole graph through the daemon, from the launch to success."""
     from benchmarks.daemon import backfill
-    from taxi_pipeline.assets import ASSETS
+    from taxi_pipeline.defs.assets import ASSETS
     from taxi_pipeline_tests.running_dagster import dagster_dev
 
     data = bench.fresh("backfill")

@@ -2,9 +2,9 @@
 
 import dagster as dg
 
-from taxi_pipeline.assets import ASSETS
-from taxi_pipeline.partitions import starting
-from taxi_pipeline.resources import build_resources
+from taxi_pipeline.defs.assets import ASSETS
+from taxi_pipeline.defs.partitions import starting
+from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.settings import Settings
 
 _settings = Settings.from_environment()

@@ -19,14 +19,21 @@ from typing import Any
 import duckdb
 import shapely
 
-from taxi_pipeline.drawing import draw_city_map, draw_manhattan_map
-from taxi_pipeline.explorer.data import explorer_data
-from taxi_pipeline.explorer.page import page_of
-from taxi_pipeline.rollups import replace_flows, replace_hourly
-from taxi_pipeline.session import Session
-from taxi_pipeline.tables import BOROUGH_FLOWS, LOADED_DAYS, TRIPS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
+from taxi_pipeline.outputs.explorer.data import explorer_data
+from taxi_pipeline.outputs.explorer.page import page_of
+from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
 from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
+from taxi_pipeline.warehouse.tables import (
+    BOROUGH_FLOWS,
+    LOADED_DAYS,
+    TRIPS,
+    ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_TRIPS,
+    ZONES,
+)
 
 
 def main(mirror: Path, output: Path, month: date) -> None:
@@ -36,7 +43,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     trips = shutil.copy(mirror / "trip-data" / f"yellow_tripdata_{month:%Y-%m}.parquet", output / "raw")
     zones = shutil.copy(mirror / "misc" / "taxi_zones.zip", output / "raw")
     connection = duckdb.connect(str(output / "staging" / "data.duckdb"))
-    session = Session(connection)
+    session = DuckDBSession(connection)
     connection.begin()
     for table in (ZONES, TRIPS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS, BOROUGH_FLOWS, LOADED_DAYS):
         connection.execute(table.create_sql())
@@ -62,8 +69,8 @@ def main(mirror: Path, output: Path, month: date) -> None:
     manhattan = _collection([zone for zone in zones_of_city if zone[2] == "Manhattan"], days)
     text = json.dumps(manhattan, separators=(",", ":")) + "\n"
     (output / "staging" / "manhattan_stats.geojson").write_text(text)
-    draw_manhattan_map(manhattan, output / "outputs" / "manhattan_map.png")
-    draw_city_map(_collection(zones_of_city, days), output / "outputs" / "city_map.png")
+    (output / "outputs" / "manhattan_map.png").write_bytes(draw_manhattan_map(manhattan))
+    (output / "outputs" / "city_map.png").write_bytes(draw_city_map(_collection(zones_of_city, days)))
 
 
 def _collection(zones: Sequence[tuple[Any, ...]], days: Days) -> dict[str, Any]:

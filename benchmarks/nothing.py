@@ -7,49 +7,45 @@ They run as `taxi-pipeline materialize` runs them, in the instance of DAGSTER_HO
 """
 
 import sys
-import warnings
 from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 
-from taxi_pipeline.__main__ import run
-from taxi_pipeline.assets import ASSETS
-from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.cli import QUIET, current_instance
-from taxi_pipeline.jobs import daily_trips
-from taxi_pipeline.partitions import range_tags, starting
+from taxi_pipeline.defs.assets import ASSETS
+from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.defs.console_runs import QUIET, current_instance
+from taxi_pipeline.defs.jobs import daily_trips
+from taxi_pipeline.defs.partitions import range_tags, starting
 from taxi_pipeline.tlc.months import Days
-
-warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 
 def main(days: Days) -> None:
     """Run it for these days."""
-    assets = [_idle_asset(asset) if isinstance(asset, dg.AssetsDefinition) else asset for asset in ASSETS]
     definitions = dg.Definitions(
-        assets=starting(days.first, assets), asset_checks=[_idle_check(check) for check in CHECKS], jobs=[daily_trips]
+        assets=starting(days.first, [_idle_asset(asset) for asset in ASSETS]),
+        asset_checks=[_idle_check(check) for check in CHECKS],
+        jobs=[daily_trips],
+        executor=dg.in_process_executor,
     )
     with current_instance() as instance:
         definitions.resolve_job_def("daily_trips").execute_in_process(
-            instance=instance,
-            tags=range_tags(days),
-            run_config=QUIET,
+            instance=instance, tags=range_tags(days), run_config=QUIET
         )
 
 
 def _idle_asset(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    (spec,) = asset.specs
-
-    @dg.asset(
-        name=spec.key.to_user_string(),
-        deps=spec.deps,
-        partitions_def=spec.partitions_def,
+    @dg.multi_asset(
+        name=asset.op.name,
+        specs=[
+            dg.AssetSpec(spec.key, deps=spec.deps, group_name=spec.group_name, partitions_def=spec.partitions_def)
+            for spec in asset.specs
+        ],
         backfill_policy=asset.backfill_policy,
-        group_name=spec.group_name,
     )
-    def idle() -> dg.MaterializeResult:
-        return dg.MaterializeResult()
+    def idle() -> Iterator[dg.MaterializeResult]:
+        for spec in asset.specs:
+            yield dg.MaterializeResult(asset_key=spec.key)
 
     return idle
 
@@ -66,4 +62,4 @@ def _idle_check(check: dg.AssetChecksDefinition) -> dg.AssetChecksDefinition:
 
 
 if __name__ == "__main__":
-    run(lambda: main(Days(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2]))))
+    main(Days(date.fromisoformat(sys.argv[1]), date.fromisoformat(sys.argv[2])))

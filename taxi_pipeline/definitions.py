@@ -1,5 +1,5 @@
-"""What Dagster loads: the one `Definitions` object, built from the environment. Nothing else belongs here."""
+"""The entry point for Dagster: the one `Definitions` object, built from the environment."""
 
-from taxi_pipeline.code_location import build_definitions
+from taxi_pipeline.defs.code_location import build_definitions
 
 defs = build_definitions()

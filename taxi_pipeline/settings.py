@@ -11,9 +11,10 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.tlc.download import SHORTEST_DELAY, TLC_SERVER
+from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import new_york_today
+from taxi_pipeline.tlc.publication import SHORTEST_DELAY
 
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 

@@ -11,14 +11,17 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from taxi_pipeline import partitions
-from taxi_pipeline.assets import ASSETS, city_map, zone_explorer
-from taxi_pipeline.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
-from taxi_pipeline.checks import CHECKS
-from taxi_pipeline.cli import QUIET
-from taxi_pipeline.resources import FileStore, TlcSource, Warehouse
+from taxi_pipeline.defs import partitions
+from taxi_pipeline.defs.assets import ASSETS, city_map, zone_explorer
+from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
+from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.tables import TABLES, WAREHOUSE_VERSION
 from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -37,7 +40,9 @@ SETTINGS = (
 
 TAKING_LONG = (city_map, zone_explorer)
 """A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
-EVERYTHING = tuple(asset for asset in ASSETS if isinstance(asset, dg.AssetsDefinition))
+EVERYTHING = tuple(ASSETS)
+CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
+"""The tables whose rows do not depend on how often the warehouse was written to."""
 _GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
 
 
@@ -98,8 +103,8 @@ class Pipeline:
 
     folder: Path
     tlc: TlcSource
-    warehouse: Warehouse
-    files: FileStore
+    warehouse: DuckDBWarehouse
+    files: LocalFolder
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -185,8 +190,8 @@ def pipeline_in(folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yell
     return Pipeline(
         folder=folder,
         tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
-        warehouse=Warehouse(database=str(folder / "staging" / "data.duckdb"), lock_timeout_seconds=10),
-        files=FileStore(root=str(folder)),
+        warehouse=DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
+        files=LocalFolder(folder),
     )
 
 
@@ -233,6 +238,20 @@ def error_of(result: dg.ExecuteInProcessResult) -> str:
 
 
 def check_of(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
-    """A check's evaluation in a run."""
-    (evaluation,) = [check for check in result.get_asset_check_evaluations() if check.check_name == name]
-    return evaluation
+    """A check's evaluation in a run; one that several assets have must say the same of each."""
+    evaluations = [check for check in result.get_asset_check_evaluations() if check.check_name == name]
+    assert len({(check.passed, check.severity, check.description) for check in evaluations}) == 1
+    return evaluations[0]
+
+
+def materializations_of(result: dg.ExecuteInProcessResult, asset: str) -> list[dg.AssetMaterialization]:
+    """An asset's materializations in a run, in order, whichever step made them."""
+    events = [event for event in result.all_events if event.is_step_materialization]
+    found = [event.step_materialization_data.materialization for event in events]
+    return [made for made in found if made.asset_key == dg.AssetKey(asset)]
+
+
+def table_of(value: dg.MetadataValue | None) -> list[dict[str, Any]]:
+    """The rows of a table in metadata."""
+    assert isinstance(value, dg.TableMetadataValue)
+    return [dict(record.data) for record in value.records]

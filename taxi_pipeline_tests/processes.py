@@ -4,7 +4,11 @@ What runs in one must be a function of a module; it can be killed, and its file 
 """
 
 import multiprocessing
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
@@ -16,3 +20,22 @@ def process(function: Callable[..., Any], *arguments: Any) -> Any:
     started = _context.Process(target=function, args=arguments)
     started.start()
     return started
+
+
+@contextmanager
+def held_by_another_process(database: Path, *, read_only: bool, seconds: float = 60) -> Iterator[int]:
+    """Another process has the file open for some seconds; gives its process id."""
+    code = (
+        "import duckdb, sys, time\n"
+        "connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'True')\n"
+        "print('open', flush=True)\n"
+        "time.sleep(float(sys.argv[3]))\n"
+    )
+    command = [sys.executable, "-c", code, str(database), str(read_only), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()

@@ -16,26 +16,34 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 
-from taxi_pipeline.assets import (
+from taxi_pipeline.defs import partitions
+from taxi_pipeline.defs.assets import (
     ASSETS,
-    borough_flows,
     manhattan_map,
     manhattan_stats,
-    taxi_trips,
     taxi_trips_file,
     taxi_zones,
     taxi_zones_file,
+    trip_tables,
     trips_by_week,
-    zone_hourly_trips,
 )
-from taxi_pipeline.files import sha256_of
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.sample.published import published_names
-from taxi_pipeline.tables import TABLES, TRIPS
+from taxi_pipeline.sample.published_schemas import published_names
+from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, check_of, error_of
+from taxi_pipeline.warehouse.tables import TABLES, TRIPS
+from taxi_pipeline_tests.conftest import (
+    CONTENT_TABLES,
+    EVERYTHING,
+    Pipeline,
+    check_of,
+    error_of,
+    materializations_of,
+    range_tags,
+    table_of,
+)
 
 MakePipeline = Callable[..., Pipeline]
 
@@ -76,7 +84,7 @@ def test_one_day_through_the_whole_graph(make_pipeline: MakePipeline, mirror: Pa
 def test_materialize_with_a_partition_key(make_pipeline: MakePipeline, mirror: Path) -> None:
     """As people write it in their own tests."""
     pipeline = make_pipeline(mirror)
-    graph = [taxi_trips_file, taxi_zones_file, taxi_zones, taxi_trips, zone_hourly_trips]
+    graph = [taxi_trips_file, taxi_zones_file, taxi_zones, trip_tables]
     graph += [trips_by_week, manhattan_stats, manhattan_map]
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(graph, partition_key="2023-02-07", resources=pipeline.resources, instance=instance)
@@ -111,7 +119,7 @@ def test_two_months_over_the_type_change_lose_no_row(make_pipeline: MakePipeline
 def test_values_are_those_published(make_pipeline: MakePipeline, mirror: Path) -> None:
     """Every column of every row, across the casts."""
     pipeline = make_pipeline(mirror, fleets=("green",))
-    pipeline.run("2023-01-15", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-01-15", select=[taxi_trips_file, "taxi_trips"])
     sources = GREEN.sources_in(published_names("green", date(2023, 1, 1)))
     columns = [name for name in TRIPS.column_names if name == "pickup_date" or name in sources]
     loaded = pipeline.rows(f"SELECT {', '.join(columns)} FROM trips ORDER BY ALL")
@@ -167,7 +175,7 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     one_by_one.run("2023-01-29", select=EVERYTHING)
     assert one_by_one.bytes_of_outputs() == first
     query = "SELECT * FROM {} ORDER BY ALL"
-    for table in TABLES:
+    for table in CONTENT_TABLES:
         assert at_once.rows(query.format(table.name)) == one_by_one.rows(query.format(table.name)), table.name
 
 
@@ -236,7 +244,7 @@ def test_the_map_is_ten_inches_and_in_the_metadata(make_pipeline: MakePipeline, 
     with Image.open(pipeline.folder / "outputs" / "manhattan_map.png") as image:
         assert image.size == (1500, 1500)
         assert image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
-    (materialization,) = result.asset_materializations_for_node("manhattan_map")
+    (materialization,) = materializations_of(result, "manhattan_map")
     assert "data:image/png;base64," in str(materialization.metadata["preview"].value)
     assert materialization.metadata["synthetic"].value is True
 
@@ -306,15 +314,60 @@ def test_a_republished_month_replaces_its_days_and_changes_the_version(
     assert pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date >= '2023-02-01'") == [(far,)]
     assert pipeline.rows("SELECT count(*) FROM trips WHERE pickup_date < '2023-02-01'")[0][0] > 0
     versions = [
-        (result.asset_materializations_for_node("taxi_trips_file")[-1].tags or {})["dagster/data_version"]
+        next(
+            (made.tags or {})["dagster/data_version"]
+            for made in materializations_of(result, "taxi_trips_file")
+            if made.partition == "2023-02-28"
+        )
         for result in (old, new)
     ]
     assert versions[1] == sha256_of(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet") != versions[0]
-    metadata = new.asset_materializations_for_node("taxi_trips_file")[-1].metadata
+    metadata = materializations_of(new, "taxi_trips_file")[-1].metadata
     ((before,),) = pipeline.rows("SELECT DISTINCT file_version FROM loaded_days WHERE pickup_date < '2023-02-01'")
     assert metadata["replaced_version"].value not in (versions[1], before), "that of the month's file before"
     again = pipeline.run("2023-02-01", select=[taxi_trips_file]).asset_materializations_for_node("taxi_trips_file")
     assert "replaced_version" not in again[-1].metadata
+
+
+def test_the_data_version_of_a_day_is_that_of_its_own_file(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: a run over two months stamped each day with a digest of both files."""
+    pipeline = make_pipeline(mirror)
+    with dg.instance_for_test() as instance:
+        result = dg.materialize(
+            [*partitions.starting(date(2023, 1, 30), [taxi_trips_file])],
+            resources=pipeline.resources,
+            tags=range_tags("2023-01-30", "2023-02-02"),
+            instance=instance,
+        )
+        assert result.success
+        records = instance.fetch_materializations(taxi_trips_file.key, limit=20).records
+        latest = {}
+        for record in records:  # newest first
+            made = record.asset_materialization
+            assert made
+            latest.setdefault(made.partition, (made.tags or {})["dagster/data_version"])
+    expected = [sha256_of(mirror / "trip-data" / f"yellow_tripdata_2023-0{month}.parquet") for month in (1, 1, 2, 2)]
+    assert [latest[day] for day in ("2023-01-30", "2023-01-31", "2023-02-01", "2023-02-02")] == expected
+
+
+def test_a_table_is_recorded_when_it_was_written(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: a run of `taxi_trips` alone wrote the rollups, and nothing that depends on them was made again."""
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-07", "2023-02-08", select=["taxi_zones_file", "taxi_zones", "taxi_trips_file"])
+    result = pipeline.run("2023-02-07", "2023-02-08", select=["taxi_trips"])
+    for asset in ("taxi_trips", "zone_hourly_trips", "borough_flows"):
+        made = materializations_of(result, asset)
+        assert [one.partition for one in made] == ["2023-02-07", "2023-02-08"], asset
+        counts = pipeline.rows(
+            f"SELECT count(*) FROM {asset.removeprefix('taxi_')} GROUP BY pickup_date ORDER BY pickup_date"
+        )
+        assert [(one.metadata["dagster/partition_row_count"].value,) for one in made] == counts
+    result = pipeline.run("2023-02-07", select=["borough_flows"])
+    assert {made.asset_key.to_user_string() for made in map(_made, result.all_events) if made} == {"borough_flows"}
+
+
+def _made(event: dg.DagsterEvent) -> dg.AssetMaterialization | None:
+    return event.step_materialization_data.materialization if event.is_step_materialization else None
 
 
 def test_part_of_a_republished_month_is_reported(make_pipeline: MakePipeline, own_mirror: Path) -> None:
@@ -329,8 +382,8 @@ def test_part_of_a_republished_month_is_reported(make_pipeline: MakePipeline, ow
 
 
 def _state(pipeline: Pipeline) -> tuple[Any, ...]:
-    tables = [pipeline.rows(f"SELECT * FROM {table.name} ORDER BY ALL") for table in TABLES]
-    raw = {path.name: path.read_bytes() for path in (pipeline.folder / "raw").iterdir() if path.is_file()}
+    tables = [pipeline.rows(f"SELECT * FROM {table.name} ORDER BY ALL") for table in CONTENT_TABLES]
+    raw = {path.name: path.read_bytes() for path in (pipeline.folder / "raw").glob("*.parquet")}
     return tables, raw, pipeline.bytes_of_outputs()
 
 
@@ -384,7 +437,7 @@ def test_a_load_that_fails_leaves_all_as_it_was(make_pipeline: MakePipeline, own
     before = _state(pipeline)[0]
     path = pipeline.folder / "raw" / "yellow_tripdata_2023-02.parquet"
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    error = error_of(pipeline.run("2023-01-25", "2023-02-28", select=[taxi_trips, zone_hourly_trips], fails=True))
+    error = error_of(pipeline.run("2023-01-25", "2023-02-28", select=["taxi_trips", "zone_hourly_trips"], fails=True))
     assert "yellow_tripdata_2023-02.parquet is not what was fetched" in error
     assert _state(pipeline)[0] == before
     pipeline.run("2023-01-25", "2023-02-28")
@@ -397,14 +450,14 @@ def test_the_hourly_table_follows_the_trips_whichever_asset_ran(make_pipeline: M
     pipeline.run("2023-02-06", "2023-02-08")
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     _replace_month(own_mirror, table.filter(pc.field("trip_distance") > 1.0))
-    pipeline.run("2023-02-07", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-02-07", select=[taxi_trips_file, "taxi_trips"])
     counts = "SELECT pickup_date, CAST(sum({}) AS BIGINT), sum(total_amount) FROM {} GROUP BY ALL ORDER BY ALL"
     trips = pipeline.rows(counts.format("1", "trips"))
     assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
     flows = pipeline.rows("SELECT * FROM borough_flows ORDER BY ALL")
     for table in ("zone_hourly_trips", "zone_hourly_dropoffs", "borough_flows"):
         pipeline.execute(f"DELETE FROM {table} WHERE pickup_date = '2023-02-07'")
-    result = pipeline.run("2023-02-07", select=[zone_hourly_trips, borough_flows])
+    result = pipeline.run("2023-02-07", select=["zone_hourly_trips", "borough_flows"])
     assert check_of(result, "hourly_trips_match_trips").passed
     assert check_of(result, "borough_flows_match_trips").passed
     assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
@@ -431,9 +484,9 @@ def test_synthetic_and_real_trips_never_share_a_warehouse(
     assert SYNTHETIC_KEY in table.schema.metadata
     _replace_month(own_mirror, table.replace_schema_metadata(None), name)  # as if the TLC had published it
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-01-31", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-01-31", select=[taxi_trips_file, "taxi_trips"])
     before = pipeline.rows("SELECT * FROM trips ORDER BY ALL")
-    error = error_of(pipeline.run("2023-02-01", select=[taxi_trips_file, taxi_trips], fails=True))
+    error = error_of(pipeline.run("2023-02-01", select=[taxi_trips_file, "taxi_trips"], fails=True))
     kinds = ("real", "synthetic") if synthetic_first else ("synthetic", "real")
     assert f"{kinds[0]}, but the warehouse holds 1 days of {kinds[1]} trips" in error
     assert pipeline.rows("SELECT * FROM trips ORDER BY ALL") == before
@@ -447,7 +500,7 @@ def test_schematic_zones_never_come_into_a_warehouse_of_real_trips(
     table = pq.read_table(own_mirror / "trip-data" / name)
     _replace_month(own_mirror, table.replace_schema_metadata(None), name)  # as if the TLC had published it
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-07", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-02-07", select=[taxi_trips_file, "taxi_trips"])
     error = error_of(pipeline.run("2023-02-07", select=[taxi_zones_file, taxi_zones], fails=True))
     assert "taxi_zones.zip is synthetic, but the warehouse holds 1 days of real trips" in error
     assert pipeline.rows("SELECT count(*) FROM zones") == [(0,)]
@@ -456,7 +509,7 @@ def test_schematic_zones_never_come_into_a_warehouse_of_real_trips(
 def test_an_asset_without_its_inputs_says_what_to_materialize(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
     for asset, first in (
-        (taxi_trips, "materialize taxi_trips_file first"),
+        ("taxi_trips", "materialize taxi_trips_file first"),
         (taxi_zones, "materialize taxi_zones_file first"),
         (manhattan_map, "materialize manhattan_stats first"),
     ):
@@ -478,7 +531,7 @@ def test_a_fleet_has_no_trips_before_its_first_month(make_pipeline: MakePipeline
 def test_metadata_of_several_files_names_each(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
     result = pipeline.run("2023-01-31", "2023-02-01", select=[taxi_trips_file])
-    metadata = result.asset_materializations_for_node("taxi_trips_file")[0].metadata
+    metadata = materializations_of(result, "taxi_trips_file")[0].metadata
     files = [
         mirror / "trip-data" / f"{f}_tripdata_{m}.parquet" for f in ("yellow", "green") for m in ("2023-01", "2023-02")
     ]
@@ -493,7 +546,7 @@ def test_a_copy_used_without_the_server_is_told(make_pipeline: MakePipeline, own
     pipeline.run("2023-02-07")
     (own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()
     metadata = pipeline.run("2023-02-07").asset_materializations_for_node("taxi_trips_file")[0].metadata
-    assert "the copy at hand is used" in str(metadata["warning"].value)
+    assert "the copy in the storage is used" in str(metadata["warning"].value)
     assert metadata["downloaded"].value is False
 
 
@@ -501,27 +554,24 @@ def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path
     pipeline = make_pipeline(mirror)
     result = pipeline.run("2023-02-01", "2023-02-02", select=EVERYTHING)
     counts = {str(day): count for day, count in pipeline.rows("SELECT pickup_date, count(*) FROM trips GROUP BY ALL")}
-    trips = result.asset_materializations_for_node("taxi_trips")
+    trips = materializations_of(result, "taxi_trips")
     assert {m.partition: m.metadata["dagster/partition_row_count"].value for m in trips} == counts
     assert trips[0].metadata["dagster/row_count"].value == sum(counts.values())
-    assert str(trips[0].metadata["preview"].value).count("\n") == 11, "head, rule and ten rows"
+    assert len(table_of(trips[-1].metadata["preview"])) == 10
     assert trips[0].metadata["synthetic"].value is True
     for name in ("taxi_trips", "zone_hourly_trips", "borough_flows"):
         with_lineage = [
-            made.partition
-            for made in result.asset_materializations_for_node(name)
-            if "dagster/column_lineage" in made.metadata
+            made.partition for made in materializations_of(result, name) if "dagster/column_lineage" in made.metadata
         ]
         assert with_lineage == ["2023-02-02"], "the newest, which is the one that is shown"
-    file = result.asset_materializations_for_node("taxi_trips_file")[0].metadata
+    file = materializations_of(result, "taxi_trips_file")[0].metadata
     source = mirror / "trip-data" / "yellow_tripdata_2023-02.parquet"
     assert file["source_url"].value == source.as_uri()
     assert file["version"].value == sha256_of(source)
     assert file["size_bytes"].value == source.stat().st_size
     assert file["dagster/row_count"].value == pq.read_metadata(source).num_rows
-    zones = result.asset_materializations_for_node("taxi_zones")[0].metadata
+    zones = materializations_of(result, "taxi_zones")[0].metadata
     assert zones["dagster/row_count"].value == 265
-    for asset in ASSETS[1:]:
-        name = asset.key.to_user_string()
+    for name in (spec.key.to_user_string() for asset in ASSETS for spec in asset.specs):
         if name != "code_tables":
-            assert result.asset_materializations_for_node(name)[0].metadata["synthetic"].value is True, name
+            assert materializations_of(result, name)[0].metadata["synthetic"].value is True, name

@@ -3,6 +3,7 @@
 After a change on purpose `make baselines` draws them anew; look at them before you commit them.
 """
 
+import io
 import json
 from collections.abc import Callable
 from datetime import date
@@ -13,10 +14,10 @@ import pytest
 from matplotlib.testing.compare import compare_images
 from PIL import Image
 
-from taxi_pipeline.assets.metrics import _collection, _pickups, loaded_coverage
-from taxi_pipeline.assets.requests import pickups, title_of
-from taxi_pipeline.drawing import draw_city_map, draw_manhattan_map, draw_trip_request
-from taxi_pipeline.trip_requests import parse_request
+from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
+from taxi_pipeline.outputs.requests.chart import draw_trip_request, pickups, title_of
+from taxi_pipeline.outputs.requests.request_files import parse_request
+from taxi_pipeline.outputs.zone_statistics import ZoneStatistics, city_statistics, manhattan_statistics
 from taxi_pipeline_tests.conftest import Pipeline, pipeline_in
 
 BASELINES = Path(__file__).parent / "baselines"
@@ -25,17 +26,16 @@ SMALLER = 2
 TOLERANCE = 2.0
 """Root mean square of 256 levels. A label that moves by its own width makes about 5."""
 
-Compare = Callable[[str, Callable[[Path], None]], None]
+Compare = Callable[[str, Callable[[], bytes]], None]
 
 
 @pytest.fixture
 def looks_as_before(request: pytest.FixtureRequest, tmp_path: Path) -> Compare:
-    """Draw into a file, and compare it with the baseline of that name, or renew that."""
+    """Draw, and compare the picture with the baseline of that name, or renew that."""
 
-    def compare(name: str, draw: Callable[[Path], None]) -> None:
-        drawn, smaller, baseline = tmp_path / "drawn.png", tmp_path / f"{name}.png", BASELINES / f"{name}.png"
-        draw(drawn)
-        with Image.open(drawn) as image:
+    def compare(name: str, draw: Callable[[], bytes]) -> None:
+        smaller, baseline = tmp_path / f"{name}.png", BASELINES / f"{name}.png"
+        with Image.open(io.BytesIO(draw())) as image:
             size = (image.width // SMALLER, image.height // SMALLER)
             image.convert("RGB").resize(size, Image.Resampling.BOX).quantize(128, dither=Image.Dither.NONE).save(
                 smaller, optimize=True
@@ -66,10 +66,8 @@ def one_day(tmp_path_factory: pytest.TempPathFactory, mirror: Path) -> Pipeline:
     return pipeline
 
 
-def stats(pipeline: Pipeline, condition: str) -> dict[str, Any]:
-    with pipeline.warehouse.read() as session:
-        fleets = pipeline.tlc.fleets
-        collection = _collection(_pickups(session, fleets, condition), loaded_coverage(session, fleets))
+def stats(pipeline: Pipeline, statistics: Callable[..., ZoneStatistics]) -> dict[str, Any]:
+    collection = pipeline.warehouse.query(statistics, pipeline.tlc.fleets).feature_collection()
     return json.loads(json.dumps(collection))
 
 
@@ -79,30 +77,26 @@ def without_trips(collection: dict[str, Any]) -> dict[str, Any]:
     return collection
 
 
-MANHATTAN = "borough = 'Manhattan'"
-PLACED = "geometry IS NOT NULL"
-
-
 def test_manhattan_in_a_month(looks_as_before: Compare, january: Pipeline) -> None:
-    looks_as_before("manhattan_month", lambda path: draw_manhattan_map(stats(january, MANHATTAN), path))
+    looks_as_before("manhattan_month", lambda: draw_manhattan_map(stats(january, manhattan_statistics)))
 
 
 def test_manhattan_on_a_day(looks_as_before: Compare, one_day: Pipeline) -> None:
-    looks_as_before("manhattan_day", lambda path: draw_manhattan_map(stats(one_day, MANHATTAN), path))
+    looks_as_before("manhattan_day", lambda: draw_manhattan_map(stats(one_day, manhattan_statistics)))
 
 
 def test_manhattan_without_trips(looks_as_before: Compare, one_day: Pipeline) -> None:
-    collection = without_trips(stats(one_day, MANHATTAN))
-    looks_as_before("manhattan_without_trips", lambda path: draw_manhattan_map(collection, path))
+    collection = without_trips(stats(one_day, manhattan_statistics))
+    looks_as_before("manhattan_without_trips", lambda: draw_manhattan_map(collection))
 
 
 def test_the_city_in_a_month(looks_as_before: Compare, january: Pipeline) -> None:
-    looks_as_before("city_month", lambda path: draw_city_map(stats(january, PLACED), path))
+    looks_as_before("city_month", lambda: draw_city_map(stats(january, city_statistics)))
 
 
 def test_the_city_without_trips(looks_as_before: Compare, one_day: Pipeline) -> None:
-    collection = without_trips(stats(one_day, PLACED))
-    looks_as_before("city_without_trips", lambda path: draw_city_map(collection, path))
+    collection = without_trips(stats(one_day, city_statistics))
+    looks_as_before("city_without_trips", lambda: draw_city_map(collection))
 
 
 @pytest.mark.parametrize("borough", ["Manhattan", "Staten Island"])
@@ -113,18 +107,18 @@ def test_a_request(looks_as_before: Compare, january: Pipeline, borough: str) ->
     with january.warehouse.read() as session:
         counts = pickups(session, request)
     name = f"request_{borough.replace(' ', '_').lower()}"
-    looks_as_before(name, lambda path: draw_trip_request(counts, title_of(request), path, synthetic=True))
+    looks_as_before(name, lambda: draw_trip_request(counts, title_of(request), synthetic=True))
 
 
 def test_a_label_that_moves_is_noticed(looks_as_before: Compare, january: Pipeline, request: Any) -> None:
     """The comparison can fail: another order of the busiest zones moves the labels, and little else."""
     if request.config.getoption("--renew-baselines"):
         pytest.skip("the baselines are renewed")
-    collection = stats(january, MANHATTAN)
+    collection = stats(january, manhattan_statistics)
     zones = sorted(collection["features"], key=lambda feature: -feature["properties"]["num_trips"])
     zones[4]["properties"]["num_trips"], zones[5]["properties"]["num_trips"] = (
         zones[5]["properties"]["num_trips"] - 1,
         zones[4]["properties"]["num_trips"],
     )
     with pytest.raises(AssertionError, match="make baselines"):
-        looks_as_before("manhattan_month", lambda path: draw_manhattan_map(collection, path))
+        looks_as_before("manhattan_month", lambda: draw_manhattan_map(collection))

@@ -2,19 +2,62 @@
 
 import json
 import shutil
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from taxi_pipeline.checks import CHECKS
-from taxi_pipeline_tests.conftest import Pipeline, pipeline_in, range_tags
+from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.outputs.weekly_table import WEEK_HEADER
+from taxi_pipeline.quality.consistency import (
+    UNEQUAL,
+    column_differences,
+    conservation,
+    expected_manhattan,
+    expected_weeks,
+    flow_differences,
+    hourly_differences,
+    week_differences,
+    zone_ids,
+    zones_in_geojson,
+)
+from taxi_pipeline.quality.evaluation import Verdict, evaluate_loaded
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION
+from taxi_pipeline_tests.conftest import Pipeline, materializations_of, pipeline_in, range_tags, table_of
 
 
 def run_checks(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[str, dg.AssetCheckEvaluation]:
     """Run the checks alone, for some days or for all; check name → evaluation."""
     result = pipeline.run_job(dg.AssetSelection.all_asset_checks(), range_tags(*days) if days else {})
     return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def compare(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[str, Verdict]:
+    """What the checks compute, without a run of Dagster: check name → verdict."""
+    of = Days(*map(date.fromisoformat, days)) if days else None
+    return pipeline.warehouse.query(_compare, of, pipeline)
+
+
+def _compare(session: Session, days: Days | None, pipeline: Pipeline) -> dict[str, Verdict]:
+    conserved = conservation(session, days)
+    weeks = expected_weeks(session, days, pipeline.tlc.fleets)
+    csv_text = pipeline.files.read_text("outputs/trips_by_week.csv")
+    zones = zones_in_geojson(pipeline.files.read_text("staging/manhattan_stats.geojson"))
+    wrong = {
+        "trips_conserved": [*conserved.wrong_days, *conserved.months_with(UNEQUAL)],
+        "hourly_trips_match_trips": hourly_differences(session, days),
+        "borough_flows_match_trips": flow_differences(session, days),
+        "weekly_totals_match_trips": week_differences(csv_text, WEEK_HEADER, weeks.all_fleets, weeks.weeks),
+        "manhattan_stats_match_trips": set(zones) ^ set(expected_manhattan(session, days, pipeline.tlc.fleets).zones),
+        "zone_ids_unique": [] if zone_ids(session).are_right else ["wrong"],
+        **{f"{table.name}_columns_as_declared": column_differences(session, table) for table in TABLES},
+    }
+    verdicts = {name: Verdict(not rows, str(rows)) for name, rows in wrong.items()}
+    broken = {name for name in wrong if name.endswith("_as_declared") and wrong[name]}
+    return verdicts | ({} if broken else evaluate_loaded(session, days))
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +75,29 @@ def loaded(loaded_once: Path, mirror: Path, tmp_path: Path) -> Pipeline:
 
 
 def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
-    return {name for name, check in run_checks(pipeline, days).items() if not check.passed}
+    return {name for name, verdict in compare(pipeline, days).items() if not verdict.passed}
 
 
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
-    assert len(checks) == sum(len(list(check.check_specs)) for check in CHECKS) == 24
+    assert set(checks) == {spec.name for check in CHECKS for spec in check.check_specs}
+    assert len(checks) == 24
     assert all(check.passed for check in checks.values())
-    assert "2 months looked at" in str(checks["trips_conserved"].description)
+    assert "2 months compared" in str(checks["trips_conserved"].description)
+    assert all(verdict.passed for verdict in compare(loaded).values())
+    assert set(compare(loaded)) - set(checks) == {
+        f"{table.name}_columns_as_declared" for table in (*CODE_TABLES, WAREHOUSE_VERSION)
+    }
+
+
+def test_a_check_reports_what_differs(loaded: Pipeline) -> None:
+    """From the comparison to the evaluation that the UI shows, with severity and days."""
+    loaded.execute("DELETE FROM trips WHERE rowid = (SELECT min(rowid) FROM trips WHERE pickup_date = '2023-02-07')")
+    checks = run_checks(loaded)
+    assert {name for name, check in checks.items() if not check.passed} == failed(loaded)
+    assert checks["trips_conserved"].severity == dg.AssetCheckSeverity.ERROR
+    (day,) = table_of(checks["trips_conserved"].metadata["wrong_days"])
+    assert (day["day"], day["trips in file"] - day["trips in table"]) == ("2023-02-07", 1)
 
 
 def test_blocking_checks() -> None:
@@ -88,16 +146,19 @@ def test_a_change_behind_the_back_is_noticed(loaded: Pipeline, change: str, expe
 
 
 def test_rejected_rows_that_vanish_are_noticed(loaded: Pipeline) -> None:
-    loaded.execute("INSERT INTO rejected_trips SELECT fleet, '2023-02-01', 'x', * EXCLUDE (fleet) FROM trips LIMIT 1")
+    loaded.execute(
+        "INSERT INTO rejected_trips BY NAME "
+        "SELECT *, CAST('2023-02-01' AS DATE) AS month, 'x' AS reason FROM trips LIMIT 1"
+    )
     assert failed(loaded) == {"trips_conserved"}
 
 
 def test_rejected_rows_are_compared_day_by_day(loaded: Pipeline) -> None:
     """Also those of a month that is not wholly loaded."""
     loaded.execute("UPDATE loaded_days SET num_rejected = num_rejected + 1 WHERE pickup_date = '2023-01-31'")
-    check = run_checks(loaded, ("2023-01-31", "2023-01-31"))["trips_conserved"]
-    assert not check.passed
-    assert "| yellow | 2023-01-31 |" in str(check.metadata["wrong_days"].value)
+    verdict = compare(loaded, ("2023-01-31", "2023-01-31"))["trips_conserved"]
+    assert not verdict.passed
+    assert "('yellow', datetime.date(2023, 1, 31)," in verdict.description
 
 
 SPOIL = "UPDATE trips SET {} WHERE rowid IN (SELECT rowid FROM trips WHERE pickup_date = '2023-02-07' LIMIT 200)"
@@ -117,11 +178,13 @@ SPOIL = "UPDATE trips SET {} WHERE rowid IN (SELECT rowid FROM trips WHERE picku
 )
 def test_a_day_with_many_defects_warns_and_is_named(loaded: Pipeline, change: str, expected: str) -> None:
     loaded.execute(change)
-    check = run_checks(loaded)[expected]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert "yellow 2023-02-07" in str(check.description)
-    assert check.metadata["num_bad_days"].value == 1
-    assert "| yellow | 2023-02-07 |" in str(check.metadata["bad_days"].value)
+    verdict = compare(loaded)[expected]
+    assert not verdict.passed
+    assert "yellow 2023-02-07" in verdict.description
+    assert verdict.numbers["num_bad_days"] == 1
+    assert verdict.table
+    (row,) = verdict.table[2]
+    assert row[:2] == ("yellow", date(2023, 2, 7))
     assert expected not in failed(loaded, ("2023-02-08", "2023-02-09")), "other days are fine"
 
 
@@ -141,7 +204,7 @@ def test_a_trip_in_the_hour_in_which_clocks_go_back_may_end_before_it_begins(
         f"UPDATE trips SET pickup_datetime = '{pickup}', dropoff_datetime = '{dropoff}', pickup_date = '{pickup[:10]}' "
         "WHERE pickup_date = '2023-02-07'"
     )
-    assert run_checks(loaded, (pickup[:10], pickup[:10]))["dropoffs_follow_pickups"].passed is passes
+    assert compare(loaded, (pickup[:10], pickup[:10]))["dropoffs_follow_pickups"].passed is passes
 
 
 def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
@@ -150,7 +213,7 @@ def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
         "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic FROM loaded_days "
         "WHERE pickup_date >= '2023-02-01'"
     )
-    assert run_checks(loaded)["trips_near_usual_level"].passed
+    assert compare(loaded)["trips_near_usual_level"].passed
     loaded.execute("UPDATE loaded_days SET num_trips = num_trips / 3 WHERE pickup_date = '2023-02-28'")
     check = run_checks(loaded, ("2023-02-28", "2023-02-28"))["trips_near_usual_level"]
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
@@ -159,21 +222,20 @@ def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
 
 
 def test_days_whose_coordinates_lie_in_no_zone_are_named(loaded: Pipeline) -> None:
-    assert run_checks(loaded)["coordinates_are_placed"].description == "skipped: no day with coordinates"
+    assert compare(loaded)["coordinates_are_placed"].description == "skipped: no day with coordinates"
     day = ("2009-02-07", "2009-02-07")
     loaded.execute(
         "UPDATE trips SET pickup_date = '2009-02-07', pickup_zone_id = 7, dropoff_zone_id = 7 "
         "WHERE pickup_date = '2023-02-07'"
     )
-    check = run_checks(loaded, day)["coordinates_are_placed"]
-    assert (check.passed, check.metadata["share_placed"].value) == (True, 1.0)
+    verdict = compare(loaded, day)["coordinates_are_placed"]
+    assert (verdict.passed, verdict.numbers["share_placed"]) == (True, 1.0)
     loaded.execute("UPDATE trips SET pickup_zone_id = 264 WHERE pickup_date = '2009-02-07'")
-    checks = run_checks(loaded, day)
-    check = checks["coordinates_are_placed"]
-    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert check.description == "days that have less than 95%: yellow 2009-02-07"
-    assert check.metadata["share_placed"].value == 0.5
-    assert checks["zones_are_known"].passed, "one check for it is enough"
+    verdicts = compare(loaded, day)
+    verdict = verdicts["coordinates_are_placed"]
+    assert (verdict.passed, verdict.numbers["share_placed"]) == (False, 0.5)
+    assert verdict.description == "days that have less than 95%: yellow 2009-02-07"
+    assert verdicts["zones_are_known"].passed, "one check for it is enough"
 
 
 def test_fleets_are_not_blamed_for_what_they_do_not_publish(loaded: Pipeline) -> None:
@@ -181,24 +243,35 @@ def test_fleets_are_not_blamed_for_what_they_do_not_publish(loaded: Pipeline) ->
         "UPDATE trips SET fleet = 'fhv', passenger_count = NULL, total_amount = NULL, pickup_zone_id = 264 "
         "WHERE pickup_date = '2023-02-07'"
     )
-    checks = run_checks(loaded, ("2023-02-07", "2023-02-07"))
+    checks = compare(loaded, ("2023-02-07", "2023-02-07"))
     assert checks["passengers_are_counted"].passed
     assert checks["zones_are_known"].passed
     loaded.execute("UPDATE trips SET fleet = 'fhvhv' WHERE pickup_date = '2023-02-07'")
-    checks = run_checks(loaded, ("2023-02-07", "2023-02-07"))
+    checks = compare(loaded, ("2023-02-07", "2023-02-07"))
     assert checks["passengers_are_counted"].passed
     assert not checks["zones_are_known"].passed, "high-volume trips have their zones"
 
 
-def test_values_that_did_not_fit_are_told(loaded: Pipeline) -> None:
-    loaded.execute(
-        "INSERT INTO rejected_trips SELECT fleet, '2023-02-01', 'fare_amount does not fit DECIMAL(12, 2): ten', "
-        "* EXCLUDE (fleet) FROM trips WHERE pickup_date = '2023-02-07' LIMIT 3"
+def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> None:
+    """Regression: the columns were parsed out of the reason, wrongly where a row had several."""
+    outside = "pickup outside the month"
+    reason = f"{outside}; fare_amount does not fit DECIMAL(12, 2): ten; vendor_id does not fit SMALLINT: x"
+    for columns, rows in (("fare_amount,vendor_id", 3), (None, 2)):
+        loaded.warehouse.change(_reject, columns, reason if columns else outside, rows)
+    verdict = compare(loaded)["values_fit"]
+    assert (verdict.passed, verdict.description) == (False, "3 rows rejected")
+    assert verdict.table
+    (row,) = verdict.table[2]
+    assert row[3:] == ("fare_amount,vendor_id", reason, 3)
+    assert compare(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
+
+
+def _reject(session: Session, columns: str | None, reason: str, num_rows: int) -> None:
+    session.execute(
+        "INSERT INTO rejected_trips BY NAME SELECT *, CAST('2023-02-01' AS DATE) AS month, ? AS reason, "
+        f"? AS misfit_columns FROM trips WHERE pickup_date = '2023-02-07' LIMIT {num_rows}",
+        [reason, columns],
     )
-    check = run_checks(loaded)["values_fit"]
-    assert (check.passed, check.description) == (False, "3 rows rejected")
-    assert "fare_amount | fare_amount does not fit DECIMAL(12, 2): ten | 3 |" in str(check.metadata["rejected"].value)
-    assert run_checks(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
 
 
 def test_the_report_is_not_asked_for_where_there_is_nothing_to_compare(loaded: Pipeline) -> None:
@@ -255,14 +328,11 @@ def test_checks_of_a_run_look_at_its_days(loaded: Pipeline) -> None:
 
 
 def test_a_blocking_check_keeps_wrong_trips_from_the_metrics(loaded: Pipeline) -> None:
-    """The zone file is verified when fetched; should a repeated id get in all the same, nothing is built on it."""
+    """Whatever made the trips wrong, no output is made of them."""
     before = loaded.bytes_of_outputs()
     loaded.execute("INSERT INTO trips SELECT * FROM trips WHERE pickup_date = '2023-02-07'")
-    result = loaded.run_job(
-        dg.AssetSelection.assets("zone_hourly_trips", "trips_by_week")
-        | dg.AssetSelection.checks_for_assets("taxi_trips"),
-        range_tags("2023-02-07", "2023-02-07"),
-    )
+    selection = dg.AssetSelection.assets("zone_hourly_trips", "trips_by_week")
+    result = loaded.run_job(selection, range_tags("2023-02-07", "2023-02-07"))
     assert not result.success
-    assert not result.asset_materializations_for_node("zone_hourly_trips")
+    assert not materializations_of(result, "trips_by_week")
     assert loaded.bytes_of_outputs() == before

@@ -14,18 +14,14 @@ from typing import Any
 
 import pytest
 
-from taxi_pipeline.files import sha256_of
-from taxi_pipeline.resources import FileStore, TlcSource
-from taxi_pipeline.tlc.download import (
-    DamagedFileError,
-    fetch,
-    must_be_published,
-    newest_published_month,
-    verified_version,
-)
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.storage.whole_files import sha256_of
+from taxi_pipeline.tlc.download import FetchedFile, fetch, must_be_published, newest_published_month
+from taxi_pipeline.tlc.fetch_note import DamagedFileError, verified_copy
 from taxi_pipeline.tlc.fleets import GREEN
+from taxi_pipeline.tlc.http_transfer import FetchError, NoAnswerError, NotFoundError, Patience
 from taxi_pipeline.tlc.months import month_of, new_york_today, previous_month
-from taxi_pipeline.tlc.transfer import FetchError, NoAnswerError, NotFoundError, Patience
+from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import UnusableFileError, verify_trip_file
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 from taxi_pipeline_tests.processes import process
@@ -35,6 +31,17 @@ ETAG = {"ETag": '"1"'}
 SHORT = Patience(
     connect_seconds=2, read_seconds=2, attempts=3, first_pause_seconds=0.01, refusal_pauses_seconds=(0.01, 0.02)
 )
+
+
+def fetch_to(url: str, target: Path, **options: Any) -> FetchedFile:
+    """Fetch into the folder of a path, under the path's name."""
+    return fetch(url, LocalFolder(target.parent), target.name, **options)
+
+
+def verified_version(target: Path) -> str:
+    """The SHA-256 of a fetched file, after making sure that it is what was verified."""
+    with verified_copy(LocalFolder(target.parent), target.name, written_by="an asset") as (_, version):
+        return version
 
 
 def accept(path: Path) -> None:
@@ -47,7 +54,7 @@ def refuse(path: Path) -> None:
 
 def get(server: FaultyServer, target: Path, verify: Callable[[Path], object] = accept, **options: Any) -> Any:
     """Fetch `/f` from the server, patiently for a test."""
-    return fetch(f"{server.url}/f", target, verify=verify, **{"patience": SHORT, **options})
+    return fetch_to(f"{server.url}/f", target, verify=verify, **{"patience": SHORT, **options})
 
 
 def left_in(folder: Path) -> list[str]:
@@ -114,7 +121,7 @@ def test_a_file_damaged_on_disk_is_fetched_again(server: FaultyServer, tmp_path:
     server.answers["/f"] = [Answer(body=b"one", headers=ETAG)]
     get(server, tmp_path / "f")
     (tmp_path / "f").write_bytes(b"onX")
-    with pytest.raises(DamagedFileError, match="materialize the asset that fetches it"):
+    with pytest.raises(DamagedFileError, match="materialize an asset, which brings a good copy"):
         verified_version(tmp_path / "f")
     assert get(server, tmp_path / "f").downloaded
     assert (tmp_path / "f").read_bytes() == b"one"
@@ -123,8 +130,8 @@ def test_a_file_damaged_on_disk_is_fetched_again(server: FaultyServer, tmp_path:
 def test_a_copy_from_another_server_is_not_trusted(server: FaultyServer, tmp_path: Path) -> None:
     """Regression: a real month must not be taken for current because a synthetic one of that name is there."""
     server.answers |= {"/a": [Answer(body=b"a", headers=ETAG)], "/b": [Answer(body=b"b")]}
-    fetch(f"{server.url}/a", tmp_path / "f", verify=accept)
-    assert fetch(f"{server.url}/b", tmp_path / "f", verify=accept).downloaded
+    fetch_to(f"{server.url}/a", tmp_path / "f", verify=accept)
+    assert fetch_to(f"{server.url}/b", tmp_path / "f", verify=accept).downloaded
     assert (tmp_path / "f").read_bytes() == b"b"
 
 
@@ -168,7 +175,7 @@ def test_what_is_no_file_of_trips_is_named(server: FaultyServer, tmp_path: Path,
 def test_after_a_break_only_the_rest_is_asked_for(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=BODY, headers=ETAG, cut_at=2_000_000), Answer(body=BODY, headers=ETAG)]
     told: list[str] = []
-    fetched = get(server, tmp_path / "f", tell=told.append)
+    fetched = get(server, tmp_path / "f", log=told.append)
     assert (tmp_path / "f").read_bytes() == BODY
     assert fetched.size_bytes == len(BODY)
     rest = server.requests[1]
@@ -244,7 +251,7 @@ def test_a_body_shorter_than_announced_is_refused(server: FaultyServer, tmp_path
 def test_a_body_of_unannounced_length(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=BODY, chunked=True, cut_at=2_000_000), Answer(body=BODY, chunked=True)]
     told: list[str] = []
-    get(server, tmp_path / "f", tell=told.append)
+    get(server, tmp_path / "f", log=told.append)
     assert (tmp_path / "f").read_bytes() == BODY
     assert "the connection broke" in told[0]
 
@@ -269,7 +276,7 @@ def test_a_slow_server_is_waited_for_and_progress_is_told(server: FaultyServer, 
     server.answers["/f"] = [Answer(body=BODY, headers=ETAG, trickle=(100_000, 0.1))]
     told: list[str] = []
     seen: list[tuple[int, int | None]] = []
-    get(server, tmp_path / "f", tell=told.append, on_progress=lambda *bytes_: seen.append(bytes_))
+    get(server, tmp_path / "f", log=told.append, on_progress=lambda *bytes_: seen.append(bytes_))
     assert (tmp_path / "f").read_bytes() == BODY
     assert told
     assert all(re.fullmatch(r"f: [0-3]\.\d of 3\.0 MB \(\d+%\)", line) for line in told), told
@@ -316,7 +323,7 @@ def test_what_asking_again_does_not_mend_is_said_at_once(server: FaultyServer, t
     with pytest.raises(FetchError, match=r"answered 401 .*Check TLC_URL"):
         get(server, tmp_path / "f")
     with pytest.raises(FetchError, match="can't be asked for"):
-        fetch("http://", tmp_path / "f", verify=accept)
+        fetch_to("http://", tmp_path / "f", verify=accept)
     assert len(server.requests) == 1
 
 
@@ -325,7 +332,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/f"
     with pytest.raises(NoAnswerError, match=r"in 3 attempts: the server can't be reached \(.*refused"):
-        fetch(url, tmp_path / "f", verify=accept, patience=SHORT)
+        fetch_to(url, tmp_path / "f", verify=accept, patience=SHORT)
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -339,7 +346,7 @@ def test_refused_without_a_copy_is_an_error_with_one_a_warning(
     get(server, tmp_path / "f")
     kept = get(server, tmp_path / "f")
     assert not kept.downloaded
-    assert f"the copy at hand is used, because {server.url}/f can't be had: the server answered {status}" in str(
+    assert f"the copy in the storage is used, because {server.url}/f can't be had: the server answered {status}" in str(
         kept.warning
     )
     assert (tmp_path / "f").read_bytes() == b"good"
@@ -349,11 +356,11 @@ def test_a_refusal_of_what_must_exist_is_waited_out(server: FaultyServer, tmp_pa
     """Regression: the CDN throttles with 403; it was taken for a month that is not published."""
     told: list[str] = []
     server.answers["/f"] = [Answer(403), Answer(403, headers={"Retry-After": "0"}), Answer(body=b"one")]
-    assert get(server, tmp_path / "f", must_exist=True, tell=told.append).downloaded
+    assert get(server, tmp_path / "f", must_exist=True, log=told.append).downloaded
     assert len(told) == 2
     server.answers["/g"] = [Answer(403)]
     with pytest.raises(NoAnswerError, match=r"in 3 attempts: .* although the file must exist: the server refuses"):
-        fetch(f"{server.url}/g", tmp_path / "g", verify=accept, patience=SHORT, must_exist=True)
+        fetch_to(f"{server.url}/g", tmp_path / "g", verify=accept, patience=SHORT, must_exist=True)
 
 
 def test_with_a_copy_at_hand_a_refusal_is_not_waited_out(server: FaultyServer, tmp_path: Path) -> None:
@@ -369,7 +376,7 @@ def test_with_a_copy_at_hand_a_refusal_is_not_waited_out(server: FaultyServer, t
 
 def _fetch_in_a_process(url: str, target: Path) -> None:
     os.environ["NO_PROXY"] = "127.0.0.1"
-    fetched = fetch(url, target, verify=accept, patience=SHORT)
+    fetched = fetch_to(url, target, verify=accept, patience=SHORT)
     os._exit(fetched.sha256 != sha256_of(target))
 
 
@@ -405,15 +412,15 @@ def test_a_mirror_folder_is_copied_once(tmp_path: Path) -> None:
     source, target = tmp_path / "mirror" / "a file", tmp_path / "raw" / "f"
     source.parent.mkdir()
     source.write_bytes(b"one")
-    assert fetch(source.as_uri(), target, verify=accept).downloaded
-    assert not fetch(source.as_uri(), target, verify=refuse).downloaded
+    assert fetch_to(source.as_uri(), target, verify=accept).downloaded
+    assert not fetch_to(source.as_uri(), target, verify=refuse).downloaded
     source.write_bytes(b"another")
-    assert fetch(source.as_uri(), target, verify=accept).downloaded
+    assert fetch_to(source.as_uri(), target, verify=accept).downloaded
     assert target.read_bytes() == b"another"
     source.unlink()
-    assert "no such file in the mirror" in str(fetch(source.as_uri(), target, verify=accept).warning)
+    assert "no such file in the mirror" in str(fetch_to(source.as_uri(), target, verify=accept).warning)
     source.mkdir()
-    assert "Is a directory" in str(fetch(source.as_uri(), target, verify=accept).warning)
+    assert "Is a directory" in str(fetch_to(source.as_uri(), target, verify=accept).warning)
 
 
 # Months
@@ -440,18 +447,17 @@ def test_newest_published_month(server: FaultyServer, tmp_path: Path) -> None:
 def test_a_month_not_published_names_the_newest(mirror: Path, tmp_path: Path) -> None:
     tlc = TlcSource(url=mirror.as_uri(), zones_url="", fleets=["green"])
     with pytest.raises(FetchError, match=r"green trips of 2023-03 are not published .* published month is 2023-02"):
-        tlc.fetch_trips(GREEN, date(2023, 3, 1), FileStore(root=str(tmp_path)))
+        tlc.fetch_trips(GREEN, date(2023, 3, 1), LocalFolder(tmp_path))
     with pytest.raises(FetchError, match=r"newer months are published \(newest: 2023-02\)"):
-        tlc.fetch_trips(GREEN, date(2022, 3, 1), FileStore(root=str(tmp_path)))
+        tlc.fetch_trips(GREEN, date(2022, 3, 1), LocalFolder(tmp_path))
     assert not list(tmp_path.rglob("*.parquet"))
 
 
 @pytest.fixture
 def tlc(server: FaultyServer) -> TlcSource:
     """The server as the pipeline sees it."""
-    return TlcSource(
-        url=server.url, zones_url="", fleets=["green"], first_pause_seconds=0.01, refusal_pauses_seconds=[0.01, 0.01]
-    )
+    patience = Patience(first_pause_seconds=0.01, refusal_pauses_seconds=(0.01, 0.01))
+    return TlcSource(url=server.url, zones_url="", fleets=["green"], patience=patience)
 
 
 def _path(month: date) -> str:
@@ -463,7 +469,7 @@ def test_403_for_a_recent_month_means_not_published(server: FaultyServer, tlc: T
     newest = previous_month(previous_month(this_month))
     server.answers |= {_path(this_month): [Answer(403)], _path(newest): [Answer(body=b"x")]}
     with pytest.raises(FetchError, match=rf"are not published .*answered 403.*month is {newest:%Y-%m}"):
-        tlc.fetch_trips(GREEN, this_month, FileStore(root=str(tmp_path)))
+        tlc.fetch_trips(GREEN, this_month, LocalFolder(tmp_path))
     assert len(server.asked(_path(this_month), "GET")) == 1, "not asked again"
 
 
@@ -472,10 +478,10 @@ def test_403_for_a_month_that_must_exist_is_waited_out(
 ) -> None:
     body = (mirror / "trip-data" / "green_tripdata_2023-02.parquet").read_bytes()
     server.answers[_path(date(2023, 2, 1))] = [Answer(403), Answer(403), Answer(body=body)]
-    assert tlc.fetch_trips(GREEN, date(2023, 2, 1), FileStore(root=str(tmp_path))).downloaded
+    assert tlc.fetch_trips(GREEN, date(2023, 2, 1), LocalFolder(tmp_path)).downloaded
     server.answers[_path(date(2023, 1, 1))] = [Answer(403)]
     with pytest.raises(FetchError, match=r"although the file must exist: the server refuses.*Wait some minutes"):
-        tlc.fetch_trips(GREEN, date(2023, 1, 1), FileStore(root=str(tmp_path)))
+        tlc.fetch_trips(GREEN, date(2023, 1, 1), LocalFolder(tmp_path))
 
 
 def test_403_for_a_recent_month_is_waited_out_where_a_newer_one_is_published(
@@ -485,7 +491,7 @@ def test_403_for_a_recent_month_is_waited_out_where_a_newer_one_is_published(
     refused = previous_month(newest)
     body = (mirror / "trip-data" / "green_tripdata_2023-02.parquet").read_bytes()
     server.answers |= {_path(newest): [Answer()], _path(refused): [Answer(403), Answer(403), Answer(body=body)]}
-    assert tlc.fetch_trips(GREEN, refused, FileStore(root=str(tmp_path))).downloaded
+    assert tlc.fetch_trips(GREEN, refused, LocalFolder(tmp_path)).downloaded
 
 
 def test_a_server_that_refuses_everything_is_not_taken_for_an_empty_one(
@@ -498,7 +504,7 @@ def test_a_server_that_refuses_everything_is_not_taken_for_an_empty_one(
         server.answers[_path(month)] = [Answer(403)]
         month = previous_month(month)
     with pytest.raises(FetchError, match="the server refuses"):
-        tlc.fetch_trips(GREEN, this_month, FileStore(root=str(tmp_path)))
+        tlc.fetch_trips(GREEN, this_month, LocalFolder(tmp_path))
 
 
 def test_zones_that_are_refused_are_waited_for(server: FaultyServer, tmp_path: Path, mirror: Path) -> None:
@@ -508,6 +514,6 @@ def test_zones_that_are_refused_are_waited_for(server: FaultyServer, tmp_path: P
         url=server.url,
         zones_url=f"{server.url}/misc/taxi_zones.zip",
         fleets=["green"],
-        refusal_pauses_seconds=[0.01],
+        patience=Patience(refusal_pauses_seconds=(0.01,)),
     )
-    assert tlc.fetch_zones(FileStore(root=str(tmp_path))).downloaded
+    assert tlc.fetch_zones(LocalFolder(tmp_path)).downloaded

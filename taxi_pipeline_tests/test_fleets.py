@@ -7,20 +7,26 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_pipeline.loading import MissingZonesError, load_trips
-from taxi_pipeline.resources import Warehouse, WarehouseUnavailableError
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.sample.zones import write_zones_zip
-from taxi_pipeline.tables import TRIPS, ZONES
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FHV, FHVHV, FLEETS, GREEN, YELLOW, Fleet
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file, verify_trip_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
-from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.ingest import load_trips
+from taxi_pipeline.warehouse.interface import MissingZonesError, WarehouseUnavailableError
+from taxi_pipeline.warehouse.tables import TRIPS, ZONES
+from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of, materializations_of
 from taxi_pipeline_tests.published_files import JFK_AIRPORT, PUBLISHED, TIMES_SQUARE, Published
 
 MakePipeline = Callable[..., Pipeline]
@@ -35,20 +41,21 @@ def zones(tmp_path_factory: pytest.TempPathFactory) -> list[Zone]:
     return read_zones(path)
 
 
-def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[Zone] | None = None) -> Warehouse:
+def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[Zone] | None = None) -> DuckDBWarehouse:
     """Write the file, verify and fetch it as the pipeline does, and load its month."""
     fleet = FLEETS[file.fleet]
     source = file.write(folder, changes or ({},))
-    fetched = fetch(source.as_uri(), folder / "raw" / file.name, verify=lambda path: verify_trip_file(path, fleet))
-    warehouse = Warehouse(database=str(folder / "data.duckdb"))
+    files = LocalFolder(folder)
+    fetch(source.as_uri(), files, f"raw/{file.name}", verify=lambda path: verify_trip_file(path, fleet))
+    warehouse = DuckDBWarehouse(folder / "data.duckdb")
     with warehouse.write() as session:
         if zones:
             session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
-        load_trips(session, fleet, Days.of_month(file.first_day), fetched.path)
+        load_trips(session, fleet, Days.of_month(file.first_day), files)
     return warehouse
 
 
-def rows(warehouse: Warehouse, sql: str) -> list[tuple[Any, ...]]:
+def rows(warehouse: DuckDBWarehouse, sql: str) -> list[tuple[Any, ...]]:
     with warehouse.read() as session:
         return session.rows(sql)
 
@@ -240,11 +247,11 @@ def test_what_is_wrong_with_one_fleets_month_fails_by_its_name_and_loads_the_oth
             pq.write_table(pq.read_table(path).drop_columns(["fare_amount"]), path)
     pipeline = make_pipeline(mirror, fleets=("yellow", "green", "fhvhv"))
     result = pipeline.run("2025-01-10", fails=True)
-    assert [event.step_key for event in result.all_events if event.is_step_failure] == ["taxi_trips"]
+    assert [event.step_key for event in result.all_events if event.is_step_failure] == ["trip_tables"]
     assert check_of(result, "columns_known").passed
     error = error_of(result)
     assert "green: " in error
-    assert "Loaded all the same: yellow, fhvhv" in error
+    assert "Loaded nevertheless: yellow, fhvhv" in error
     assert pipeline.rows("SELECT fleet, count(*) FROM trips GROUP BY ALL ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     assert pipeline.rows("SELECT fleet, num_trips FROM zone_hourly_trips ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     BY_NAME["green 2025-01"].write(mirror)
@@ -268,6 +275,42 @@ def test_a_bad_file_leaves_what_was_loaded_of_its_fleet(make_pipeline: MakePipel
     ]
 
 
+def test_a_run_executed_again_from_its_failure_loads_no_older_copy(make_pipeline: MakePipeline, tmp_path: Path) -> None:
+    """Regression: failures were looked up by the run's id, so the second run loaded the older copy as success."""
+    mirror = write_mirror_of(tmp_path / "mirror", *ALL)
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green", "fhvhv"))
+    pipeline.run("2025-01-10")
+    BY_NAME["green 2025-01"].write(mirror, [{}, {}])
+    good = (mirror / "trip-data" / "green_tripdata_2025-01.parquet").read_bytes()
+    (mirror / "trip-data" / "green_tripdata_2025-01.parquet").write_text("<html>maintenance</html>")
+    definitions = build_definitions(
+        settings=Settings.from_environment({"TAXI_START_DATE": "2025-01-01"}), resources=pipeline.resources
+    )
+    job = definitions.resolve_job_def("daily_trips")
+    with dg.instance_for_test() as instance:
+        options = {"instance": instance, "run_config": QUIET, "raise_on_error": False}
+        first = job.execute_in_process(**options, partition_key="2025-01-10")
+        assert not first.success
+
+        def again() -> dg.ExecuteInProcessResult:
+            # What `Re-execute from failure` runs: the steps that failed, and those that were skipped because of them.
+            return job.execute_in_process(
+                **options,
+                tags={"dagster/partition": "2025-01-10", "dagster/parent_run_id": first.run_id},
+                asset_selection=[dg.AssetKey(name) for name in ("taxi_trips", "zone_hourly_trips", "borough_flows")],
+            )
+
+        second = again()
+        assert not second.success
+        assert "green: " in error_of(second)
+        assert "an HTML or XML page" in error_of(second)
+        (mirror / "trip-data" / "green_tripdata_2025-01.parquet").write_bytes(good)
+        assert not again().success, "until it is fetched"
+        assert job.execute_in_process(**options, partition_key="2025-01-10").success
+        assert again().success
+    assert pipeline.rows("SELECT count(*) FROM trips WHERE fleet = 'green'") == [(2,)]
+
+
 def test_when_all_fleets_fail_nothing_is_loaded_and_each_is_named(make_pipeline: MakePipeline, tmp_path: Path) -> None:
     mirror = write_mirror_of(tmp_path / "mirror")
     result = make_pipeline(mirror, fleets=("yellow", "green")).run("2025-01-10", fails=True)
@@ -282,7 +325,7 @@ def test_days_before_the_first_fleet_are_empty_and_no_failure(make_pipeline: Mak
     result = pipeline.run("2019-01-30", "2019-01-31")
     assert all(check.passed for check in result.get_asset_check_evaluations())
     assert pipeline.rows("SELECT count(*) FROM loaded_days") == [(0,)]
-    assert len(result.asset_materializations_for_node("taxi_trips")) == 2
+    assert len(materializations_of(result, "taxi_trips")) == 2
 
 
 def test_days_over_the_start_of_a_fleet_load_what_there_is(make_pipeline: MakePipeline, tmp_path: Path) -> None:
@@ -303,7 +346,7 @@ def test_columns_that_are_new_in_a_version_are_added_to_an_older_warehouse(tmp_p
         session.execute("DROP TABLE vendors")
     tenth = Days(date(2023, 2, 10), date(2023, 2, 10))
     with warehouse.write() as session:
-        load_trips(session, YELLOW, tenth, tmp_path / "raw" / "yellow_tripdata_2023-02.parquet")
+        load_trips(session, YELLOW, tenth, LocalFolder(tmp_path))
         assert session.column_types("trips") == TRIPS.column_types
         assert session.rows("SELECT count(*), count(licensee) FROM trips") == [(1, 0)]
         assert session.rows("SELECT count(*) FROM vendors") == [(0,)]
@@ -324,8 +367,9 @@ def test_text_columns_of_any_arrow_kind_are_read(tmp_path: Path) -> None:
     encoded = table.set_column(0, "hvfhs_license_num", table["hvfhs_license_num"].dictionary_encode())
     pq.write_table(encoded, path)
     assert pa.types.is_dictionary(pq.read_schema(path).field(0).type)
-    fetched = fetch(path.as_uri(), tmp_path / "raw" / file.name, verify=lambda p: verify_trip_file(p, FHVHV))
-    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
+    files = LocalFolder(tmp_path)
+    fetch(path.as_uri(), files, f"raw/{file.name}", verify=lambda p: verify_trip_file(p, FHVHV))
+    warehouse = DuckDBWarehouse(tmp_path / "data.duckdb")
     with warehouse.write() as session:
-        load_trips(session, FHVHV, Days.of_month(file.first_day), fetched.path)
+        load_trips(session, FHVHV, Days.of_month(file.first_day), files)
     assert rows(warehouse, "SELECT licensee FROM trips") == [("Via",)]

@@ -9,12 +9,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from taxi_pipeline.assets import borough_flows, monthly_report, taxi_trips, taxi_trips_file, taxi_zones, taxi_zones_file
-from taxi_pipeline.report.page import NO_DATA, _round_up, _Shades
+from taxi_pipeline.defs.assets import (
+    monthly_report,
+    taxi_trips_file,
+    taxi_zones,
+    taxi_zones_file,
+)
+from taxi_pipeline.outputs.monthly_report.page import NO_DATA, _round_up, _Shades
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
-from taxi_pipeline_tests.conftest import Pipeline, error_of, pipeline_in
+from taxi_pipeline_tests.conftest import Pipeline, error_of, materializations_of, pipeline_in
 
 MakePipeline = Callable[..., Pipeline]
 FLEETS = ("yellow", "green")
@@ -283,7 +288,7 @@ def test_a_month_of_which_days_lack_says_so(make_pipeline: MakePipeline, three_m
     assert page.of("data-day")["2023-02-01"] == "Wednesday, 1 February: not loaded"
     assert page.of("data-figure")["previous.revenue"] == NO_DATA
     assert "together what was published" not in page.text
-    (made,) = result.asset_materializations_for_node("monthly_report")
+    (made,) = materializations_of(result, "monthly_report")
     assert made.partition == "2023-02-01"
     assert made.metadata["missing_days"].value == 4
     assert made.metadata["trips"].value == pipeline.rows("SELECT count(*) FROM trips")[0][0]
@@ -302,12 +307,12 @@ def test_trips_that_the_flows_lack_are_an_error_that_says_what_to_do(
 ) -> None:
     """A day whose trips were loaded before there were zones has no flows until they are counted."""
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-06", select=[taxi_trips_file, taxi_trips])
+    pipeline.run("2023-02-06", select=[taxi_trips_file, "taxi_trips"])
     pipeline.run("2023-02-05")
     assert pipeline.rows("SELECT DISTINCT pickup_date FROM borough_flows") == [(date(2023, 2, 5),)]
     error = error_of(pipeline.report(monthly_report, "2023-02-01"))
     assert "materialize borough_flows for these days" in error
-    pipeline.run("2023-02-06", select=[borough_flows])
+    pipeline.run("2023-02-06", select=["borough_flows"])
     assert pipeline.report(monthly_report, "2023-02-01").success
 
 
@@ -395,7 +400,7 @@ def test_shades_go_from_the_least_to_the_most() -> None:
 
 # Real months
 
-_FOR_THE_REPORT = (taxi_zones_file, taxi_zones, taxi_trips_file, taxi_trips, borough_flows)
+_FOR_THE_REPORT = (taxi_zones_file, taxi_zones, taxi_trips_file, "taxi_trips", "borough_flows")
 
 
 @pytest.mark.real_data

@@ -9,17 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_pipeline.loading import load_trips
-from taxi_pipeline.resources import Warehouse
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.sample.published import published_schema
+from taxi_pipeline.sample.published_schemas import published_schema
 from taxi_pipeline.sample.trips import Texts, TripMaker
-from taxi_pipeline.tables import ZONES
+from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.ingest import load_trips
+from taxi_pipeline.warehouse.tables import ZONES
 from taxi_pipeline_tests.published_files import PUBLISHED, TYPES
 
 SPANS = (
@@ -44,13 +45,13 @@ SPANS = (
 def test_samples_of_every_era_load_and_none_is_lost(tmp_path: Path, fleet: str, first: str, last: str) -> None:
     days = Days(date.fromisoformat(first), date.fromisoformat(last))
     *files, zones = write_mirror(tmp_path, days, fleet=fleet, trips_per_day=300)
-    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
+    warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
     with warehouse.write() as session:
         session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
         for file, part in zip(files, days.by_month(), strict=True):
-            fetched = fetch(file.as_uri(), tmp_path / "raw" / file.name, verify=lambda _: None)
+            fetch(file.as_uri(), storage, f"raw/{file.name}", verify=lambda _: None)
             whole = Days(part.first.replace(day=1), part.last)
-            load_trips(session, FLEETS[fleet], whole, fetched.path)
+            load_trips(session, FLEETS[fleet], whole, storage)
         loaded, days_with = session.row("SELECT count(*), count(DISTINCT pickup_date) FROM trips")
         (rejected,) = session.row("SELECT count(*) FROM rejected_trips")
     assert loaded + rejected == sum(pq.read_metadata(file).num_rows for file in files)
@@ -74,11 +75,11 @@ def test_places_lie_in_the_zones_of_the_trips(tmp_path: Path) -> None:
     day = date(2009, 1, 10)
     (file, zones) = write_mirror(tmp_path, Days(day, day), fleet="yellow", trips_per_day=3000)
     drawn = TripMaker("yellow", trips_per_day=3000, seed=0).day(day)
-    fetched = fetch(file.as_uri(), tmp_path / "raw" / file.name, verify=lambda _: None)
-    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
+    warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
+    fetch(file.as_uri(), storage, f"raw/{file.name}", verify=lambda _: None)
     with warehouse.write() as session:
         session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
-        load_trips(session, FLEETS["yellow"], Days(day, day), fetched.path)
+        load_trips(session, FLEETS["yellow"], Days(day, day), storage)
         found = session.rows(
             "SELECT pickup_datetime, pickup_zone_id, dropoff_zone_id, total_amount FROM trips ORDER BY ALL"
         )

@@ -1,24 +1,30 @@
-"""The schedules' shells: what a tick asks the server, reads from the warehouse, and launches."""
+"""The schedules: what an observation finds, and what a tick launches because of it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from taxi_pipeline.code_location import build_definitions
-from taxi_pipeline.partitions import daily_partitions, days_from
-from taxi_pipeline.schedules import CHUNK_TAG
+from taxi_pipeline.defs import schedules
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.defs.partitions import daily_partitions, days_from
+from taxi_pipeline.defs.schedules import CHUNK_TAG
 from taxi_pipeline.settings import Settings
-from taxi_pipeline.tlc.download import LONGEST_DELAY, SHORTEST_DELAY
 from taxi_pipeline.tlc.fleets import YELLOW
+from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.months import month_of, new_york_today
-from taxi_pipeline.tlc.transfer import NoAnswerError
+from taxi_pipeline.tlc.publication import SHORTEST_DELAY, SURE_DELAY
 from taxi_pipeline_tests.conftest import Pipeline, error_of, range_tags
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
+from taxi_pipeline_tests.processes import held_by_another_process
 
 MakePipeline = Callable[..., Pipeline]
+ALWAYS = {"daily_observation", "daily_refresh", "monthly_zones", "daily_freshness"}
+LOADING = ["taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips"]
 
 
 @pytest.fixture
@@ -28,7 +34,17 @@ def instance() -> Iterator[dg.DagsterInstance]:
         yield temporary
 
 
-def tick(
+def observe(pipeline: Pipeline, instance: dg.DagsterInstance, *, fails: bool = False) -> dg.ExecuteInProcessResult:
+    """The run of the job `tlc_observation`."""
+    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    result = definitions.resolve_job_def("tlc_observation").execute_in_process(
+        instance=instance, run_config=QUIET, raise_on_error=False
+    )
+    assert result.success is not fails, error_of(result)
+    return result
+
+
+def only_tick(
     pipeline: Pipeline, instance: dg.DagsterInstance, schedule: str = "daily_refresh"
 ) -> tuple[list[dg.RunRequest], str | None]:
     """One tick, as the daemon makes it: the runs that it requests, or why there are none."""
@@ -38,6 +54,14 @@ def tick(
     ) as context:
         data = definitions.resolve_schedule_def(schedule).evaluate_tick(context)
     return list(data.run_requests or []), data.skip_message
+
+
+def tick(
+    pipeline: Pipeline, instance: dg.DagsterInstance, schedule: str = "daily_refresh"
+) -> tuple[list[dg.RunRequest], str | None]:
+    """An observation, and the tick after it."""
+    observe(pipeline, instance)
+    return only_tick(pipeline, instance, schedule)
 
 
 def days_of_requests(requests: list[dg.RunRequest]) -> list[tuple[str, str]]:
@@ -157,43 +181,78 @@ def test_one_run_per_day_carries_its_partition_key(
     assert len({request.run_key for request in requests}) == 28
 
 
-def patient_pipeline(make_pipeline: MakePipeline, url: str) -> Pipeline:
+def impatient_pipeline(make_pipeline: MakePipeline, url: str) -> Pipeline:
     pipeline = make_pipeline(url)
-    pipeline.tlc = pipeline.tlc.model_copy(update={"first_pause_seconds": 0.01, "refusal_pauses_seconds": [0.01]})
+    patience = Patience(first_pause_seconds=0.01, refusal_pauses_seconds=(0.01,))
+    pipeline.tlc = replace(pipeline.tlc, patience=patience)
     return pipeline
 
 
-def test_over_http_heads_are_asked_for_and_nothing_is_downloaded(
+def test_over_http_an_observation_sends_head_requests_and_downloads_nothing(
     make_pipeline: MakePipeline, server: FaultyServer, instance: dg.DagsterInstance
 ) -> None:
     newest = month_of(new_york_today() - timedelta(days=70))
     server.answers[f"/trip-data/{YELLOW.file_name(newest)}"] = [Answer(body=b"x", headers={"ETag": '"1"'})]
-    (request,), _ = tick(patient_pipeline(make_pipeline, server.url), instance)
+    (request,), _ = tick(impatient_pipeline(make_pipeline, server.url), instance)
     ((first, _),) = days_of_requests([request])
     assert first == str(newest)
     assert {request.method for request in server.requests} == {"HEAD"}
 
 
-def test_a_server_that_can_not_be_reached_fails_the_tick(
+def test_a_server_that_fails_makes_the_observation_fail_with_its_message(
     make_pipeline: MakePipeline, server: FaultyServer, instance: dg.DagsterInstance
 ) -> None:
+    """Regression: the tick of the schedule failed, and Dagster cut its message off after 60 s."""
     month = new_york_today().replace(day=1)
     server.answers[f"/trip-data/{YELLOW.file_name(month)}"] = [Answer(500)]
-    with pytest.raises(dg.DagsterError) as error:
-        tick(patient_pipeline(make_pipeline, server.url), instance)
-    assert isinstance(error.value.__cause__, NoAnswerError)
-    assert "could not be fetched in 5 attempts" in str(error.value.__cause__)
+    pipeline = impatient_pipeline(make_pipeline, server.url)
+    assert "could not be fetched in 5 attempts" in error_of(observe(pipeline, instance, fails=True))
+    assert "was never observed" in str(only_tick(pipeline, instance)[1])
 
 
-@pytest.mark.parametrize(
-    ("automation", "running"), [("off", set()), ("on", {"daily_refresh", "monthly_zones", "daily_freshness"})]
-)
+def test_a_tick_asks_no_server_and_opens_no_warehouse(
+    make_pipeline: MakePipeline, mirror: Path, server: FaultyServer, instance: dg.DagsterInstance
+) -> None:
+    """Regression: a tick has 60 s, and waited for minutes for a server that throttles, and a minute for the file."""
+    observe(make_pipeline(mirror), instance)
+    pipeline = make_pipeline(server.url)  # with the patience of a real run: 390 s for a 403
+    database = pipeline.warehouse.database
+    database.parent.mkdir(parents=True)
+    with held_by_another_process(database, read_only=False):
+        requests, _ = only_tick(pipeline, instance)
+    assert days_of_requests(requests) == [("2023-02-01", "2023-02-28")]
+    assert server.requests == []
+
+
+def test_an_old_observation_launches_nothing(
+    make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When this morning's failed, yesterday's must not stand in for it."""
+    pipeline = make_pipeline(mirror)
+    observe(pipeline, instance)
+    monkeypatch.setattr(schedules, "MAX_AGE_OF_OBSERVATION", timedelta(seconds=-1))
+    requests, message = only_tick(pipeline, instance)
+    assert requests == []
+    assert "see why the latest run of tlc_observation failed" in str(message)
+
+
+def test_an_observation_does_not_wait_for_a_run_that_writes(
+    make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-01", "2023-02-28", select=LOADING)
+    with held_by_another_process(pipeline.warehouse.database, read_only=False):
+        requests, message = tick(pipeline, instance)
+    assert (requests, "Nothing new" in str(message)) == ([], True)
+
+
+@pytest.mark.parametrize(("automation", "running"), [("off", set()), ("on", ALWAYS)])
 def test_automation_switches_all_on_but_the_one_that_would_do_the_work_twice(
     automation: str, running: set[str]
 ) -> None:
     definitions = build_definitions(settings=Settings.from_environment({"TAXI_AUTOMATION": automation}))
     schedules = {schedule.name: schedule for schedule in definitions.get_repository_def().schedule_defs}
-    assert set(schedules) == {"daily_refresh", "daily_trips_by_partition", "monthly_zones", "daily_freshness"}
+    assert set(schedules) == {*ALWAYS, "daily_trips_by_partition"}
     assert {
         name for name, schedule in schedules.items() if schedule.default_status == dg.DefaultScheduleStatus.RUNNING
     } == running
@@ -205,7 +264,7 @@ def test_automation_switches_all_on_but_the_one_that_would_do_the_work_twice(
 
 def test_partitions_end_where_the_tlc_can_have_published() -> None:
     """Thirty days before today, whatever today is: over a leap day, a change of clocks, the end of a year."""
-    assert SHORTEST_DELAY < LONGEST_DELAY
+    assert SHORTEST_DELAY < SURE_DELAY
     for today in (date(2024, 3, 30), date(2024, 3, 31), date(2023, 12, 6), date(2024, 1, 30), date(2024, 11, 3)):
         with dg.partition_loading_context(effective_dt=datetime(today.year, today.month, today.day, 12, tzinfo=UTC)):
             last = days_from(date(2023, 1, 1)).get_last_partition_key()

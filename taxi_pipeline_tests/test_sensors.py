@@ -9,14 +9,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from taxi_pipeline.assets import trip_request
-from taxi_pipeline.assets.requests import chart_file, title_of
-from taxi_pipeline.code_location import build_definitions
-from taxi_pipeline.resources import Alerts
-from taxi_pipeline.sensors import run_failure_alert
+from taxi_pipeline.defs.assets import trip_request
+from taxi_pipeline.defs.assets.requests import chart_file, title_of
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.resources import Alerts
+from taxi_pipeline.defs.sensors import run_failure_alert
+from taxi_pipeline.outputs.requests.request_files import BadRequestError, TripRequest, decide, parse_request
 from taxi_pipeline.settings import Settings
-from taxi_pipeline.trip_requests import BadRequestError, TripRequest, decide, parse_request
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, pipeline_in
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, materializations_of, pipeline_in, table_of
 from taxi_pipeline_tests.faulty_server import faulty_server
 
 MakePipeline = Callable[..., Pipeline]
@@ -45,7 +45,7 @@ def test_a_request_is_understood() -> None:
         (b"[]", "the file: .*object"),
         (b"\xff\xfe", "the file: Invalid JSON"),
         (b"{}", "borough: Field required; start_date: Field required; end_date: Field required"),
-        (as_bytes(borough="Manhatten"), "borough: .*'Manhattan'.*not 'Manhatten'"),
+        (as_bytes(borough="Manhatten"), "borough: it must be one of Manhattan, .*not 'Manhatten'"),
         (as_bytes(borough="x'; DROP TABLE trips; --"), "borough: "),
         (as_bytes(start_date="2023-02-30"), "start_date: .*not '2023-02-30'"),
         (as_bytes(end_date="2023-02-04"), "end_date 2023-02-04 is before start_date 2023-02-05"),
@@ -191,7 +191,7 @@ def draw(pipeline: Pipeline, name: str, **changes: Any) -> dg.ExecuteInProcessRe
 )
 def test_the_chart_counts_the_trips_asked_for(loaded_once: Pipeline, changes: dict[str, Any], condition: str) -> None:
     result = draw(loaded_once, "x.y", **changes)
-    metadata = result.asset_materializations_for_node("trip_request")[0].metadata
+    metadata = materializations_of(result, "trip_request")[0].metadata
     ((expected,),) = loaded_once.rows(
         f"SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id WHERE {condition}"
     )
@@ -213,19 +213,19 @@ def test_without_a_configuration_every_request_is_drawn(loaded_once: Pipeline) -
     (folder / "bad.json").write_text("{")
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([trip_request], resources=loaded_once.resources, run_config=QUIET, instance=instance)
-    metadata = result.asset_materializations_for_node("trip_request")[0].metadata
+    metadata = materializations_of(result, "trip_request")[0].metadata
     ((trips,),) = loaded_once.rows(
         "SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id WHERE borough = 'Manhattan'"
     )
-    assert f"| one | {trips:,} |" in str(metadata["charts"].value)
-    assert "bad.json" in str(metadata["refused"].value)
+    assert {"name": "one", "trips": trips} in table_of(metadata["charts"])
+    assert [row["file"] for row in table_of(metadata["refused"])] == ["bad.json"]
     assert (loaded_once.folder / "outputs" / "requests" / "one.png").is_file()
 
 
 def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loaded_once: Pipeline) -> None:
     """Regression: weekdays sorted alphabetically."""
-    from taxi_pipeline.assets.requests import pickups
-    from taxi_pipeline.drawing import WEEKDAYS
+    from taxi_pipeline.outputs.requests.chart import pickups
+    from taxi_pipeline.outputs.style import WEEKDAYS
 
     assert [name for name, _ in WEEKDAYS][:2] == ["Sunday", "Monday"]
     with loaded_once.warehouse.read() as session:
@@ -274,5 +274,5 @@ def test_a_failed_run_is_told(make_pipeline: MakePipeline, mirror: Path) -> None
 
 def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePipeline, mirror: Path) -> None:
     fail_and_alert(make_pipeline(mirror), Alerts(webhook_url="http://127.0.0.1:9/hook"))
-    assert "could not be told" in str(Alerts(webhook_url="http://127.0.0.1:9/hook").post({"text": "x"}))
+    assert "could not be sent" in str(Alerts(webhook_url="http://127.0.0.1:9/hook").post({"text": "x"}))
     assert Alerts().post({"text": "x"}) is None, "without a webhook nobody is told"

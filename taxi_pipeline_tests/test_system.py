@@ -157,7 +157,7 @@ def days_of(month: date) -> list[str]:
 
 
 def loaded_days(pipeline: Pipeline) -> list[str]:
-    with pipeline.warehouse.read_anyhow() as session:
+    with pipeline.warehouse.read_without_waiting() as session:
         return [str(day) for (day,) in session.rows("SELECT pickup_date FROM loaded_days ORDER BY ALL")]
 
 

@@ -5,47 +5,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from taxi_pipeline.resources import Warehouse, WarehouseUnavailableError
-from taxi_pipeline.tables import LOADED_DAYS, TABLES, ZONES
-from taxi_pipeline_tests.processes import process
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, ZONES
+from taxi_pipeline_tests.processes import held_by_another_process, process
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
+def warehouse(tmp_path: Path) -> DuckDBWarehouse:
     """An empty warehouse with its tables."""
-    warehouse = Warehouse(database=str(tmp_path / "staging" / "data.duckdb"), lock_timeout_seconds=5)
+    warehouse = DuckDBWarehouse(tmp_path / "staging" / "data.duckdb", lock_timeout_seconds=5)
     with warehouse.write():
         pass
     return warehouse
 
 
-@contextmanager
-def held_by_another_process(database: str, *, read_only: bool, seconds: float = 60) -> Iterator[int]:
-    """Another process has the file open for some seconds; gives its process id."""
-    code = (
-        "import duckdb, sys, time\n"
-        "connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == 'True')\n"
-        "print('open', flush=True)\n"
-        "time.sleep(float(sys.argv[3]))\n"
-    )
-    command = [sys.executable, "-c", code, database, str(read_only), str(seconds)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "open\n"
-        try:
-            yield process.pid
-        finally:
-            process.kill()
-
-
-def test_a_block_is_one_transaction(warehouse: Warehouse) -> None:
+def test_a_block_is_one_transaction(warehouse: DuckDBWarehouse) -> None:
     with warehouse.write() as session:
         session.insert(ZONES, [(1, "Newark Airport", "EWR", None)])
     with pytest.raises(RuntimeError, match="half way"), warehouse.write() as session:
@@ -57,7 +37,7 @@ def test_a_block_is_one_transaction(warehouse: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("mode", ["read", "write"])
-def test_connections_are_closed_on_every_path(warehouse: Warehouse, mode: str) -> None:
+def test_connections_are_closed_on_every_path(warehouse: DuckDBWarehouse, mode: str) -> None:
     """Regression: a connection left open after an exception locks the file until the process ends."""
     with pytest.raises(duckdb.CatalogException), getattr(warehouse, mode)() as session:
         session.rows("SELECT * FROM no_such_table")
@@ -66,27 +46,27 @@ def test_connections_are_closed_on_every_path(warehouse: Warehouse, mode: str) -
     subprocess.run([sys.executable, "-c", code, warehouse.database], check=True)
 
 
-def test_readers_do_not_keep_each_other_out(warehouse: Warehouse) -> None:
+def test_readers_do_not_keep_each_other_out(warehouse: DuckDBWarehouse) -> None:
     with held_by_another_process(warehouse.database, read_only=True), warehouse.read() as session:
         assert session.row("SELECT count(*) FROM zones") == (0,)
 
 
-def test_reading_can_not_write(warehouse: Warehouse) -> None:
+def test_reading_can_not_write(warehouse: DuckDBWarehouse) -> None:
     with warehouse.read() as session, pytest.raises(duckdb.InvalidInputException, match="read-only"):
         session.execute("DELETE FROM zones")
 
 
 @pytest.mark.parametrize(("mode", "holder_reads"), [("read", False), ("write", True), ("write", False)])
-def test_who_comes_second_waits(warehouse: Warehouse, mode: str, holder_reads: bool) -> None:
+def test_who_comes_second_waits(warehouse: DuckDBWarehouse, mode: str, holder_reads: bool) -> None:
     holder = held_by_another_process(warehouse.database, read_only=holder_reads, seconds=1)
     with holder, getattr(warehouse, mode)() as session:
         assert session.row("SELECT count(*) FROM zones") == (0,)
 
 
 @pytest.mark.parametrize("holder_reads", [True, False])
-def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: Warehouse, holder_reads: bool) -> None:
+def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: DuckDBWarehouse, holder_reads: bool) -> None:
     """An analyst's shell that only reads keeps a run out as well as another run does."""
-    impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0.3)
+    impatient = DuckDBWarehouse(warehouse.database, lock_timeout_seconds=0.3)
     with held_by_another_process(warehouse.database, read_only=holder_reads) as pid:
         start = time.monotonic()
         with pytest.raises(WarehouseUnavailableError) as error, impatient.write():
@@ -97,14 +77,14 @@ def test_waiting_has_a_bound_and_the_error_names_the_holder(warehouse: Warehouse
     assert "Close what has it open" in str(error.value)
 
 
-def test_a_connection_of_this_very_process_is_named(warehouse: Warehouse) -> None:
+def test_a_connection_of_this_very_process_is_named(warehouse: DuckDBWarehouse) -> None:
     named = pytest.raises(WarehouseUnavailableError, match="this very process")
     with duckdb.connect(warehouse.database), named, warehouse.write():
         pass
 
 
 def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> None:
-    nothing = Warehouse(database=str(tmp_path / "data.duckdb"))
+    nothing = DuckDBWarehouse(tmp_path / "data.duckdb")
     with pytest.raises(WarehouseUnavailableError, match="materialize taxi_zones"), nothing.read():
         pass
     assert list(tmp_path.iterdir()) == [], "reading makes no file"
@@ -113,20 +93,20 @@ def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> N
 def test_a_file_without_tables_counts_as_nothing_loaded(tmp_path: Path) -> None:
     """Regression: so a process leaves it that was killed in its very first transaction."""
     duckdb.connect(str(tmp_path / "data.duckdb")).close()
-    nothing = Warehouse(database=str(tmp_path / "data.duckdb"))
+    nothing = DuckDBWarehouse(tmp_path / "data.duckdb")
     with pytest.raises(WarehouseUnavailableError, match="materialize taxi_zones"), nothing.read():
         pass
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "data.duckdb").write_bytes(b"hello" * 1000)
-    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"))
+    warehouse = DuckDBWarehouse(tmp_path / "data.duckdb")
     with pytest.raises(WarehouseUnavailableError, match="can't be opened"), warehouse.read():
         pass
 
 
 def test_memory_and_threads_are_set_and_nothing_is_downloaded(tmp_path: Path) -> None:
-    warehouse = Warehouse(database=str(tmp_path / "data.duckdb"), memory_limit="512MiB", threads=1)
+    warehouse = DuckDBWarehouse(tmp_path / "data.duckdb", memory_limit="512MiB", threads=1)
     with warehouse.write() as session:
         assert session.row(
             "SELECT current_setting('memory_limit'), current_setting('threads'), "
@@ -134,7 +114,7 @@ def test_memory_and_threads_are_set_and_nothing_is_downloaded(tmp_path: Path) ->
         ) == ("512.0 MiB", 1, False)
 
 
-def test_values_are_bound(warehouse: Warehouse) -> None:
+def test_values_are_bound(warehouse: DuckDBWarehouse) -> None:
     """Regression: a value with a quote and `drop table` dropped the table."""
     evil = "Manhattan'; DROP TABLE zones; --"
     with warehouse.write() as session:
@@ -142,7 +122,7 @@ def test_values_are_bound(warehouse: Warehouse) -> None:
         assert session.rows("SELECT zone FROM zones WHERE zone = ?", [evil]) == [(evil,)]
 
 
-def test_a_parquet_file_is_readable_as_a_view_also_from_an_odd_path(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_parquet_file_is_readable_as_a_view_also_from_an_odd_path(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -156,12 +136,13 @@ def test_a_parquet_file_is_readable_as_a_view_also_from_an_odd_path(warehouse: W
         assert views == [], "the view ends with the session"
 
 
-def test_a_killed_writer_leaves_all_or_nothing(warehouse: Warehouse) -> None:
+def test_a_killed_writer_leaves_all_or_nothing(warehouse: DuckDBWarehouse) -> None:
     """SIGKILL inside a transaction: the next session sees the tables as they were."""
     code = (
         "import sys, time\n"
-        "from taxi_pipeline.resources import Warehouse\n"
-        "with Warehouse(database=sys.argv[1]).write() as session:\n"
+        "from pathlib import Path\n"
+        "from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse\n"
+        "with DuckDBWarehouse(Path(sys.argv[1])).write() as session:\n"
         "    session.execute(\"INSERT INTO zones SELECT range, 'x', 'y', NULL FROM range(1000)\")\n"
         "    print('inserted', flush=True)\n"
         "    time.sleep(60)\n"
@@ -191,22 +172,22 @@ ADD = (
 )
 
 
-def _write_again_and_again(database: str) -> None:
+def _write_again_and_again(database: Path) -> None:
     while True:
-        with Warehouse(database=database).write() as session:
+        with DuckDBWarehouse(database).write() as session:
             for sql in ADD:
                 session.execute(sql)
         time.sleep(0.2)
 
 
-def test_a_copy_is_made_while_another_process_has_the_file_open(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_copy_is_made_while_another_process_has_the_file_open(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     copy = tmp_path / "outputs" / "copy.duckdb"
     with held_by_another_process(warehouse.database, read_only=False):
         warehouse.snapshot(copy)
         assert _counts(copy) == (0, 0)
 
 
-def test_copies_of_a_busy_warehouse_hold_all_of_a_write_or_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_copies_of_a_busy_warehouse_hold_all_of_a_write_or_nothing(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     writer = process(_write_again_and_again, warehouse.database)
     try:
         seen = []
@@ -223,7 +204,7 @@ def test_copies_of_a_busy_warehouse_hold_all_of_a_write_or_nothing(warehouse: Wa
     assert not list(tmp_path.glob("*.wal"))
 
 
-def test_a_copy_holds_what_a_killed_process_had_committed(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_copy_holds_what_a_killed_process_had_committed(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     """Its last commits are in the log beside the database, not in the database."""
     writer = process(_commit_and_die, warehouse.database)
     writer.join()
@@ -242,8 +223,8 @@ def _commit_and_die(database: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_warehouse_that_is_always_written_to_is_given_up(warehouse: Warehouse, tmp_path: Path) -> None:
-    impatient = Warehouse(database=warehouse.database, lock_timeout_seconds=0.5)
+def test_a_warehouse_that_is_always_written_to_is_given_up(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+    impatient = DuckDBWarehouse(warehouse.database, lock_timeout_seconds=0.5)
     writer = process(_touch_again_and_again, warehouse.database)
     try:
         time.sleep(0.3)
@@ -261,20 +242,20 @@ def _touch_again_and_again(database: str) -> None:
         time.sleep(0.02)
 
 
-def test_what_can_not_be_copied_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_what_can_not_be_copied_is_named(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     with pytest.raises(WarehouseUnavailableError, match="is the warehouse itself"):
         warehouse.snapshot(Path(warehouse.database))
-    nothing = Warehouse(database=str(tmp_path / "nothing.duckdb"))
+    nothing = DuckDBWarehouse(tmp_path / "nothing.duckdb")
     with pytest.raises(WarehouseUnavailableError, match="there is no warehouse"):
         nothing.snapshot(tmp_path / "copy.duckdb")
     (tmp_path / "text.duckdb").write_bytes(b"hello" * 1000)
     os.utime(tmp_path / "text.duckdb", (1e9, 1e9))
     with pytest.raises(WarehouseUnavailableError, match=r"text.duckdb can't be opened"):
-        Warehouse(database=str(tmp_path / "text.duckdb")).snapshot(tmp_path / "copy.duckdb")
+        DuckDBWarehouse(tmp_path / "text.duckdb").snapshot(tmp_path / "copy.duckdb")
     assert not (tmp_path / "copy.duckdb").exists()
 
 
-def test_every_table_is_made_from_its_declaration(warehouse: Warehouse) -> None:
+def test_every_table_is_made_from_its_declaration(warehouse: DuckDBWarehouse) -> None:
     with warehouse.read() as session:
         names = [row[0] for row in session.rows("SELECT table_name FROM duckdb_tables() ORDER BY ALL")]
         indexes = session.row("SELECT count(*) FROM duckdb_indexes()")

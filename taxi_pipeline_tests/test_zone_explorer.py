@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taxi_pipeline.assets import zone_explorer
-from taxi_pipeline.explorer.data import explorer_data
-from taxi_pipeline.explorer.page import page_of
+from taxi_pipeline.defs.assets import zone_explorer
+from taxi_pipeline.outputs.explorer.data import explorer_data
+from taxi_pipeline.outputs.explorer.page import page_of
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 

@@ -6,13 +6,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.files import replacing
 from taxi_pipeline.sample.coordinates import OldYellowTripMaker
 from taxi_pipeline.sample.figures import HIRED_FIGURES
 from taxi_pipeline.sample.hired import HiredTripMaker
-from taxi_pipeline.sample.published import published_schema
+from taxi_pipeline.sample.published_schemas import published_schema
 from taxi_pipeline.sample.trips import PublishedColumns, Texts, TripMaker
 from taxi_pipeline.sample.zones import write_zones_zip
+from taxi_pipeline.storage.whole_files import replacing
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from taxi_pipeline.files import replacing
+from taxi_pipeline.storage.whole_files import replacing
 from taxi_pipeline.tlc.zones import SYNTHETIC_MARKER
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What the TLC's data dictionaries say about codes, and areas of zones that questions are asked about.
+"""The codes in the TLC's data dictionaries, and areas of zones that analyses need.
 
 Sources: the TLC's data dictionaries of yellow and green trip records (both of 2025-03-18) and of high-volume for-hire
 vehicles (licensees as of September 2019). Which published column holds which code is said in `fleets`.
@@ -6,6 +6,7 @@ vehicles (licensees as of September 2019). Which published column holds which co
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 TAXI_DICTIONARY = date(2025, 3, 18)
 """Date of the dictionaries of yellow and green trip records."""
@@ -82,3 +83,12 @@ CONGESTION_ZONE_SINCE = date(2025, 1, 5)
 
 AREAS = {"airport": frozenset((NEWARK, JFK, LAGUARDIA)), "congestion zone": CONGESTION_ZONE}
 """Name of an area → its zone ids."""
+
+
+def code_rows() -> dict[str, list[tuple[Any, ...]]]:
+    """Name of the table → its rows: code, meaning and dictionary's date; of `zone_areas` area and zone id."""
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        name: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings] for name, meanings in CODES.items()
+    }
+    rows["zone_areas"] = [(area, zone_id) for area, zone_ids in AREAS.items() for zone_id in sorted(zone_ids)]
+    return rows

@@ -1,8 +1,8 @@
 """Fetching a file from the TLC's server, or from a mirror folder, so that only a good file is ever in place.
 
-A file is written under a temporary name beside its target, verified, and moved into place. What the server said of it
-and its SHA-256 stand beside it in `<name>.source.json`, so that the next call downloads nothing when nothing changed,
-and a copy that was damaged on disk is noticed. How the bytes come over the network is in `transfer`.
+A file is written as a draft, verified, and takes the place of the old one whole. A note beside it (`fetch_note`) keeps
+what the server said of it and its SHA-256, so that the next call downloads nothing when nothing changed, and a copy
+that was damaged in the storage is noticed. How the bytes come over the network is in `http_transfer`.
 """
 
 import hashlib
@@ -11,15 +11,15 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.files import locked, replacing, sha256_of
+from taxi_pipeline.storage import MissingFileError, Storage, StoredFile
+from taxi_pipeline.tlc.fetch_note import FetchNote, note_name, read_note, write_note
 from taxi_pipeline.tlc.fleets import Fleet, MissingColumnsError
-from taxi_pipeline.tlc.months import month_of, next_month, previous_month
-from taxi_pipeline.tlc.transfer import (
+from taxi_pipeline.tlc.http_transfer import (
     FetchError,
     NoAnswerError,
     NotFoundError,
@@ -28,136 +28,105 @@ from taxi_pipeline.tlc.transfer import (
     download,
     head,
 )
+from taxi_pipeline.tlc.months import month_of, previous_month
+from taxi_pipeline.tlc.publication import must_be_published
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
 TLC_SERVER = "https://d37ci6vzurychx.cloudfront.net"
 """Where the TLC publishes trip records and zones."""
 
 MONTHS_TO_LOOK_BACK = 24
-"""How far back the newest published month is looked for on an HTTP server; the TLC has never been so late."""
+"""How far back the newest published month is searched on an HTTP server; the TLC has never been so late."""
 
-SHORTEST_DELAY = timedelta(days=30)
-"""The TLC has never published a month sooner after its end."""
-
-LONGEST_DELAY = timedelta(days=120)
-"""After so many days past its end a month is published for sure: it took the TLC 47 to 105, lately about 32."""
+Log = Callable[[str], object]
+"""Takes a sentence about progress or waiting."""
 
 Progress = Callable[[int, int | None], object]
-"""Gets the bytes that have arrived and, where announced, those that will."""
-
-
-class DamagedFileError(RuntimeError):
-    """A fetched file is not what it was when it was verified."""
+"""Takes the bytes that have arrived and, where announced, those that will."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class FetchedFile:
-    """A verified file on disk and where it came from."""
+class FetchedFile(StoredFile):
+    """A verified file in the storage and where it came from."""
 
-    path: Path
     url: str
-    sha256: str
-    size_bytes: int
     downloaded: bool
-    """False when the copy at hand was still current."""
+    """False when the copy in the storage was still current."""
     replaced: str | None = None
-    """SHA-256 of the version that lay there before, when it was another."""
+    """SHA-256 of the version that was there before, when it was another."""
     warning: str | None = None
-    """Why the copy at hand was used although the server could not confirm it."""
+    """Why the copy in the storage was used although the server did not confirm it."""
 
 
 def trips_url(tlc_url: str, fleet: Fleet, month: date) -> str:
-    """Where the file with the month's trips lies."""
+    """The URL of the file with the month's trips."""
     return f"{tlc_url}/trip-data/{fleet.file_name(month)}"
-
-
-def must_be_published(month: date, today: date) -> bool:
-    """Whether the month ended so long ago that its file exists for sure."""
-    return today - next_month(month) >= LONGEST_DELAY
 
 
 def fetch(
     url: str,
-    target: Path,
+    files: Storage,
+    name: str,
     *,
     verify: Callable[[Path], object],
     patience: Patience | None = None,
     must_exist: bool = False,
-    tell: Callable[[str], object] = lambda _: None,
+    log: Log = lambda _: None,
     on_progress: Progress = lambda _done, _total: None,
 ) -> FetchedFile:
-    """Bring the file at the URL to the target, unless the verified copy there is current.
+    """Bring the file at the URL into the storage, unless the verified copy there is current.
 
-    When the server can't be asked, or does not give the file, a verified copy at hand is used, with a warning. Of
-    several processes that want the same file at once one fetches it, and the others wait for it.
+    When the server does not answer, or does not give the file, a verified copy in the storage is used, with a warning.
+    Of several processes that fetch the same file at once one downloads it, and the others wait for it.
 
     Args:
         url: `http(s)://` or `file://`.
-        target: where the file shall lie; its folder is made when absent.
-        verify: called with the downloaded file's temporary path; raises when it is not what it should be.
-        patience: how long a server is waited for.
+        files: the storage.
+        name: of the file in the storage.
+        verify: called with a local path of the downloaded file; raises when it is not what it should be.
+        patience: how long to wait for a server.
         must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
-        tell: gets a sentence when the server is waited for, and now and then while a large file comes.
+        log: gets a sentence before each wait, and now and then while a large file arrives.
         on_progress: gets the bytes that have arrived and that will.
 
     Raises:
-        NotFoundError: the server doesn't have the file, and there is no copy.
+        NotFoundError: the server does not have the file, and there is no copy.
         FetchError: the server can't be reached or fails, and there is no copy; or what it sent is not the file.
-        StorageError: the target can't be written.
+        StorageError: the storage can't be written.
         FileInUseError: another process is fetching the file for too long.
     """
     patience = patience or Patience()
-    with locked(target):
-        at_hand = _verified_copy(url, target)
+    with files.lock(name):
+        current = _verified_file(url, files, name)
 
-        def get(temporary: Path) -> Validators | None:
-            known = at_hand.validators if at_hand else {}
-            if source := _folder(url):
-                return _copy(url, source, temporary, known)
+        def get(draft: Path) -> Validators | None:
+            known = current[1].validators if current else {}
+            if source := _mirror_path(url):
+                return _copy(url, source, draft, known)
             return download(
                 url,
-                temporary,
+                draft,
                 known=known,
-                # With a copy at hand nobody has to wait for a server that throttles.
-                patience=replace(patience, refusal_pauses_seconds=()) if at_hand else patience,
+                # With a copy in the storage there is no need to wait for a server that throttles.
+                patience=replace(patience, refusal_pauses_seconds=()) if current else patience,
                 must_exist=must_exist,
-                tell=tell,
-                on_progress=_telling(tell, on_progress, target.name),
+                log=log,
+                on_progress=_logging_progress(log, on_progress, name.rpartition("/")[2]),
             )
 
         try:
-            fetched = _bring(url, target, get, verify)
-            if at_hand and at_hand.sha256 != fetched.sha256:
-                return replace(fetched, replaced=at_hand.sha256)
+            fetched = _bring(url, files, name, get, verify)
+            if current and current[0].sha256 != fetched.sha256:
+                return replace(fetched, replaced=current[0].sha256)
             return fetched
         except (_NotModified, NoAnswerError, NotFoundError) as reason:
-            if at_hand is None:
+            if current is None:
                 raise
-            return FetchedFile(
-                path=target,
-                url=url,
-                sha256=at_hand.sha256,
-                size_bytes=target.stat().st_size,
-                downloaded=False,
-                warning=None if isinstance(reason, _NotModified) else f"the copy at hand is used, because {reason}",
-            )
-
-
-def verified_version(path: Path) -> str:
-    """The SHA-256 of a fetched file, after making sure that it is what was verified when it came.
-
-    Raises:
-        DamagedFileError: the file has changed since, or was not fetched by `fetch`.
-    """
-    found = sha256_of(path)
-    note = _note_beside(path)
-    expected = note.sha256 if note else "not known"
-    if found != expected:
-        raise DamagedFileError(
-            f"{path} is not what was fetched: its SHA-256 is {found}, that of the verified file {expected}. "
-            "Nothing was changed; materialize the asset that fetches it, which brings a good copy"
-        )
-    return found
+            stored, note = current
+            if note.failure:
+                write_note(files, name, replace(note, failure=None))
+            warning = None if isinstance(reason, _NotModified) else f"the copy in the storage is used, because {reason}"
+            return FetchedFile(**vars(stored), url=url, downloaded=False, warning=warning)
 
 
 def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience: Patience | None = None) -> date | None:
@@ -166,7 +135,7 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience:
     Raises:
         NoAnswerError: the server can't be reached, or refuses even a month that must exist.
     """
-    if folder := _folder(tlc_url):
+    if folder := _mirror_path(tlc_url):
         names = sorted(path.name for path in (folder / "trip-data").glob(fleet.file_pattern))
         return date.fromisoformat(f"{names[-1].removesuffix('.parquet')[-7:]}-01") if names else None
     month = month_of(today)
@@ -185,7 +154,7 @@ def published_version(url: str, *, patience: Patience, must_exist: bool = False)
     Raises:
         NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
     """
-    source = _folder(url)
+    source = _mirror_path(url)
     if source is None:
         validators = head(url, patience=patience, must_exist=must_exist)
     else:
@@ -193,85 +162,64 @@ def published_version(url: str, *, patience: Patience, must_exist: bool = False)
     return None if validators is None else _name_of(validators)
 
 
-def fetched_version(url: str, path: Path) -> tuple[str, str] | None:
+def fetched_version(url: str, files: Storage, name: str) -> tuple[str, str] | None:
     """SHA-256 and name (as `published_version` gives it) of the version of the URL that was fetched last, if any."""
-    note = _note_beside(path)
-    return (note.sha256, _name_of(note.validators)) if note and note.url == url else None
+    note = read_note(files, name)
+    return (note.sha256, _name_of(note.validators)) if note and note.url == url and note.sha256 else None
 
 
 def _name_of(validators: Validators) -> str:
     """Short, and different for different versions: the ETag alone where there is one, as servers compare it."""
-    told = validators["etag"] if "etag" in validators else json.dumps(dict(validators), sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:12]
+    name = validators["etag"] if "etag" in validators else json.dumps(dict(validators), sort_keys=True)
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 class _NotModified(Exception):  # noqa: N818 - an outcome, not an error
-    """The server says that the copy at hand is current."""
+    """The server says that the copy in the storage is current."""
 
 
-@dataclass(frozen=True)
-class _Note:
-    """What stands beside a fetched file: where it came from, and which version it was when it was verified."""
-
-    url: str
-    sha256: str
-    validators: Validators
-
-
-def _source_file(target: Path) -> Path:
-    return target.with_name(f"{target.name}.source.json")
-
-
-def _note_beside(target: Path) -> _Note | None:
-    """The note beside a file; None when there is none, or none that can be understood."""
-    try:
-        return _Note(**json.loads(_source_file(target).read_text()))
-    except (OSError, ValueError, TypeError):
+def _verified_file(url: str, files: Storage, name: str) -> tuple[StoredFile, FetchNote] | None:
+    """The file in the storage and its note, if it came from this URL and is what was verified then."""
+    note = read_note(files, name)
+    if note is None or note.url != url or note.sha256 is None:
         return None
-
-
-def _verified_copy(url: str, target: Path) -> _Note | None:
-    """What is known of the file at the target, if it came from this URL and is as it was."""
-    note = _note_beside(target)
     try:
-        return note if note and note.url == url and note.sha256 == sha256_of(target) else None
-    except OSError:
-        return None  # no copy, or none that can be read: it is fetched again
+        stored = files.describe(name)
+    except (MissingFileError, OSError):
+        return None  # there is no copy, or one that can't be read: it is fetched again
+    return (stored, note) if stored.sha256 == note.sha256 else None
 
 
 def _bring(
-    url: str, target: Path, get: Callable[[Path], Validators | None], verify: Callable[[Path], object]
+    url: str, files: Storage, name: str, get: Callable[[Path], Validators | None], verify: Callable[[Path], object]
 ) -> FetchedFile:
-    """Get the file, verify it, move it into place, and note what it is."""
-    with replacing(target) as temporary:
-        validators = get(temporary)
+    """Get the file, verify it, put it in place, and note which version it is."""
+    with files.draft(name) as draft:
+        validators = get(draft.path)
         if validators is None:
             raise _NotModified
         try:
-            verify(temporary)
+            verify(draft.path)
         except (UnusableFileError, MissingColumnsError) as error:
             raise FetchError(f"what {url} sent is unusable: {error}. It was thrown away; nothing changed") from error
-        sha256 = sha256_of(temporary)
-        size = temporary.stat().st_size
-        _source_file(target).unlink(missing_ok=True)  # from here to the end the file in place is not trusted
-    with replacing(_source_file(target)) as temporary:
-        temporary.write_text(json.dumps(asdict(_Note(url, sha256, validators)), indent=2))
-    return FetchedFile(path=target, url=url, sha256=sha256, size_bytes=size, downloaded=True)
+        files.delete(note_name(name))  # until the new note is written, the file in place is not trusted
+    write_note(files, name, FetchNote(url=url, sha256=draft.stored.sha256, validators=dict(validators)))
+    return FetchedFile(**vars(draft.stored), url=url, downloaded=True)
 
 
-def _folder(url: str) -> Path | None:
+def _mirror_path(url: str) -> Path | None:
     parts = urlsplit(url)
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
-def _copy(url: str, source: Path, temporary: Path, known: Validators) -> dict[str, str] | None:
+def _copy(url: str, source: Path, draft: Path, known: Validators) -> dict[str, str] | None:
     try:
         file = source.open("rb")
     except FileNotFoundError:
         raise NotFoundError(url, "there is no such file in the mirror") from None
     except OSError as error:
         raise NoAnswerError(url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder") from error
-    with file, temporary.open("wb") as target:
+    with file, draft.open("wb") as target:
         found = _version_of(os.fstat(file.fileno()))
         if found == known:
             return None
@@ -285,18 +233,18 @@ def _version_of(status: os.stat_result) -> dict[str, str]:
     return {"size": str(status.st_size), "mtime_ns": str(status.st_mtime_ns)}
 
 
-def _telling(tell: Callable[[str], object], on_progress: Progress, name: str) -> Progress:
-    """A callback for progress that also tells it in words: every twentieth part at most, and every few seconds."""
-    told_at, told_bytes = time.monotonic(), 0
+def _logging_progress(log: Log, on_progress: Progress, name: str) -> Progress:
+    """A callback for progress that also logs it: every twentieth part at most, and every few seconds."""
+    logged_at, logged_bytes = time.monotonic(), 0
 
     def progress(done: int, total: int | None) -> None:
-        nonlocal told_at, told_bytes
+        nonlocal logged_at, logged_bytes
         on_progress(done, total)
         now = time.monotonic()
-        if now - told_at < 2 or (now - told_at < 30 and done - told_bytes < (total or 0) / 20):
+        if now - logged_at < 2 or (now - logged_at < 30 and done - logged_bytes < (total or 0) / 20):
             return
-        told_at, told_bytes = now, done
+        logged_at, logged_bytes = now, done
         of = f" of {total / 1e6:,.1f} MB ({done / total:.0%})" if total else " MB"
-        tell(f"{name}: {done / 1e6:,.1f}{of}")
+        log(f"{name}: {done / 1e6:,.1f}{of}")
 
     return progress

@@ -21,6 +21,9 @@ UNKNOWN_ZONE_ID = 264
 OUTSIDE_ZONE_ID = 265
 LAST_ZONE_ID = OUTSIDE_ZONE_ID
 
+BOROUGHS = ("Manhattan", "Brooklyn", "Queens", "Bronx", "Staten Island", "EWR", "N/A", "Unknown")
+"""Boroughs of the zones, in the order in which they are shown; the last three are none of New York's."""
+
 BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown": "Not known"}
 """For people, where the published name of the borough is none."""
 

@@ -1,0 +1,116 @@
+"""The command `materialize`: days without the UI, in the current Dagster instance."""
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from taxi_pipeline.cli.options import day_range, days_between, read_settings
+from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
+from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.tlc.fleets import FIRST_DAY
+from taxi_pipeline.tlc.months import Days
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taxi_pipeline.defs.console_runs import FailedCheck, Outcome
+
+
+@click.command()
+@day_range
+def materialize(start: datetime, end: datetime) -> None:
+    """Run the whole graph for these days in the current Dagster instance.
+
+    Each month is a run of its own; the last one also rebuilds the weekly table, the statistics and the maps. A fleet
+    whose month fails is reported at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if
+    that is not set, the one of `make dev`.
+    """
+    settings = read_settings()
+    os.environ.setdefault("DAGSTER_HOME", str(project_root()))
+    days = days_between(start, end)
+    settings = _covering(settings, days)
+    outcome = _run(settings, days)
+    _print_failed_checks(outcome.failed_checks)
+    if outcome.stopped and outcome.stopped_in:
+        raise click.ClickException(
+            f"{outcome.stopped}\nWhen the cause is gone, continue with --start {outcome.stopped_in.first} "
+            f"--end {days.last}"
+        )
+    _print_results(settings, days)
+    if outcome.failed_fleets:
+        raise click.ClickException("\n".join([*outcome.failed_fleets, "When the cause is gone, run the same again."]))
+    if any(check.is_error for check in outcome.failed_checks):
+        raise click.ClickException("Checks failed; see above.")
+
+
+def _covering(settings: Settings, days: Days) -> Settings:
+    """Settings whose partitions hold the days.
+
+    Raises:
+        click.BadParameter: a day can't be loaded.
+    """
+    from taxi_pipeline.defs.console_runs import last_day_that_can_be_published
+
+    if days.first < FIRST_DAY:
+        raise click.BadParameter(
+            f"{days.first} can't be loaded: the TLC publishes trips from {FIRST_DAY} on", param_hint="--start"
+        )
+    if str(days.last) > (last_day := last_day_that_can_be_published()):
+        raise click.BadParameter(
+            f"{days.last} can't be published yet; the last day that can is {last_day}", param_hint="--end"
+        )
+    if days.first >= settings.start_date:
+        return settings
+    console.print(
+        f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
+        f"lists partitions only from TAXI_START_DATE on; set TAXI_START_DATE={days.first} to see them there.",
+        style="yellow",
+    )
+    return replace(settings, start_date=days.first)
+
+
+def _run(settings: Settings, days: Days) -> "Outcome":
+    from taxi_pipeline.defs.console_runs import InstanceError, current_instance, num_materializations, run_months
+    from taxi_pipeline.tlc.source import TlcSource
+
+    try:
+        instance = current_instance()
+    except InstanceError as error:
+        raise click.ClickException(str(error)) from error
+    with instance, progress_bar("Starting", total=num_materializations(days)) as bar:
+        tlc = TlcSource(
+            url=settings.tlc_url,
+            zones_url=settings.zones_url,
+            fleets=settings.fleets,
+            on_progress=bar.show_download,
+        )
+        return run_months(settings, days, instance, bar, {"tlc": tlc})
+
+
+def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
+    for check in checks:
+        severity, style = ("ERROR", "red") if check.is_error else ("WARN", "yellow")
+        console.print(f"{severity}: check {check.name}: {check.description}", style=style, markup=False)
+
+
+def _print_results(settings: Settings, days: Days) -> None:
+    """The closing tables: what the days hold, and which files were written."""
+    from taxi_pipeline.defs.assets.metrics import FILES
+    from taxi_pipeline.storage import LocalFolder
+    from taxi_pipeline.warehouse.coverage import loaded_totals
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+
+    warehouse, files = DuckDBWarehouse(settings.duckdb_database), LocalFolder(settings.data_dir)
+    table = Table("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
+    for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
+        table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
+    console.print(table)
+    outputs = [files.describe(name) for name in FILES if files.exists(name)]
+    print_files(
+        "written",
+        [local_file(settings.duckdb_database), *((as_typed(file.uri), file.size_bytes) for file in outputs)],
+    )

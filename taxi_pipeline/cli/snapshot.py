@@ -1,0 +1,36 @@
+"""The command `snapshot`: a copy of the warehouse to query."""
+
+from pathlib import Path
+
+import click
+
+from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.terminal import local_file, print_files
+
+SNAPSHOT_FILE = Path("outputs/warehouse.duckdb")
+
+
+@click.command()
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write.  [default: outputs/warehouse.duckdb in the data folder]",
+)
+def snapshot(target: Path | None) -> None:
+    """Copy the warehouse, to query the copy while the pipeline works.
+
+    DuckDB lets no other process read while one writes, and keeps the writer out while others read. The copy is made
+    without opening the warehouse, so no run ever waits for it, and it shows all of a run or nothing of it.
+    """
+    from taxi_pipeline.storage import StorageError
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+    from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
+
+    settings = read_settings()
+    target = target.absolute() if target else settings.data_dir / SNAPSHOT_FILE
+    try:
+        DuckDBWarehouse(settings.duckdb_database).snapshot(target)
+    except (WarehouseUnavailableError, StorageError) as error:
+        raise click.ClickException(str(error)) from error
+    print_files("written", [local_file(target)])

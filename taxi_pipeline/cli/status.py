@@ -1,0 +1,71 @@
+"""The command `status`: what is loaded, and what is published."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+from rich.box import SIMPLE
+from rich.table import Table
+
+from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.terminal import console
+from taxi_pipeline.tlc.fleets import FLEETS
+
+if TYPE_CHECKING:
+    from taxi_pipeline.warehouse.coverage import FleetCoverage
+
+
+@click.command()
+def status() -> None:
+    """Show what is loaded and what is published, at any time, also while runs go on.
+
+    "missing" are days between the first and the last, "file" is the version of the newest day's file (the beginning of
+    its SHA-256), "published" the newest month that the TLC has published.
+    """
+    from taxi_pipeline.warehouse.coverage import coverage_by_fleet
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+    from taxi_pipeline.warehouse.interface import NothingLoadedError, WarehouseUnavailableError
+
+    settings = read_settings()
+    warehouse = DuckDBWarehouse(settings.duckdb_database)
+    loaded: dict[str, FleetCoverage] = {}
+    try:
+        with warehouse.read_without_waiting() as session:
+            loaded = coverage_by_fleet(session)
+    except NothingLoadedError:
+        console.print(f"Nothing is loaded in {warehouse.location} yet.")
+    except WarehouseUnavailableError as error:
+        raise click.ClickException(str(error)) from error
+    # Narrow enough for 80 columns.
+    table = Table("fleet", "first day", "last day", "missing", "trips", "file", "published", box=SIMPLE)
+    for fleet in sorted({*settings.fleets, *loaded}, key=list(FLEETS).index):
+        published = _newest_published(settings.tlc_url, fleet) if fleet in settings.fleets else ""
+        table.add_row(fleet, *_cells(loaded.get(fleet)), published)
+    console.print(table)
+
+
+def _cells(coverage: "FleetCoverage | None") -> tuple[str, ...]:
+    if coverage is None:
+        return "", "", "", "0", ""
+    return (
+        str(coverage.first_day),
+        str(coverage.last_day),
+        f"{coverage.num_missing:,}",
+        f"{coverage.num_trips:,}",
+        coverage.file_version[:8],
+    )
+
+
+def _newest_published(tlc_url: str, fleet: str) -> str:
+    from taxi_pipeline.tlc.download import newest_published_month
+    from taxi_pipeline.tlc.http_transfer import FetchError, Patience
+    from taxi_pipeline.tlc.months import new_york_today
+
+    try:
+        # Somebody waits at the terminal, so a server that fails is not tried again.
+        month = newest_published_month(
+            tlc_url, FLEETS[fleet], new_york_today(), patience=replace(Patience(), attempts=1)
+        )
+    except FetchError:
+        return "no answer"
+    return f"{month:%Y-%m}" if month else "none"

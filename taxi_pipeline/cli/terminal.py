@@ -1,0 +1,111 @@
+"""What commands show on the terminal: tables of files, and a progress bar."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+console = Console(highlight=False)
+
+
+def print_files(heading: str, files: Iterable[tuple[str, int]], *, title: str | None = None) -> None:
+    """A table of files and their sizes.
+
+    Args:
+        heading: of the column of files.
+        files: where each lies, and its size in bytes.
+        title: of the table.
+    """
+    table = Table(Column(heading, overflow="fold"), "bytes", title=title)
+    for place, size_bytes in files:
+        table.add_row(place, f"{size_bytes:,}")
+    console.print(table)
+
+
+def local_file(path: Path) -> tuple[str, int]:
+    """A file for `print_files`, with its path as the user would type it."""
+    return as_typed(path.as_uri()), path.stat().st_size
+
+
+def as_typed(uri: str) -> str:
+    """A URI as the user would type it: the path of a local file, relative to the current folder where possible."""
+    parts = urlsplit(uri)
+    if parts.scheme != "file":
+        return uri
+    path = Path(unquote(parts.path))
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+class ProgressBar:
+    """A progress bar on a terminal, and a second one while a file arrives. Elsewhere it prints nothing."""
+
+    def __init__(self, progress: Progress, task: TaskID) -> None:
+        self._progress, self._task = progress, task
+        self._download: TaskID | None = None
+        self._warnings: list[str] = []
+
+    def materialized(self) -> None:
+        """One step forward."""
+        self._progress.advance(self._task)
+
+    def stop(self) -> None:
+        """Remove the bar before the end, for a message."""
+        self._progress.stop()
+
+    def step_started(self, month: str, step: str) -> None:
+        """Show which step of which month is running."""
+        self._end_download()
+        self._progress.update(self._task, description=f"{month} {step}")
+
+    def warned(self, message: str) -> None:
+        """Show a warning, each once."""
+        if message not in self._warnings:
+            self._warnings.append(message)
+            self._progress.console.print(f"WARN: {message}", style="yellow", soft_wrap=True, markup=False)
+
+    def show_download(self, bytes_done: int, bytes_total: int | None) -> None:
+        """Show the bytes that have arrived; without an announced length the bar only moves."""
+        if self._download is None:
+            self._download = self._progress.add_task("", total=bytes_total)
+        of = f" of {bytes_total / 1e6:,.1f}" if bytes_total else ""
+        self._progress.update(
+            self._download, completed=bytes_done, total=bytes_total, description=f"{bytes_done / 1e6:,.1f}{of} MB"
+        )
+        if bytes_done == bytes_total:
+            self._end_download()
+
+    def _end_download(self) -> None:
+        if self._download is not None:
+            self._progress.remove_task(self._download)
+            self._download = None
+
+
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[ProgressBar]:
+    """A progress bar as long as the block runs.
+
+    Args:
+        description: what is going on.
+        total: number of steps.
+    """
+    columns = (
+        SpinnerColumn(),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with ExitStack() as stack:
+        terminal = console
+        if console.is_terminal:
+            # Dagster redirects standard output into the run's log; a descriptor of its own keeps the bar out of it.
+            terminal = Console(file=stack.enter_context(os.fdopen(os.dup(sys.stdout.fileno()), "w")))
+        progress = Progress(*columns, console=terminal, disable=not console.is_terminal, transient=True)
+        stack.enter_context(progress)
+        yield ProgressBar(progress, progress.add_task(description, total=total))

@@ -1,0 +1,14 @@
+"""The Dagster code location: one module or folder per Dagster concept. Only this folder imports Dagster.
+
+What an asset or check computes is plain Python in the other folders; here is when it runs, on which partitions, and
+what the UI shows of it.
+"""
+
+import warnings
+
+import dagster as dg
+
+# The design rests on backfill policies and on an observable asset, which Dagster calls beta. Users of the pipeline can
+# do nothing about that; `constraints.txt` pins the version with which both work.
+for _beta in ("Parameter `backfill_policy`", "Function `multi_observable_source_asset`"):
+    warnings.filterwarnings("ignore", message=_beta, category=dg.BetaWarning)

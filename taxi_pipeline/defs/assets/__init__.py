@@ -1,0 +1,43 @@
+"""The assets, one module per group: what the TLC publishes, raw files, tables, metrics, reports, requests.
+
+An asset resolves its partitions, calls plain functions, and returns metadata.
+"""
+
+from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
+from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
+from taxi_pipeline.defs.assets.reports import monthly_report, week_summary
+from taxi_pipeline.defs.assets.requests import trip_request
+from taxi_pipeline.defs.assets.tlc_records import tlc_trip_records
+from taxi_pipeline.defs.assets.warehouse_tables import code_tables, taxi_zones, trip_tables
+
+ASSETS = [
+    taxi_trips_file,
+    taxi_zones_file,
+    taxi_zones,
+    code_tables,
+    trip_tables,
+    trips_by_week,
+    manhattan_stats,
+    manhattan_map,
+    city_map,
+    zone_explorer,
+]
+"""The graph that one run of days materializes: what is daily, and what has no partitions."""
+
+__all__ = [
+    "ASSETS",
+    "city_map",
+    "code_tables",
+    "manhattan_map",
+    "manhattan_stats",
+    "monthly_report",
+    "taxi_trips_file",
+    "taxi_zones",
+    "taxi_zones_file",
+    "tlc_trip_records",
+    "trip_request",
+    "trip_tables",
+    "trips_by_week",
+    "week_summary",
+    "zone_explorer",
+]

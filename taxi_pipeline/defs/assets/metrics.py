@@ -1,0 +1,183 @@
+"""Group `metrics`: what people look at. Each asset rebuilds its whole file from the hourly table, in milliseconds.
+
+Rebuilding the whole file makes it the same whatever the order and the chunks in which days were loaded. A file is
+locked while it is made, so that of several runs at once the one that writes last has also read last.
+"""
+
+import json
+from datetime import timedelta
+
+import dagster as dg
+
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_schema, written
+from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.outputs.made_from import write_output
+from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, csv_text, weekly_totals
+from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
+from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
+
+REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
+"""Every published month rebuilds these, so about every 30 days."""
+
+TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
+TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
+MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
+MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
+CITY_MAP_FILE = "outputs/city_map.png"
+ZONE_EXPLORER_FILE = "outputs/zone_explorer.html"
+
+FILES = (
+    TRIPS_BY_WEEK_FILE,
+    TRIPS_BY_WEEK_BY_FLEET_FILE,
+    MANHATTAN_STATS_FILE,
+    MANHATTAN_MAP_FILE,
+    CITY_MAP_FILE,
+    ZONE_EXPLORER_FILE,
+)
+"""All that the group writes."""
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=["zone_hourly_trips"],
+    pool=POOL,
+    kinds={"duckdb", "csv"},
+    tags={"output": "data-file"},
+    freshness_policy=REBUILT_MONTHLY,
+    metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
+)
+def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+    """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
+
+    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
+    fleets `outputs/trips_by_week_by_fleet.csv` has the same for each of them.
+    """
+    with files.lock(TRIPS_BY_WEEK_FILE):
+        weeks = warehouse.query(weekly_totals, tlc.fleets)
+        version = weeks.coverage.version
+        file = write_output(files, TRIPS_BY_WEEK_FILE, csv_text(WEEK_HEADER, weeks.all_fleets), version=version)
+        if weeks.by_fleet:
+            by_fleet = csv_text(FLEET_WEEK_HEADER, weeks.by_fleet)
+            write_output(files, TRIPS_BY_WEEK_BY_FLEET_FILE, by_fleet, version=version)
+        else:
+            files.delete(TRIPS_BY_WEEK_BY_FLEET_FILE)  # of a time with more fleets
+    return written(
+        file,
+        {
+            "dagster/row_count": len(weeks.all_fleets),
+            **column_lineage(TRIPS_BY_WEEK),
+            "synthetic": weeks.coverage.synthetic,
+            "preview": table(WEEK_HEADER, weeks.all_fleets[-PREVIEW_ROWS:]),
+        },
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=["zone_hourly_trips", "taxi_zones"],
+    pool=POOL,
+    kinds={"duckdb", "geojson"},
+    tags={"output": "data-file"},
+    freshness_policy=REBUILT_MONTHLY,
+)
+def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+    """`staging/manhattan_stats.geojson`: pickups and charges of each of the 69 Manhattan zones, also without trips.
+
+    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them `coverage` says which days and
+    fleets are counted, and whether the trips are synthetic.
+    """
+    with files.lock(MANHATTAN_STATS_FILE):
+        stats = warehouse.query(manhattan_statistics, tlc.fleets)
+        file = write_output(files, MANHATTAN_STATS_FILE, geojson_text(stats), version=stats.coverage.version)
+    busiest = [(z.zone_id, z.zone, z.num_trips, float(z.total_amount)) for z in stats.busiest(PREVIEW_ROWS)]
+    return written(
+        file,
+        {
+            "dagster/row_count": len(stats.zones),
+            "trips": stats.num_trips,
+            "synthetic": stats.coverage.synthetic,
+            "busiest_zones": table(("zone_id", "zone", "num_trips", "total_amount"), busiest),
+        },
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=["manhattan_stats"],
+    kinds={"matplotlib", "png"},
+    tags={"output": "picture"},
+    freshness_policy=REBUILT_MONTHLY,
+)
+def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
+    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
+
+    The brighter a zone, the more pickups, on a logarithmic scale; hatched zones have none. All loaded days are counted.
+    """
+    from taxi_pipeline.outputs.maps import draw_manhattan_map
+
+    files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
+    with files.lock(MANHATTAN_MAP_FILE):
+        stats = json.loads(files.read(MANHATTAN_STATS_FILE))
+        png = draw_manhattan_map(stats)
+        file = files.write(MANHATTAN_MAP_FILE, png)
+    return written(file, {"preview": picture(png, "Pickups in Manhattan"), "synthetic": stats["coverage"]["synthetic"]})
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=["zone_hourly_trips", "taxi_zones"],
+    pool=POOL,
+    kinds={"duckdb", "matplotlib", "png"},
+    tags={"output": "picture"},
+    freshness_policy=REBUILT_MONTHLY,
+)
+def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
+
+    Each borough has its share of all pickups that are on the map. Colours as on `manhattan_map`.
+    """
+    from taxi_pipeline.outputs.maps import draw_city_map
+
+    with files.lock(CITY_MAP_FILE):
+        stats = warehouse.query(city_statistics, tlc.fleets)
+        png = draw_city_map(stats.feature_collection())
+        file = files.write(CITY_MAP_FILE, png)
+    return written(
+        file,
+        {
+            "preview": picture(png, "Pickups in New York"),
+            "trips": stats.num_trips,
+            "synthetic": stats.coverage.synthetic,
+        },
+    )
+
+
+@dg.asset(
+    group_name="metrics",
+    deps=["zone_hourly_trips", "taxi_zones"],
+    pool=POOL,
+    kinds={"duckdb", "vega", "html"},
+    tags={"output": "page"},
+    freshness_policy=REBUILT_MONTHLY,
+)
+def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network.
+
+    Choose pickups or drop-offs, a fleet and the weeks; point at a zone for its numbers, click it (or find it by its
+    name) for its hours and weeks. All loaded days of the configured fleets are in it.
+    """
+    from taxi_pipeline.outputs.explorer.data import explorer_data
+    from taxi_pipeline.outputs.explorer.page import page_of
+
+    with files.lock(ZONE_EXPLORER_FILE):
+        data = warehouse.query(explorer_data, tlc.fleets)
+        file = files.write(ZONE_EXPLORER_FILE, page_of(data))
+    return written(
+        file,
+        {
+            "open": dg.MetadataValue.url(file.uri),
+            "weeks": len(data["weeks"]),
+            "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
+            "synthetic": data["synthetic"],
+        },
+    )

@@ -1,0 +1,115 @@
+"""Group `reports`: a file for each week or month, made when all its days are loaded."""
+
+import json
+from datetime import date
+
+import dagster as dg
+
+from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.metadata import file_metadata, per_partition, table
+from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
+from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.outputs.week_summary import WEEK, summary_of_week
+from taxi_pipeline.tlc.months import next_month
+
+_WINDOW = dg.TimeWindowPartitionMapping()
+
+
+@dg.asset(
+    group_name="reports",
+    partitions_def=weekly_partitions,
+    backfill_policy=backfill_policy,
+    deps=[dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW), "taxi_zones"],
+    automation_condition=window_complete,
+    pool=POOL,
+    kinds={"duckdb", "json"},
+    tags={"output": "data-file"},
+)
+def week_summary(
+    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
+) -> dg.MaterializeResult:
+    """`outputs/week_summary/YYYY-MM-DD.json`: a week's totals by fleet and borough, and those of the week before.
+
+    The name is the Sunday on which the week starts. Automation makes it when all seven days are loaded; made
+    earlier, it has the loaded days, and `missing_days` names the others. `week_before` is null until that week is
+    complete.
+    """
+    weeks = [date.fromisoformat(key) for key in context.partition_keys]
+    # The week after compares itself with this one.
+    also = [week + WEEK for week in weeks if files.exists(summary_file(week + WEEK))]
+    for week in sorted({*weeks, *also}):
+        with files.lock(summary_file(week)):
+            summary = warehouse.query(summary_of_week, week, tlc.fleets)
+            file = files.write(summary_file(week), json.dumps(summary, indent=1) + "\n")
+        if week in weeks:
+            totals = {"trips": summary["totals"]["num_trips"], "synthetic": summary["synthetic"]}
+            per_partition(context, {str(week): {**file_metadata(file), **totals}})
+    return dg.MaterializeResult(metadata={"weeks": len(weeks)})
+
+
+@dg.asset(
+    group_name="reports",
+    partitions_def=monthly_partitions,
+    backfill_policy=backfill_policy,
+    deps=[
+        dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW),
+        dg.AssetDep("borough_flows", partition_mapping=_WINDOW),
+        "taxi_zones",
+    ],
+    automation_condition=window_complete,
+    pool=POOL,
+    kinds={"duckdb", "html"},
+    tags={"output": "page"},
+)
+def monthly_report(
+    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
+) -> dg.MaterializeResult:
+    """`outputs/reports/YYYY-MM.html`: how New York moved in a month. One file, which opens without a network.
+
+    Numbers beside those of the month before and the year before, trips by day, hour, zone and borough, and how good
+    the data is. Automation makes it when all days are loaded; made earlier, it has the loaded days, and the page
+    names the others.
+    """
+    from taxi_pipeline.outputs.monthly_report.figures import figures_of
+    from taxi_pipeline.outputs.monthly_report.page import numbers_of, page_of
+
+    months = [date.fromisoformat(key) for key in context.partition_keys]
+    # Later months compare themselves with these.
+    also = {month for key in months for month in _compared_with(key) if files.exists(report_file(month))}
+    for month in sorted({*months, *also}):
+        with files.lock(report_file(month)):
+            figures = warehouse.query(figures_of, month, tlc.fleets)
+            file = files.write(report_file(month), page_of(figures))
+        if month in months:
+            warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
+            per_partition(
+                context,
+                {
+                    str(month): {
+                        **file_metadata(file),
+                        "open": dg.MetadataValue.url(file.uri),
+                        "preview": table(*numbers_of(figures)),
+                        "trips": figures.totals.num_trips,
+                        "revenue": float(figures.totals.revenue or 0),
+                        "missing_days": len(figures.missing),
+                        "checks_that_warn": ", ".join(warned) or "none",
+                        "synthetic": figures.synthetic,
+                    }
+                },
+            )
+    return dg.MaterializeResult(metadata={"months": len(months)})
+
+
+def report_file(month: date) -> str:
+    """The name of the month's report in the storage."""
+    return f"outputs/reports/{month:%Y-%m}.html"
+
+
+def _compared_with(month: date) -> tuple[date, date]:
+    """The months whose reports compare themselves with this one: the next, and the same a year later."""
+    return next_month(month), month.replace(year=month.year + 1)
+
+
+def summary_file(week: date) -> str:
+    """The name of the week's file in the storage."""
+    return f"outputs/week_summary/{week}.json"

@@ -1,0 +1,43 @@
+"""Declarative automation: the condition of assets with a file per week or month, and the sensor that evaluates it.
+
+What runs by the clock is in `schedules`.
+"""
+
+import dagster as dg
+
+_missing_and_complete = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
+_zones = dg.AssetSelection.assets("taxi_zones")
+_days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_zones)
+# Zones are fetched each month and hardly ever change: an update alone is no reason to make years of weeks again.
+_zones_changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed()).allow(_zones)
+_handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+
+_changed = _missing_and_complete.newly_true() | _days_loaded_again | _zones_changed
+
+window_complete = (
+    # By itself `since` forgets what changed in the same half minute in which the partition was made.
+    (_changed.since(_handled) | _changed)
+    & ~dg.AutomationCondition.any_deps_missing()
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+).with_label("window_complete")
+"""All days of the partition's window are loaded, and one was loaded (again) since the partition was last made.
+
+Unlike Dagster's own `eager`, `on_cron` and `on_missing` it looks at all windows, not only at the newest (trips arrive
+months late), and also at those that were complete before it was switched on. A run that fails is not repeated until a
+day is loaded again.
+"""
+
+
+def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:
+    """The sensor that launches runs when the assets' conditions are true.
+
+    Args:
+        running: whether it is on until somebody switches it off, instead of the other way round.
+    """
+    return dg.AutomationConditionSensorDefinition(
+        "automation",
+        target=dg.AssetSelection.groups("reports"),
+        default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
+        description="Makes the reports whose week or month is complete.",
+    )

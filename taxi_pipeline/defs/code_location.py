@@ -1,0 +1,58 @@
+"""The factory of the code location: it puts together what the other modules of `defs` define."""
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.defs import assets, checks
+from taxi_pipeline.defs.automation import build_automation_sensor
+from taxi_pipeline.defs.jobs import daily_trips, freshness, tlc_observation, trip_requests, zones
+from taxi_pipeline.defs.partitions import starting
+from taxi_pipeline.defs.resources import build_resources
+from taxi_pipeline.defs.schedules import build_schedules
+from taxi_pipeline.defs.sensors import build_sensors
+from taxi_pipeline.settings import Settings
+
+OWNERS = ["team:taxi-pipeline"]
+
+
+def build_definitions(
+    *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
+) -> dg.Definitions:
+    """The code location for these settings.
+
+    Assets and checks are loaded from all modules in `assets/` and `checks/`, also from those that `dg scaffold` adds.
+
+    Args:
+        settings: taken from the environment when not given.
+        resources: take the place of those made from the settings, by key (`warehouse`, `files`, `tlc`, `alerts`).
+
+    Raises:
+        SettingsError: the environment holds a value that can't be used.
+    """
+    settings = settings or Settings.from_environment()
+    found = dg.load_assets_from_package_module(assets, include_specs=True)
+    return dg.Definitions(
+        assets=_with_code_references(_with_owners(starting(settings.start_date, found))),
+        asset_checks=dg.load_asset_checks_from_package_module(checks),
+        jobs=[daily_trips, zones, tlc_observation, freshness, trip_requests],
+        schedules=build_schedules(running=settings.automation),
+        sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
+        resources={**build_resources(settings), **(resources or {})},
+        # A process per step would cost more than the step.
+        executor=dg.in_process_executor,
+    )
+
+
+def _with_owners(found: Iterable[Any]) -> Sequence[Any]:
+    """The same assets; those that name no owner belong to the team."""
+    return dg.map_asset_specs(lambda spec: spec if spec.owners else spec.replace_attributes(owners=OWNERS), found)
+
+
+def _with_code_references(found: Iterable[Any]) -> Sequence[Any]:
+    """The same assets, whose pages name the file and line of their definition."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # should it go away, only the link is missing
+        return dg.with_source_code_references(list(found))

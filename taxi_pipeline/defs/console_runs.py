@@ -1,0 +1,199 @@
+"""Runs of the job `daily_trips` in this process, month by month: what `taxi-pipeline materialize` launches.
+
+The runs are those of the current instance, so the UI shows them. How their progress and outcome look on a terminal is
+decided in `cli`.
+"""
+
+import logging
+import os
+import uuid
+import warnings
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import dagster as dg
+
+from taxi_pipeline.defs.assets import ASSETS
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.failures import failed_fleets, message_of
+from taxi_pipeline.defs.partitions import daily_partitions, range_tags
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage.whole_files import locked
+from taxi_pipeline.tlc.months import Days
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+"""Run config of a run whose events go into Dagster's history alone, and not to the console."""
+
+
+class InstanceError(RuntimeError):
+    """The Dagster instance can't be opened."""
+
+
+class Follower(Protocol):
+    """Follows the runs."""
+
+    def step_started(self, month: str, step: str) -> None:
+        """A step of the run of the month (YYYY-MM) has started."""
+
+    def materialized(self) -> None:
+        """A partition, or an asset without partitions, was materialized."""
+
+    def warned(self, message: str) -> None:
+        """The run's log has a warning."""
+
+
+@dataclass(frozen=True)
+class FailedCheck:
+    """An asset check that did not pass."""
+
+    name: str
+    """Asset and check."""
+    description: str
+    is_error: bool
+    """Whether it is more than a warning."""
+
+
+@dataclass
+class Outcome:
+    """How the runs ended."""
+
+    failed_checks: list[FailedCheck] = field(default_factory=list)
+    failed_fleets: list[str] = field(default_factory=list)
+    """For each month of which some fleets failed: which step failed and why. The others are loaded."""
+    stopped: str | None = None
+    """Which step failed and why, when that ended everything."""
+    stopped_in: Days | None = None
+    """The days of the run that ended everything."""
+
+
+def last_day_that_can_be_published() -> str:
+    """The last daily partition."""
+    return str(daily_partitions.get_last_partition_key())
+
+
+def num_materializations(days: Days) -> int:
+    """How often `Follower.materialized` is called when all goes well."""
+    daily, once, rollups = _selections()
+    return len(list(days)) * len(daily) + len(once) + len(rollups)
+
+
+def run_months(
+    settings: Settings, days: Days, instance: dg.DagsterInstance, follower: Follower, resources: Mapping[str, Any]
+) -> Outcome:
+    """Run the whole graph for these days, each month as a run of its own.
+
+    The runs stop at the first that fails, unless it failed for some fleets alone: then the other months go on. The last
+    run also makes the outputs.
+
+    Args:
+        settings: of the code location.
+        days: both ends inclusive.
+        instance: where the runs are recorded.
+        follower: is called while the runs go on.
+        resources: take the place of those made from the settings.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
+    daily, once, outputs = _selections()
+    outcome = Outcome()
+
+    def launch(month: Days, selection: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
+        run_id = str(uuid.uuid4())
+        instance.add_event_listener(run_id, _following(follower, f"{month.first:%Y-%m}"))
+        result = job.execute_in_process(
+            instance=instance,
+            run_id=run_id,
+            asset_selection=selection,
+            tags=range_tags(month),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+        outcome.failed_checks += _failed_checks(result)
+        return result
+
+    months = days.by_month()
+    for month in months:
+        first, last = month is months[0], month is months[-1]
+        # Coordinates need the zones; the outputs need all months.
+        result = launch(month, daily + (once if first else []) + (outputs if last else []))
+        if result.success:
+            continue
+        if not _only_some_fleets_failed(result):
+            outcome.stopped, outcome.stopped_in = _cause(result), month
+            return outcome
+        outcome.failed_fleets.append(_cause(result))
+        if last:
+            launch(month, outputs)
+    return outcome
+
+
+def current_instance() -> dg.DagsterInstance:
+    """The instance of DAGSTER_HOME.
+
+    Raises:
+        InstanceError: DAGSTER_HOME is relative, or there is no such folder.
+    """
+    home = Path(os.environ["DAGSTER_HOME"])
+    try:
+        # Several processes that make a new instance's SQLite files at once fail on each other.
+        with locked(home / "history" / "instance") if home.is_dir() else nullcontext():
+            return dg.DagsterInstance.get()
+    except dg.DagsterInvariantViolationError as error:
+        raise InstanceError(" ".join(str(error).split())) from error
+
+
+def _selections() -> tuple[list[dg.AssetKey], list[dg.AssetKey], list[dg.AssetKey]]:
+    """The assets of a month's run: daily ones, those of the first run, and outputs, which the last run makes."""
+    specs = [spec for asset in ASSETS for spec in asset.specs]
+    daily = [spec.key for spec in specs if spec.partitions_def == daily_partitions]
+    outputs = [spec.key for spec in specs if spec.group_name == "metrics"]
+    return daily, [spec.key for spec in specs if spec.key not in (*daily, *outputs)], outputs
+
+
+def _following(follower: Follower, month: str) -> Callable[[dg.EventLogEntry], None]:
+    def follow(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            if entry.level == logging.WARNING:
+                follower.warned(entry.user_message)
+        elif event.is_step_start:
+            follower.step_started(month, str(event.step_key))
+        elif event.is_step_materialization:
+            follower.materialized()
+
+    return follow
+
+
+def _failed_checks(result: dg.ExecuteInProcessResult) -> list[FailedCheck]:
+    return [
+        FailedCheck(
+            name=check.asset_check_key.to_user_string(),
+            description=check.description or "",
+            is_error=check.severity == dg.AssetCheckSeverity.ERROR,
+        )
+        for check in result.get_asset_check_evaluations()
+        if not check.passed
+    ]
+
+
+def _only_some_fleets_failed(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether each failed step failed for some fleets, and the files of the others were fetched."""
+    failures = [event for event in result.all_events if event.is_step_failure]
+    return all(failed_fleets(event) for event in failures) and bool(
+        result.asset_materializations_for_node("taxi_trips_file")
+    )
+
+
+def _cause(result: dg.ExecuteInProcessResult) -> str:
+    """Which step failed, in which run, and why."""
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            if error and error.cls_name == "DagsterExecutionInterruptedError":
+                return f"Interrupted at {event.step_key}, in run {result.run_id}"
+            return f"{event.step_key} failed in run {result.run_id}: {message_of(event)}"
+    return f"Run {result.run_id} failed; its log is in the Dagster UI."

@@ -1,0 +1,160 @@
+"""Dagster's history of runs and events in SQLite, written in less time; `dagster.yaml` names these classes.
+
+Dagster's own classes make a database engine for every event that they store, and with it a connection, ask which tables
+and columns exist, and wait until the disk has it: 8 to 12 ms an event, and a month of the graph has hundreds of them.
+`EventStorage` keeps the engines as long as they are used. `RunStorage` keeps Dagster from planning a run's partitions
+for its unpartitioned checks, which the UI then calls skipped. What is written, and where, is Dagster's own, so either
+class can read what the other wrote. `benchmarks` measures both.
+
+The classes override methods that Dagster calls internal. When those are not what they were, Dagster's own class is used
+instead, with a warning.
+"""
+
+import os
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dagster import EventLogEntry
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import dagster as dg
+    from sqlalchemy.engine import Connection, Engine
+
+LOCK_TIMEOUT_SECONDS = 60
+"""How long SQLite waits for another process that writes."""
+
+_INDEX = "index"
+"""The database of all runs; each run has one of its own beside it."""
+
+
+def history_folder() -> Path:
+    """Where Dagster keeps its history by default: under DAGSTER_HOME; under the current folder when it is not set."""
+    return Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / "history"
+
+
+class EventStorage(SqliteEventLogStorage):
+    """The files of `SqliteEventLogStorage`, with one engine for the index and one for the latest run.
+
+    A process that is killed leaves what it stored, as with Dagster's own class. When the machine loses its power, the
+    last events may be missing; the files are sound, and the next run records its own events.
+    """
+
+    def __init__(self, base_dir: str, inst_data: Any = None) -> None:
+        self._engines: dict[str, Engine] = {}
+        self._has_table: dict[str, bool] = {}
+        self._latest_milliseconds = 0
+        super().__init__(base_dir, inst_data)
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """No configuration: the files lie where Dagster keeps them by default."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> SqliteEventLogStorage:  # noqa: ARG003
+        """This storage; Dagster's own when this one does not work with it."""
+        folder = str(history_folder() / "runs")
+
+        def ours() -> EventStorage:
+            storage = cls(folder, inst_data)
+            with storage.index_connection():
+                return storage
+
+        return _or_dagsters_own(ours, lambda: SqliteEventLogStorage(folder, inst_data))
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event; each event of this process gets a millisecond of its own.
+
+        The UI pages an asset's events by millisecond: of those that share one it shows some and skips the others.
+        """
+        milliseconds = max(int(event.timestamp * 1000), self._latest_milliseconds + 1)
+        if milliseconds > int(event.timestamp * 1000):
+            event = event._replace(timestamp=milliseconds / 1000)
+        self._latest_milliseconds = milliseconds
+        super().store_event(event)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether the index has the table; looked up once, because only `dagster instance migrate` adds one."""
+        if not self._has_table.get(table_name):
+            self._has_table[table_name] = super().has_table(table_name)
+        return self._has_table[table_name]
+
+    @contextmanager
+    def _connect(self, shard: str) -> "Iterator[Connection]":
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _engine(self, shard: str) -> "Engine":
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.pool import QueuePool
+
+        if shard not in self._engines:
+            for run in [other for other in self._engines if _INDEX not in (other, shard)]:
+                self._engines.pop(run).dispose()
+            self._engines[shard] = create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=QueuePool,
+                # Dagster's lock keeps threads from using one connection at the same time.
+                connect_args={"timeout": LOCK_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+            # Sound with a write-ahead log, which Dagster's files have: https://www.sqlite.org/pragma.html#pragma_synchronous
+            event.listen(
+                self._engines[shard], "connect", lambda connection, _: connection.execute("PRAGMA synchronous = NORMAL")
+            )
+        return self._engines[shard]
+
+    def dispose(self) -> None:
+        """Close what is kept open."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+        super().dispose()
+
+
+class RunStorage(SqliteRunStorage):
+    """The files of `SqliteRunStorage`, where only the tags of a run name its partitions.
+
+    From a run's `partitions_subset` Dagster plans these partitions for everything in the run, also for assets and
+    checks without partitions: with a month's 24 checks that is 744 evaluations that never come, and that the UI calls
+    skipped. From the tags it plans them for the assets that have them.
+    """
+
+    @classmethod
+    def config_type(cls) -> Any:
+        """No configuration: the files lie where Dagster keeps them by default."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> SqliteRunStorage:  # noqa: ARG003
+        """This storage; Dagster's own when this one does not work with it."""
+        folder = str(history_folder())
+        return _or_dagsters_own(
+            lambda: cls.from_local(folder, inst_data), lambda: SqliteRunStorage.from_local(folder, inst_data)
+        )
+
+    def add_run(self, dagster_run: "dg.DagsterRun") -> "dg.DagsterRun":
+        """Store the run, and return it as it is stored."""
+        return super().add_run(dagster_run._replace(partitions_subset=None))
+
+
+def _or_dagsters_own(ours: "Callable[[], Any]", dagsters_own: "Callable[[], Any]") -> Any:
+    try:
+        return ours()
+    except (AttributeError, TypeError) as error:
+        warnings.warn(
+            f"taxi_pipeline.defs.event_storage does not fit this version of Dagster ({error}). Dagster's own storage "
+            "is used: runs take longer. Remove the blocks run_storage and event_log_storage from dagster.yaml",
+            stacklevel=2,
+        )
+        return dagsters_own()

@@ -1,0 +1,38 @@
+"""The jobs: which assets run together. When they run belongs to schedules and sensors."""
+
+import dagster as dg
+
+from taxi_pipeline.defs.checks.freshness import newest_day_is_recent
+
+daily_trips = dg.define_asset_job(
+    "daily_trips",
+    selection=dg.AssetSelection.groups("raw_files", "warehouse", "metrics"),
+    description=(
+        "The whole graph for one day or a range of days: fetch the published files, load the trips, rebuild the "
+        "weekly table, the statistics and the maps. All in one process."
+    ),
+)
+
+zones = dg.define_asset_job(
+    "zones",
+    selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),
+    description="The TLC's taxi zones alone. When they changed, what is made with them shows as stale.",
+)
+
+tlc_observation = dg.define_asset_job(
+    "tlc_observation",
+    selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),
+    description="What the TLC has published since the last load, without loading it. `daily_refresh` reads the result.",
+)
+
+freshness = dg.define_asset_job(
+    "freshness",
+    selection=dg.AssetSelection.checks(newest_day_is_recent),
+    description="How old the newest loaded day is, compared with how late the TLC usually is.",
+)
+
+trip_requests = dg.define_asset_job(
+    "trip_requests",
+    selection=dg.AssetSelection.assets("trip_request"),
+    description="One chart of a request file; launched by `trip_request_sensor`.",
+)

@@ -1,0 +1,140 @@
+"""What the Dagster UI shows of an asset: column schemas, tables, files, pictures.
+
+Here plain values become Dagster metadata; which metadata an asset has is decided in the asset.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.storage import StoredFile
+from taxi_pipeline.tlc.download import FetchedFile
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.warehouse.tables import TRIPS, Table
+
+OWNERS = ["team:taxi-pipeline"]
+PREVIEW_ROWS = 10
+
+
+def table_schema(declared: Table) -> dg.TableSchema:
+    """The declared columns, for the asset's page."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name,
+                column.type,
+                description=f"{column.description} ({column.unit})" if column.unit else column.description,
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in declared.columns
+        ]
+    )
+
+
+def table_metadata(declared: Table) -> dict[str, Any]:
+    """Metadata of an asset that is a table: its name and columns."""
+    return {"dagster/table_name": declared.name, "dagster/column_schema": table_schema(declared)}
+
+
+_ASSETS = {"trips": "taxi_trips", "zones": "taxi_zones"}
+"""Table → its asset, where that has another name."""
+
+
+def column_lineage(declared: Table) -> dict[str, Any]:
+    """Metadata of a materialization: which columns of other assets each column is made from."""
+    sources = {
+        column.name: _published_columns(column.name) if declared is TRIPS else column.made_from
+        for column in declared.columns
+    }
+    return {
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {name: [_column_dep(source) for source in found] for name, found in sources.items() if found}
+        )
+    }
+
+
+def _column_dep(source: str) -> dg.TableColumnDep:
+    table, _, column = source.partition(".")
+    return dg.TableColumnDep(dg.AssetKey(_ASSETS.get(table, table)), column)
+
+
+def _published_columns(column: str) -> list[str]:
+    """All that a column of `trips` was ever published as; the pickup date follows from the pickup's time."""
+    published = "pickup_datetime" if column == "pickup_date" else column
+    names = {name for fleet in FLEETS.values() for name in fleet.published_names(published)}
+    return [f"taxi_trips_file.{name}" for name in sorted(names)]
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetadataValue:
+    """Rows as a table that the UI shows; what is not a number, a boolean or None is shown as text."""
+    return dg.MetadataValue.table(
+        [dg.TableRecord(dict(zip(header, map(_cell, row), strict=True))) for row in rows],
+        schema=dg.TableSchema([dg.TableColumn(name) for name in header]),
+    )
+
+
+def file_metadata(file: StoredFile) -> dict[str, Any]:
+    """Where a file lies and how large it is."""
+    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes}
+
+
+def written(file: StoredFile, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
+    """A file was written: where it lies, its SHA-256 as the data version, and further metadata."""
+    return dg.MaterializeResult(metadata={**file_metadata(file), **metadata}, data_version=dg.DataVersion(file.sha256))
+
+
+def fetched_metadata(files: Sequence[FetchedFile]) -> dict[str, Any]:
+    """Where fetched files lie and where they came from: entries for a single one, a table for several."""
+    warnings = "; ".join(file.warning for file in files if file.warning)
+    metadata: dict[str, Any] = {"warning": warnings} if warnings else {}
+    if replaced := ", ".join(file.replaced for file in files if file.replaced):
+        metadata["replaced_version"] = replaced
+    if len(files) == 1:
+        (file,) = files
+        return {
+            **file_metadata(file),
+            "source_url": dg.MetadataValue.url(file.url),
+            "version": file.sha256,
+            "downloaded": file.downloaded,
+            **metadata,
+        }
+    rows = [(file.uri, file.size_bytes, file.url, file.sha256, file.downloaded) for file in files]
+    return {
+        "files": table(("uri", "size_bytes", "source_url", "version", "downloaded"), rows),
+        "size_bytes": sum(file.size_bytes for file in files),
+        **metadata,
+    }
+
+
+def picture(png: bytes, title: str, width: int = 640) -> dg.MarkdownMetadataValue:
+    """A PNG, scaled down to the width in pixels and embedded, so that the UI shows it wherever the file lies."""
+    import io
+
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as image:
+        image.thumbnail((width, width))
+        small = io.BytesIO()
+        image.convert("P", palette=Image.Palette.ADAPTIVE).save(small, format="PNG")
+    encoded = base64.b64encode(small.getvalue()).decode("ascii")
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{encoded})")
+
+
+def per_partition(
+    context: dg.AssetExecutionContext, values: Mapping[str, Mapping[str, Any]], asset: str | None = None
+) -> None:
+    """Attach metadata to partitions of the run: partition key → metadata.
+
+    Args:
+        context: of the run.
+        values: partition key → metadata.
+        asset: which of the step's assets; None when it has only one.
+    """
+    for key, metadata in values.items():
+        context.add_asset_metadata(dict(metadata), asset_key=asset, partition_key=key)
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

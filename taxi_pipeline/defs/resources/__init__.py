@@ -1,0 +1,56 @@
+"""The boundaries to the world as Dagster resources: the warehouse, the file storage, the TLC's server, a webhook.
+
+Each builds a plain object out of its configuration; assets get that object. Nothing else opens a connection, knows a
+path or makes a request.
+"""
+
+from typing import TypedDict
+
+import dagster as dg
+
+from taxi_pipeline.defs.resources.alerts import Alerts
+from taxi_pipeline.defs.resources.boundaries import FilesResource, TlcResource, WarehouseResource
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import Storage
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.interface import Warehouse
+
+POOL = "duckdb"
+"""Every asset and check that opens the warehouse is in this pool; its limit lets one run at a time do so."""
+
+WarehouseParam = dg.ResourceParam[Warehouse]
+FilesParam = dg.ResourceParam[Storage]
+TlcParam = dg.ResourceParam[TlcSource]
+
+
+class Resources(TypedDict):
+    """The resources under the keys by which assets name them."""
+
+    warehouse: WarehouseResource
+    files: FilesResource
+    tlc: TlcResource
+    alerts: Alerts
+
+
+def build_resources(settings: Settings) -> Resources:
+    """The resources for these settings."""
+    return Resources(
+        warehouse=WarehouseResource(database=str(settings.duckdb_database)),
+        files=FilesResource(root=str(settings.data_dir)),
+        tlc=TlcResource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
+        alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
+    )
+
+
+__all__ = [
+    "POOL",
+    "Alerts",
+    "FilesParam",
+    "FilesResource",
+    "Resources",
+    "TlcParam",
+    "TlcResource",
+    "WarehouseParam",
+    "WarehouseResource",
+    "build_resources",
+]

@@ -1,0 +1,68 @@
+"""The resources that build the plain objects behind which files, tables and the TLC's server lie."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from taxi_pipeline.storage import LocalFolder, Storage
+from taxi_pipeline.tlc.http_transfer import Patience
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.interface import Warehouse
+
+
+class WarehouseResource(dg.ConfigurableResource[Warehouse]):
+    """The DuckDB warehouse."""
+
+    database: str
+    """Path of the DuckDB file."""
+    memory_limit: str = "1GB"
+    threads: int | None = None
+    """None: one per core."""
+    lock_timeout_seconds: float = 60
+
+    def create_resource(self, context: dg.InitResourceContext) -> Warehouse:  # noqa: ARG002
+        """The warehouse; nothing is opened yet."""
+        return DuckDBWarehouse(
+            Path(self.database),
+            memory_limit=self.memory_limit,
+            threads=self.threads,
+            lock_timeout_seconds=self.lock_timeout_seconds,
+            log=dg.get_dagster_logger().info,
+        )
+
+
+class FilesResource(dg.ConfigurableResource[Storage]):
+    """The named files, in a folder of this machine."""
+
+    root: str
+
+    def create_resource(self, context: dg.InitResourceContext) -> Storage:  # noqa: ARG002
+        """The storage."""
+        return LocalFolder(Path(self.root))
+
+
+class TlcResource(dg.ConfigurableResource[TlcSource]):
+    """The TLC's file server, or a mirror of it, and the fleets that are taken from it."""
+
+    url: str
+    zones_url: str
+    fleets: list[str]
+    read_timeout_seconds: float = 60
+    first_pause_seconds: float = 1
+    """Before the second attempt at a server that failed; doubled before each other."""
+    refusal_pauses_seconds: list[float] = [30, 90, 270]  # noqa: RUF012 - pydantic copies it
+    """After each 403 for a file that must exist: the TLC's CDN throttles with it."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> TlcSource:  # noqa: ARG002
+        """The source; nothing is requested yet."""
+        return TlcSource(
+            url=self.url,
+            zones_url=self.zones_url,
+            fleets=tuple(self.fleets),
+            patience=Patience(
+                read_seconds=self.read_timeout_seconds,
+                first_pause_seconds=self.first_pause_seconds,
+                refusal_pauses_seconds=tuple(self.refusal_pauses_seconds),
+            ),
+        )

@@ -1,0 +1,76 @@
+"""The sensors: charts for request files, and a message when a run fails.
+
+`outputs.requests.request_files` decides which files are new. The sensor of automation conditions is in `automation`.
+"""
+
+import inspect
+
+import dagster as dg
+
+from taxi_pipeline.defs.failures import message_of
+from taxi_pipeline.defs.jobs import trip_requests
+from taxi_pipeline.defs.partitions import partitions_in
+from taxi_pipeline.defs.resources import Alerts, FilesParam
+from taxi_pipeline.outputs.requests.request_files import NewRequest, decide, read_requests, write_errors
+
+
+def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
+    """The sensors of the code location.
+
+    Args:
+        running: whether they are on until somebody switches them off, instead of the other way round.
+    """
+    status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
+    return [
+        dg.sensor(
+            job=trip_requests,
+            minimum_interval_seconds=30,
+            default_status=status,
+            description=inspect.getdoc(trip_request_sensor),
+        )(trip_request_sensor),
+        dg.run_failure_sensor(
+            name="run_failure_alert", default_status=status, description=inspect.getdoc(run_failure_alert)
+        )(run_failure_alert),
+    ]
+
+
+def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) -> dg.SensorResult:
+    """Each JSON file in `requests/` becomes a chart in `outputs/requests/`; one that is edited is drawn again.
+
+    A file that is not a request is logged once and gets a text beside it, `<name>.error.txt`. The others go on.
+    """
+    decision = decide(read_requests(files), context.cursor)
+    for name, error in decision.new_errors.items():
+        context.log.error(f"{name}: {error}")
+    write_errors(files, decision.errors)
+    refused = "; ".join(f"{name}: {error}" for name, error in decision.errors.items())
+    return dg.SensorResult(
+        run_requests=[_run_request(new) for new in decision.requests],
+        skip_reason=None if decision.requests else dg.SkipReason(refused or "No new request"),
+        cursor=decision.cursor,
+    )
+
+
+def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
+    """Sends a message to `TAXI_ALERT_WEBHOOK_URL` when a run fails; a webhook that is down is logged."""
+    run = context.dagster_run
+    steps = context.get_step_failure_events()
+    text = message_of(steps[0]) if steps else context.failure_event.message or ""
+    message = alerts.message(
+        job=run.job_name,
+        partitions=partitions_in(run.tags),
+        step=steps[0].step_key if steps else None,
+        error=text.strip().partition("\n")[0],
+        run_id=run.run_id,
+    )
+    if problem := alerts.post(message):
+        context.log.warning(problem)
+
+
+def _run_request(new: NewRequest) -> dg.RunRequest:
+    config = {"name": new.name, "request": new.request.model_dump_json()}
+    return dg.RunRequest(
+        run_key=new.run_key,
+        run_config={"ops": {"trip_request": {"config": config}}},
+        tags={"taxi/request": new.name},
+    )

@@ -1,0 +1,259 @@
+"""The maps of Manhattan and of the city, drawn from GeoJSON. `zone_statistics` decides what is counted on them."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, own_style, png_of
+from taxi_pipeline.tlc.zones import BOROUGH_TITLES
+
+if TYPE_CHECKING:
+    import geopandas as gpd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BUSIEST = 5
+"""How many zones are named."""
+
+# In shares of the map's height or width: least distance of two labels' middles, distance of a label from the zones
+# beside it, room that a label needs.
+_LABEL_GAP = 0.07
+_LABEL_DISTANCE = 0.035
+_LABEL_WIDTH = 0.19
+
+
+def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
+    """Draw pickups by Manhattan taxi zone as a 10 × 10 inch PNG.
+
+    Args:
+        stats: a GeoJSON FeatureCollection in degrees whose features have the properties `zone` and `num_trips`, with
+            a member `coverage` (`first_day`, `last_day`: ISO dates or None; `num_days`, `fleets`, `synthetic`).
+    """
+    from matplotlib.figure import Figure
+
+    zones = _zones_of(stats)
+    with own_style():
+        figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
+        axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
+        _frame(figure, axes, zones)
+        _fill(figure, {axes: zones}, key_at=(0.58, 0.105))
+        if zones["num_trips"].any():
+            _name_busiest(axes, zones)
+        _add_texts(figure, stats["coverage"], "Manhattan", int(zones["num_trips"].sum()))
+        return png_of(figure)
+
+
+def draw_city_map(stats: Mapping[str, Any]) -> bytes:
+    """Draw pickups by taxi zone of all boroughs as a 14 × 10 inch PNG, Manhattan enlarged beside the city.
+
+    Args:
+        stats: as of `draw_manhattan_map`, of all zones with a shape; their property `borough` is used, too.
+    """
+    from matplotlib.figure import Figure
+
+    zones = _zones_of(stats)
+    with own_style():
+        figure = Figure(figsize=(1.4 * SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
+        enlarged = figure.add_axes((0.01, 0.06, 0.30, 0.82))
+        city = figure.add_axes((0.31, 0.075, 0.69, 0.835))
+        manhattan = zones[zones["borough"] == "Manhattan"]
+        _frame(figure, enlarged, manhattan)
+        _frame(figure, city, zones)
+        _fill(figure, {city: zones, enlarged: manhattan}, key_at=(0.70, 0.085))
+        _name_boroughs(city, zones)
+        enlarged.set_title("Manhattan, enlarged", fontsize=10, color=MUTED, loc="left", x=0.06, pad=0)
+        _add_texts(figure, stats["coverage"], "New York", int(zones["num_trips"].sum()))
+        return png_of(figure)
+
+
+def _zones_of(stats: Mapping[str, Any]) -> "gpd.GeoDataFrame":
+    import geopandas as gpd
+
+    return gpd.GeoDataFrame.from_features(stats["features"], crs=4326)
+
+
+def _frame(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Show all zones, undistorted and centred, as large as the axes allow."""
+    west, south, east, north = zones.total_bounds
+    box, (figure_width, figure_height) = axes.get_position(), figure.get_size_inches()
+    aspect = box.width * figure_width / (box.height * figure_height)
+    # A degree of longitude is shorter than one of latitude by the cosine of the latitude.
+    narrow = math.cos(math.radians((south + north) / 2))
+    height = max(north - south, (east - west) * narrow / aspect) * 1.02
+    width = height * aspect / narrow
+    axes.set_axis_off()
+    axes.set_xlim((west + east - width) / 2, (west + east + width) / 2)
+    axes.set_ylim((south + north - height) / 2, (south + north + height) / 2)
+
+
+def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tuple[float, float]) -> None:
+    """Colour zones with pickups, hatch those without, on each map; and draw the key.
+
+    The scale is logarithmic from the least to the most: a linear one shows only the differences of the top zones.
+
+    Args:
+        figure: on which the maps are.
+        maps: axes whose frame is set → the zones on them, with `num_trips`; the first has all of them.
+        key_at: left and bottom of the colour bar, as shares of the figure.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LogNorm
+    from matplotlib.patches import Rectangle
+
+    trips = next(iter(maps.values()))["num_trips"]
+    left, bottom = key_at
+    if (trips == 0).any():
+        style: dict[str, Any] = {"facecolor": "#f0f0f2", "edgecolor": "#b4b4be", "linewidth": 0.6}
+        for axes, zones in maps.items():
+            _plot(axes, zones[zones["num_trips"] == 0], hatch="////", **style)
+        figure.add_artist(Rectangle((left, bottom - 0.048), 0.016, 0.016, hatch="//////", **style))
+        figure.text(left + 0.023, bottom - 0.04, "No pickups", fontsize=9, color=INK, va="center")
+    if (trips > 0).any():
+        least = int(trips[trips > 0].min())
+        most = max(int(trips.max()), least + 1)  # a scale needs two ends
+        style = {"cmap": "plasma", "norm": LogNorm(vmin=least, vmax=most), "edgecolor": "white", "linewidth": 0.6}
+        for axes, zones in maps.items():
+            _plot(axes, zones[zones["num_trips"] > 0], column="num_trips", **style)
+        bar_axes = figure.add_axes((left, bottom, 3.7 / figure.get_figwidth(), 0.016))
+        bar = figure.colorbar(ScalarMappable(style["norm"], "plasma"), cax=bar_axes, orientation="horizontal")
+        ticks = _round_numbers(least, most)
+        bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+        bar.minorticks_off()
+        bar.outline.set_visible(False)
+        bar_axes.tick_params(labelsize=9, colors=INK, length=3)
+        bar_axes.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
+
+
+def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:
+    if len(zones):
+        zones.plot(ax=axes, aspect=None, **style)
+
+
+def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Write name and pickups of each borough over its zones."""
+    from matplotlib.patheffects import withStroke
+
+    total = int(zones["num_trips"].sum())
+    boroughs = zones.dissolve("borough", aggfunc={"num_trips": "sum"})
+    points = boroughs.representative_point()
+    for name, x, y, trips in zip(boroughs.index, points.x, points.y, boroughs["num_trips"].tolist(), strict=True):
+        share = f"\n{trips / total:.1%}" if total else ""
+        axes.text(
+            x,
+            y,
+            f"{BOROUGH_TITLES.get(name, name)}{share}",
+            ha="center",
+            va="center",
+            fontsize=11,
+            weight="bold",
+            color=INK,
+            linespacing=1.2,
+            path_effects=[withStroke(linewidth=3, foreground="white")],
+        )
+
+
+def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+    """Name the busiest zones beside the island, each with a line to its zone: west of its middle left, others right."""
+    import numpy as np
+    import shapely
+
+    points = zones.representative_point()
+    to_share = (axes.transData - axes.transAxes).transform
+    x, y = to_share(np.column_stack([points.x, points.y])).T  # as shares of the map's width and height
+    middle = np.poly1d(np.polyfit(y, x, 1))
+    outline = shapely.transform(shapely.union_all(zones.geometry.to_numpy()), to_share)
+    trips = zones["num_trips"].tolist()
+    busiest = [i for i in sorted(range(len(zones)), key=lambda i: (-trips[i], i))[:BUSIEST] if trips[i] > 0]
+    for side, sign in (("left", -1), ("right", 1)):
+        chosen = sorted((i for i in busiest if (x[i] < middle(y[i])) == (side == "left")), key=lambda i: -y[i])
+        for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
+            # As far out as the zones reach beside the label, islands in the river included.
+            beside_it = outline.intersection(shapely.box(-1, height - _LABEL_GAP / 2, 2, height + _LABEL_GAP / 2))
+            edge = beside_it.bounds[0 if side == "left" else 2] if beside_it else float(middle(height))
+            beside = float(np.clip(edge + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))
+            axes.annotate(
+                f"{textwrap.fill(zones['zone'].iloc[i], width=22)}\n{_trips(trips[i])}",
+                xy=(x[i], y[i]),
+                xycoords="axes fraction",
+                xytext=(beside, height),
+                textcoords="axes fraction",
+                ha="right" if side == "left" else "left",
+                va="center",
+                fontsize=10,
+                color=INK,
+                linespacing=1.25,
+                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 4, "shrinkB": 0},
+            )
+            axes.plot(
+                x[i],
+                y[i],
+                marker="o",
+                markersize=3.5,
+                color=INK,
+                markeredgecolor="white",
+                transform=axes.transAxes,
+            )
+
+
+def _spread(heights: Sequence[float]) -> list[float]:
+    """Move heights, given from top to bottom, so far apart that labels do not overlap; none too low."""
+    placed: list[float] = []
+    for height in heights:
+        placed.append(min(height, placed[-1] - _LABEL_GAP if placed else 0.95))
+    # The key is at the bottom right, the islands are at the bottom left.
+    too_low = 0.22 - min(placed, default=1.0)
+    return [height + too_low for height in placed] if too_low > 0 else placed
+
+
+def _round_numbers(low: float, high: float) -> list[int]:
+    """About four to seven numbers 1, 2 or 5 times a power of ten in the range; its ends when there are too few."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        numbers = [round(f * 10**d) for d in decades for f in factors if low <= f * 10**d <= high]
+        if len(numbers) >= 4:
+            return numbers if len(numbers) <= 7 else numbers[::2]
+    return sorted({math.ceil(low), round(math.sqrt(low * high)), math.floor(high)})
+
+
+def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_trips: int) -> None:
+    title = f"Where {_vehicles(coverage['fleets'])} pick up in {place}"
+    size = 19 if len(title) <= 57 else 15
+    figure.text(0.02, 0.962, title, fontsize=size, weight="bold", color=INK)
+    figure.text(0.02, 0.932, f"{_dates(coverage)} · {_trips(num_trips)}", fontsize=12.5, color=INK)
+    if coverage["synthetic"]:
+        figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color="#b3261e")
+    else:
+        figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
+
+
+def _vehicles(fleets: Sequence[str]) -> str:
+    """What the fleets drive, in words."""
+    colors = [fleet for fleet in fleets if fleet in ("yellow", "green")]
+    hired = [fleet for fleet in fleets if fleet not in colors]
+    words = []
+    if colors:
+        words.append("taxis" if len(colors) == 2 and hired else f"{' and '.join(colors)} taxis")
+    if hired:
+        words.append("high-volume for-hire vehicles" if hired == ["fhvhv"] else "for-hire vehicles")
+    return " and ".join(words)
+
+
+def _trips(count: int) -> str:
+    return f"{count:,} trip{'' if count == 1 else 's'}"
+
+
+def _dates(coverage: Mapping[str, Any]) -> str:
+    if not coverage["first_day"]:
+        return "No days loaded"
+    first, last = (date.fromisoformat(coverage[key]) for key in ("first_day", "last_day"))
+    if first == last:
+        return _day(first)
+    span = f"{_day(first)} to {_day(last)}"
+    num_days = (last - first).days + 1
+    return span if coverage["num_days"] == num_days else f"{span} ({coverage['num_days']:,} of {num_days:,} days)"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"

@@ -1,0 +1,310 @@
+"""The numbers of a monthly report, out of the rollups: what a month adds up to, and what was odd about it.
+
+Means leave out implausible trips (`quality.plausibility`) and say how many they are.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
+from taxi_pipeline.tlc.codes import AREAS
+from taxi_pipeline.tlc.months import Days, previous_month, year_before
+from taxi_pipeline.warehouse.coverage import EmptyWindowError, loaded_days, loaded_months, not_loaded
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
+from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
+
+
+class FlowsMissingError(RuntimeError):
+    """`borough_flows` does not hold the trips that are loaded."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a month's trips add up to. None where no trip says it (no fares are published of fhv)."""
+
+    num_trips: int
+    revenue: Decimal | None
+    """All that passengers were charged, US dollars."""
+    mean_fare: float | None
+    """US dollars, of plausible trips."""
+    mean_distance: float | None
+    """Miles, of plausible trips."""
+    mean_minutes: float | None
+    """Duration by the clock, of plausible trips."""
+    num_too_long: int
+    """Trips longer than the plausible miles or hours."""
+    num_backwards: int
+    """Other trips that end before they begin."""
+    busiest_day: tuple[date, int] | None
+    """The day with most trips, the first of several, and its trips."""
+    busiest_hour: tuple[int, float] | None
+    """The hour of the day with most trips in the month, and its trips on an average loaded day."""
+    airport_share: float | None
+    """Of all pickups, those at JFK, LaGuardia and Newark."""
+    tips_per_card_trip: float | None
+    """US dollars, of all trips paid by credit card."""
+
+
+@dataclass(frozen=True)
+class ZoneTrips:
+    """Pickups in a zone."""
+
+    zone_id: int
+    zone: str
+    borough: str
+    geometry: str | None
+    """WKT in degrees; None for zones that are no place."""
+    num_trips: int
+
+
+@dataclass(frozen=True)
+class FleetQuality:
+    """What became of the rows of a fleet's published file."""
+
+    fleet: str
+    published: int
+    loaded: int
+    rejected: int
+    days_loaded: int
+    is_whole: bool
+    """Whether all days of the month are loaded; then loaded and rejected together are what was published."""
+    reasons: Sequence[tuple[str, int]]
+    """Why rows were rejected, and how many."""
+
+
+@dataclass(frozen=True)
+class MonthFigures:
+    """All that a monthly report shows."""
+
+    days: Days
+    fleets: Sequence[str]
+    missing: Sequence[str]
+    """Fleets and days of the month that are not loaded."""
+    synthetic: bool
+    totals: Totals
+    previous: Totals | None
+    """Of the month before; None when not all of it is loaded."""
+    year_before: Totals | None
+    """Of the same month a year before; None when not all of it is loaded."""
+    by_fleet: Mapping[str, Totals]
+    trips_per_day: Mapping[date, int]
+    """Loaded days only."""
+    trips_per_hour: Mapping[tuple[int, int], float]
+    """(Weekday from 0 for Sunday, hour) → trips on an average loaded day of that weekday."""
+    zones: Sequence[ZoneTrips]
+    """By id."""
+    flows: Mapping[tuple[str, str], int]
+    """(Borough of the pickup, of the drop-off) → trips."""
+    quality: Sequence[FleetQuality]
+    verdicts: Mapping[str, Verdict]
+    """Name of a check of published data → its verdict over the month's loaded days."""
+
+
+def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFigures:
+    """The numbers of a month, as far as it is loaded.
+
+    Raises:
+        EmptyWindowError: no day of it is loaded.
+        FlowsMissingError: `borough_flows` lacks a day that is loaded.
+    """
+    days = Days.of_month(month)
+    loaded = loaded_days(session, days, fleets)
+    if not loaded:
+        raise EmptyWindowError(f"no day of {month:%Y-%m} is loaded: materialize its days first")
+    by_fleet = [fleet for fleet in fleets if any(name == fleet for name, _ in loaded)]
+    return MonthFigures(
+        days=days,
+        fleets=fleets,
+        missing=[f"{fleet} {day}" for fleet, day in not_loaded(loaded, days, fleets)],
+        synthetic=any(loaded.values()),
+        totals=_totals(session, days, fleets),
+        previous=_totals_if_whole(session, previous_month(month), fleets),
+        year_before=_totals_if_whole(session, year_before(month), fleets),
+        by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
+        trips_per_day=dict(
+            _query(
+                session,
+                "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days WHERE {days} GROUP BY pickup_date "
+                "ORDER BY pickup_date",
+                days,
+                fleets,
+            )
+        ),
+        trips_per_hour=_trips_per_hour(session, days, fleets),
+        zones=[ZoneTrips(*row) for row in _query(session, _ZONES_SQL, days, fleets)],
+        flows={(pickup, dropoff): trips for pickup, dropoff, trips in _query(session, _FLOWS_SQL, days, fleets)},
+        quality=_quality(session, days, fleets),
+        verdicts=evaluate_all(session, days),
+    )
+
+
+def _query(session: Session, sql: str, days: Days, fleets: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Rows of a query about pickups of these days and fleets."""
+    which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
+    return session.rows(sql.format(days=which), [days.first, days.last, *fleets])
+
+
+def _totals_if_whole(session: Session, month: date, fleets: Sequence[str]) -> Totals | None:
+    days = Days.of_month(month)
+    loaded = loaded_days(session, days, fleets)
+    return None if not loaded or not_loaded(loaded, days, fleets) else _totals(session, days, fleets)
+
+
+def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
+    ((num_trips, num_days),) = _query(
+        session,
+        "SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT), count(DISTINCT pickup_date) FROM loaded_days WHERE {days}",
+        days,
+        fleets,
+    )
+    ((in_flows, too_long, backwards, *sums, card_trips, card_tips),) = _query(session, _SUMS_SQL, days, fleets)
+    if in_flows != num_trips:
+        raise FlowsMissingError(
+            f"{num_trips:,} trips are loaded from {days}, and borough_flows holds {in_flows:,} of them: materialize "
+            "borough_flows for these days"
+        )
+    fares, fare_amount, distances, trip_distance, durations, duration_seconds = sums
+    ((revenue, at_airports),) = _query(session, _REVENUE_SQL, days, fleets)
+    per_day = _query(session, _BUSIEST_DAY_SQL, days, fleets)
+    per_hour = _query(session, _BUSIEST_HOUR_SQL, days, fleets)
+    return Totals(
+        num_trips=num_trips,
+        revenue=revenue if fares else None,
+        mean_fare=_ratio(fare_amount, fares),
+        mean_distance=_ratio(trip_distance, distances),
+        mean_minutes=_ratio(duration_seconds, 60 * durations),
+        num_too_long=too_long,
+        num_backwards=backwards,
+        busiest_day=per_day[0] if per_day else None,
+        busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
+        airport_share=_ratio(at_airports, num_trips),
+        tips_per_card_trip=_ratio(card_tips, card_trips),
+    )
+
+
+def _ratio(amount: Any, count: int) -> float | None:
+    return float(amount) / count if count else None
+
+
+def _trips_per_hour(session: Session, days: Days, fleets: Sequence[str]) -> dict[tuple[int, int], float]:
+    weekdays = dict(_query(session, _WEEKDAYS_SQL, days, fleets))
+    return {
+        (weekday, hour): trips / weekdays[weekday] for weekday, hour, trips in _query(session, _HOURS_SQL, days, fleets)
+    }
+
+
+def _quality(session: Session, days: Days, fleets: Sequence[str]) -> list[FleetQuality]:
+    reasons: dict[str, Counter[str]] = {}
+    rows = session.rows(_REASONS_SQL.format(fleets=placeholders(fleets)), [days.first, *fleets])
+    for fleet, has_no_pickup, is_outside, misfit_columns, num_rows in rows:
+        reason = _reason(has_no_pickup, is_outside, misfit_columns)
+        reasons.setdefault(fleet, Counter())[reason] += num_rows
+    return [
+        FleetQuality(
+            fleet=month.fleet,
+            published=month.file_rows,
+            loaded=month.num_trips,
+            rejected=month.num_rejected,
+            days_loaded=month.num_days,
+            is_whole=month.is_whole,
+            reasons=sorted(reasons.get(month.fleet, {}).items(), key=lambda reason: (-reason[1], reason[0])),
+        )
+        for month in loaded_months(session, days)
+        if month.fleet in fleets
+    ]
+
+
+def _reason(has_no_pickup: bool, is_outside: bool, misfit_columns: str | None) -> str:
+    """Why rows were rejected, in words."""
+    misfits = [f"{name} does not fit {_TYPES[name]}" for name in (misfit_columns or "").split(",") if name]
+    if is_outside:
+        return "; ".join(["pickup outside the month", *misfits])
+    return "; ".join(misfits) or ("no pickup time" if has_no_pickup else "not known")
+
+
+_TYPES = {column.name: column.type for column in PUBLISHED_COLUMNS}
+
+_SUMS_SQL = """
+SELECT
+    CAST(coalesce(sum(num_trips), 0) AS BIGINT),
+    CAST(coalesce(sum(num_too_long), 0) AS BIGINT), CAST(coalesce(sum(num_backwards), 0) AS BIGINT),
+    coalesce(sum(num_fares), 0), sum(fare_amount),
+    coalesce(sum(num_distances), 0), sum(trip_distance),
+    coalesce(sum(num_durations), 0), sum(duration_seconds),
+    coalesce(sum(num_card_trips), 0), sum(card_tip_amount)
+FROM borough_flows
+WHERE {days}
+"""
+
+_REVENUE_SQL = f"""
+SELECT sum(total_amount),
+    coalesce(sum(num_trips) FILTER (WHERE pickup_zone_id IN ({", ".join(map(str, sorted(AREAS["airport"])))})), 0)
+FROM zone_hourly_trips
+WHERE {{days}}
+"""
+
+_BUSIEST_DAY_SQL = """
+SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) AS trips
+FROM zone_hourly_trips
+WHERE {days}
+GROUP BY pickup_date
+ORDER BY trips DESC, pickup_date
+LIMIT 1
+"""
+
+_BUSIEST_HOUR_SQL = """
+SELECT pickup_hour, CAST(sum(num_trips) AS BIGINT) AS trips
+FROM zone_hourly_trips
+WHERE {days}
+GROUP BY pickup_hour
+ORDER BY trips DESC, pickup_hour
+LIMIT 1
+"""
+
+_WEEKDAYS_SQL = f"""
+SELECT {weekday("pickup_date")}, count(DISTINCT pickup_date)
+FROM loaded_days
+WHERE {{days}}
+GROUP BY {weekday("pickup_date")}
+"""
+
+_HOURS_SQL = f"""
+SELECT {weekday("pickup_date")} AS weekday, pickup_hour, CAST(sum(num_trips) AS BIGINT)
+FROM zone_hourly_trips
+WHERE {{days}}
+GROUP BY {weekday("pickup_date")}, pickup_hour
+ORDER BY weekday, pickup_hour
+"""
+
+_ZONES_SQL = """
+SELECT zone_id, zone, borough, geometry, CAST(coalesce(num_trips, 0) AS BIGINT)
+FROM zones
+LEFT JOIN (
+    SELECT pickup_zone_id, sum(num_trips) AS num_trips FROM zone_hourly_trips WHERE {days} GROUP BY pickup_zone_id
+) AS pickups ON pickup_zone_id = zone_id
+ORDER BY zone_id
+"""
+
+_FLOWS_SQL = """
+SELECT pickup_borough, dropoff_borough, CAST(sum(num_trips) AS BIGINT)
+FROM borough_flows
+WHERE {days}
+GROUP BY pickup_borough, dropoff_borough
+ORDER BY pickup_borough, dropoff_borough
+"""
+
+_REASONS_SQL = f"""
+SELECT fleet,
+    pickup_datetime IS NULL AS has_no_pickup,
+    coalesce({month_start("pickup_date")} <> month, FALSE) AS is_outside,
+    misfit_columns,
+    count(*)
+FROM rejected_trips
+WHERE month = ? AND fleet IN ({{fleets}})
+GROUP BY fleet, has_no_pickup, is_outside, misfit_columns
+"""

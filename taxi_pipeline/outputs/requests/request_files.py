@@ -1,0 +1,174 @@
+"""Requests for a chart, put as JSON files into `requests/`: their format, and which of them are new.
+
+`data/requests/README.md` describes the format for people.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from taxi_pipeline.storage import MissingFileError, Storage, StorageError
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.zones import BOROUGHS, LAST_ZONE_ID
+
+SUFFIX = ".json"
+REQUESTS = f"requests/*{SUFFIX}"
+"""The request files in the storage."""
+ERRORS = f"requests/*{SUFFIX}.error.txt"
+"""The texts beside refused requests that say what is wrong."""
+
+
+def _one_of(names: Collection[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"it must be one of {', '.join(names)}")
+        return value
+
+    return AfterValidator(check)
+
+
+class TripRequest(BaseModel):
+    """Pickups in a borough, or in some of its zones, on some days."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
+
+    borough: Annotated[str, _one_of(BOROUGHS)]
+    start_date: date
+    end_date: date
+    """Inclusive."""
+    zone_ids: tuple[Annotated[int, Field(ge=1, le=LAST_ZONE_ID)], ...] | None = None
+    fleet: Annotated[str, _one_of(FLEETS)] | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_its_start(self) -> "TripRequest":
+        if self.end_date < self.start_date:
+            raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}")
+        return self
+
+
+class BadRequestError(ValueError):
+    """A file does not hold a request; the message says what is wrong with each field."""
+
+
+def parse_request(content: bytes) -> TripRequest:
+    """The request in a file.
+
+    Raises:
+        BadRequestError: the file is no JSON, or a field is missing, unknown or has a value that can't be used.
+    """
+    try:
+        return TripRequest.model_validate_json(content)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg'].removeprefix('Value error, ')}"
+            + (f", not {e['input']!r:.80}" if e["loc"] and e["type"] != "missing" else "")
+            for e in error.errors()
+        )
+        raise BadRequestError(f"{wrong}. The format is described in data/requests/README.md") from error
+
+
+def read_requests(files: Storage) -> dict[str, bytes]:
+    """File name → content of the request files; one that vanishes meanwhile is left out."""
+    found = {}
+    for name in files.list(REQUESTS):
+        with suppress(MissingFileError):
+            found[name.rpartition("/")[2]] = files.read(name)
+    return found
+
+
+def chart_file(name: str) -> str:
+    """The name of a request's chart in the storage.
+
+    Args:
+        name: of the request's file, without its suffix.
+
+    Raises:
+        ValueError: the name would lead out of the folder.
+    """
+    if "/" in name or "\\" in name or name.startswith("."):
+        raise ValueError(f"{name!r} is no name of a file: it must hold no slash and not start with a dot")
+    return f"outputs/requests/{name}.png"
+
+
+@dataclass(frozen=True)
+class NewRequest:
+    """A request to draw."""
+
+    name: str
+    """Of the file, without its suffix; the chart has the same name."""
+    request: TripRequest
+    run_key: str
+    """Different for each version of the file."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is new among the request files."""
+
+    requests: list[NewRequest]
+    errors: dict[str, str]
+    """Name of each refused file → what is wrong with it; also of those that were refused before."""
+    new_errors: dict[str, str]
+    """The same of those files alone that are new or were edited."""
+    cursor: str
+
+
+def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
+    """Which files are new or were edited since the cursor was written.
+
+    The cursor holds what was in each file, not when: neither clocks nor the order of names matter.
+
+    Args:
+        files: name → content of the files in the folder.
+        cursor: of the decision before.
+    """
+    seen = _seen(cursor)
+    now: dict[str, tuple[str, int]] = {}
+    requests: list[NewRequest] = []
+    errors: dict[str, str] = {}
+    new_errors: dict[str, str] = {}
+    for name, content in sorted(files.items()):
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        before, edits = seen.get(name, ("", 0))
+        now[name] = (digest, edits + (digest != before))
+        try:
+            request = parse_request(content)
+        except BadRequestError as error:
+            errors[name] = str(error)
+            if digest != before:
+                new_errors[name] = str(error)
+            continue
+        if digest != before:
+            # The number tells apart a file that was edited and edited back.
+            requests.append(NewRequest(name.removesuffix(SUFFIX), request, f"{name} {digest} {now[name][1]}"))
+    return Decision(requests, errors, new_errors, json.dumps(now))
+
+
+def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
+    """Keep a text beside each refused file, `<name>.error.txt`, and none beside the others.
+
+    Args:
+        files: the storage; one that can't be written is left as it is.
+        errors: name of the refused file → what is wrong with it.
+    """
+    texts = {f"requests/{name}.error.txt": f"{error}\n" for name, error in errors.items()}
+    with suppress(StorageError, OSError):
+        for name in set(files.list(ERRORS)) - set(texts):
+            files.delete(name)
+        for name, text in texts.items():
+            if not files.exists(name) or files.read_text(name) != text:
+                files.write(name, text)
+
+
+def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:
+    """The cursor's content; nothing when there is none, or one that somebody wrote by hand."""
+    try:
+        return {str(name): (str(digest), int(edits)) for name, (digest, edits) in json.loads(cursor or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}

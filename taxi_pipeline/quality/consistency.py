@@ -1,0 +1,293 @@
+"""Whether the tables and outputs agree with the trips: nothing lost, nothing counted twice.
+
+The comparisons compute in another way than the pipeline does: from `trips` where an output used a rollup, from the
+file's own counts where a load counted rows. Each gives the rows that differ; none means that all agree.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from taxi_pipeline.outputs.weekly_table import week_row
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
+from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, loaded_span, warehouse_version
+from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.rollups import CREDIT_CARD
+from taxi_pipeline.warehouse.sql import placeholders, week_start
+from taxi_pipeline.warehouse.tables import Table
+
+EQUAL = "equal"
+PARTLY_LOADED = "not all days loaded"
+SEVERAL_VERSIONS = "days of different versions of the file: materialize the whole month"
+UNEQUAL = "UNEQUAL"
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """Whether trips and rejected rows are those of the published files."""
+
+    wrong_days: Sequence[tuple[Any, ...]]
+    """Fleet, day, trips in the file, in the table, rejected rows in the file, in the table."""
+    months: Sequence[tuple[Any, ...]]
+    """Fleet, month, days loaded, rows of the file, trips, rejected rows, result."""
+
+    def months_with(self, result: str) -> list[tuple[Any, ...]]:
+        """The months with that result."""
+        return [month for month in self.months if month[-1] == result]
+
+
+def conservation(session: Session, days: Days | None) -> Conservation:
+    """Compare these days, and the months in which they lie, with the published files; None for all loaded days."""
+    days = days or loaded_span(session)
+    if days is None:
+        return Conservation([], [])
+    return Conservation(
+        wrong_days=session.rows(_DAYS_SQL, [days.first, days.last] * 3),
+        months=[_month(month) for month in loaded_months(session, days)],
+    )
+
+
+def hourly_differences(session: Session, days: Days | None) -> list[tuple[Any, ...]]:
+    """Days whose hourly rollups are not what the trips add up to: fleet, day, pickups, drop-offs, trips.
+
+    Args:
+        session: of the warehouse.
+        days: those to compare; None for all loaded days.
+    """
+    days = days or loaded_span(session)
+    return session.rows(_HOURLY_SQL, [days.first, days.last] * 3) if days else []
+
+
+def flow_differences(session: Session, days: Days | None) -> list[tuple[Any, ...]]:
+    """Days whose `borough_flows` are not what the trips add up to: fleet, day, trips in flows, trips.
+
+    Args:
+        session: of the warehouse.
+        days: those to compare; None for all loaded days.
+    """
+    days = days or loaded_span(session)
+    return session.rows(_FLOWS_SQL, [days.first, days.last] * 2) if days else []
+
+
+@dataclass(frozen=True)
+class ZoneIds:
+    """The ids in the table `zones`."""
+
+    num_zones: int
+    num_shapes: int
+    repeated: Sequence[int]
+    missing: Sequence[int]
+
+    @property
+    def are_right(self) -> bool:
+        """Whether each id from 1 to 265 is there once, and 263 of them have a shape."""
+        return (
+            not self.repeated and not self.missing and (self.num_zones, self.num_shapes) == (LAST_ZONE_ID, NUM_SHAPES)
+        )
+
+
+def zone_ids(session: Session) -> ZoneIds:
+    """Look at the ids in the table `zones`."""
+    ids = [row[0] for row in session.rows("SELECT zone_id FROM zones ORDER BY zone_id")]
+    shapes = session.row("SELECT count(geometry) FROM zones")[0]
+    repeated = sorted({zone_id for zone_id in ids if ids.count(zone_id) > 1})
+    return ZoneIds(len(ids), shapes, repeated, sorted(set(range(1, LAST_ZONE_ID + 1)) - set(ids)))
+
+
+@dataclass(frozen=True)
+class ExpectedWeeks:
+    """The rows that the weekly tables should have for some weeks, as the CSV spells them."""
+
+    weeks: Days | None
+    """The days of these weeks; None when nothing is loaded."""
+    all_fleets: Sequence[list[str]]
+    by_fleet: Sequence[list[str]]
+    version: int
+    """Of the warehouse, when they were counted."""
+
+
+def expected_weeks(session: Session, days: Days | None, fleets: Sequence[str]) -> ExpectedWeeks:
+    """Count the weeks of these days from the trips; None for all loaded days."""
+    days = days or loaded_span(session)
+    version = warehouse_version(session)
+    if days is None:
+        return ExpectedWeeks(None, [], [], version)
+    weeks = days.in_weeks()
+    by_fleet = _weeks(session, "period, fleet", fleets, weeks) if len(fleets) > 1 else []
+    return ExpectedWeeks(weeks, _weeks(session, "period", fleets, weeks), by_fleet, version)
+
+
+def week_differences(
+    text: str | None, header: Sequence[str], expected: Sequence[list[str]], weeks: Days | None
+) -> list[list[str]]:
+    """Rows of these weeks that only the CSV has, or has more often than it should, and those that it lacks.
+
+    Args:
+        text: of the CSV; None when there is no such file.
+        header: that it should have.
+        expected: the rows that it should have.
+        weeks: the days that are compared.
+    """
+    found, *rows = csv.reader(text.splitlines()) if text else [[]]
+    written = [row for row in rows if weeks and weeks.first <= date.fromisoformat(row[0]) <= weeks.last]
+    counted = Counter(map(tuple, written))
+    wanted = Counter(map(tuple, expected))
+    wrong = [list(row) for row in ((counted - wanted) + (wanted - counted)).elements()]
+    return wrong if found == list(header) else [found, *wrong]
+
+
+@dataclass(frozen=True)
+class ExpectedZones:
+    """What the zones of Manhattan should have: zone id, trips, dollars with two decimals, by id."""
+
+    zones: Sequence[tuple[int, int, str]]
+    version: int
+    """Of the warehouse, when they were counted."""
+
+
+def expected_manhattan(session: Session, days: Days | None, fleets: Sequence[str]) -> ExpectedZones:
+    """Count the pickups of Manhattan's zones: those of these days from the trips, those of other days from the rollup.
+
+    Args:
+        session: of the warehouse.
+        days: those that a run has changed; None to count all loaded days from the trips.
+        fleets: whose trips are counted.
+    """
+    days = days or loaded_span(session)
+    ids = [row[0] for row in session.rows("SELECT zone_id FROM zones WHERE borough = 'Manhattan' ORDER BY zone_id")]
+    counted: dict[int, tuple[int, int, str]] = {}
+    if days:
+        sql = _ZONES_SQL.format(fleets=placeholders(fleets))
+        between = [days.first, days.last]
+        counted = {
+            zone_id: (zone_id, trips, f"{total:.2f}")
+            for zone_id, trips, total in session.rows(sql, [*fleets, *between, *fleets, *between])
+        }
+    return ExpectedZones([counted.get(zone_id, (zone_id, 0, "0.00")) for zone_id in ids], warehouse_version(session))
+
+
+def zones_in_geojson(text: str) -> list[tuple[int, int, str]]:
+    """Zone id, trips, dollars with two decimals of each feature, in the file's order."""
+    features = [feature["properties"] for feature in json.loads(text)["features"]]
+    return [(zone["zone_id"], zone["num_trips"], f"{zone['total_amount']:.2f}") for zone in features]
+
+
+def column_differences(session: Session, table: Table) -> list[tuple[str, str | None, str | None]]:
+    """Columns of a table that are not as declared: name, declared type, found type; all when the order is another."""
+    found, declared = session.column_types(table.name), table.column_types
+    if list(found.items()) == list(declared.items()):
+        return []
+    names = list({**declared, **found})
+    different = [name for name in names if declared.get(name) != found.get(name)] or names
+    return [(name, declared.get(name), found.get(name)) for name in different]
+
+
+def _month(month: LoadedMonth) -> tuple[Any, ...]:
+    if not month.is_whole:
+        result = PARTLY_LOADED
+    elif month.num_versions > 1:
+        result = SEVERAL_VERSIONS
+    else:
+        result = EQUAL if month.num_trips + month.num_rejected == month.file_rows else UNEQUAL
+    return (
+        month.fleet,
+        f"{month.first:%Y-%m}",
+        month.num_days,
+        month.file_rows,
+        month.num_trips,
+        month.num_rejected,
+        result,
+    )
+
+
+def _weeks(session: Session, keys: str, fleets: Sequence[str], weeks: Days) -> list[list[str]]:
+    rows = session.rows(
+        f"SELECT {keys}, count(*), coalesce(sum(total_amount), 0), coalesce(sum(trip_distance), 0), "
+        "coalesce(sum(passenger_count), 0) "
+        f"FROM (SELECT *, {week_start('pickup_date')} AS period FROM trips) AS trips "
+        f"WHERE fleet IN ({placeholders(fleets)}) AND pickup_date BETWEEN ? AND ? "
+        f"GROUP BY {keys} ORDER BY {keys}",
+        [*fleets, weeks.first, weeks.last],
+    )
+    return [week_row(*row) for row in rows]
+
+
+_DAYS_SQL = f"""
+SELECT fleet, pickup_date, coalesce(loaded.num_trips, 0), coalesce(counted.num_trips, 0),
+    coalesce(loaded.num_rejected, 0), coalesce(counted.num_rejected, 0)
+FROM (SELECT * FROM loaded_days WHERE pickup_date BETWEEN ? AND ?) AS loaded
+FULL JOIN (
+    SELECT fleet, pickup_date, sum(num_trips) AS num_trips, sum(num_rejected) AS num_rejected
+    FROM (
+        SELECT fleet, pickup_date, count(*) AS num_trips, 0 AS num_rejected
+        FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+        UNION ALL
+        SELECT fleet, day, 0, count(*)
+        FROM (
+            SELECT fleet, {REJECTED_WITH_DAY} AS day FROM rejected_trips
+        ) AS rejected
+        WHERE day BETWEEN ? AND ? GROUP BY fleet, day
+    ) AS by_kind
+    GROUP BY fleet, pickup_date
+) AS counted USING (fleet, pickup_date)
+WHERE coalesce(loaded.num_trips, 0) <> coalesce(counted.num_trips, 0)
+    OR coalesce(loaded.num_rejected, 0) <> coalesce(counted.num_rejected, 0)
+ORDER BY fleet, pickup_date
+"""
+
+_HOURLY_SQL = """
+WITH hourly AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips,
+        sum(total_amount) AS total_amount, sum(trip_distance) AS trip_distance
+    FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), dropoffs AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips
+    FROM zone_hourly_dropoffs WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), counted AS (
+    SELECT fleet, pickup_date, count(*) AS num_trips,
+        coalesce(sum(total_amount), 0) AS total_amount, coalesce(sum(trip_distance), 0) AS trip_distance
+    FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+)
+SELECT fleet, pickup_date, hourly.num_trips, dropoffs.num_trips, counted.num_trips
+FROM hourly FULL JOIN dropoffs USING (fleet, pickup_date) FULL JOIN counted USING (fleet, pickup_date)
+WHERE hourly.num_trips IS DISTINCT FROM counted.num_trips
+    OR hourly.total_amount IS DISTINCT FROM counted.total_amount
+    OR hourly.trip_distance IS DISTINCT FROM counted.trip_distance
+    OR dropoffs.num_trips IS DISTINCT FROM counted.num_trips
+ORDER BY fleet, pickup_date
+"""
+
+_FLOWS_SQL = f"""
+WITH flows AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips,
+        sum(card_tip_amount) AS card_tip_amount
+    FROM borough_flows WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), counted AS (
+    SELECT fleet, pickup_date, count(*) AS num_trips,
+        sum(CASE WHEN payment_type = {CREDIT_CARD} THEN coalesce(tip_amount, 0) ELSE 0 END) AS card_tip_amount
+    FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+)
+SELECT fleet, pickup_date, flows.num_trips, counted.num_trips
+FROM flows FULL JOIN counted USING (fleet, pickup_date)
+WHERE flows.num_trips IS DISTINCT FROM counted.num_trips
+    OR flows.card_tip_amount IS DISTINCT FROM counted.card_tip_amount
+ORDER BY fleet, pickup_date
+"""
+
+_ZONES_SQL = """
+SELECT pickup_zone_id, CAST(sum(num_trips) AS BIGINT), sum(total_amount)
+FROM (
+    SELECT pickup_zone_id, count(*) AS num_trips, coalesce(sum(total_amount), 0) AS total_amount
+    FROM trips WHERE fleet IN ({fleets}) AND pickup_date BETWEEN ? AND ? GROUP BY pickup_zone_id
+    UNION ALL
+    SELECT pickup_zone_id, sum(num_trips), sum(total_amount)
+    FROM zone_hourly_trips WHERE fleet IN ({fleets}) AND NOT pickup_date BETWEEN ? AND ? GROUP BY pickup_zone_id
+) AS counted
+GROUP BY pickup_zone_id
+"""

@@ -1,0 +1,190 @@
+"""The evaluation of the quality checks over loaded days: for the asset checks and for the monthly report.
+
+The thresholds are in `rules`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from taxi_pipeline.quality.rules import (
+    DEFECTS,
+    MAX_DEVIATION,
+    MIN_SHARE_PLACED,
+    WEEKS_LOOKED_BACK,
+    Defect,
+    level,
+    too_many,
+)
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.coverage import loaded_span, placed_days, share_placed
+from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
+from taxi_pipeline.warehouse.interface import Session
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a quality check over days."""
+
+    passed: bool
+    description: str
+    """One sentence, with the first bad days or the number of bad rows."""
+    numbers: Mapping[str, int | float | str] = field(default_factory=dict)
+    table: tuple[str, Sequence[str], Sequence[tuple[Any, ...]]] | None = None
+    """The bad days or rows: a name, the header, the rows."""
+
+
+def skipped(reason: str) -> Verdict:
+    """A verdict for a check that has nothing to judge; it passes."""
+    return Verdict(True, f"skipped: {reason}", {"skipped": reason})
+
+
+def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
+    """Name of the check, as in `QUALITY_CHECKS` → its verdict over these days, of all fleets."""
+    verdicts = {name: evaluate(session, days) for name, evaluate in _EVALUATIONS.items()}
+    counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
+    for position, defect in enumerate(DEFECTS, start=3):
+        verdicts[defect.name] = _defect(defect, [(*row[:3], row[position]) for row in counts])
+    return verdicts
+
+
+def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
+    """As `evaluate_all`; None for all loaded days."""
+    return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
+
+
+_NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
+"""For a warehouse in which nothing is loaded."""
+
+
+def _values_fit(session: Session, days: Days) -> Verdict:
+    """No row had to be rejected because a value fits no column (text where a number is due, a number too large)."""
+    rejected = session.rows(_MISFITS_SQL, [days.first, days.last])
+    num_rows = sum(count for *_, count in rejected)
+    return Verdict(
+        not rejected,
+        f"{num_rows:,} rows rejected" if rejected else "all values fit",
+        {"num_rejected": num_rows},
+        ("rejected", ("fleet", "file of", "day", "columns", "an example", "rows"), rejected),
+    )
+
+
+def _days_have_trips(session: Session, days: Days) -> Verdict:
+    """Each loaded day has trips: one without any is missing from the published file, or the file is only a part."""
+    empty = session.rows(
+        "SELECT fleet, pickup_date FROM loaded_days WHERE num_trips = 0 AND pickup_date BETWEEN ? AND ? "
+        "ORDER BY fleet, pickup_date",
+        [days.first, days.last],
+    )
+    return _bad_days(("fleet", "day"), empty, what="have no trips", otherwise="each loaded day has trips")
+
+
+def _trips_near_usual_level(session: Session, days: Days) -> Verdict:
+    """Each day has about as many trips as the same weekday of the eight weeks before (their median, give or take 40 %).
+
+    Days with fewer than four such weekdays loaded are not judged.
+    """
+    counts: dict[tuple[str, date], int] = {
+        (fleet, day): num_trips
+        for fleet, day, num_trips in session.rows(
+            "SELECT fleet, pickup_date, num_trips FROM loaded_days WHERE pickup_date BETWEEN ? AND ? "
+            "ORDER BY fleet, pickup_date",
+            [days.first - timedelta(weeks=WEEKS_LOOKED_BACK), days.last],
+        )
+    }
+    judged = [found for fleet, day in counts if day >= days.first and (found := level(counts, fleet, day))]
+    far = [
+        (found.fleet, found.day, found.num_trips, round(found.usual), f"{found.num_trips / found.usual:.0%}")
+        for found in judged
+        if found.is_far
+    ]
+    return _bad_days(
+        ("fleet", "day", "trips", "usual", "of the usual"),
+        far,
+        what=f"are more than {MAX_DEVIATION:.0%} off",
+        otherwise=f"{len(judged)} days are near the usual",
+        num_judged_days=len(judged),
+    )
+
+
+def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
+    """At least 95 % of a day's pickups and drop-offs that are published as coordinates (before 2011) lie in a zone."""
+    placed = placed_days(session, days)
+    if not placed:
+        return skipped("no day with coordinates")
+    bad = [day for day in placed if too_many(day.num_ends - day.num_placed, day.num_ends, 1 - MIN_SHARE_PLACED)]
+    share = share_placed(placed) or 0.0
+    return _bad_days(
+        ("fleet", "day", "pickups and drop-offs", "placed"),
+        [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
+        what=f"have less than {MIN_SHARE_PLACED:.0%}",
+        otherwise=f"{share:.2%} of {len(placed)} days",
+        share_placed=share,
+    )
+
+
+def _defect(defect: Defect, counts: Sequence[tuple[str, date, int, int]]) -> Verdict:
+    counts = [row for row in counts if defect.judges(row[0], row[1])]
+    bad = [
+        (fleet, day, trips, num, f"{num / trips:.2%}")
+        for fleet, day, trips, num in counts
+        if too_many(num, trips, defect.max_share)
+    ]
+    num_trips, num = sum(row[2] for row in counts), sum(row[3] for row in counts)
+    share = num / num_trips if num_trips else 0.0
+    return _bad_days(
+        ("fleet", "day", "trips", "of these", "share"),
+        bad,
+        what=f"have more than {defect.max_share:.2%}",
+        otherwise=f"{num:,} trips, {share:.2%}",
+        share=share,
+    )
+
+
+def _bad_days(
+    header: Sequence[str], rows: Sequence[tuple[Any, ...]], *, what: str, otherwise: str, **numbers: float
+) -> Verdict:
+    """The bad days in a sentence, the first few by name; fleet and day come first in a row."""
+    named = ", ".join(f"{fleet} {day}" for fleet, day, *_ in rows[:3])
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return Verdict(
+        not rows,
+        f"days that {what}: {named}{more}" if rows else otherwise,
+        {"num_bad_days": len(rows), **numbers},
+        ("bad_days", header, rows),
+    )
+
+
+_EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
+    "values_fit": _values_fit,
+    "days_have_trips": _days_have_trips,
+    "trips_near_usual_level": _trips_near_usual_level,
+    "coordinates_are_placed": _coordinates_are_placed,
+}
+
+QUALITY_CHECKS: dict[str, str] = {
+    **{name: evaluate.__doc__ or "" for name, evaluate in _EVALUATIONS.items()},
+    **{
+        defect.name: f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what chance "
+        "makes of it)."
+        for defect in DEFECTS
+    },
+}
+"""Name of the check → what it looks at."""
+
+_MISFITS_SQL = f"""
+SELECT fleet, month, day, misfit_columns, min(reason), count(*)
+FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
+WHERE misfit_columns IS NOT NULL AND day BETWEEN ? AND ?
+GROUP BY fleet, month, day, misfit_columns
+ORDER BY fleet, month, day, misfit_columns
+"""
+
+_DEFECTS_SQL = f"""
+SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER (WHERE {defect.condition})" for defect in DEFECTS)}
+FROM trips
+WHERE pickup_date BETWEEN ? AND ?
+GROUP BY fleet, pickup_date
+ORDER BY fleet, pickup_date
+"""

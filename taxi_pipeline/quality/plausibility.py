@@ -1,0 +1,13 @@
+"""Which single trips are implausible: means shown to people leave them out, and say how many they are.
+
+Constants and SQL conditions over a row of `trips`, without any query.
+"""
+
+MAX_PLAUSIBLE_MILES = 100
+MAX_PLAUSIBLE_HOURS = 6
+"""Single trips of 360,068 miles and of 23 hours (a meter left on) would outweigh a week in a mean."""
+
+TOO_FAR = f"trip_distance > {MAX_PLAUSIBLE_MILES}"
+TOO_LONG = f"({TOO_FAR} OR dropoff_datetime > pickup_datetime + INTERVAL '{MAX_PLAUSIBLE_HOURS}' HOUR)"
+BACKWARDS = "dropoff_datetime < pickup_datetime"
+"""SQL over a row of `trips`. NULL where it can't be said."""

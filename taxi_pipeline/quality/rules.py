@@ -1,0 +1,120 @@
+"""The rules: what counts as odd in a day's published trips, and the threshold above which it is a warning.
+
+Conditions and thresholds, without any query; `evaluation` applies them.
+
+Each threshold was chosen over what real months show, so that usual months pass and unusual ones are seen: green of
+2020-03 and 2020-04, 2022-10 to 2023-06, 2024-01, 2024-12 and 2025-01, and yellow of 2019-01 to 2019-03 (10,000 rows of
+each month). `docs/data-quality.md` has the observed values.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from taxi_pipeline.quality.plausibility import BACKWARDS, MAX_PLAUSIBLE_MILES, TOO_FAR
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
+from taxi_pipeline.warehouse.sql import weekday
+
+
+@dataclass(frozen=True)
+class Defect:
+    """Something odd in a trip, of which each day has some."""
+
+    name: str
+    condition: str
+    """SQL over a row of `trips`."""
+    max_share: float
+    """Of a day's trips, above which the day is reported."""
+    description: str
+    fleets: tuple[str, ...] = tuple(FLEETS)
+    """Those that are judged."""
+    coordinates: bool = True
+    """Whether days whose zones are derived from coordinates are judged."""
+
+    def judges(self, fleet: str, day: date) -> bool:
+        """Whether the day's trips of the fleet are judged."""
+        return fleet in self.fleets and (self.coordinates or day >= FLEETS[fleet].zones_since)
+
+
+DEFECTS = (
+    Defect("negative_totals_are_few", "total_amount < 0", 0.02, "Refunds and voided trips: a negative total."),
+    Defect(
+        "passengers_are_counted",
+        "passenger_count IS NULL",
+        0.25,
+        "Trips whose number of passengers nobody entered.",
+        fleets=tuple(name for name, fleet in FLEETS.items() if fleet.first_month_of("passenger_count")),
+    ),
+    Defect(
+        "zones_are_known",
+        f"pickup_zone_id = {UNKNOWN_ZONE_ID} OR dropoff_zone_id = {UNKNOWN_ZONE_ID}",
+        0.04,
+        "Trips whose pickup or drop-off zone is not known (264).",
+        # The bases of fhv leave zones out as a habit, those of before 2011 have a check of their own.
+        fleets=tuple(name for name in FLEETS if name != "fhv"),
+        coordinates=False,
+    ),
+    Defect(
+        "dropoffs_follow_pickups",
+        # From one to two o'clock of the first Sunday of November clocks go back: a trip may end before it began.
+        f"{BACKWARDS} AND NOT ("
+        "EXTRACT(MONTH FROM pickup_datetime) = 11 AND EXTRACT(DAY FROM pickup_datetime) <= 7 "
+        f"AND {weekday('pickup_date')} = 0 AND EXTRACT(HOUR FROM pickup_datetime) = 1 "
+        "AND CAST(dropoff_datetime AS DATE) = pickup_date AND EXTRACT(HOUR FROM dropoff_datetime) = 1)",
+        0.0005,
+        "Trips that end before they begin, but for the hour in which clocks go back.",
+    ),
+    Defect("distances_are_plausible", TOO_FAR, 0.004, f"Trips of more than {MAX_PLAUSIBLE_MILES} miles."),
+)
+
+MIN_SHARE_PLACED = 0.95
+"""Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
+hundred are (0, 0) or lie outside the city; no real month of these years was at hand when this was chosen."""
+
+WEEKS_LOOKED_BACK = 8
+MIN_WEEKS = 4
+"""Of the weeks looked back on; with fewer loaded a day is not judged."""
+MAX_DEVIATION = 0.4
+"""From the usual level, as a part of it."""
+
+
+def too_many(num: int, num_trips: int, max_share: float) -> bool:
+    """Whether so many of a day's trips are more than the share, and more than chance makes of it on a small day."""
+    expected = num_trips * max_share
+    return num > expected + _chance(expected)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A day's trips beside what is usual on that weekday."""
+
+    fleet: str
+    day: date
+    num_trips: int
+    usual: float
+    """Median of the same weekday in the weeks before."""
+
+    @property
+    def is_far(self) -> bool:
+        """Whether the day is farther from the usual than its size explains."""
+        return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _chance(self.usual)
+
+
+def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Level | None:
+    """Compare a day with the same weekday of the weeks before; None when too few of these are known.
+
+    The median is robust: one blizzard or holiday among the eight weeks does not move it.
+    """
+    before = [trips_of.get((fleet, day - timedelta(weeks=n))) for n in range(1, WEEKS_LOOKED_BACK + 1)]
+    known = [trips for trips in before if trips is not None]
+    if len(known) < MIN_WEEKS:
+        return None
+    return Level(fleet, day, trips_of[fleet, day], statistics.median(known))
+
+
+def _chance(expected: float) -> float:
+    """Four standard deviations of a count that is so large on average."""
+    return 4 * math.sqrt(expected)

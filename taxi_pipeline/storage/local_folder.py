@@ -1,0 +1,95 @@
+"""Named files in a folder of this machine."""
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path, PurePosixPath
+
+from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile
+from taxi_pipeline.storage.whole_files import locked, replacing, sha256_of
+
+
+class LocalFolder(Storage):
+    """The files below a folder. It is made when the first file is written."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.absolute()
+
+    def uri(self, name: str) -> str:
+        """A `file://` URI."""
+        return self._path(name).as_uri()
+
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return self._path(name).is_file()
+
+    def read(self, name: str) -> bytes:
+        """The whole content of a file."""
+        path = self._path(name)
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, IsADirectoryError):
+            raise MissingFileError(f"{path.as_uri()} does not exist") from None
+
+    def write(self, name: str, content: bytes | str) -> StoredFile:
+        """Write a whole file."""
+        with self.draft(name) as draft:
+            draft.path.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
+        return draft.stored
+
+    @contextmanager
+    def draft(self, name: str) -> Iterator[Draft]:
+        """A temporary path in the file's own folder, which takes the file's place at the end."""
+        path = self._path(name)
+        with replacing(path) as temporary:
+            draft = Draft(temporary)
+            yield draft
+            stored = self._describe(name, temporary)
+        draft.finish(stored)
+
+    @contextmanager
+    def local_copy(self, name: str) -> Iterator[Path]:
+        """The file itself."""
+        path = self._path(name)
+        if not path.is_file():
+            raise MissingFileError(f"{path.as_uri()} does not exist")
+        yield path
+
+    def describe(self, name: str) -> StoredFile:
+        """URI, size and SHA-256 of a file as it is now."""
+        with self.local_copy(name) as path:
+            return self._describe(name, path)
+
+    def list(self, pattern: str) -> Sequence[str]:
+        """The names of the files in one folder that match, sorted."""
+        folder, _, wildcard = pattern.rpartition("/")
+        parent = self._path(folder) if folder else self._root
+        prefix = f"{folder}/" if folder else ""
+        if not parent.is_dir():
+            return []
+        return sorted(
+            f"{prefix}{path.name}"
+            for path in parent.iterdir()
+            if not path.name.startswith(".") and fnmatch.fnmatchcase(path.name, wildcard) and path.is_file()
+        )
+
+    def delete(self, name: str) -> None:
+        """Remove a file, if it exists."""
+        self._path(name).unlink(missing_ok=True)
+
+    @contextmanager
+    def lock(self, *names: str) -> Iterator[None]:
+        """Lock by files in `.locks` folders, which the operating system releases when the process ends."""
+        with ExitStack() as stack:
+            for name in sorted(set(names)):  # in one order, so that two processes can't wait for each other
+                stack.enter_context(locked(self._path(name)))
+            yield
+
+    def _path(self, name: str) -> Path:
+        parts = PurePosixPath(name).parts
+        if not parts or name.startswith("/") or ".." in parts or "\\" in name:
+            raise ValueError(f"{name!r} is not a name in the storage: it must be relative, without .. and backslashes")
+        return self._root.joinpath(*parts)
+
+    def _describe(self, name: str, path: Path) -> StoredFile:
+        return StoredFile(name=name, uri=self.uri(name), size_bytes=path.stat().st_size, sha256=sha256_of(path))

@@ -1,0 +1,100 @@
+"""What is known of a fetched file, kept beside it in `<name>.source.json`.
+
+Where it came from, which version it was when it was verified, and why the last fetch failed, if it did. So a later
+step knows it too: one in another run, in another process, or in a run that is executed again from a failure.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from taxi_pipeline.storage import Storage
+from taxi_pipeline.storage.whole_files import sha256_of
+from taxi_pipeline.tlc.http_transfer import FetchError, Validators
+
+
+class DamagedFileError(RuntimeError):
+    """A fetched file is not what it was when it was verified."""
+
+
+class LastFetchFailedError(RuntimeError):
+    """The last fetch of a file failed, so an older copy must not be loaded as if it were current."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchNote:
+    """The note beside a fetched file."""
+
+    url: str
+    sha256: str | None = None
+    """Of the version that was verified; None when none ever was."""
+    validators: Validators = field(default_factory=dict)
+    """What the server said of that version."""
+    failure: str | None = None
+    """Why the last fetch failed; None when it succeeded."""
+
+
+def note_name(name: str) -> str:
+    """The name of the note beside a file."""
+    return f"{name}.source.json"
+
+
+def read_note(files: Storage, name: str) -> FetchNote | None:
+    """The note beside a file; None when there is none, or one that is not a note."""
+    try:
+        return FetchNote(**json.loads(files.read(note_name(name))))
+    except (OSError, RuntimeError, ValueError, TypeError):
+        return None
+
+
+def write_note(files: Storage, name: str, note: FetchNote) -> None:
+    """Write the note beside a file."""
+    files.write(note_name(name), json.dumps(asdict(note), indent=2))
+
+
+@contextmanager
+def verified_copy(files: Storage, name: str, *, written_by: str) -> Iterator[tuple[Path, str]]:
+    """A local path with a fetched file's content, and its SHA-256, if the file is what the last fetch verified.
+
+    Args:
+        files: the storage.
+        name: of the file.
+        written_by: the asset that fetches it, for the messages.
+
+    Raises:
+        LastFetchFailedError: the last fetch of the file failed.
+        MissingFileError: there is no such file.
+        DamagedFileError: the file has changed since it was verified, or was not fetched by the pipeline.
+    """
+    note = read_note(files, name)
+    if note and note.failure:
+        raise LastFetchFailedError(f"{note.failure}. Fetch it again: materialize {written_by}")
+    files.require(name, written_by=written_by)
+    with files.local_copy(name) as path:
+        found = sha256_of(path)
+        expected = (note.sha256 if note else None) or "not known"
+        if found != expected:
+            raise DamagedFileError(
+                f"{files.uri(name)} is not what was fetched: its SHA-256 is {found}, that of the verified file "
+                f"{expected}. Nothing was changed; materialize {written_by}, which brings a good copy"
+            )
+        yield path, found
+
+
+@contextmanager
+def noting_failure(files: Storage, name: str, url: str) -> Iterator[None]:
+    """Keep beside the file why it could not be fetched, for the steps that load it; then raise the error on.
+
+    The next fetch that succeeds removes the failure. What is known of the verified version stays. Nothing is noted
+    when another process has fetched the file meanwhile.
+    """
+    before = read_note(files, name)
+    try:
+        yield
+    except FetchError as error:
+        with files.lock(name):
+            if read_note(files, name) == before:
+                write_note(files, name, replace(before or FetchNote(url=url), failure=str(error)))
+        raise

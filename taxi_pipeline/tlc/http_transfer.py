@@ -1,0 +1,372 @@
+"""Getting a file's bytes from a server that breaks off, refuses, and is slow: asked again, resumed, within bounds.
+
+What the bytes are, and where they go in the end, is not known here; that belongs to `download`.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import requests
+
+BLOCK_BYTES = 1 << 20
+"""How much is in memory at a time, and the least that counts as progress between two breaks."""
+
+_TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+Validators = Mapping[str, str]
+"""What a server says of a version of a file: `etag`, `last_modified` and `length` (bytes), as far as it says them."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long a server is waited for. All times in seconds."""
+
+    connect_seconds: float = 10
+    read_seconds: float = 60
+    """Without a byte; also the time over which the slowest speed is measured."""
+    slowest_bytes_per_second: int = 1000
+    attempts: int = 5
+    """In a row that bring nothing new."""
+    first_pause_seconds: float = 1
+    """Before the second attempt; doubled before each other, give or take a half."""
+    refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)
+    """After each 403 for a file that must exist: the TLC's CDN throttles with it."""
+    longest_pause_seconds: float = 300
+    """More is not waited when a server asks for it with `Retry-After`."""
+
+
+class FetchError(RuntimeError):
+    """A file could not be fetched; whatever lay at the target is untouched."""
+
+
+class NotFoundError(FetchError):
+    """The server has no such file, or will not give it (the TLC's CDN answers 403 for files that don't exist)."""
+
+    def __init__(self, url: str, answer: str, *, refused: bool = False) -> None:
+        super().__init__(f"{url} can't be had: {answer}")
+        self.answer = answer
+        self.refused = refused
+        """Whether the answer was 403, by which a server may also mean that it is asked too often."""
+
+
+class NoAnswerError(FetchError):
+    """The server could not be reached, failed or refused, also when asked again."""
+
+    def __init__(self, url: str, what: str, advice: str) -> None:
+        super().__init__(f"{url} could not be fetched {what}. {advice}")
+
+
+@dataclass
+class _Part:
+    """What has arrived of a file: its first bytes, and of which version and length in all they are."""
+
+    path: Path
+    size: int = 0
+    furthest: int = 0
+    """The largest size so far, also of parts that were thrown away: only what goes beyond it is progress."""
+    length: int | None = None
+    validators: dict[str, str] = field(default_factory=dict)
+
+    def start_anew(self, validators: Validators) -> None:
+        self.path.write_bytes(b"")
+        self.size = 0
+        self.validators = dict(validators)
+        self.length = int(validators["length"]) if "length" in validators else None
+
+    @property
+    def mark(self) -> str | None:
+        """What `If-Range` can name this version by; None when bytes of two versions could not be told apart."""
+        etag = self.validators.get("etag", "W/")
+        return self.validators.get("last_modified") if etag.startswith("W/") else etag
+
+
+def download(
+    url: str,
+    path: Path,
+    *,
+    known: Validators,
+    patience: Patience,
+    must_exist: bool = False,
+    log: Callable[[str], object] = lambda _: None,
+    on_progress: Callable[[int, int | None], object] = lambda _done, _total: None,
+) -> dict[str, str] | None:
+    """Write what the URL holds to the path, unless it is the version that is known.
+
+    Args:
+        url: `http://` or `https://`.
+        path: is overwritten; holds the whole file afterwards, or rubbish after an error.
+        known: the validators of the version at hand, as an earlier call gave them; empty without any.
+        patience: how long the server is waited for.
+        must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
+        log: gets a sentence before each wait.
+        on_progress: gets the bytes that arrived and, where announced, those that will.
+
+    Returns:
+        The validators of the version that was written; None when it is the known one, and nothing was.
+
+    Raises:
+        NotFoundError: the server has no such file.
+        NoAnswerError: it can't be reached, fails or refuses, within the bounds of `patience`.
+        FetchError: it answers something with which asking again does not help.
+        OSError: the path can't be written.
+    """
+    part = _Part(path)
+    with _session() as session:
+        if _unchanged_by_its_head(session, url, known, patience):
+            return None
+        return _patiently(
+            lambda: _attempt(session, url, part, known, patience, on_progress),
+            url=url,
+            patience=patience,
+            must_exist=must_exist,
+            log=log,
+        )
+
+
+def head(url: str, *, patience: Patience, must_exist: bool = False) -> dict[str, str] | None:
+    """What the server says of the version that it has; None when it does not have the file.
+
+    Raises:
+        NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
+    """
+
+    def ask() -> dict[str, str]:
+        with _session() as session, _answer(session, "HEAD", url, {}, patience) as response:
+            return _validators(response)
+
+    try:
+        return _patiently(ask, url=url, patience=patience, must_exist=must_exist, log=lambda _: None)
+    except NotFoundError:
+        return None
+
+
+class _TryAgainError(Exception):
+    """An attempt failed in a way that may pass."""
+
+    def __init__(self, reason: str, *, retry_after: float | None = None, progress: bool = False) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+        self.progress = progress
+
+
+class _RefusedError(_TryAgainError):
+    """The server answered 403."""
+
+
+def _patiently(
+    attempt: Callable[[], Result],
+    *,
+    url: str,
+    patience: Patience,
+    must_exist: bool,
+    log: Callable[[str], object],
+) -> Result:
+    """Call the attempt until it succeeds or the patience ends."""
+    failures = refusals = 0
+    while True:
+        try:
+            return attempt()
+        except _RefusedError as error:
+            if not must_exist:
+                raise NotFoundError(url, str(error), refused=True) from None
+            if refusals == len(patience.refusal_pauses_seconds):
+                raise NoAnswerError(
+                    url,
+                    f"in {refusals + 1} attempts: {error}, although the file must exist: the server refuses, as the "
+                    "TLC's does when it is asked too often",
+                    "Wait some minutes, then run again",
+                ) from None
+            pause = patience.refusal_pauses_seconds[refusals]
+            refusals += 1
+            reason = error
+        except _TryAgainError as error:
+            failures = 1 if error.progress else failures + 1
+            if failures >= patience.attempts:
+                raise NoAnswerError(
+                    url, f"in {failures} attempts: {error}", "Check the network and TLC_URL, then run again"
+                ) from error
+            # The jitter keeps runs that broke off together from coming back together.
+            pause = patience.first_pause_seconds * 2 ** (failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311
+            reason = error
+        if reason.retry_after is not None:
+            if reason.retry_after > patience.longest_pause_seconds:
+                raise NoAnswerError(
+                    url,
+                    f"now: {reason}, and the server asks to wait for {reason.retry_after:,.0f} s, more than "
+                    f"{patience.longest_pause_seconds:,.0f} s",
+                    "Run again then",
+                ) from None
+            pause = reason.retry_after
+        log(f"{url}: {reason}; asked again in {pause:.0f} s")
+        time.sleep(pause)
+
+
+def _attempt(
+    session: "requests.Session",
+    url: str,
+    part: _Part,
+    known: Validators,
+    patience: Patience,
+    on_progress: Callable[[int, int | None], object],
+) -> dict[str, str] | None:
+    """Ask for the file, or for what lacks of it, and write what comes."""
+    headers = {}
+    if part.size and part.mark:
+        headers = {"Range": f"bytes={part.size}-", "If-Range": part.mark}
+    elif "etag" in known:
+        headers = {"If-None-Match": known["etag"]}
+    with _answer(session, "GET", url, headers, patience) as response:
+        if response.status_code == HTTPStatus.NOT_MODIFIED:
+            return None
+        if not _continues(response, part):
+            if response.status_code != HTTPStatus.OK:
+                part.start_anew({})
+                raise _TryAgainError(f"the server answered {response.status_code} {response.reason}, not with the rest")
+            validators = _validators(response)
+            if _same_version(validators, known):
+                return None
+            part.start_anew(validators)
+        _receive(response, part, patience, on_progress)
+    return part.validators
+
+
+def _answer(
+    session: "requests.Session", method: str, url: str, headers: Mapping[str, str], patience: Patience
+) -> "requests.Response":
+    """The server's answer, its body not yet read; statuses that are no file are raised."""
+    import requests
+
+    try:
+        response = session.request(
+            method,
+            url,
+            # Without compression the length announced is the file's.
+            headers={"Accept-Encoding": "identity", **headers},
+            stream=True,
+            timeout=(patience.connect_seconds, patience.read_seconds),
+            allow_redirects=True,
+        )
+    except (requests.ConnectionError, requests.Timeout) as error:
+        raise _TryAgainError(f"the server can't be reached ({_innermost(error)})") from error
+    except requests.RequestException as error:
+        raise FetchError(f"{url} can't be asked for: {error}. Check TLC_URL") from error
+    answer = f"the server answered {response.status_code} {response.reason}"
+    if response.ok or response.status_code in (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
+        return response
+    response.close()
+    if response.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+        raise NotFoundError(url, answer)
+    if response.status_code == HTTPStatus.FORBIDDEN:
+        raise _RefusedError(answer, retry_after=_retry_after(response))
+    if response.status_code in _TEMPORARY_STATUS:
+        raise _TryAgainError(answer, retry_after=_retry_after(response))
+    raise FetchError(f"{url} can't be had: {answer}. Check TLC_URL")
+
+
+def _continues(response: "requests.Response", part: _Part) -> bool:
+    """Whether what the server sends belongs behind the bytes that are there."""
+    if response.status_code != HTTPStatus.PARTIAL_CONTENT:
+        return False
+    span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+    etag = part.validators.get("etag")
+    return (
+        span.partition("-")[0] == str(part.size)
+        and total in ("*", str(part.length))
+        and response.headers.get("ETag", etag) == etag
+    )
+
+
+def _receive(
+    response: "requests.Response",
+    part: _Part,
+    patience: Patience,
+    on_progress: Callable[[int, int | None], object],
+) -> None:
+    """Append the body to the part; raise when it ends too early, stalls or crawls."""
+    import urllib3
+
+    reason = "the connection ended"
+    deadline, enough = 0.0, part.size
+    with part.path.open("ab") as file:
+        try:
+            # read1 gives what has arrived, so that a server that trickles is noticed before a block is full.
+            while block := response.raw.read1(BLOCK_BYTES, decode_content=False):
+                file.write(block)
+                part.size += len(block)
+                on_progress(part.size, part.length)
+                now = time.monotonic()
+                if now > deadline:
+                    if part.size < enough:
+                        reason = f"the server sends less than {patience.slowest_bytes_per_second:,} bytes a second"
+                        break
+                    deadline = now + patience.read_seconds
+                    enough = part.size + int(patience.slowest_bytes_per_second * patience.read_seconds)
+            else:
+                if part.length is None:
+                    return
+        except urllib3.exceptions.HTTPError as error:
+            reason = f"the connection broke ({_innermost(error)})"
+    if part.size == part.length:
+        return
+    progress = part.size - part.furthest >= BLOCK_BYTES
+    part.furthest = max(part.furthest, part.size)
+    came = f"{part.size:,} bytes came" + (f" of {part.length:,} announced" if part.length is not None else "")
+    raise _TryAgainError(f"{reason}: {came}", progress=progress)
+
+
+def _unchanged_by_its_head(session: "requests.Session", url: str, known: Validators, patience: Patience) -> bool:
+    """Whether a server that gives no ETags still has the known version.
+
+    `If-Modified-Since` would miss a file of an older date or another length, so both are compared.
+    """
+    if "etag" in known or not {"last_modified", "length"} <= set(known):
+        return False
+    try:
+        with _answer(session, "HEAD", url, {}, patience) as response:
+            return _same_version(_validators(response), known)
+    except (_TryAgainError, FetchError):
+        return False  # asking for the file itself says what is wrong
+
+
+def _same_version(found: Validators, known: Validators) -> bool:
+    """Whether two versions are surely one: by ETag where there is one, else by date and length."""
+    if "etag" in known:
+        return found.get("etag") == known["etag"]
+    return {"last_modified", "length"} <= set(known) and dict(found) == dict(known)
+
+
+def _validators(response: "requests.Response") -> dict[str, str]:
+    names = {"etag": "ETag", "last_modified": "Last-Modified", "length": "Content-Length"}
+    return {key: response.headers[name] for key, name in names.items() if name in response.headers}
+
+
+def _retry_after(response: "requests.Response") -> float | None:
+    """Seconds that the server asks to wait; None when it doesn't, or not in a way that can be understood."""
+    import urllib3
+
+    value = response.headers.get("Retry-After")
+    try:
+        return None if value is None else urllib3.Retry(retry_after_max=10**9).parse_retry_after(value)
+    except urllib3.exceptions.InvalidHeader:
+        return None
+
+
+def _innermost(error: BaseException) -> str:
+    """The cause that says something: requests and urllib3 wrap it several times."""
+    while (cause := error.__cause__ or error.__context__) is not None:
+        error = cause
+    return str(error) or type(error).__name__
+
+
+def _session() -> "requests.Session":
+    import requests
+
+    return requests.Session()

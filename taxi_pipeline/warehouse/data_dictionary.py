@@ -1,0 +1,123 @@
+"""The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, fleets with their eras, codes.
+
+All of it comes from `tables`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file, and a test fails when it is
+out of date.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tabulate import tabulate
+
+from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
+from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
+from taxi_pipeline.tlc.months import previous_month
+from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
+
+_HEAD = """# Data dictionary
+
+Written by `make docs` from the declarations in `taxi_pipeline/warehouse/tables.py`, `taxi_pipeline/tlc/fleets.py` and
+`taxi_pipeline/tlc/codes.py`; change those. Times are New York wall time, without a time zone. A column that a fleet or
+a month does not publish is NULL.
+"""
+
+
+def data_dictionary() -> str:
+    """The page, as Markdown."""
+    return "\n".join([_HEAD, *_tables(), *_fleets(), *_codes()])
+
+
+def _tables() -> Iterator[str]:
+    yield "## Tables of the warehouse\n"
+    for table in TABLES:
+        yield f"### `{table.name}`\n\n{table.description}\n"
+        yield _columns_of_trips(table) if table is TRIPS else _columns(table)
+
+
+def _columns(table: Table) -> str:
+    if not any(column.made_from for column in table.columns):
+        return _markdown(_COLUMN_HEADER, map(_column, table.columns))
+    rows = [(*_column(column), ", ".join(f"`{source}`" for source in column.made_from)) for column in table.columns]
+    return _markdown((*_COLUMN_HEADER, "from"), rows)
+
+
+def _columns_of_trips(table: Table) -> str:
+    """With the first month in which each fleet has values."""
+    rows = [(*_column(column), *(_since(fleet, column.name) for fleet in FLEETS.values())) for column in table.columns]
+    note = "The last columns say from which month on a fleet has values; none without a month.\n\n"
+    return note + _markdown((*_COLUMN_HEADER, *FLEETS), rows)
+
+
+_COLUMN_HEADER = ("column", "type", "unit", "meaning")
+
+
+def _column(column: Column) -> tuple[str, str, str, str]:
+    type_ = column.type if column.nullable else f"{column.type}, never NULL"
+    return f"`{column.name}`", type_, column.unit, column.description
+
+
+def _since(fleet: Fleet, column: str) -> str:
+    if column in ("fleet", "pickup_date"):
+        return f"{fleet.first_month:%Y-%m}"
+    first = fleet.first_month_of(column)
+    return f"{first:%Y-%m}" if first else ""
+
+
+def _fleets() -> Iterator[str]:
+    yield "## What the TLC publishes, and which column it feeds\n"
+    yield "Names are compared without regard to case. A column that is in no list is reported by the check"
+    yield "`columns_known` and left out.\n"
+    for fleet in FLEETS.values():
+        for era, later in zip(fleet.eras, [*fleet.eras[1:], None], strict=True):
+            until = f" to {previous_month(later.first_month):%Y-%m}" if later else " on"
+            yield f"### `{fleet.name}`, {fleet.title}: from {era.first_month:%Y-%m}{until}\n"
+            yield _era(era)
+
+
+def _era(era: Era) -> str:
+    rows = [(f"`{column}`", *_source(source)) for column, source in era.sources.items()]
+    left_out = ", ".join(f"`{name}`" for name in sorted(era.unused))
+    return f"{_markdown(('column', 'published', 'how'), rows)}\nKnown and left out: {left_out}.\n"
+
+
+def _source(source: Source) -> tuple[str, str]:
+    """The published columns, and what becomes of their values."""
+    names = ", ".join(f"`{name}`" for name in source.names)
+    match source:
+        case Code(meanings=meanings):
+            how = ", ".join(f"{text} = {_plain(meaning)}" for text, meaning in meanings.items())
+        case Total():
+            how = "added up"
+        case Place():
+            how = "the zone that covers the place; 264 where none does"
+        case Value(since=since):
+            how = f"values from {since:%Y-%m} on" if since else ""
+    return names, how
+
+
+def _codes() -> Iterator[str]:
+    yield "## Codes\n"
+    yield "Out of the TLC's data dictionaries, of the date in the last column; what no dictionary has is without one.\n"
+    for name, meanings in CODES.items():
+        yield f"### `{name}`\n"
+        yield _markdown(("code", "meaning", "dictionary of"), map(_meaning, meanings))
+    yield "### `zone_areas`\n"
+    yield f"The fee in the congestion zone (Manhattan south of 60th Street) is due since {CONGESTION_ZONE_SINCE}.\n"
+    yield _markdown(("area", "zones"), [(area, ", ".join(map(str, sorted(ids)))) for area, ids in AREAS.items()])
+
+
+def _meaning(code: Meaning) -> tuple[str, str, str]:
+    return (str(code.code), code.text, str(code.as_of or ""))
+
+
+def _plain(value: int | str | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    return tabulate(list(rows), header, tablefmt="pipe", disable_numparse=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(data_dictionary())

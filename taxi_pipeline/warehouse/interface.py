@@ -1,0 +1,138 @@
+"""What every engine of the warehouse can do. Each engine has a folder of its own.
+
+An asset asks for an operation: `warehouse.query(weekly_totals, fleets)` or `warehouse.change(replace_days, …)`. The
+operation is a plain function whose first argument is a `Session`, and all its statements see one state of the tables.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from taxi_pipeline.tlc.fleets import Source
+from taxi_pipeline.warehouse.tables import Table
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class WarehouseUnavailableError(RuntimeError):
+    """The warehouse can't be opened; the message says what to do."""
+
+
+class NothingLoadedError(WarehouseUnavailableError):
+    """There is no warehouse yet, or none with tables."""
+
+
+class MissingZonesError(RuntimeError):
+    """Coordinates can't be placed, because the zones are not loaded."""
+
+
+class Session(ABC):
+    """One state of the warehouse's tables, to query or to change.
+
+    Values are bound, never formatted into SQL. The SQL is of the kind that translates to other engines without
+    changing its meaning; `sql` has helpers for what they spell differently, and a test translates every statement.
+    """
+
+    @abstractmethod
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run a statement that gives no rows."""
+
+    @abstractmethod
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The row of a query that gives exactly one."""
+        (row,) = self.rows(sql, values)
+        return row
+
+    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows; meant for hundreds, not for trips."""
+        values = [value for row in rows for value in row]
+        if values:
+            # One statement for all rows: a statement for each costs a millisecond a row.
+            self.execute(table.insert_values_sql(len(values) // len(table.columns)), values)
+
+    @abstractmethod
+    def column_types(self, table: str) -> dict[str, str]:
+        """Column name → SQL type, as the table really is, in order; empty when there is no such table."""
+
+    @abstractmethod
+    def view_published_trips(self, file: Path, sources: Mapping[str, Source]) -> Sequence[str]:
+        """Make a published file readable as the view `published_trips`, with the types of `trips`.
+
+        The view has `pickup_date`, those columns of `trips` that the file feeds, `misfits` (the published values that
+        fit no column, as text) and `misfit_columns` (their columns, separated by commas); the last two are NULL in a
+        row whose values all fit.
+
+        Args:
+            file: a Parquet file.
+            sources: column of `trips` → what feeds it.
+
+        Returns:
+            The columns of `trips` that the view has, in their order, without `fleet` and `pickup_date`.
+
+        Raises:
+            MissingZonesError: the file holds coordinates, and the zones are not loaded.
+        """
+
+
+class Warehouse(ABC):
+    """The tables, in transactions. Sessions are short: opened late, closed early, never across a download."""
+
+    @property
+    @abstractmethod
+    def location(self) -> str:
+        """Where the warehouse lies, for messages and metadata."""
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Session]:
+        """A session that only reads.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
+
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Session]:
+        """A session that is one transaction: all of it is kept when the block ends, nothing when it raises.
+
+        The tables exist in it. `warehouse_version` is one higher afterwards.
+
+        Raises:
+            WarehouseUnavailableError: the warehouse can't be opened or made.
+            StorageError: the disk refuses what is written.
+        """
+
+    @abstractmethod
+    def read_without_waiting(self) -> AbstractContextManager[Session]:
+        """As `read`, for a quick look while runs go on: it does not wait for them.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
+
+    @abstractmethod
+    def snapshot(self, target: Path) -> None:
+        """Write a copy of the warehouse that can be queried while runs go on.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: no copy can be made.
+            StorageError: the target can't be written.
+        """
+
+    def query(self, question: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a function that reads, on one state of the tables; gives what it returns."""
+        with self.read() as session:
+            return question(session, *args, **kwargs)
+
+    def change(self, change: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+        """Run a function that changes tables, in one transaction; gives what it returns."""
+        with self.write() as session:
+            return change(session, *args, **kwargs)

@@ -1,0 +1,34 @@
+"""The tables that do not depend on trips: zones, and the meanings of codes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taxi_pipeline.tlc.zones import Zone
+from taxi_pipeline.warehouse.ingest import refuse_mixture
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.tables import CODE_TABLES, ZONES
+
+
+def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthetic: bool) -> None:
+    """Replace the table `zones`.
+
+    Args:
+        session: a transaction.
+        zones: all 265.
+        file: name of the zone file, for the message.
+        synthetic: whether the file was generated.
+
+    Raises:
+        MixedDataError: the zones are synthetic and the trips real. (Real zones under synthetic trips mislead nobody.)
+    """
+    if synthetic:
+        refuse_mixture(session, file, synthetic=True)
+    session.execute("DELETE FROM zones")
+    session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
+
+
+def replace_code_tables(session: Session, rows: Mapping[str, Sequence[Sequence[Any]]]) -> None:
+    """Replace the tables of codes by these rows, by the table's name."""
+    for table in CODE_TABLES:
+        session.execute(f"DELETE FROM {table.name}")
+        session.insert(table, rows[table.name])

@@ -1,0 +1,378 @@
+"""The warehouse's tables, each declared once.
+
+The DDL, Dagster's column metadata, the schema checks and the data dictionary come from these declarations. The SQL that
+fills them is in `ingest` and `rollups`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+
+MONEY = "DECIMAL(12, 2)"
+"""US dollars. Exact, so that sums do not depend on the order in which threads add."""
+
+MILES = "DECIMAL(12, 3)"
+"""Decimal for the same reason as money; the TLC publishes two decimals, real values reach 360,068 miles."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its SQL type as DuckDB spells it, what it means, the unit or kind of its values."""
+
+    name: str
+    type: str
+    description: str
+    unit: str = ""
+    nullable: bool = True
+    made_from: tuple[str, ...] = ()
+    """Columns that the values come from, as `table.column`; of `trips` they are said by `tlc.fleets`."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the warehouse."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The names of the columns, in order."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def column_types(self) -> dict[str, str]:
+        """Column name → SQL type."""
+        return {column.name: column.type for column in self.columns}
+
+    def create_sql(self) -> str:
+        """The statement that makes the table where it does not exist."""
+        columns = ", ".join(
+            f"{column.name} {column.type}{'' if column.nullable else ' NOT NULL'}" for column in self.columns
+        )
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns})"
+
+    def insert_sql(self, select: str, columns: Sequence[str] | None = None) -> str:
+        """The statement that appends the rows of a SELECT that lists these columns, by default all of them, in order.
+
+        The others are NULL.
+        """
+        return f"INSERT INTO {self.name} ({', '.join(columns or self.column_names)}) {select}"
+
+    def insert_values_sql(self, num_rows: int) -> str:
+        """The statement that appends so many rows of bound values."""
+        row = f"({', '.join('?' for _ in self.columns)})"
+        return self.insert_sql(f"VALUES {', '.join([row] * num_rows)}")
+
+
+_DOLLARS = "US dollars"
+_WALL_TIME = "New York wall time"
+
+_FLEET = Column("fleet", "VARCHAR", "Whose trip: yellow, green, fhv or fhvhv", nullable=False)
+_PICKUP_DATE = Column("pickup_date", "DATE", "Day of the pickup", _WALL_TIME, nullable=False)
+
+_TRIP_COLUMNS = (
+    Column("vendor_id", "SMALLINT", "Who provided the record", "code, see vendors"),
+    Column("pickup_zone_id", "SMALLINT", "Zone of the pickup; 264 when not known", "id, see zones", nullable=False),
+    Column("dropoff_zone_id", "SMALLINT", "Zone of the drop-off; 264 when not known", "id, see zones", nullable=False),
+    Column("rate_code_id", "SMALLINT", "Rate at the end of the trip", "code, see rate_codes"),
+    Column("payment_type", "SMALLINT", "How the passenger paid", "code, see payment_types"),
+    Column("pickup_datetime", "TIMESTAMP", "When the meter was engaged, or the passenger picked up", _WALL_TIME),
+    Column("dropoff_datetime", "TIMESTAMP", "When the meter was disengaged, or the passenger dropped off", _WALL_TIME),
+    Column("trip_distance", MILES, "Distance by the taximeter; of fhvhv as the company reports it", "miles"),
+    Column("passenger_count", "SMALLINT", "Passengers, entered by the driver"),
+    Column(
+        "fare_amount",
+        MONEY,
+        "Time-and-distance fare; of fhvhv the base fare before tolls, tips, taxes and fees",
+        _DOLLARS,
+    ),
+    Column(
+        "tip_amount",
+        MONEY,
+        "Tip paid by card (taxis) or in the app (fhvhv); cash tips are not recorded",
+        _DOLLARS,
+    ),
+    Column("tolls_amount", MONEY, "Tolls of bridges and tunnels", _DOLLARS),
+    Column("congestion_surcharge", MONEY, "New York State congestion surcharge", _DOLLARS),
+    Column("airport_fee", MONEY, "Fee for pickups at LaGuardia and JFK; of fhvhv also drop-offs, and Newark", _DOLLARS),
+    Column("cbd_congestion_fee", MONEY, "MTA congestion relief zone fee", _DOLLARS),
+    Column(
+        "total_amount",
+        MONEY,
+        "All that the passenger was charged, without cash tips. Of fhvhv, whose files have no total, what the "
+        "passenger paid: base fare, tolls, Black Car Fund, sales tax, congestion surcharge, airport fee, CBD fee and "
+        "tip added up; a part that is missing counts as nothing, without a base fare there is no total",
+        _DOLLARS,
+    ),
+    Column("licensee", "VARCHAR", "High-volume company: Uber, Lyft, Via or Juno; else its licence number"),
+    Column("dispatching_base_num", "VARCHAR", "Licence number of the base that sent the car"),
+    Column("request_datetime", "TIMESTAMP", "When the passenger asked for the trip", _WALL_TIME),
+    Column(
+        "on_scene_datetime",
+        "TIMESTAMP",
+        "When the driver arrived at the pickup; by the dictionary for accessible vehicles only",
+        _WALL_TIME,
+    ),
+    Column("driver_pay", MONEY, "What the driver got, without tolls and tips, net of commission and taxes", _DOLLARS),
+    Column("shared_request", "BOOLEAN", "Whether the passenger agreed to a shared ride, matched or not"),
+    Column(
+        "shared_match",
+        "BOOLEAN",
+        "Whether the passenger shared the car with another who booked apart. Of fhv the flag SR_Flag: only true or "
+        "NULL, and Lyft's bases set it for requests without a match, too",
+    ),
+    Column("access_a_ride", "BOOLEAN", "Whether the trip was made for the MTA's Access-A-Ride"),
+    Column("wheelchair_request", "BOOLEAN", "Whether a wheelchair-accessible vehicle was asked for"),
+    Column("wheelchair_match", "BOOLEAN", "Whether the vehicle was wheelchair-accessible"),
+)
+
+PUBLISHED_COLUMNS = _TRIP_COLUMNS
+"""The columns of `trips` that come from the file; the fleet is known, the pickup date follows from the pickup time."""
+
+TRIPS = Table(
+    "trips",
+    "One row per trip, as published: refunds, zero distances and odd dates inside the day stay.",
+    (_FLEET, _PICKUP_DATE, *_TRIP_COLUMNS),
+)
+
+REJECTED_TRIPS = Table(
+    "rejected_trips",
+    "Published rows that are no trips: outside their file's month (kept with its first day), or with a value that "
+    "fits no column (kept with their day).",
+    (
+        _FLEET,
+        Column("month", "DATE", "First day of the month whose file holds the row", nullable=False),
+        Column("reason", "VARCHAR", "Why the row is no trip; a value that does not fit is quoted", nullable=False),
+        Column("pickup_date", "DATE", "Day of the pickup, as published", _WALL_TIME),
+        *_TRIP_COLUMNS,
+        Column(
+            "misfit_columns",
+            "VARCHAR",
+            "Columns that the row's values do not fit, separated by commas; NULL when all fit",
+        ),
+    ),
+)
+
+LOADED_DAYS = Table(
+    "loaded_days",
+    "One row per fleet and day that was loaded, also when it had no trips: which file it came from.",
+    (
+        _FLEET,
+        _PICKUP_DATE,
+        Column("num_trips", "BIGINT", "Trips that the published file has for the day", nullable=False),
+        Column("num_rejected", "BIGINT", "Rows of the file that are rejected with the day", nullable=False),
+        Column("file_version", "VARCHAR", "SHA-256 of the published file", nullable=False),
+        Column("file_rows", "BIGINT", "Rows of the published file, all days", nullable=False),
+        Column("synthetic", "BOOLEAN", "Whether the file was generated", nullable=False),
+    ),
+)
+
+ZONES = Table(
+    "zones",
+    "The TLC's taxi zones, one row per id from 1 to 265.",
+    (
+        Column(
+            "zone_id",
+            "SMALLINT",
+            "Id of the zone: OBJECTID of the zone file",
+            nullable=False,
+            made_from=("taxi_zones_file.OBJECTID",),
+        ),
+        Column("zone", "VARCHAR", "Name of the zone", nullable=False, made_from=("taxi_zones_file.zone",)),
+        Column(
+            "borough",
+            "VARCHAR",
+            "Borough, EWR for Newark Airport",
+            nullable=False,
+            made_from=("taxi_zones_file.borough",),
+        ),
+        Column(
+            "geometry",
+            "VARCHAR",
+            "Shape; NULL for 264 and 265",
+            "WKT, degrees (EPSG:4326)",
+            made_from=("taxi_zones_file.geometry",),
+        ),
+    ),
+)
+
+
+def _counted(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
+    """A column of a rollup, out of these columns of `trips`."""
+    made_from = tuple(f"trips.{column}" for column in of.split())
+    return Column(name, type_, description, unit, nullable=False, made_from=made_from)
+
+
+_DAY_OF_FLEET = (
+    replace(_FLEET, made_from=("trips.fleet",)),
+    replace(_PICKUP_DATE, made_from=("trips.pickup_date",)),
+)
+
+ZONE_HOURLY_TRIPS = Table(
+    "zone_hourly_trips",
+    "Trips by fleet, pickup date, hour and pickup zone; what rollups by pickup read.",
+    (
+        *_DAY_OF_FLEET,
+        _counted("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, of="pickup_datetime"),
+        _counted("pickup_zone_id", "SMALLINT", "Zone of the pickup", "id, see zones", of="pickup_zone_id"),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
+        _counted("passenger_count", "BIGINT", "Sum of passengers, where known", of="passenger_count"),
+        _counted("trip_distance", "DECIMAL(18, 3)", "Sum of distances, as published", "miles", of="trip_distance"),
+        _counted("fare_amount", "DECIMAL(18, 2)", "Sum of fares", _DOLLARS, of="fare_amount"),
+        _counted("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, of="tip_amount"),
+        _counted("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, of="total_amount"),
+    ),
+)
+
+ZONE_HOURLY_DROPOFFS = Table(
+    "zone_hourly_dropoffs",
+    "Trips by fleet, pickup date, hour of the drop-off and drop-off zone.",
+    (
+        *_DAY_OF_FLEET,
+        Column(
+            "dropoff_hour",
+            "SMALLINT",
+            "Hour of the drop-off, 0 to 23; NULL when not published",
+            _WALL_TIME,
+            made_from=("trips.dropoff_datetime",),
+        ),
+        _counted("dropoff_zone_id", "SMALLINT", "Zone of the drop-off", "id, see zones", of="dropoff_zone_id"),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
+    ),
+)
+
+_TIMES = "pickup_datetime dropoff_datetime"
+_PLAUSIBLE = f"plausible trips: at most {MAX_PLAUSIBLE_MILES} miles and {MAX_PLAUSIBLE_HOURS} hours, and not backwards"
+
+BOROUGH_FLOWS = Table(
+    "borough_flows",
+    "Trips by fleet, pickup date, borough of the pickup and borough of the drop-off, with what means are made of.",
+    (
+        *_DAY_OF_FLEET,
+        Column(
+            "pickup_borough",
+            "VARCHAR",
+            "Borough of the pickup zone, as in zones",
+            nullable=False,
+            made_from=("trips.pickup_zone_id", "zones.borough"),
+        ),
+        Column(
+            "dropoff_borough",
+            "VARCHAR",
+            "Borough of the drop-off zone, as in zones",
+            nullable=False,
+            made_from=("trips.dropoff_zone_id", "zones.borough"),
+        ),
+        _counted("num_trips", "BIGINT", "Number of trips", of=""),
+        _counted(
+            "num_too_long",
+            "BIGINT",
+            f"Trips of more than {MAX_PLAUSIBLE_MILES} miles or {MAX_PLAUSIBLE_HOURS} hours",
+            of=f"trip_distance {_TIMES}",
+        ),
+        _counted("num_backwards", "BIGINT", "Other trips that end before they begin", of=_TIMES),
+        _counted(
+            "num_fares", "BIGINT", f"Trips with a fare, of {_PLAUSIBLE}", of=f"fare_amount trip_distance {_TIMES}"
+        ),
+        _counted(
+            "fare_amount", "DECIMAL(18, 2)", "Sum of their fares", _DOLLARS, of=f"fare_amount trip_distance {_TIMES}"
+        ),
+        _counted("num_distances", "BIGINT", f"Trips with a distance, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
+        _counted("trip_distance", "DECIMAL(18, 3)", "Sum of their distances", "miles", of=f"trip_distance {_TIMES}"),
+        _counted("num_durations", "BIGINT", f"Trips with both times, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
+        _counted(
+            "duration_seconds", "BIGINT", "Sum of their durations by the clock", "seconds", of=f"trip_distance {_TIMES}"
+        ),
+        _counted("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", of="payment_type"),
+        _counted("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, of="payment_type tip_amount"),
+    ),
+)
+
+_HOURLY = "zone_hourly_trips"
+
+TRIPS_BY_WEEK = Table(
+    "trips_by_week",
+    "The weeks of `outputs/trips_by_week.csv`: no table of the warehouse.",
+    (
+        Column(
+            "period", "DATE", "Sunday on which the week starts", nullable=False, made_from=(f"{_HOURLY}.pickup_date",)
+        ),
+        Column("num_trips", "BIGINT", "Trips whose pickup lies in the week", made_from=(f"{_HOURLY}.num_trips",)),
+        Column("total_amount", "DECIMAL", "Sum of all charges", _DOLLARS, made_from=(f"{_HOURLY}.total_amount",)),
+        Column(
+            "trip_distance",
+            "DECIMAL",
+            "Sum of distances, as published",
+            "miles",
+            made_from=(f"{_HOURLY}.trip_distance",),
+        ),
+        Column(
+            "passenger_count", "BIGINT", "Sum of passengers, where known", made_from=(f"{_HOURLY}.passenger_count",)
+        ),
+    ),
+)
+
+
+def _code_table(name: str, description: str, *columns: Column) -> Table:
+    """What codes stand for, and since which dictionary of the TLC's."""
+    as_of = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
+    return Table(name, description, (*columns, as_of))
+
+
+VENDORS = _code_table(
+    "vendors",
+    "Who provides the records of taxi trips.",
+    Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
+    Column("vendor", "VARCHAR", "Company", nullable=False),
+)
+RATE_CODES = _code_table(
+    "rate_codes",
+    "Rates of taxi trips.",
+    Column("rate_code_id", "SMALLINT", "As in trips", nullable=False),
+    Column("rate_code", "VARCHAR", "Rate", nullable=False),
+)
+PAYMENT_TYPES = _code_table(
+    "payment_types",
+    "How passengers pay taxi trips.",
+    Column("payment_type", "SMALLINT", "As in trips", nullable=False),
+    Column("payment", "VARCHAR", "Way of paying", nullable=False),
+)
+LICENSEES = _code_table(
+    "licensees",
+    "Companies with a high-volume licence (10,000 trips a day and more).",
+    Column("license_num", "VARCHAR", "As published, hvfhs_license_num", nullable=False),
+    Column("licensee", "VARCHAR", "As in trips", nullable=False),
+)
+
+ZONE_AREAS = Table(
+    "zone_areas",
+    "Zones that are asked about together.",
+    (
+        Column("area", "VARCHAR", "airport or congestion zone", nullable=False),
+        Column("zone_id", "SMALLINT", "Zone in the area", "id, see zones", nullable=False),
+    ),
+)
+
+WAREHOUSE_VERSION = Table(
+    "warehouse_version",
+    "One row: how often the warehouse was written to. An output that was made from an older version may lack days.",
+    (Column("version", "BIGINT", "One higher after each transaction", nullable=False),),
+)
+
+CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, LICENSEES, ZONE_AREAS)
+"""What the TLC's dictionaries say, not its files."""
+
+TABLES = (
+    TRIPS,
+    REJECTED_TRIPS,
+    LOADED_DAYS,
+    ZONES,
+    ZONE_HOURLY_TRIPS,
+    ZONE_HOURLY_DROPOFFS,
+    BOROUGH_FLOWS,
+    *CODE_TABLES,
+    WAREHOUSE_VERSION,
+)

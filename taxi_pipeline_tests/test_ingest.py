@@ -1,0 +1,258 @@
+"""Rows of a published file become trips or rejected rows: each once, whatever is in them."""
+
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.tlc.download import fetch
+from taxi_pipeline.tlc.fetch_note import DamagedFileError
+from taxi_pipeline.tlc.fleets import GREEN
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.source import trips_file
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.ingest import load_trips
+
+MONTH = Days(date(2023, 2, 1), date(2023, 2, 28))
+FILE = trips_file(GREEN, MONTH.first)
+PICKUP, DROPOFF = "lpep_pickup_datetime", "lpep_dropoff_datetime"
+
+
+def good_row(number: int = 0) -> dict[str, Any]:
+    """A trip as the TLC publishes it; the drop-off tells one row from another."""
+    return {
+        "VendorID": 2,
+        PICKUP: datetime(2023, 2, 7, 8),
+        DROPOFF: datetime(2023, 2, 7, 9) + timedelta(seconds=number),
+        "PULocationID": 74,
+        "DOLocationID": 75,
+        "RatecodeID": 1,
+        "payment_type": 1,
+        "trip_distance": 1.5,
+        "passenger_count": 1,
+        "fare_amount": 10.0,
+        "tip_amount": 2.0,
+        "tolls_amount": 0.0,
+        "congestion_surcharge": 2.75,
+        "total_amount": 15.0,
+    }
+
+
+def published(folder: Path, rows: Sequence[dict[str, Any]], types: dict[str, pa.DataType] | None = None) -> LocalFolder:
+    """The storage with a file of these rows, fetched as the pipeline does; types where they matter."""
+    names = list(good_row())
+    defaults: dict[str, pa.DataType] = {PICKUP: pa.timestamp("us"), DROPOFF: pa.timestamp("us")}
+    columns = {
+        name: pa.array([row[name] for row in rows], (defaults | (types or {})).get(name, pa.float64()))
+        for name in names
+    }
+    source = folder / "mirror.parquet"
+    pq.write_table(pa.table(columns), source)
+    files = LocalFolder(folder)
+    fetch(source.as_uri(), files, FILE, verify=lambda _: None)
+    return files
+
+
+def loaded(folder: Path, files: LocalFolder, *chunks: Days) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Load chunks of days one after the other; trips and rejected rows by drop-off."""
+    warehouse = DuckDBWarehouse(folder / "data.duckdb")
+    for days in chunks or [MONTH]:
+        with warehouse.write() as session:
+            load_trips(session, GREEN, days, files)
+    with warehouse.read() as session:
+        trips = session.rows("SELECT * FROM trips ORDER BY dropoff_datetime")
+        rejected = session.rows("SELECT reason, * EXCLUDE (reason) FROM rejected_trips ORDER BY dropoff_datetime")
+    return trips, rejected
+
+
+@pytest.mark.parametrize(
+    ("change", "type_", "reason"),
+    [
+        ({"fare_amount": 1e15}, pa.float64(), "fare_amount does not fit DECIMAL(12, 2): 1000000000000000.0"),
+        ({"fare_amount": math.nan}, pa.float64(), "fare_amount does not fit DECIMAL(12, 2): nan"),
+        ({"fare_amount": -math.inf}, pa.float64(), "fare_amount does not fit DECIMAL(12, 2): -inf"),
+        ({"fare_amount": "ten"}, pa.string(), "fare_amount does not fit DECIMAL(12, 2): ten"),
+        ({"fare_amount": ""}, pa.string(), "fare_amount does not fit DECIMAL(12, 2): "),
+        ({"passenger_count": 40_000}, pa.int64(), "passenger_count does not fit SMALLINT: 40000"),
+        ({"passenger_count": 1.5}, pa.float64(), "passenger_count does not fit SMALLINT: 1.5"),
+        ({"payment_type": "cash"}, pa.string(), "payment_type does not fit SMALLINT: cash"),
+        ({"trip_distance": 1e12}, pa.float64(), "trip_distance does not fit DECIMAL(12, 3): 1000000000000.0"),
+        ({"PULocationID": "Harlem"}, pa.string(), "pickup_zone_id does not fit SMALLINT: Harlem"),
+        ({"DOLocationID": 74.5}, pa.float64(), "dropoff_zone_id does not fit SMALLINT: 74.5"),
+        ({DROPOFF: "later"}, pa.string(), "dropoff_datetime does not fit TIMESTAMP: later"),
+    ],
+)
+def test_a_value_that_does_not_fit_rejects_its_row_with_the_reason(
+    tmp_path: Path, change: dict[str, Any], type_: pa.DataType, reason: str
+) -> None:
+    """Regression: one such value failed the whole month, or became NULL, or was rounded to a whole number."""
+    ((name, value),) = change.items()
+    fine = str(good_row()[name]) if type_ == pa.string() else good_row()[name]
+    files = published(tmp_path, [{**good_row(0), name: fine}, {**good_row(1), name: value}], {name: type_})
+    trips, rejected = loaded(tmp_path, files, Days(date(2023, 2, 7), date(2023, 2, 7)))
+    assert len(trips) == 1
+    assert [(row[0], row[3]) for row in rejected] == [(reason, date(2023, 2, 7))], "with its day, not the month's first"
+
+
+def test_all_reasons_are_given(tmp_path: Path) -> None:
+    row = {**good_row(), PICKUP: datetime(2041, 1, 1), "fare_amount": 1e15, "tip_amount": 1e16}
+    _, ((reason, *_),) = loaded(tmp_path, published(tmp_path, [row]))
+    assert reason == (
+        "pickup outside the month; fare_amount does not fit DECIMAL(12, 2): 1000000000000000.0; "
+        "tip_amount does not fit DECIMAL(12, 2): 1e+16"
+    )
+
+
+def test_a_pickup_time_that_is_none_is_quoted(tmp_path: Path) -> None:
+    rows = [{**good_row(n), PICKUP: text} for n, text in enumerate(["2023-02-07 08:00:00", "yesterday", None])]
+    trips, rejected = loaded(tmp_path, published(tmp_path, rows, {PICKUP: pa.string()}))
+    assert [row[1] for row in trips] == [date(2023, 2, 7)]
+    assert [row[0] for row in rejected] == ["pickup_datetime does not fit TIMESTAMP: yesterday", "no pickup time"]
+
+
+@pytest.mark.parametrize("zone", [None, 0, 266, 99_999, -1, math.nan])
+def test_zone_ids_that_nobody_knows_become_264(tmp_path: Path, zone: float | None) -> None:
+    trips, rejected = loaded(tmp_path, published(tmp_path, [{**good_row(), "PULocationID": zone}]))
+    assert [row[3] for row in trips] == [264]
+    assert rejected == []
+
+
+def test_numbers_in_text_and_nulls_are_no_misfits(tmp_path: Path) -> None:
+    row: dict[str, Any] = {**good_row(), "fare_amount": "12.345", "passenger_count": None, "RatecodeID": "99"}
+    types = {"fare_amount": pa.string(), "passenger_count": pa.null(), "RatecodeID": pa.string()}
+    (trip,), rejected = loaded(tmp_path, published(tmp_path, [row], types))
+    assert (trip[5], trip[10], trip[11]) == (99, None, Decimal("12.35"))
+    assert rejected == []
+
+
+def test_rejected_rows_are_replaced_with_their_days_and_no_others(tmp_path: Path) -> None:
+    """Regression: the two tables must not disagree when some days of a month published anew are loaded."""
+    days = [datetime(2023, 2, 1, 5), datetime(2023, 2, 7, 5), datetime(2023, 2, 8, 5), datetime(2009, 1, 1)]
+    bad = [{**good_row(n), PICKUP: pickup, "fare_amount": 1e15} for n, pickup in enumerate(days)]
+    _, rejected = loaded(tmp_path, published(tmp_path, bad))
+    assert len(rejected) == 4
+    good = [{**row, "fare_amount": 1.0} for row in bad]
+    files = published(tmp_path, good)
+    seventh = Days(date(2023, 2, 7), date(2023, 2, 7))
+    trips, rejected = loaded(tmp_path, files, seventh)
+    assert ([row[1] for row in trips], len(rejected)) == ([seventh.first], 3)
+    trips, rejected = loaded(tmp_path, files, Days(date(2023, 2, 1), date(2023, 2, 6)))
+    assert [row[0] for row in rejected if row[3] != date(2023, 2, 8)] == ["pickup outside the month"]
+    assert (len(trips), len(rejected)) == (2, 2)
+
+
+def test_a_file_damaged_on_disk_is_not_loaded(tmp_path: Path) -> None:
+    files = published(tmp_path, [good_row()])
+    loaded(tmp_path, files)
+    path = tmp_path / FILE
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(DamagedFileError, match="is not what was fetched"):
+        loaded(tmp_path, files)
+    with DuckDBWarehouse(tmp_path / "data.duckdb").read() as session:
+        assert session.row("SELECT count(*) FROM trips") == (1,)
+
+
+# Whatever the rows are
+
+pickups = st.one_of(
+    st.none(),
+    st.datetimes(datetime(2023, 1, 31, 23, 59), datetime(2023, 3, 1, 0, 1)),
+    st.datetimes(datetime(2001, 1, 1), datetime(2090, 1, 1)),
+    st.sampled_from([datetime(2023, 2, 1), datetime(2023, 2, 28, 23, 59, 59, 999_999), datetime(2023, 3, 1)]),
+)
+numbers = st.one_of(
+    st.none(), st.floats(), st.integers(-40_000, 40_000).map(float), st.floats(-1000, 1000).map(lambda x: round(x, 2))
+)
+texts = st.one_of(st.none(), st.integers(-40_000, 40_000).map(str), st.sampled_from(["", " ", "ten", "1e99", "0.5"]))
+NUMBERS = [name for name in good_row() if name not in (PICKUP, DROPOFF)]
+
+
+@st.composite
+def files(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, pa.DataType]]:
+    """Rows of a file, and the types of its columns: numbers, text, or nothing but NULL."""
+    kinds = {name: draw(st.sampled_from(["number", "number", "text", "null"])) for name in NUMBERS}
+    values = {"number": numbers, "text": texts, "null": st.none()}
+    types = {"number": pa.float64(), "text": pa.string(), "null": pa.null()}
+    rows = []
+    for n in range(draw(st.integers(0, 12))):
+        row = {**good_row(n), PICKUP: draw(pickups)}
+        changed = draw(st.lists(st.sampled_from(NUMBERS), max_size=3))
+        fine = {name: None if kinds[name] == "null" else row[name] for name in NUMBERS}
+        fine |= {name: str(value) for name, value in fine.items() if kinds[name] == "text"}
+        rows.append({**row, **fine, **{name: draw(values[kinds[name]]) for name in changed}})
+    return rows, {name: types[kind] for name, kind in kinds.items()}
+
+
+@st.composite
+def chunkings(draw: st.DrawFn) -> list[Days]:
+    """All days of the month in chunks, in any order, some of them more than once."""
+    cuts = sorted(draw(st.sets(st.integers(1, 27), max_size=4)))
+    chunks = [
+        Days(MONTH.first + timedelta(days=first), MONTH.first + timedelta(days=end - 1))
+        for first, end in zip([0, *cuts], [*cuts, 28], strict=True)
+    ]
+    return draw(st.permutations(chunks)) + draw(st.lists(st.sampled_from(chunks), max_size=2))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(file=files(), chunks=chunkings())
+def test_each_row_is_in_one_place_once(
+    file: tuple[list[dict[str, Any]], dict[str, pa.DataType]], chunks: list[Days]
+) -> None:
+    """Conservation, for arbitrary rows, types, chunks, orders and repetitions."""
+    rows, types = file
+    with tempfile.TemporaryDirectory() as folder:
+        files = published(Path(folder), rows, types)
+        trips, rejected = loaded(Path(folder), files, *chunks)
+        with DuckDBWarehouse(Path(folder) / "data.duckdb").read() as session:
+            noted = session.rows("SELECT pickup_date, num_trips, num_rejected, file_rows FROM loaded_days ORDER BY ALL")
+    dropoff = 8
+    found = Counter(row[dropoff] for row in trips) + Counter(row[dropoff + 2] for row in rejected)
+    assert found == Counter(row[DROPOFF] for row in rows), "every row, and each once"
+    for row in trips:
+        pickup = next(r[PICKUP] for r in rows if r[DROPOFF] == row[dropoff])
+        assert row[1] == pickup.date()
+        assert MONTH.first <= row[1] <= MONTH.last
+    assert all(reason for reason, *_ in rejected)
+    assert [day for day, *_ in noted] == list(MONTH)
+    assert sum(num_trips for _, num_trips, _, _ in noted) == len(trips)
+    assert sum(num_rejected for _, _, num_rejected, _ in noted) == len(rejected)
+    assert {file_rows for *_, file_rows in noted} == {len(rows)}
+    for row in rows:
+        if row[DROPOFF] in {trip[dropoff] for trip in trips}:
+            assert all(_fits(name, row[name]) for name in NUMBERS), row
+        elif row[PICKUP] is not None and MONTH.first <= row[PICKUP].date() <= MONTH.last:
+            assert not all(_fits(name, row[name]) for name in NUMBERS), row
+
+
+WHOLE = ("VendorID", "RatecodeID", "payment_type", "passenger_count")
+ZONES = ("PULocationID", "DOLocationID")
+
+
+def _fits(name: str, value: Any) -> bool:
+    """The same question, answered without SQL."""
+    if value is None:
+        return True
+    try:
+        number = float(value)
+    except ValueError:
+        return False
+    if name in ZONES:
+        return not math.isfinite(number) or number == math.floor(number)
+    if not math.isfinite(number):
+        return False
+    if name in WHOLE:
+        return number == math.floor(number) and -32_768 <= number <= 32_767
+    places, limit = (3, 10**9) if name == "trip_distance" else (2, 10**10)
+    return abs(round(Decimal(number), places)) < limit
