@@ -246,7 +246,7 @@ def backfill(bench: Bench) -> None:
 
     data = bench.fresh("backfill")
     environment = bench.environment(data, bench.mirror, MARCH[0])
-    assets = [asset.key.to_user_string() for asset in ASSETS[1:]]
+    assets = [spec.key.to_user_string() for asset in ASSETS for spec in asset.specs]
     days = [str(MARCH[0] + timedelta(days=n)) for n in range(31)]
     with dagster_dev(environment, data / "dagster_dev.log") as url:
         took = backfill(url, assets, days)
@@ -255,11 +255,33 @@ def backfill(bench: Bench) -> None:
     bench.note("backfill", "work", f"{took.work:.1f} s")
 
 
+def ui_run(bench: Bench) -> None:
+    """31 days of the job `daily_trips`, launched over GraphQL as the UI does, against the console script."""
+    from benchmarks.daemon import launched_run
+    from taxi_pipeline_tests.running_dagster import dagster_dev
+
+    of_console, of_ui = [], []
+    for number in range(bench.repeat):
+        data = bench.fresh(f"console{number}")
+        of_console.append(bench.materialize(bench.environment(data, bench.mirror, MARCH[0]), *MARCH).seconds)
+        data = bench.fresh(f"ui{number}")
+        with dagster_dev(bench.environment(data, bench.mirror, MARCH[0]), data / "dagster_dev.log") as url:
+            of_ui.append(launched_run(url, *map(str, MARCH)))
+        for name in OUTPUTS:
+            if (data / name).read_bytes() != (bench.folder / f"console{number}" / name).read_bytes():
+                raise RuntimeError(f"{name} is not what the console script makes")
+    ui, console = (sorted(seconds)[len(seconds) // 2] for seconds in (of_ui, of_console))
+    bench.add(
+        "ui run", "31 days, job daily_trips", f"{ui:.2f} s", f"{console:.2f} s console", ratio=ui / console, most=1
+    )
+
+
 CASES: dict[str, Callable[[Bench], None]] = {
     "import": import_,
     "sample": sample,
     "month": month,
     "download": download,
+    "ui_run": ui_run,
     "backfill": backfill,
     "big_fleet": big_fleet,
     "year": year,

@@ -1,11 +1,11 @@
-"""A backfill through `dagster dev`, as the UI launches it, and when its run did what."""
+"""A backfill and a run through `dagster dev`, as the UI launches them, and how long each part took."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_pipeline_tests.running_dagster import ask, launch_backfill, wait_for
+from taxi_pipeline_tests.running_dagster import ask, launch_backfill, launch_run, wait_for
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,26 @@ def backfill(url: str, assets: list[str], days: list[str]) -> Backfill:
     starting = sum(step - start for start, step in zip(begun, steps, strict=True))
     work = sum(end - step for step, end in zip(steps, ends, strict=True))
     return Backfill(max(ends) - launched - starting - work, starting, work, len(runs))
+
+
+def launched_run(url: str, first: str, last: str) -> float:
+    """Seconds of a run of the job `daily_trips`, from the start of its process to its end.
+
+    Not counted is how long the run was queued, because the daemon looks every two seconds.
+
+    Raises:
+        RuntimeError: it did not succeed.
+    """
+    run_id = launch_run(url, first, last)
+
+    def ended() -> dict[str, Any] | None:
+        (run,) = ask(url, RUNS, filter={"runIds": [run_id]})["runsOrError"]["results"]
+        return run if run["status"] in ("SUCCESS", "FAILURE", "CANCELED") else None
+
+    run = wait_for("the run's end", ended)
+    if run["status"] != "SUCCESS":
+        raise RuntimeError(f"the run ended with {run['status']}")
+    return float(run["endTime"]) - _first(run, "RunStartingEvent")
 
 
 def _first(run: Mapping[str, Any], *event_types: str) -> float:

@@ -23,6 +23,7 @@ from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.tables import TABLES, WAREHOUSE_VERSION
 from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
+from taxi_pipeline_tests.portable_sql import checked_statements
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
@@ -63,6 +64,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer has exported must not decide how a test ends."""
     for variable in (*SETTINGS, "DAGSTER_HOME"):
         monkeypatch.delenv(variable, raising=False)
+
+
+_SEEN_STATEMENTS: dict[str, Path] = {}
+
+
+@pytest.fixture(autouse=True)
+def _statements_translate() -> Iterator[None]:
+    """Every statement that a test runs outside the engine's folder translates to Spark's SQL."""
+    with checked_statements(_SEEN_STATEMENTS):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+import pytest
 import requests
+
+from taxi_pipeline_tests.conftest import range_tags
 
 PATIENCE_SECONDS = 420
 """The daemon looks every half minute, and other tests want the processor, too."""
@@ -69,6 +73,32 @@ def launch_backfill(url: str, assets: list[str], days: list[str]) -> str:
     return launched["backfillId"]
 
 
+def launch_run(url: str, first: str, last: str) -> str:
+    """Launch a run of the job `daily_trips` over a range of days, as the UI does; gives the run's id."""
+    tags = [{"key": key, "value": value} for key, value in range_tags(first, last).items()]
+    params = {
+        "selector": {
+            "repositoryName": "__repository__",
+            "repositoryLocationName": "taxi_pipeline.definitions",
+            "jobName": "daily_trips",
+        },
+        "executionMetadata": {"tags": tags},
+        "runConfigData": {},
+    }
+    launched = ask(url, LAUNCH_RUN, params=params)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return launched["run"]["runId"]
+
+
+@contextmanager
+def instance_of(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance of a home, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+
+
 def wait_for(what: str, condition: Callable[[], Any]) -> Any:
     """Wait until the condition gives something that is true, and give it."""
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -79,6 +109,15 @@ def wait_for(what: str, condition: Callable[[], Any]) -> Any:
     raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
 
 
+LAUNCH_RUN = """
+mutation LaunchRun($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
 LAUNCH = """
 mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
   launchPartitionBackfill(backfillParams: { assetSelection: $assets, partitionNames: $days }) {

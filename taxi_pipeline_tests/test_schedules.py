@@ -224,6 +224,20 @@ def test_a_tick_asks_no_server_and_opens_no_warehouse(
     assert server.requests == []
 
 
+def test_what_was_loaded_since_the_observation_is_not_launched_again(
+    make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance
+) -> None:
+    pipeline = make_pipeline(mirror)
+    (request,), _ = tick(pipeline, instance)
+    instance.create_run_for_job(
+        build_definitions(settings=Settings.from_environment({})).resolve_job_def("daily_trips"),
+        tags=dict(request.tags),
+        status=dg.DagsterRunStatus.SUCCESS,
+    )
+    requests, message = only_tick(pipeline, instance)
+    assert (requests, "Nothing new" in str(message)) == ([], True)
+
+
 def test_an_old_observation_launches_nothing(
     make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,9 +18,9 @@ import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, previous_month
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in, range_tags
+from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
-from taxi_pipeline_tests.running_dagster import ask, dagster_dev, launch_backfill, wait_for
+from taxi_pipeline_tests.running_dagster import ask, dagster_dev, instance_of, launch_backfill, launch_run, wait_for
 from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
 from taxi_pipeline_tests.test_faults import leftovers_in, tables_of
 
@@ -60,19 +62,7 @@ class Server:
 
     def launch(self, first: str, last: str) -> str:
         """A run over a range of days of the job."""
-        tags = [{"key": key, "value": value} for key, value in range_tags(first, last).items()]
-        params = {
-            "selector": {
-                "repositoryName": "__repository__",
-                "repositoryLocationName": "taxi_pipeline.definitions",
-                "jobName": "daily_trips",
-            },
-            "executionMetadata": {"tags": tags},
-            "runConfigData": {},
-        }
-        launched = self.ask(LAUNCH_RUN, params=params)["launchRun"]
-        assert launched["__typename"] == "LaunchRunSuccess", launched
-        return launched["run"]["runId"]
+        return launch_run(self.url, first, last)
 
     def status_of_run(self, run: str) -> str:
         return self.ask("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)[
@@ -94,15 +84,6 @@ mutation Reexecute($parent: String!) {
 STATUS = """
 query Status($id: String!) {
   partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
-}
-"""
-LAUNCH_RUN = """
-mutation LaunchRun($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on PythonError { message }
-  }
 }
 """
 DRY_RUN = """
@@ -181,8 +162,17 @@ def switch_on_yesterday(schedule: str, cron: str, home: Path) -> None:
     )
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "__repository__"), schedule)
     data = ScheduleInstigatorData(cron, start_timestamp=time.time() - 86_400)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with instance_of(home) as instance:
         instance.add_instigator_state(InstigatorState(origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data))
+
+
+def observe(system: dict[str, str], folder: Path) -> None:
+    """What the schedule `daily_observation` does an hour before `daily_refresh`, with Dagster's own command."""
+    command = [Path(sys.executable).with_name("dagster"), "job", "execute", "-m", "taxi_pipeline.definitions"]
+    result = subprocess.run(
+        [*command, "-j", "tlc_observation"], env=system, cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
 
 
 @dataclass
@@ -224,6 +214,7 @@ def test_it_runs_by_itself_and_survives_what_happens_to_it(
     (tmp_path / "data" / "requests").mkdir(parents=True)
     switch_on_yesterday("daily_refresh", "0 6 * * *", home)
     log = tmp_path / "dagster-dev.log"
+    observe(system, tmp_path)
     with dagster_dev(system, log) as url:
         ui = Server(url)
         the_morning_loads_the_newest_month(ui, scene)
@@ -294,7 +285,7 @@ def the_backfill_is_completed(ui: Server, scene: Scene, backfill: str) -> None:
         wait_for("the rest", lambda: ui.status_of_backfill(again) == "COMPLETED_SUCCESS")
     assert loaded_days(scene.pipeline) == scene.all_days
     scene.assert_as_undisturbed()
-    with dg.DagsterInstance.from_config(str(scene.home)) as instance:
+    with instance_of(scene.home) as instance:
         assert sorted(instance.get_materialized_partitions(dg.AssetKey("zone_hourly_trips"))) == scene.all_days
 
 
@@ -345,7 +336,7 @@ def selector(kind: str, name: str) -> dict[str, str]:
 
 def process_of(home: Path, run: str) -> int:
     """The process id of a run's worker, as its log tells it."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with instance_of(home) as instance:
 
         def pid() -> str | None:
             text = "\n".join(entry.user_message for entry in instance.all_logs(run))

@@ -104,7 +104,8 @@ def _chunks(context: dg.ScheduleEvaluationContext) -> Sequence[Chunk] | dg.SkipR
         )
     if plan.newest is None:
         return dg.SkipReason("The TLC's server has no month of the configured fleets")
-    runs = context.instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS))
+    runs = [*context.instance.get_runs(dg.RunsFilter(statuses=_IN_PROGRESS))]
+    runs += context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS], created_after=observed_at))
     chunks = plan.without({run.tags[CHUNK_TAG] for run in runs if CHUNK_TAG in run.tags})
     if not chunks:
         return dg.SkipReason(

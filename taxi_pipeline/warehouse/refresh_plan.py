@@ -73,13 +73,13 @@ class RefreshPlan:
             published_version=value["published_version"],
         )
 
-    def without(self, in_progress: Collection[str]) -> list[Chunk]:
-        """The chunks that no run is loading, or is queued to load.
+    def without(self, taken: Collection[str]) -> list[Chunk]:
+        """The chunks that are left.
 
         Args:
-            in_progress: keys of the chunks of these runs.
+            taken: keys of the chunks that runs are loading, are queued to load, or have loaded since.
         """
-        return [chunk for chunk in self.chunks if chunk.key not in in_progress]
+        return [chunk for chunk in self.chunks if chunk.key not in taken]
 
 
 def plan_refresh(tlc: TlcSource, warehouse: Warehouse, files: Storage, partitions: Days) -> RefreshPlan:

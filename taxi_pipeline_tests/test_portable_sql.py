@@ -1,0 +1,126 @@
+"""SQL outside the engine's folder translates to Spark's without changing its meaning.
+
+Each test of the suite checks the statements that it runs (`conftest`); here is what the check finds and lets pass, and
+the run that reaches every module with SQL.
+"""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.outputs.requests.chart import chart_data
+from taxi_pipeline.outputs.requests.request_files import TripRequest
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
+from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, week_start, weekday
+from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline
+from taxi_pipeline_tests.portable_sql import PACKAGE, NotPortableError, checked_statements, translate
+
+WITH_SQL = {
+    "outputs/explorer/data.py",
+    "outputs/monthly_report/figures.py",
+    "outputs/requests/chart.py",
+    "outputs/week_summary.py",
+    "outputs/weekly_table.py",
+    "outputs/zone_statistics.py",
+    "quality/consistency.py",
+    "quality/evaluation.py",
+    "warehouse/coverage.py",
+    "warehouse/ingest.py",
+    "warehouse/reference.py",
+    "warehouse/rollups.py",
+}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT EXTRACT(DOW FROM pickup_date) FROM trips",
+        "SELECT EXTRACT(EPOCH FROM pickup_datetime) FROM trips",
+        "SELECT dropoff_datetime - pickup_datetime FROM trips",
+        "SELECT fleet, count(*) FROM trips GROUP BY ALL",
+        "SELECT fleet FROM trips ORDER BY ALL",
+        "SELECT count(*) FILTER (fleet = 'green') FROM trips",
+        "SELECT * FROM trips WHERE (fleet, vendor_id) IS DISTINCT FROM (licensee, 1)",
+        "SELECT * FROM trips WHERE (fleet, vendor_id) = ('green', 1)",
+        "SELECT TRY_CAST(fleet AS INTEGER) FROM trips",
+        "SELECT quantile_cont(fare_amount, 0.5) FROM trips",
+        "SELECT median(fare_amount) FROM trips",
+        "SELECT zone_of(1.0, 2.0) FROM trips",
+        "SELECT FROM WHERE",
+    ],
+)
+def test_what_does_not_translate_is_refused(sql: str) -> None:
+    with pytest.raises(NotPortableError):
+        translate(sql)
+
+
+@pytest.mark.parametrize(
+    ("sql", "spark"),
+    [
+        (
+            "SELECT count(*) FILTER (WHERE synthetic) FROM loaded_days WHERE fleet IN (?, ?)",
+            "SELECT COUNT(*) FILTER(WHERE synthetic) FROM loaded_days WHERE fleet IN (?, ?)",
+        ),
+        (
+            f"SELECT {weekday('pickup_date')} FROM trips",
+            "SELECT (DATEDIFF(DAY, CAST('1899-12-31' AS DATE), pickup_date) % 7) FROM trips",
+        ),
+        (
+            f"SELECT {seconds_between('pickup_datetime', 'dropoff_datetime')} FROM trips",
+            "SELECT DATEDIFF(SECOND, DATE_TRUNC('SECOND', pickup_datetime), DATE_TRUNC('SECOND', dropoff_datetime)) "
+            "FROM trips",
+        ),
+    ],
+)
+def test_what_translates(sql: str, spark: str) -> None:
+    assert translate(sql) == spark
+
+
+def test_the_helpers_give_what_they_promise(make_pipeline: Callable[..., Pipeline], mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-02-07", select=["taxi_zones_file", "taxi_zones"])
+    for day in (date(1900, 1, 1), date(2009, 1, 4), date(2023, 3, 5), date(2024, 2, 29), date(2041, 12, 31)):
+        ((number, sunday, first),) = pipeline.rows(
+            f"SELECT {weekday('day')}, {week_start('day')}, {month_start('day')} FROM (SELECT CAST(? AS DATE) AS day)",
+            [day],
+        )
+        assert number == day.isoweekday() % 7
+        assert sunday == Days(day, day).in_weeks().first
+        assert first == day.replace(day=1)
+    sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
+    assert pipeline.rows(sql, ["2023-01-01 00:00:00", "2023-01-02 00:00:01"]) == [(86_401,)]
+    assert pipeline.rows(sql, ["2023-01-01 00:00:10", "2023-01-01 00:00:00"]) == [(-10,)]
+    assert placeholders([1, 2]) == "?, ?"
+    assert placeholders([]) == "NULL", "nothing is in it"
+
+
+def test_every_module_with_sql_runs_statements_that_translate(
+    make_pipeline: Callable[..., Pipeline], mirror: Path
+) -> None:
+    """The whole graph, its checks, the reports, a request and the status, for two fleets."""
+    seen: dict[str, Path] = {}
+    pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
+    with checked_statements(seen):
+        pipeline.run("2023-01-29", "2023-02-04", select=EVERYTHING)
+        assert pipeline.run_job(dg.AssetSelection.all_asset_checks(), {}).success
+        assert pipeline.report(week_summary, "2023-01-29").success
+        assert pipeline.report(monthly_report, "2023-01-01", "2023-02-01").success
+        request = TripRequest(
+            borough="Manhattan",
+            start_date=date(2023, 1, 29),
+            end_date=date(2023, 2, 4),
+            zone_ids=(4, 12),
+            fleet="green",
+        )
+        assert pipeline.warehouse.query(chart_data, request)[1]
+        assert pipeline.warehouse.query(coverage_by_fleet)["green"].num_days == 7
+        assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
+        assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
+    found = {str(module.relative_to(PACKAGE)) for module in seen.values()}
+    assert found == WITH_SQL
+    assert len(seen) > 60
