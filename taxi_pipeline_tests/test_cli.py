@@ -215,7 +215,7 @@ def test_materialize_tells_that_a_copy_was_used(taxi_pipeline: Run, mirror: Path
     (own / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()
     result = taxi_pipeline(*arguments, TLC_URL=own.as_uri())
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("WARN: the copy at hand is used, because") == 1
+    assert result.stdout.count("WARN: the copy in the storage is used, because") == 1
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ def test_every_trip_is_accounted_for_and_totals_are_the_files(
     assert {check.severity.value for check in failed} <= {"WARN"}
     bad_days = {check.check_name: check.metadata.get("num_bad_days") for check in failed}
     assert {name: value and value.value for name, value in bad_days.items()} == warnings
-    assert f"{len(months)} months looked at" in str(check_of(result, "trips_conserved").description)
+    assert f"{len(months)} months compared" in str(check_of(result, "trips_conserved").description)
 
     ((published,),) = raw(real_tlc, fleet, months, "SELECT count(*) FROM all_trips")
     ((trips,),) = pipeline.rows("SELECT count(*) FROM trips")
