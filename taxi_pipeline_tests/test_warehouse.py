@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from taxi_pipeline.warehouse.coverage import warehouse_version
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, ZONES
@@ -88,6 +89,25 @@ def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> N
     with pytest.raises(WarehouseUnavailableError, match="materialize taxi_zones"), nothing.read():
         pass
     assert list(tmp_path.iterdir()) == [], "reading makes no file"
+
+
+def test_an_older_warehouse_can_be_read(warehouse: DuckDBWarehouse) -> None:
+    """Who only reads needs the tables and columns that are new in this version, too."""
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("DROP TABLE warehouse_version")
+        connection.execute("ALTER TABLE rejected_trips DROP COLUMN misfit_columns")
+    assert warehouse.query(warehouse_version) == 1
+    assert "misfit_columns" in warehouse.query(lambda session: session.column_types("rejected_trips"))
+
+
+def test_each_transaction_makes_a_new_version(warehouse: DuckDBWarehouse) -> None:
+    before = warehouse.query(warehouse_version)
+    with warehouse.write():
+        pass
+    assert warehouse.query(warehouse_version) == before + 1
+    with pytest.raises(RuntimeError, match="half way"), warehouse.write():
+        raise RuntimeError("half way")
+    assert warehouse.query(warehouse_version) == before + 1
 
 
 def test_a_file_without_tables_counts_as_nothing_loaded(tmp_path: Path) -> None:

@@ -74,7 +74,13 @@ class DuckDBWarehouse(Warehouse):
             # A process killed in the very first transaction leaves a file without tables.
             if not session.column_types(TRIPS.name):
                 raise self._nothing_loaded()
-            yield session
+            if session.column_types(WAREHOUSE_VERSION.name):
+                yield session
+                return
+        with self.write():
+            pass  # of an older version: it gets the tables and columns that were declared since
+        with closing(self._connect(read_only=True)) as connection:
+            yield DuckDBSession(connection)
 
     @contextmanager
     def write(self) -> Iterator[DuckDBSession]:
