@@ -38,7 +38,7 @@ def project_root() -> Path:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What can be set from outside. Paths are absolute, URLs have no trailing slash."""
+    """All settings. Paths are absolute, URLs have no trailing slash."""
 
     data_dir: Path
     duckdb_database: Path
@@ -49,7 +49,7 @@ class Settings:
     automation: bool
     """Whether schedules and sensors are on from the start."""
     alert_webhook_url: str | None
-    """Where failed runs are told."""
+    """Receives a message when a run fails; None for no message."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":

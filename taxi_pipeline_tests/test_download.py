@@ -181,7 +181,7 @@ def test_after_a_break_only_the_rest_is_asked_for(server: FaultyServer, tmp_path
     rest = server.requests[1]
     assert (rest.headers["Range"], rest.headers["If-Range"]) == ("bytes=2000000-", '"1"')
     assert rest.bytes_sent == 1_000_000
-    assert "2,000,000 bytes came of 3,000,000 announced; asked again in" in told[0]
+    assert "2,000,000 bytes came of 3,000,000 announced; next attempt in" in told[0]
 
 
 def test_breaks_are_survived_as_long_as_each_attempt_brings_more(server: FaultyServer, tmp_path: Path) -> None:

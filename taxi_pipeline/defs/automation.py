@@ -33,7 +33,7 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """The sensor that launches runs when the assets' conditions are true.
 
     Args:
-        running: whether it is on until somebody switches it off, instead of the other way round.
+        running: whether it is on from the start; otherwise it is switched on in the UI.
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",

@@ -49,7 +49,7 @@ weekly_partitions = weeks_from(FIRST_DAY)
 def months_from(first_day: date) -> dg.MonthlyPartitionsDefinition:
     """Months all of whose days are among the daily partitions, but for January on the 1st of March.
 
-    Then its last day is not among them yet; a report made that very day says that it lacks.
+    Then its last day is not among them yet; a report made on that day names the missing day.
     """
     return dg.MonthlyPartitionsDefinition(start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=-1)
 

@@ -39,7 +39,7 @@ def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
     """The schedules of the code location.
 
     Args:
-        running: whether they are on until somebody switches them off, instead of the other way round.
+        running: whether they are on from the start; otherwise they are switched on in the UI.
     """
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     every_morning = {"cron_schedule": "0 6 * * *", "execution_timezone": NEW_YORK, "job": daily_trips}

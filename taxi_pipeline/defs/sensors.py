@@ -18,7 +18,7 @@ def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
     """The sensors of the code location.
 
     Args:
-        running: whether they are on until somebody switches them off, instead of the other way round.
+        running: whether they are on from the start; otherwise they are switched on in the UI.
     """
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [

@@ -171,7 +171,7 @@ QUALITY_CHECKS: dict[str, str] = {
         for defect in DEFECTS
     },
 }
-"""Name of the check → what it looks at."""
+"""Name of the check → its description."""
 
 _MISFITS_SQL = f"""
 SELECT fleet, month, day, misfit_columns, min(reason), count(*)

@@ -10,4 +10,4 @@ MAX_PLAUSIBLE_HOURS = 6
 TOO_FAR = f"trip_distance > {MAX_PLAUSIBLE_MILES}"
 TOO_LONG = f"({TOO_FAR} OR dropoff_datetime > pickup_datetime + INTERVAL '{MAX_PLAUSIBLE_HOURS}' HOUR)"
 BACKWARDS = "dropoff_datetime < pickup_datetime"
-"""SQL over a row of `trips`. NULL where it can't be said."""
+"""SQL over a row of `trips`; NULL where a value is missing."""

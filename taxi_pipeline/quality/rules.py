@@ -45,7 +45,7 @@ DEFECTS = (
         "passengers_are_counted",
         "passenger_count IS NULL",
         0.25,
-        "Trips whose number of passengers nobody entered.",
+        "Trips without a number of passengers.",
         fleets=tuple(name for name, fleet in FLEETS.items() if fleet.first_month_of("passenger_count")),
     ),
     Defect(
@@ -72,7 +72,7 @@ DEFECTS = (
 
 MIN_SHARE_PLACED = 0.95
 """Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
-hundred are (0, 0) or lie outside the city; no real month of these years was at hand when this was chosen."""
+hundred are (0, 0) or lie outside the city; no real month of these years was available when this was chosen."""
 
 WEEKS_LOOKED_BACK = 8
 MIN_WEEKS = 4

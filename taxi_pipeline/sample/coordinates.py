@@ -12,7 +12,7 @@ from taxi_pipeline.tlc.zones import OUTSIDE_ZONE_ID, UNKNOWN_ZONE_ID
 POINTS_PER_ZONE = 200
 
 _NOWHERE = (0.0, 0.0)
-"""What a meter without a signal says: longitude and latitude."""
+"""What a meter without a signal records: longitude and latitude."""
 _NEW_JERSEY = (-74.42, 40.55)
 """For trips that end outside the city."""
 

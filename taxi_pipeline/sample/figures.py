@@ -353,7 +353,7 @@ class HiredFigures:
     defects: Defects
 
 
-# No real month of for-hire vehicles was at hand: these figures are chosen, so that trips look plausible (busy evenings
+# No real month of for-hire vehicles was available: these figures are chosen, so that trips look plausible (busy evenings
 # and nights, all boroughs, 4 to 5 miles), and are no statement about the city.
 _HIRED_HOURS = {
     "weekday": (27, 18, 12, 10, 11, 18, 32, 48, 54, 45, 38, 37, 38, 39, 43, 47, 51, 57, 62, 60, 57, 56, 52, 40),

@@ -92,7 +92,7 @@ class City:
     def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
         """How taxi pickups spread over the zones. Green ones pick up where the TLC lets them: in Boro zones."""
         share = self._shares_of_shapes()
-        share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where it can be told
+        share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where the two differ
         if fleet == "green":
             share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
         return self._with_odd_zones(share, figures.defects)

@@ -2,7 +2,7 @@
 
 `zones.csv` holds per zone id: name, borough, service zone, a point inside it (degrees), its area and its share of
 yellow pickups in the first quarter of 2023; source: the TLC's taxi zones and trip records. The share is 0 for 57, 104
-and 105, whose trips that source could not tell from 56's and 103's, and for zones without any.
+and 105, whose trips that source counts with those of 56 and 103, and for zones without any.
 """
 
 import zipfile

@@ -1,7 +1,7 @@
-"""The TLC's own monthly report: how many trips a day each licence class made, as the TLC counted them.
+"""The TLC's aggregated report: trips per day by month and licence class, as the TLC counted them.
 
-Described at https://www.nyc.gov/site/tlc/about/aggregated-reports.page. Whoever compares loaded trips with it belongs
-to the checks.
+Described at https://www.nyc.gov/site/tlc/about/aggregated-reports.page. A check compares the loaded trips
+with it.
 """
 
 import csv

@@ -1,7 +1,7 @@
 """The codes in the TLC's data dictionaries, and areas of zones that analyses need.
 
 Sources: the TLC's data dictionaries of yellow and green trip records (both of 2025-03-18) and of high-volume for-hire
-vehicles (licensees as of September 2019). Which published column holds which code is said in `fleets`.
+vehicles (licensees as of September 2019). `fleets` declares which published column holds which code.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ LICENSEE_DICTIONARY = date(2019, 9, 1)
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a code stands for, and the date of the dictionary that says so; None when no dictionary has it."""
+    """The meaning of a code, and the date of the dictionary that has it; None when no dictionary has it."""
 
     code: int | str
     text: str

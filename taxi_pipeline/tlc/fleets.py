@@ -2,7 +2,7 @@
 
 A fleet is declared once, here; a new fleet or a new era is one more declaration. Published names are compared without
 regard to case: the TLC renamed `airport_fee` to `Airport_fee` in February 2023. Types changed as well (integers,
-doubles, text, null-typed columns), so whoever reads a column casts it. The SQL for each kind of source is in `loading`.
+doubles, text, null-typed columns), so each column is cast when it is read. The SQL for each kind of source is in the engine's folder.
 
 Sources: the TLC's data dictionaries for yellow, green, FHV and high-volume FHV trip records, and the schemas of the
 files themselves.
@@ -149,7 +149,7 @@ class Fleet:
     def era_with(self, published: Sequence[str]) -> Era:
         """The era to which a file with these columns belongs.
 
-        The columns decide, not the month: the TLC has published old months anew with the columns of later ones.
+        The columns decide, not the month: the TLC has published old months again with the columns of later ones.
 
         Raises:
             MissingColumnsError: no era's needed columns are all among them; names what the nearest era lacks.

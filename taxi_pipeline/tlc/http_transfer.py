@@ -1,6 +1,6 @@
-"""Getting a file's bytes from a server that breaks off, refuses, and is slow: asked again, resumed, within bounds.
+"""Transfers over HTTP from a server that breaks off, refuses, or is slow: retries and resumption, within bounds.
 
-What the bytes are, and where they go in the end, is not known here; that belongs to `download`.
+What the bytes are, and where they are stored, is decided in `download`.
 """
 
 import random
@@ -20,14 +20,14 @@ BLOCK_BYTES = 1 << 20
 _TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Validators = Mapping[str, str]
-"""What a server says of a version of a file: `etag`, `last_modified` and `length` (bytes), as far as it says them."""
+"""What a server sends to identify a version of a file: `etag`, `last_modified` and `length` (bytes), if it does."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a server is waited for. All times in seconds."""
+    """How long to wait for a server. All times in seconds."""
 
     connect_seconds: float = 10
     read_seconds: float = 60
@@ -40,7 +40,7 @@ class Patience:
     refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)
     """After each 403 for a file that must exist: the TLC's CDN throttles with it."""
     longest_pause_seconds: float = 300
-    """More is not waited when a server asks for it with `Retry-After`."""
+    """The most that is waited when a server asks for it with `Retry-After`."""
 
 
 class FetchError(RuntimeError):
@@ -54,11 +54,11 @@ class NotFoundError(FetchError):
         super().__init__(f"{url} can't be had: {answer}")
         self.answer = answer
         self.refused = refused
-        """Whether the answer was 403, by which a server may also mean that it is asked too often."""
+        """Whether the answer was 403, by which a server may also mean that it gets too many requests."""
 
 
 class NoAnswerError(FetchError):
-    """The server could not be reached, failed or refused, also when asked again."""
+    """The server could not be reached, failed or refused, also after retries."""
 
     def __init__(self, url: str, what: str, advice: str) -> None:
         super().__init__(f"{url} could not be fetched {what}. {advice}")
@@ -83,7 +83,7 @@ class _Part:
 
     @property
     def mark(self) -> str | None:
-        """What `If-Range` can name this version by; None when bytes of two versions could not be told apart."""
+        """What `If-Range` can name this version by; None when nothing distinguishes two versions."""
         etag = self.validators.get("etag", "W/")
         return self.validators.get("last_modified") if etag.startswith("W/") else etag
 
@@ -103,8 +103,8 @@ def download(
     Args:
         url: `http://` or `https://`.
         path: is overwritten; holds the whole file afterwards, or rubbish after an error.
-        known: the validators of the version at hand, as an earlier call gave them; empty without any.
-        patience: how long the server is waited for.
+        known: the validators of the version that the caller has, as an earlier call returned them; empty for none.
+        patience: how long to wait for the server.
         must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
         log: gets a sentence before each wait.
         on_progress: gets the bytes that arrived and, where announced, those that will.
@@ -115,7 +115,7 @@ def download(
     Raises:
         NotFoundError: the server has no such file.
         NoAnswerError: it can't be reached, fails or refuses, within the bounds of `patience`.
-        FetchError: it answers something with which asking again does not help.
+        FetchError: it gives an answer that a retry does not change.
         OSError: the path can't be written.
     """
     part = _Part(path)
@@ -181,7 +181,7 @@ def _patiently(
                 raise NoAnswerError(
                     url,
                     f"in {refusals + 1} attempts: {error}, although the file must exist: the server refuses, as the "
-                    "TLC's does when it is asked too often",
+                    "TLC's does after too many requests",
                     "Wait some minutes, then run again",
                 ) from None
             pause = patience.refusal_pauses_seconds[refusals]
@@ -205,7 +205,7 @@ def _patiently(
                     "Run again then",
                 ) from None
             pause = reason.retry_after
-        log(f"{url}: {reason}; asked again in {pause:.0f} s")
+        log(f"{url}: {reason}; next attempt in {pause:.0f} s")
         time.sleep(pause)
 
 
@@ -257,7 +257,7 @@ def _answer(
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _TryAgainError(f"the server can't be reached ({_innermost(error)})") from error
     except requests.RequestException as error:
-        raise FetchError(f"{url} can't be asked for: {error}. Check TLC_URL") from error
+        raise FetchError(f"{url} can't be requested: {error}. Check TLC_URL") from error
     answer = f"the server answered {response.status_code} {response.reason}"
     if response.ok or response.status_code in (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
         return response
@@ -333,7 +333,7 @@ def _unchanged_by_its_head(session: "requests.Session", url: str, known: Validat
         with _answer(session, "HEAD", url, {}, patience) as response:
             return _same_version(_validators(response), known)
     except (_TryAgainError, FetchError):
-        return False  # asking for the file itself says what is wrong
+        return False  # the request for the file itself will show the problem
 
 
 def _same_version(found: Validators, known: Validators) -> bool:
@@ -349,7 +349,7 @@ def _validators(response: "requests.Response") -> dict[str, str]:
 
 
 def _retry_after(response: "requests.Response") -> float | None:
-    """Seconds that the server asks to wait; None when it doesn't, or not in a way that can be understood."""
+    """Seconds that the server asks to wait; None when it does not, or in an unknown form."""
     import urllib3
 
     value = response.headers.get("Retry-After")
@@ -360,7 +360,7 @@ def _retry_after(response: "requests.Response") -> float | None:
 
 
 def _innermost(error: BaseException) -> str:
-    """The cause that says something: requests and urllib3 wrap it several times."""
+    """The innermost cause: requests and urllib3 wrap it several times."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return str(error) or type(error).__name__

@@ -15,7 +15,7 @@ def new_york_today() -> date:
 
 
 def month_of(day: date) -> date:
-    """The first day of the day's month, which stands for the month."""
+    """The first day of the day's month; it represents the month."""
     return day.replace(day=1)
 
 

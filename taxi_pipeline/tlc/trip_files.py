@@ -1,4 +1,4 @@
-"""The published files of trips: what is inside one, and whether it is one at all."""
+"""The published files of trips: reading their footer and first rows, and verifying them."""
 
 import json
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ SYNTHETIC_KEY = b"taxi_pipeline.synthetic"
 
 
 class UnusableFileError(ValueError):
-    """What was fetched is not the file that was asked for."""
+    """The fetched content is not the file that was requested."""
 
 
 @dataclass(frozen=True)
 class TripFile:
-    """What a Parquet file says of itself."""
+    """The contents of a Parquet file's footer."""
 
     num_rows: int
     columns: tuple[str, ...]

@@ -28,7 +28,7 @@ BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown":
 """For people, where the published name of the borough is none."""
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
-"""Name of the file in a generated zip that says so."""
+"""Name of the file that marks a zip as generated."""
 
 _WGS84 = 4326
 _DECIMALS = 7

@@ -19,7 +19,7 @@ def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthet
         synthetic: whether the file was generated.
 
     Raises:
-        MixedDataError: the zones are synthetic and the trips real. (Real zones under synthetic trips mislead nobody.)
+        MixedDataError: the zones are synthetic and the trips real. Real zones with synthetic trips are allowed.
     """
     if synthetic:
         refuse_mixture(session, file, synthetic=True)

@@ -26,7 +26,7 @@ class Column:
     unit: str = ""
     nullable: bool = True
     made_from: tuple[str, ...] = ()
-    """Columns that the values come from, as `table.column`; of `trips` they are said by `tlc.fleets`."""
+    """Columns that the values come from, as `table.column`; those of `trips` are declared in `tlc.fleets`."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ _TRIP_COLUMNS = (
     Column(
         "shared_match",
         "BOOLEAN",
-        "Whether the passenger shared the car with another who booked apart. Of fhv the flag SR_Flag: only true or "
+        "Whether the passenger shared the car with another one who booked separately. Of fhv the flag SR_Flag: only true or "
         "NULL, and Lyft's bases set it for requests without a match, too",
     ),
     Column("access_a_ride", "BOOLEAN", "Whether the trip was made for the MTA's Access-A-Ride"),
@@ -349,7 +349,7 @@ LICENSEES = _code_table(
 
 ZONE_AREAS = Table(
     "zone_areas",
-    "Zones that are asked about together.",
+    "Groups of zones.",
     (
         Column("area", "VARCHAR", "airport or congestion zone", nullable=False),
         Column("zone_id", "SMALLINT", "Zone in the area", "id, see zones", nullable=False),

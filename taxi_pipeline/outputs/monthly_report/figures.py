@@ -25,7 +25,7 @@ class FlowsMissingError(RuntimeError):
 
 @dataclass(frozen=True)
 class Totals:
-    """What a month's trips add up to. None where no trip says it (no fares are published of fhv)."""
+    """What a month's trips add up to. None where no trip has the value (fhv has no fares)."""
 
     num_trips: int
     revenue: Decimal | None

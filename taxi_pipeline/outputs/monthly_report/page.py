@@ -36,7 +36,7 @@ class _Measure:
     words: Callable[[Totals], str]
     value: Callable[[Totals], float | None] = lambda _: None
     is_share: bool = False
-    """Then a change is said in points, not in percent of a percentage."""
+    """Then a change is shown in points, not in percent of a percentage."""
 
 
 def page_of(figures: MonthFigures) -> str:

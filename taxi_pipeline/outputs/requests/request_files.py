@@ -145,7 +145,7 @@ def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
                 new_errors[name] = str(error)
             continue
         if digest != before:
-            # The number tells apart a file that was edited and edited back.
+            # The number makes the key of a file that was edited and edited back a new one.
             requests.append(NewRequest(name.removesuffix(SUFFIX), request, f"{name} {digest} {now[name][1]}"))
     return Decision(requests, errors, new_errors, json.dumps(now))
 
@@ -167,7 +167,7 @@ def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
 
 
 def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:
-    """The cursor's content; nothing when there is none, or one that somebody wrote by hand."""
+    """The cursor's content; empty when there is none, or one of another form."""
     try:
         return {str(name): (str(digest), int(edits)) for name, (digest, edits) in json.loads(cursor or "{}").items()}
     except (ValueError, TypeError, AttributeError):

@@ -94,7 +94,7 @@ class _Field:
 
     @property
     def sql(self) -> str:
-        """The bare column, told apart from ours of the same name."""
+        """The bare column, qualified, because one of ours may have the same name."""
         return f"{PUBLISHED}.{self.name}"
 
     @property
@@ -131,7 +131,7 @@ def _value(column: Column, field: _Field) -> _Expression:
 
 
 def _zone(column: Column, field: _Field) -> _Expression:
-    """A zone id out of range is a zone that nobody knows, not a misfit."""
+    """A zone id out of range is an unknown zone, not a misfit."""
     known = f"{field.number} BETWEEN 1 AND {LAST_ZONE_ID}"
     value = f"CASE WHEN {known} THEN {field.cast(column.type)} ELSE {UNKNOWN_ZONE_ID} END"
     misfit = _no_whole_number(column, field, field.is_no(field.number))
