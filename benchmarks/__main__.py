@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import click
 from rich.console import Console
 from rich.table import Table
+from tabulate import tabulate
 
 from benchmarks.cases import CASES, Bench, Row
 
@@ -51,7 +52,6 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _page(bench: Bench) -> str:
-    lines = [HEADER, ("---",) * len(HEADER), *map(_cells, bench.rows)]
     packages = ", ".join(f"{name} {version(name)}" for name in ("dagster", "duckdb", "pandas", "pyarrow"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return "\n".join(
@@ -62,7 +62,7 @@ def _page(bench: Bench) -> str:
             f"{platform.system()}, Python {platform.python_version()}, {packages}; {bench.trips_per_day:,} trips "
             "a day. Median of several measurements; other machines give other seconds, the ratios should stay.",
             "",
-            *(f"| {' | '.join(line)} |" for line in lines),
+            tabulate(list(map(_cells, bench.rows)), HEADER, tablefmt="pipe", disable_numparse=True),
             "",
         ]
     )

@@ -353,8 +353,8 @@ class HiredFigures:
     defects: Defects
 
 
-# No real month of for-hire vehicles was available: these figures are chosen, so that trips look plausible (busy evenings
-# and nights, all boroughs, 4 to 5 miles), and are no statement about the city.
+# No real month of for-hire vehicles was available: these figures are chosen, so that trips look plausible (busy
+# evenings and nights, all boroughs, 4 to 5 miles), and are no statement about the city.
 _HIRED_HOURS = {
     "weekday": (27, 18, 12, 10, 11, 18, 32, 48, 54, 45, 38, 37, 38, 39, 43, 47, 51, 57, 62, 60, 57, 56, 52, 40),
     "friday": (27, 17, 12, 10, 11, 17, 28, 42, 47, 40, 35, 35, 37, 38, 43, 47, 51, 56, 62, 63, 59, 60, 65, 63),

@@ -1,7 +1,7 @@
 """Named files: the boundary behind which published files, outputs and requests lie.
 
-A file has a name relative to the storage (`outputs/trips_by_week.csv`). Only this package knows where it lies and how it
-gets there whole. Its name and content are decided by the code that writes it. No Dagster.
+A file has a name relative to the storage (`outputs/trips_by_week.csv`). Only this package knows where it lies and how
+it gets there whole. The code that writes it decides its name and content. No Dagster.
 """
 
 from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile

@@ -2,7 +2,8 @@
 
 A fleet is declared once, here; a new fleet or a new era is one more declaration. Published names are compared without
 regard to case: the TLC renamed `airport_fee` to `Airport_fee` in February 2023. Types changed as well (integers,
-doubles, text, null-typed columns), so each column is cast when it is read. The SQL for each kind of source is in the engine's folder.
+doubles, text, null-typed columns), so each column is cast when it is read. The SQL for each kind of source is in the
+engine's folder.
 
 Sources: the TLC's data dictionaries for yellow, green, FHV and high-volume FHV trip records, and the schemas of the
 files themselves.

@@ -121,8 +121,8 @@ _TRIP_COLUMNS = (
     Column(
         "shared_match",
         "BOOLEAN",
-        "Whether the passenger shared the car with another one who booked separately. Of fhv the flag SR_Flag: only true or "
-        "NULL, and Lyft's bases set it for requests without a match, too",
+        "Whether the passenger shared the car with another one who booked separately. Of fhv the flag SR_Flag: only "
+        "true or NULL, and Lyft's bases set it for requests without a match, too",
     ),
     Column("access_a_ride", "BOOLEAN", "Whether the trip was made for the MTA's Access-A-Ride"),
     Column("wheelchair_request", "BOOLEAN", "Whether a wheelchair-accessible vehicle was asked for"),

@@ -162,7 +162,8 @@ class DuckDBWarehouse(Warehouse):
     def snapshot(self, target: Path) -> None:
         """Copy the database into a file of its own, as it is between two writes, without opening it.
 
-        So no process waits for another: runs go on while it is copied, and the copy can be kept open for any time. The file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
+        So no process waits for another: runs go on while it is copied, and the copy can be kept open for any time. The
+        file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
 
         Raises:
             NothingLoadedError: nothing was loaded yet.
