@@ -40,7 +40,7 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
 
-test: $(READY) ## All tests, with coverage, three at a time: one of them mostly waits for the daemon
+test: $(READY) ## All tests, with coverage, three at a time: one mostly waits for the daemon
 	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
 
 bench: $(READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
@@ -51,17 +51,17 @@ lint: $(READY) ## Formatting, lint and types
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright --warnings
 
-format: $(READY) ## Format, and mend what the linter can
+format: $(READY) ## Format, and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Write the data dictionary anew from the declarations
+docs: $(READY) ## Write the data dictionary from the declarations
 	@$(BIN)/python -m taxi_pipeline.warehouse.data_dictionary > docs/data-dictionary.md
 
-baselines: $(READY) ## Draw the pictures anew that drawings are compared with; look at them before you commit them
+baselines: $(READY) ## Renew the pictures that drawings are compared with; look at them before you commit them
 	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines
 
-screenshots: $(READY) ## Take the pictures of the documentation anew; needs make demo and a Chromium
+screenshots: $(READY) ## Renew the pictures of the documentation; needs make demo and a Chromium
 	@$(BIN)/python -W ignore -m docs.screenshots
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
