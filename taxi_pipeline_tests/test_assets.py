@@ -541,7 +541,7 @@ def test_metadata_of_several_files_names_each(make_pipeline: MakePipeline, mirro
     assert metadata["dagster/row_count"].value == sum(pq.read_metadata(file).num_rows for file in files)
 
 
-def test_a_copy_used_without_the_server_is_told(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+def test_a_copy_used_without_the_server_is_a_warning(make_pipeline: MakePipeline, own_mirror: Path) -> None:
     pipeline = make_pipeline(own_mirror)
     pipeline.run("2023-02-07")
     (own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()

@@ -140,7 +140,7 @@ def test_blocking_checks() -> None:
         ("ALTER TABLE rejected_trips DROP COLUMN reason", {"rejected_trips_columns_as_declared"}),
     ],
 )
-def test_a_change_behind_the_back_is_noticed(loaded: Pipeline, change: str, expected: set[str]) -> None:
+def test_a_change_past_the_pipeline_is_detected(loaded: Pipeline, change: str, expected: set[str]) -> None:
     loaded.execute(change)
     assert expected <= failed(loaded) <= expected | {"manhattan_stats_match_trips", "borough_flows_match_trips"}
 
@@ -274,7 +274,7 @@ def _reject(session: Session, columns: str | None, reason: str, num_rows: int) -
     )
 
 
-def test_the_report_is_not_asked_for_where_there_is_nothing_to_compare(loaded: Pipeline) -> None:
+def test_the_report_is_not_fetched_where_there_is_nothing_to_compare(loaded: Pipeline) -> None:
     check = run_checks(loaded)["trips_match_tlc_report"]
     assert (check.passed, check.description) == (True, "skipped: the trips are synthetic")
     loaded.execute("UPDATE loaded_days SET synthetic = FALSE")

@@ -181,7 +181,7 @@ def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipel
 
 
 @pytest.mark.slow
-def test_status_tells_what_is_loaded_also_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
+def test_status_shows_what_is_loaded_also_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
     assert "Nothing is loaded in" in taxi_pipeline("status").stdout
     for day in ("2023-01-31", "2023-02-03"):
         assert taxi_pipeline("materialize", "--start", day, "--end", day).returncode == 0
@@ -208,7 +208,7 @@ def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_
 
 
 @pytest.mark.slow
-def test_materialize_tells_that_a_copy_was_used(taxi_pipeline: Run, mirror: Path, tmp_path: Path) -> None:
+def test_materialize_warns_when_a_copy_was_used(taxi_pipeline: Run, mirror: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(mirror, tmp_path / "mirror"))
     arguments = ["materialize", "--start", "2023-02-07", "--end", "2023-02-07"]
     assert "WARN" not in taxi_pipeline(*arguments, TLC_URL=own.as_uri()).stdout
@@ -247,9 +247,7 @@ def test_materialize_names_what_is_wrong(
 
 
 @pytest.mark.slow
-def test_materialize_tells_at_the_end_what_is_wrong_with_a_fleet(
-    taxi_pipeline: Run, own_mirror: Path, tmp_path: Path
-) -> None:
+def test_materialize_reports_a_failed_fleet_at_the_end(taxi_pipeline: Run, own_mirror: Path, tmp_path: Path) -> None:
     """The other fleet and the other month are loaded, and everything is made of them."""
     (own_mirror / "trip-data" / "green_tripdata_2023-02.parquet").unlink()
     arguments = ["--start", "2023-01-31", "--end", "2023-02-02"]

@@ -65,7 +65,7 @@ def left_in(folder: Path) -> list[str]:
 # What is current is not downloaded
 
 
-def test_a_file_is_fetched_once_and_asked_for_conditionally_afterwards(server: FaultyServer, tmp_path: Path) -> None:
+def test_a_file_is_fetched_once_and_requested_conditionally_afterwards(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=b"one", headers=ETAG)]
     target = tmp_path / "raw" / "f"
     first = get(server, target)
@@ -109,7 +109,7 @@ def test_a_file_without_date_and_etag_is_fetched_each_time(server: FaultyServer,
     assert get(server, tmp_path / "f").downloaded
 
 
-def test_a_file_published_anew_is_fetched(server: FaultyServer, tmp_path: Path) -> None:
+def test_a_file_published_again_is_fetched(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=b"one", headers=ETAG), Answer(body=b"two", headers={"ETag": '"2"'})]
     first, second = get(server, tmp_path / "f"), get(server, tmp_path / "f")
     assert (tmp_path / "f").read_bytes() == b"two"
@@ -172,7 +172,7 @@ def test_what_is_no_file_of_trips_is_named(server: FaultyServer, tmp_path: Path,
 # A connection that breaks is taken up again
 
 
-def test_after_a_break_only_the_rest_is_asked_for(server: FaultyServer, tmp_path: Path) -> None:
+def test_after_a_break_only_the_rest_is_requested(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=BODY, headers=ETAG, cut_at=2_000_000), Answer(body=BODY, headers=ETAG)]
     told: list[str] = []
     fetched = get(server, tmp_path / "f", log=told.append)
@@ -256,7 +256,7 @@ def test_a_body_of_unannounced_length(server: FaultyServer, tmp_path: Path) -> N
     assert "the connection broke" in told[0]
 
 
-def test_a_server_that_stalls_is_asked_for_the_rest(server: FaultyServer, tmp_path: Path) -> None:
+def test_after_a_stall_the_rest_is_requested(server: FaultyServer, tmp_path: Path) -> None:
     stalls = Answer(body=BODY, headers=ETAG, trickle=(2_900_000, 3))
     server.answers["/f"] = [stalls, Answer(body=BODY, headers=ETAG)]
     get(server, tmp_path / "f", patience=replace(SHORT, read_seconds=0.5))
@@ -272,7 +272,7 @@ def test_a_server_that_trickles_is_given_up(server: FaultyServer, tmp_path: Path
     assert left_in(tmp_path) == []
 
 
-def test_a_slow_server_is_waited_for_and_progress_is_told(server: FaultyServer, tmp_path: Path) -> None:
+def test_a_slow_server_is_given_time_and_progress_is_logged(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=BODY, headers=ETAG, trickle=(100_000, 0.1))]
     told: list[str] = []
     seen: list[tuple[int, int | None]] = []
@@ -303,7 +303,7 @@ def test_retry_after_is_honoured(server: FaultyServer, tmp_path: Path, status: i
     assert time.monotonic() - start > 0.9
 
 
-def test_more_than_can_be_waited_for_is_said(server: FaultyServer, tmp_path: Path) -> None:
+def test_a_wait_that_is_too_long_is_an_error(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(429, headers={"Retry-After": "3600"})]
     with pytest.raises(NoAnswerError, match=r"asks to wait for 3,600 s, more than 300 s\. Run again then"):
         get(server, tmp_path / "f")
@@ -318,7 +318,7 @@ def test_a_server_that_keeps_failing_is_given_up(server: FaultyServer, tmp_path:
     assert len(server.requests) == 3
 
 
-def test_what_asking_again_does_not_mend_is_said_at_once(server: FaultyServer, tmp_path: Path) -> None:
+def test_an_answer_that_a_retry_does_not_change_is_an_error_at_once(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(401)]
     with pytest.raises(FetchError, match=r"answered 401 .*Check TLC_URL"):
         get(server, tmp_path / "f")
@@ -327,7 +327,7 @@ def test_what_asking_again_does_not_mend_is_said_at_once(server: FaultyServer, t
     assert len(server.requests) == 1
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_a_refused_connection_is_an_error(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{free.getsockname()[1]}/f"
@@ -363,7 +363,7 @@ def test_a_refusal_of_what_must_exist_is_waited_out(server: FaultyServer, tmp_pa
         fetch_to(f"{server.url}/g", tmp_path / "g", verify=accept, patience=SHORT, must_exist=True)
 
 
-def test_with_a_copy_at_hand_a_refusal_is_not_waited_out(server: FaultyServer, tmp_path: Path) -> None:
+def test_with_a_copy_in_the_storage_there_is_no_wait_for_a_refusal(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=b"good"), Answer(403)]
     get(server, tmp_path / "f", must_exist=True)
     kept = get(server, tmp_path / "f", must_exist=True, patience=replace(SHORT, refusal_pauses_seconds=(600,)))

@@ -107,7 +107,7 @@ def test_each_fleet_begins_with_its_first_published_month(fleet: Fleet) -> None:
     assert all(set(era.sources) < set(TRIPS.column_names) for era in fleet.eras)
 
 
-def test_an_old_month_published_anew_with_later_columns_is_loaded(tmp_path: Path) -> None:
+def test_an_old_month_published_again_with_later_columns_is_loaded(tmp_path: Path) -> None:
     """The columns decide, not the month: in 2022 the TLC gave five years zone ids instead of coordinates."""
     later = BY_NAME["yellow 2011-01"]
     row = {name: value for name, value in later.row.items() if "datetime" not in name}

@@ -114,7 +114,7 @@ def test_all_reasons_are_given(tmp_path: Path) -> None:
     )
 
 
-def test_a_pickup_time_that_is_none_is_quoted(tmp_path: Path) -> None:
+def test_a_pickup_time_that_is_not_a_time_is_quoted(tmp_path: Path) -> None:
     rows = [{**good_row(n), PICKUP: text} for n, text in enumerate(["2023-02-07 08:00:00", "yesterday", None])]
     trips, rejected = loaded(tmp_path, published(tmp_path, rows, {PICKUP: pa.string()}))
     assert [row[1] for row in trips] == [date(2023, 2, 7)]
@@ -122,7 +122,7 @@ def test_a_pickup_time_that_is_none_is_quoted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zone", [None, 0, 266, 99_999, -1, math.nan])
-def test_zone_ids_that_nobody_knows_become_264(tmp_path: Path, zone: float | None) -> None:
+def test_unknown_zone_ids_become_264(tmp_path: Path, zone: float | None) -> None:
     trips, rejected = loaded(tmp_path, published(tmp_path, [{**good_row(), "PULocationID": zone}]))
     assert [row[3] for row in trips] == [264]
     assert rejected == []

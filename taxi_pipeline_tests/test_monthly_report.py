@@ -278,7 +278,7 @@ def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
 
 
-def test_a_month_of_which_days_lack_says_so(make_pipeline: MakePipeline, three_months: Path) -> None:
+def test_a_month_with_missing_days_names_them(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months, fleets=FLEETS)
     pipeline.run("2023-02-03", "2023-02-28")
     result = pipeline.report(monthly_report, "2023-02-01")

@@ -147,7 +147,7 @@ def test_zones_that_location_ids_lack_are_counted_under_their_names(
     assert names == [(57, "Corona"), (103, island), (104, island), (105, island)]
 
 
-def test_a_month_published_anew_with_other_types_gives_the_same_trips(
+def test_a_month_published_again_with_other_types_gives_the_same_trips(
     make_pipeline: Callable[..., Pipeline], real_tlc: Path, tmp_path: Path
 ) -> None:
     mirror = Path(shutil.copytree(real_tlc / "misc", tmp_path / "mirror" / "misc")).parent

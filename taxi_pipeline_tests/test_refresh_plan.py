@@ -100,7 +100,7 @@ def test_the_rest_of_the_newest_month_is_loaded() -> None:
         ("2024-06", []),  # the seventh last
     ],
 )
-def test_of_the_last_six_loaded_months_those_published_anew_are_loaded_again(text: str, expected: list[str]) -> None:
+def test_of_the_last_six_loaded_months_those_published_again_are_loaded(text: str, expected: list[str]) -> None:
     changes = {f"y{text.replace('-', '_')}": "b"}
     assert run(loaded("2024-01", "2024-12"), published("2023-01", "2024-12", **changes)) == expected
 

@@ -65,7 +65,7 @@ def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipel
     assert summary_of(backwards, "2023-02-05")["week_before"] is not None
 
 
-def test_a_week_that_is_not_complete_says_what_lacks(make_pipeline: MakePipeline, mirror: Path) -> None:
+def test_a_week_that_is_not_complete_names_the_missing_days(make_pipeline: MakePipeline, mirror: Path) -> None:
     """So the weeks at the ends of a backfill take no other along."""
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-02-05", "2023-02-16")
@@ -168,14 +168,14 @@ def test_weeks_that_were_complete_before_are_made_when_it_is_switched_on(automat
     assert automation.requested() == ["2023-01-01", "2023-01-08"]
 
 
-def test_a_day_loaded_again_makes_its_week_anew_and_no_other(automation: Automation) -> None:
+def test_a_day_loaded_again_makes_its_week_again_and_no_other(automation: Automation) -> None:
     automation.load(*range(1, 15))
     automation.requested()
     automation.load(10)
     assert automation.requested() == ["2023-01-08"]
 
 
-def test_changed_zones_make_all_weeks_anew_and_unchanged_ones_none(automation: Automation) -> None:
+def test_changed_zones_make_all_weeks_again_and_unchanged_ones_none(automation: Automation) -> None:
     automation.load(*range(1, 15))
     automation.requested()
     automation.zones("a")

@@ -87,7 +87,7 @@ def test_files_say_that_they_are_synthetic(month: tuple[str, Path]) -> None:
     assert f'"fleet": "{fleet}"'.encode() in pq.read_schema(path).metadata[b"taxi_pipeline.synthetic"]
 
 
-def test_the_asked_number_of_trips_is_spread_over_the_week(month: tuple[str, Path]) -> None:
+def test_the_number_of_trips_is_spread_over_the_week(month: tuple[str, Path]) -> None:
     _, path = month
     rows, busiest, quietest = query(
         path,

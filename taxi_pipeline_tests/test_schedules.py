@@ -94,7 +94,7 @@ def test_a_loaded_month_is_skipped_and_the_next_one_is_run(
     assert days_of_requests(requests) == [("2023-02-01", "2023-02-28")]
 
 
-def test_a_month_published_anew_is_run_again_until_it_is_loaded(
+def test_a_month_published_again_is_run_until_it_is_loaded(
     make_pipeline: MakePipeline, own_mirror: Path, instance: dg.DagsterInstance
 ) -> None:
     pipeline = make_pipeline(own_mirror)

@@ -55,7 +55,7 @@ def test_a_request_is_understood() -> None:
         (as_bytes(filename="../../x"), "filename: Extra inputs are not permitted"),
     ],
 )
-def test_what_is_wrong_with_a_request_is_said_by_field(content: bytes, named: str) -> None:
+def test_errors_in_a_request_are_named_by_field(content: bytes, named: str) -> None:
     """Regression: a request could name its own output file, and a borough with a quote dropped a table."""
     with pytest.raises(BadRequestError, match=named) as error:
         parse_request(content)
@@ -189,7 +189,7 @@ def draw(pipeline: Pipeline, name: str, **changes: Any) -> dg.ExecuteInProcessRe
         ({"start_date": "2022-01-01", "end_date": "2022-01-31"}, "FALSE"),
     ],
 )
-def test_the_chart_counts_the_trips_asked_for(loaded_once: Pipeline, changes: dict[str, Any], condition: str) -> None:
+def test_the_chart_counts_the_requested_trips(loaded_once: Pipeline, changes: dict[str, Any], condition: str) -> None:
     result = draw(loaded_once, "x.y", **changes)
     metadata = materializations_of(result, "trip_request")[0].metadata
     ((expected,),) = loaded_once.rows(
@@ -259,7 +259,7 @@ def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
         run_failure_alert(context, alerts)
 
 
-def test_a_failed_run_is_told(make_pipeline: MakePipeline, mirror: Path) -> None:
+def test_a_failed_run_sends_a_message(make_pipeline: MakePipeline, mirror: Path) -> None:
     with faulty_server() as server:
         fail_and_alert(make_pipeline(mirror), Alerts(webhook_url=f"{server.url}/hook"))
     (message,) = [json.loads(body) for body in server.posted]

@@ -56,7 +56,7 @@ def _write_and_wait(target: Path) -> None:
         time.sleep(60)
 
 
-def test_a_lock_keeps_others_out_and_names_who_has_it(tmp_path: Path) -> None:
+def test_a_lock_keeps_other_processes_out_and_names_its_holder(tmp_path: Path) -> None:
     target = tmp_path / "raw" / "file"
     holder = process(_lock_and_wait, target)
     while not (tmp_path / "raw" / "locked").exists():

@@ -58,7 +58,7 @@ def test_reading_can_not_write(warehouse: DuckDBWarehouse) -> None:
 
 
 @pytest.mark.parametrize(("mode", "holder_reads"), [("read", False), ("write", True), ("write", False)])
-def test_who_comes_second_waits(warehouse: DuckDBWarehouse, mode: str, holder_reads: bool) -> None:
+def test_the_second_process_waits(warehouse: DuckDBWarehouse, mode: str, holder_reads: bool) -> None:
     holder = held_by_another_process(warehouse.database, read_only=holder_reads, seconds=1)
     with holder, getattr(warehouse, mode)() as session:
         assert session.row("SELECT count(*) FROM zones") == (0,)

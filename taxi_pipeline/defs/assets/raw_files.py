@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -14,7 +13,8 @@ from taxi_pipeline.defs.resources import FilesParam, TlcParam
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.http_transfer import FetchError
-from taxi_pipeline.tlc.months import month_of
+from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
 
@@ -41,53 +41,76 @@ def taxi_trips_file(
     others, and then fails with its name.
     """
     days = days_of(context)
+    months, failed = _fetch(context, days, tlc, files)
+    fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
+    if failed and not fetched:
+        raise FleetsFailed(failed, loaded=())
+    metadata = {**_contents(files, fetched), **fetched_metadata(fetched)}
+    for month, by_fleet in months.items():
+        per_partition(context, dict.fromkeys(map(str, month), _versions(by_fleet)))
+    per_partition(context, {str(days.last): _preview(files, fetched)})
+    *earlier_months, last_month = months
+    yield dg.MaterializeResult(
+        metadata=metadata | ({FAILED_FLEETS: failed} if failed else {}),
+        data_version=_version([*months[last_month].values()]),
+    )
+    for month in earlier_months:
+        _record_again(context, month, months[month], metadata)
+
+
+def _fetch(
+    context: dg.AssetExecutionContext, days: Days, tlc: TlcSource, files: Storage
+) -> tuple[dict[Days, dict[str, FetchedFile]], dict[str, str]]:
+    """Fetch the files of the days.
+
+    Returns:
+        The days of each month → fleet → its file; and fleet → why its files could not be fetched.
+
+    Raises:
+        FetchError: the file of the only fleet could not be fetched.
+    """
     fleets = tlc.months_by_fleet(days)
-    fetched: dict[date, list[FetchedFile]] = {month.first: [] for month in days.by_month()}
+    months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
     failed: dict[str, str] = {}
-    for fleet, months in fleets:
+    for fleet, published in fleets:
         try:
-            for month in months:
+            for month in published:
                 file = tlc.fetch_trips(fleet, month_of(month.first), files, log=context.log.info)
                 _log(context, file)
-                fetched[month.first].append(file)
-                per_partition(context, {str(day): {f"{fleet.name}_version": file.sha256} for day in month})
+                months[month][fleet.name] = file
         except FetchError as error:
             if len(fleets) == 1:
                 raise
             failed[fleet.name] = str(error)
             context.log.error(f"{fleet.name}: {error}")
-    all_fetched = [file for month in fetched.values() for file in month]
-    if failed and not all_fetched:
-        raise FleetsFailed(failed, loaded=())
-    versions = {day: _version(fetched[month.first]) for month in days.by_month() for day in month}
-    metadata = {**_contents(files, all_fetched), **fetched_metadata(all_fetched)}
-    per_partition(context, {str(days.last): _preview(files, all_fetched)})
-    yield dg.MaterializeResult(
-        metadata=metadata | ({FAILED_FLEETS: failed} if failed else {}), data_version=versions[days.last]
-    )
-    _correct_versions(context, versions, days.last, metadata)
+    return months, failed
 
 
-def _correct_versions(
+def _record_again(
     context: dg.AssetExecutionContext,
-    versions: Mapping[date, dg.DataVersion],
-    last: date,
+    month: Days,
+    by_fleet: Mapping[str, FetchedFile],
     metadata: Mapping[str, Any],
 ) -> None:
-    """Record the days of earlier months again, each with the version of its own file.
+    """Record the days of an earlier month once more, with the version of their own file.
 
     Dagster stamps all partitions of a run with one version. A run of several months is rare: only a backfill makes one.
     """
-    for day, version in versions.items():
-        if version != versions[last]:
-            context.log_event(
-                dg.AssetMaterialization(
-                    context.asset_key,
-                    partition=str(day),
-                    metadata=dict(metadata),
-                    tags={DATA_VERSION: version.value, f"{DATA_VERSION}_is_user_provided": "true"},
-                )
+    version = _version([*by_fleet.values()]).value
+    for day in month:
+        context.log_event(
+            dg.AssetMaterialization(
+                context.asset_key,
+                partition=str(day),
+                metadata={**metadata, **_versions(by_fleet)},
+                tags={DATA_VERSION: version, f"{DATA_VERSION}_is_user_provided": "true"},
             )
+        )
+
+
+def _versions(by_fleet: Mapping[str, FetchedFile]) -> dict[str, str]:
+    """Metadata: the version of each fleet's file."""
+    return {f"{fleet}_version": file.sha256 for fleet, file in by_fleet.items()}
 
 
 def _contents(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, Any]:
