@@ -126,7 +126,7 @@ def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(
         body = (mirror / month).read_bytes()
         server.answers[f"/{month}"] = [Answer(body=body, trickle=(len(body) // 20, 0.2))]
         shown = _on_a_terminal({**environment, "TLC_URL": server.url, "NO_PROXY": "127.0.0.1"})
-    for step in ("taxi_trips_file", "zone_hourly_trips", "manhattan_map"):
+    for step in ("taxi_trips_file", "trip_tables", "manhattan_map"):
         assert f"2023-02 {step}" in shown, "the bar names the step at work"
     assert f" of {len(body) / 1e6:,.1f} MB" in shown, "and a second one shows a download"
     logs = [path.read_bytes() for path in (home / "storage").rglob("*") if path.is_file()]

@@ -322,7 +322,7 @@ def test_an_answer_that_a_retry_does_not_change_is_an_error_at_once(server: Faul
     server.answers["/f"] = [Answer(401)]
     with pytest.raises(FetchError, match=r"answered 401 .*Check TLC_URL"):
         get(server, tmp_path / "f")
-    with pytest.raises(FetchError, match="can't be asked for"):
+    with pytest.raises(FetchError, match="can't be requested"):
         fetch_to("http://", tmp_path / "f", verify=accept)
     assert len(server.requests) == 1
 
