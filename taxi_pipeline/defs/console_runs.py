@@ -4,6 +4,7 @@ The runs are those of the current instance, so the UI shows them. How their prog
 decided in `cli`.
 """
 
+import gc
 import logging
 import os
 import uuid
@@ -100,6 +101,9 @@ def run_months(
         job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
     daily, once, outputs = _selections()
     outcome = Outcome()
+    # What exists by now lives as long as the process. Kept out of Python's garbage collector, a month takes 1.2 s less
+    # of 7.7 s, half of it at the end of the process (measured on two cores).
+    gc.freeze()
 
     def launch(month: Days, selection: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
         run_id = str(uuid.uuid4())

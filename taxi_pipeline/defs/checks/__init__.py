@@ -5,15 +5,12 @@ partitioned: Dagster would lose the partition in range runs.
 """
 
 from taxi_pipeline.defs.checks.consistency import (
-    borough_flows_columns,
     borough_flows_match_trips,
+    columns_as_declared,
     hourly_trips_match_trips,
     manhattan_stats_match_trips,
-    taxi_trips_columns,
-    taxi_zones_columns,
     trips_conserved,
     weekly_totals_match_trips,
-    zone_hourly_trips_columns,
     zone_ids_unique,
 )
 from taxi_pipeline.defs.checks.published_data import columns_known, published_trips, trips_match_tlc_report
@@ -28,10 +25,7 @@ CHECKS = [
     zone_ids_unique,
     weekly_totals_match_trips,
     manhattan_stats_match_trips,
-    taxi_zones_columns,
-    taxi_trips_columns,
-    zone_hourly_trips_columns,
-    borough_flows_columns,
+    columns_as_declared,
 ]
 """The checks of a run of days."""
 

@@ -41,7 +41,6 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_DROPOFFS,
     ZONE_HOURLY_TRIPS,
     ZONES,
-    Table,
 )
 
 _CONSERVED = (
@@ -176,42 +175,51 @@ def _severity(made_from_version: int, current_version: int) -> dg.AssetCheckSeve
     return dg.AssetCheckSeverity.WARN if made_from_version < current_version else dg.AssetCheckSeverity.ERROR
 
 
-def _columns_as_declared(asset: str, *tables: Table) -> dg.AssetChecksDefinition:
-    """A check for each of the asset's tables, in one step."""
-
-    @dg.multi_asset_check(
-        name=f"{asset}_columns",
-        specs=[
-            dg.AssetCheckSpec(
-                f"{declared.name}_columns_as_declared",
-                asset=asset,
-                description=f"Table `{declared.name}` has the declared columns, in order, with their types.",
-            )
-            for declared in tables
-        ],
-        pool=POOL,
-    )
-    def check(warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
-        for name, different in warehouse.query(_all_column_differences, tables).items():
-            yield dg.AssetCheckResult(
-                asset_key=asset,
-                check_name=f"{name}_columns_as_declared",
-                passed=not different,
-                description=f"{len(different)} columns differ" if different else "all columns as declared",
-                metadata={
-                    "num_different": len(different),
-                    "different": table(("column", "declared", "found"), different),
-                },
-            )
-
-    return check
+_TABLES_OF = {
+    "taxi_zones": (ZONES,),
+    "taxi_trips": (TRIPS, REJECTED_TRIPS, LOADED_DAYS),
+    "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
+    "borough_flows": (BOROUGH_FLOWS,),
+}
+"""Asset → its tables."""
 
 
-def _all_column_differences(session: Session, tables: Sequence[Table]) -> dict[str, Sequence[tuple[Any, ...]]]:
-    return {declared.name: column_differences(session, declared) for declared in tables}
+@dg.multi_asset_check(
+    specs=[
+        dg.AssetCheckSpec(
+            f"{declared.name}_columns_as_declared",
+            asset=asset,
+            description=f"Table `{declared.name}` has the declared columns, in order, with their types.",
+        )
+        for asset, tables in _TABLES_OF.items()
+        for declared in tables
+    ],
+    can_subset=True,
+    pool=POOL,
+)
+def columns_as_declared(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam
+) -> Iterator[dg.AssetCheckResult]:
+    """Compare the tables' columns with their declarations, in one step for all assets."""
+    differences = warehouse.query(_column_differences)
+    for key in sorted(context.selected_asset_check_keys):
+        different = differences[key.name]
+        yield dg.AssetCheckResult(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=not different,
+            description=f"{len(different)} columns differ" if different else "all columns as declared",
+            metadata={
+                "num_different": len(different),
+                "different": table(("column", "declared", "found"), different),
+            },
+        )
 
 
-taxi_zones_columns = _columns_as_declared("taxi_zones", ZONES)
-taxi_trips_columns = _columns_as_declared("taxi_trips", TRIPS, REJECTED_TRIPS, LOADED_DAYS)
-zone_hourly_trips_columns = _columns_as_declared("zone_hourly_trips", ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS)
-borough_flows_columns = _columns_as_declared("borough_flows", BOROUGH_FLOWS)
+def _column_differences(session: Session) -> dict[str, Sequence[tuple[Any, ...]]]:
+    """Name of the check → the columns that differ."""
+    return {
+        f"{declared.name}_columns_as_declared": column_differences(session, declared)
+        for tables in _TABLES_OF.values()
+        for declared in tables
+    }
