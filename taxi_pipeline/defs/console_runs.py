@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import uuid
-import warnings
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -96,9 +95,7 @@ def run_months(
         follower: is called while the runs go on.
         resources: take the place of those made from the settings.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", dg.BetaWarning)
-        job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
+    job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
     daily, once, outputs = _selections()
     outcome = Outcome()
     # What exists by now lives as long as the process. Kept out of Python's garbage collector, a month takes 1.2 s less

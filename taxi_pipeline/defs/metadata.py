@@ -14,7 +14,6 @@ from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.tables import TRIPS, Table
 
-OWNERS = ["team:taxi-pipeline"]
 PREVIEW_ROWS = 10
 
 
