@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import new_york_today
@@ -41,6 +42,9 @@ class Settings:
     """All settings. Paths are absolute, URLs have no trailing slash."""
 
     data_dir: Path
+    """Holds what is this machine's own: the warehouse, and copies of an object store's files while they are used."""
+    storage_url: str
+    """Where the named files lie: `file://`, `s3://`, `gs://` or `az://`."""
     duckdb_database: Path
     tlc_url: str
     zones_url: str
@@ -50,6 +54,11 @@ class Settings:
     """Whether schedules and sensors are on from the start."""
     alert_webhook_url: str | None
     """Receives a message when a run fails; None for no message."""
+
+    @property
+    def scratch_dir(self) -> Path:
+        """For copies of the files of an object store, as long as they are used."""
+        return self.data_dir / ".scratch"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -70,6 +79,7 @@ class Settings:
             raise SettingsError("TAXI_ZONES_URL", zones_url, "a URL that ends in .zip, .csv or .geojson")
         return cls(
             data_dir=data_dir,
+            storage_url=_storage_url(value("TAXI_STORAGE_URL", str(data_dir)), root),
             duckdb_database=root
             / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
             tlc_url=tlc_url,
@@ -89,6 +99,23 @@ def _url(variable: str, value: str, root: Path) -> str:
     if scheme.lower() in ("http", "https") and urlsplit(value).netloc:
         return value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
+
+
+def _storage_url(value: str, root: Path) -> str:
+    accepted = "a folder, file://, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+    if "://" not in value:
+        return (root / Path(value).expanduser()).as_uri()
+    parts = urlsplit(value)
+    if parts.scheme == "file" and parts.path.strip("/") and parts.netloc in ("", "localhost"):
+        return (root / unquote(parts.path)).as_uri()
+    if parts.scheme not in OBJECT_STORE_SCHEMES or not parts.netloc or parts.query or parts.fragment:
+        raise SettingsError("TAXI_STORAGE_URL", value, accepted)
+    if "@" in parts.netloc:
+        secretless = f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"
+        raise SettingsError(
+            "TAXI_STORAGE_URL", secretless, f"{accepted}, without credentials, which belong in variables"
+        )
+    return value.rstrip("/")
 
 
 def _fleets(value: str) -> tuple[str, ...]:

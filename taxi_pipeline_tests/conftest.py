@@ -17,7 +17,7 @@ from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
@@ -30,6 +30,7 @@ TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
 
 SETTINGS = (
     "TAXI_DATA_DIR",
+    "TAXI_STORAGE_URL",
     "DUCKDB_DATABASE",
     "TLC_URL",
     "TAXI_ZONES_URL",
@@ -115,7 +116,7 @@ class Pipeline:
     folder: Path
     tlc: TlcSource
     warehouse: DuckDBWarehouse
-    files: LocalFolder
+    files: Storage
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -191,18 +192,20 @@ class Pipeline:
     def bytes_of_outputs(self) -> dict[str, bytes]:
         """The files whose bytes must be the same whenever the inputs are."""
         names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
-        longer = [name for name in (CITY_MAP_FILE, ZONE_EXPLORER_FILE) if (self.folder / name).is_file()]
-        return {name: (self.folder / name).read_bytes() for name in (*names, *longer)}
+        longer = [name for name in (CITY_MAP_FILE, ZONE_EXPLORER_FILE) if self.files.exists(name)]
+        return {name: self.files.read(name) for name in (*names, *longer)}
 
 
-def pipeline_in(folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yellow",)) -> Pipeline:
-    """A pipeline over a mirror (a folder or a URL), with its data in the folder."""
+def pipeline_in(
+    folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yellow",), *, storage_url: str | None = None
+) -> Pipeline:
+    """A pipeline over a mirror (a folder or a URL), with its data in the folder, but for the files of a storage."""
     url = mirror.as_uri() if isinstance(mirror, Path) else mirror
     return Pipeline(
         folder=folder,
         tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
         warehouse=DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
-        files=LocalFolder(folder),
+        files=open_storage(storage_url or folder.as_uri(), scratch=folder / ".scratch"),
     )
 
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["taxi_pipeline_tests.conftest", "duckdb", "pyarrow.parquet", "requests"])
+_context.set_forkserver_preload(
+    [
+        "taxi_pipeline_tests.conftest",
+        *("duckdb", "geopandas", "pyarrow.parquet", "pyogrio", "requests"),
+        *("alembic", "dagster._core.storage.event_log", "dagster._core.storage.runs"),
+        *("boto3", "obstore.store"),
+    ]
+)
 
 
 def process(function: Callable[..., Any], *arguments: Any) -> Any:

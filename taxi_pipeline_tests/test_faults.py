@@ -29,6 +29,7 @@ from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.ingest import replace_days
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
 from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
+from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 from taxi_pipeline_tests.processes import process
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,7 @@ def undisturbed(versions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
 
 
 def weeks_of(pipeline: Pipeline) -> bytes:
-    return (pipeline.folder / "outputs" / "trips_by_week.csv").read_bytes()
+    return pipeline.files.read("outputs/trips_by_week.csv")
 
 
 def leftovers_in(folder: Path) -> list[str]:
@@ -81,34 +82,40 @@ def leftovers_in(folder: Path) -> list[str]:
 # Killed processes
 
 
-def _load(folder: Path, mirror: Path, started: Path | None = None) -> None:
-    pipeline = pipeline_in(folder, mirror)
+def _load(folder: Path, mirror: Path, storage: str, started: Path | None = None) -> None:
+    pipeline = pipeline_in(folder, mirror, storage_url=storage)
     if started:
         started.touch()
     pipeline.run(*MONTH, select=LOADING)
 
 
+def _started(started: Path, folder: Path, mirror: Path, storage: str) -> tuple[Any, float]:
+    """A process that loads a month, and the moment at which it began to."""
+    child = process(_load, folder, mirror, storage, started)
+    while not started.exists():
+        time.sleep(0.002)
+    return child, time.monotonic()
+
+
+@pytest.mark.parametrize("kind", STORAGES)
 def test_a_killed_run_is_as_if_it_had_never_been_or_as_if_it_were_done(
-    versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path
+    versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path, kind: str
 ) -> None:
     """Fifty SIGKILLs at moments drawn from a seed, each while one version of a month takes the place of the other."""
     draw = random.Random(SEED)  # noqa: S311 - only moments
-    folder = tmp_path / "data"
-    pipeline = pipeline_in(folder, versions[0])
+    folder, storage = tmp_path / "data", storage_url(kind, tmp_path / "data")
+    pipeline = pipeline_in(folder, versions[0], storage_url=storage)
     pipeline.run(*MONTH)
     expected = [tables_of(one) for one in undisturbed]
     weeks = [weeks_of(one) for one in undisturbed]
     published = [(mirror / "trip-data" / FILE).read_bytes() for mirror in versions]
-    start = time.monotonic()
-    _load(folder, versions[1])
-    duration = time.monotonic() - start
+    child, start = _started(tmp_path / "started", folder, versions[1], storage)
+    child.join()
+    duration = time.monotonic() - start  # of a process, which has more to import than this one
     loaded, killed, outcomes = 1, 0, []
     for number in range(KILLS):
         target = 1 - loaded
-        started = tmp_path / f"started-{number}"
-        child = process(_load, folder, versions[target], started)
-        while not started.exists():
-            time.sleep(0.002)
+        child, _ = _started(tmp_path / f"started-{number}", folder, versions[target], storage)
         time.sleep(draw.uniform(0, duration))
         child.kill()
         child.join()
@@ -117,12 +124,12 @@ def test_a_killed_run_is_as_if_it_had_never_been_or_as_if_it_were_done(
         assert found in expected, f"neither version, after kill {number} of seed {SEED}"
         loaded = expected.index(found)
         outcomes.append(loaded == target)
-        assert (folder / "raw" / FILE).read_bytes() in published
+        assert pipeline.files.read(f"raw/{FILE}") in published
         assert weeks_of(pipeline) in weeks
     assert killed > KILLS * 0.6, "most were killed at work"
     assert {True, False} == set(outcomes), "some before their transaction ended, some after"
     for version, mirror in enumerate(versions):
-        again = pipeline_in(folder, mirror)
+        again = pipeline_in(folder, mirror, storage_url=storage)
         again.run(*MONTH)
         assert tables_of(again) == expected[version]
         assert again.bytes_of_outputs() == undisturbed[version].bytes_of_outputs()
@@ -288,11 +295,14 @@ def _materialize(environment: Mapping[str, str], first: str, last: str, log: Pat
         main(["materialize", "--start", first, "--end", last])
 
 
+@pytest.mark.parametrize("kind", STORAGES)
 @pytest.mark.parametrize("same", [False, True], ids=["different days", "the same days"])
 def test_eight_at_once_lose_nothing_and_count_nothing_twice(
-    environment: Mapping[str, str], mirror: Path, tmp_path: Path, same: bool
+    environment: Mapping[str, str], mirror: Path, tmp_path: Path, same: bool, kind: str
 ) -> None:
     """Regression: two that write one CSV at the same time lost a week's row."""
+    storage = storage_url(kind, tmp_path / "data")
+    environment = {**environment, "TAXI_STORAGE_URL": storage}
     ranges = [("2023-02-01", "2023-02-08")] * 8 if same else [(f"2023-02-{n:02}",) * 2 for n in range(1, 9)]
     running = [
         process(_materialize, dict(environment), first, last, tmp_path / f"log-{number}")
@@ -302,7 +312,7 @@ def test_eight_at_once_lose_nothing_and_count_nothing_twice(
         one.join()
     logs = "\n".join((tmp_path / f"log-{number}").read_text() for number in range(8))
     assert [one.exitcode for one in running] == [0] * 8, logs
-    pipeline = pipeline_in(tmp_path / "data", mirror)
+    pipeline = pipeline_in(tmp_path / "data", mirror, storage_url=storage)
     alone = pipeline_in(tmp_path / "alone", mirror)
     alone.run("2023-02-01", "2023-02-08", select=EVERYTHING)
     assert tables_of(pipeline) == tables_of(alone)

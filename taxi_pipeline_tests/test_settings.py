@@ -16,6 +16,7 @@ from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
 def test_defaults() -> None:
     assert Settings.from_environment({}) == Settings(
         data_dir=REPOSITORY / "data",
+        storage_url=(REPOSITORY / "data").as_uri(),
         duckdb_database=REPOSITORY / "data" / "staging" / "data.duckdb",
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import random
 import stat
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from taxi_pipeline.storage import LocalFolder, MissingFileError, Storage, StorageError
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing, sha256_of
+from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.processes import process
 
 
@@ -108,10 +110,16 @@ def test_sha256(tmp_path: Path) -> None:
 # The boundary: what every storage of named files does
 
 
-@pytest.fixture(params=["folder"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+@pytest.fixture(params=STORAGES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty storage of each kind."""
+    return storage_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def storage(url: str, tmp_path: Path) -> Storage:
     """An empty storage of each kind."""
-    return {"folder": lambda: LocalFolder(tmp_path / "store")}[request.param]()
+    return storage_at(url, tmp_path)
 
 
 def test_what_is_written_is_read(storage: Storage) -> None:
@@ -179,19 +187,98 @@ def test_names_that_lead_out_are_refused(storage: Storage, name: str) -> None:
             use(name)
 
 
-def _lock_for_a_second(folder: Path, locked: Path) -> None:
-    with LocalFolder(folder).lock("raw/a", "raw/b"):
-        locked.touch()
+@pytest.mark.parametrize(
+    "name", ["a b.json", "éü.json", "100%.json", "a%20b.json", "a#b?c=d.json", "[x]*.json", "~'\"&.json"]
+)
+def test_any_name_of_a_file_will_do(storage: Storage, name: str) -> None:
+    storage.write(f"requests/{name}", name)
+    storage.write(f"requests/other {name}", "other")
+    assert storage.read_text(f"requests/{name}") == name
+    assert f"requests/{name}" in storage.list("requests/*.json")
+    storage.delete(f"requests/{name}")
+    assert storage.list("requests/*.json") == [f"requests/other {name}"]
+
+
+def test_an_empty_file_and_a_large_one(storage: Storage) -> None:
+    assert storage.write("staging/empty", b"").size_bytes == 0
+    large = random.Random(0).randbytes(20_000_000)  # noqa: S311 - in three parts
+    with storage.draft("raw/large.bin") as draft:
+        draft.path.write_bytes(large)
+    for name, content in (("staging/empty", b""), ("raw/large.bin", large)):
+        assert storage.read(name) == content
+        assert storage.describe(name).sha256 == hashlib.sha256(content).hexdigest()
+        with storage.local_copy(name) as path:
+            assert path.read_bytes() == content
+
+
+def test_a_local_copy_is_of_the_current_version(storage: Storage, url: str, tmp_path: Path) -> None:
+    elsewhere = storage_at(url, tmp_path / "elsewhere")
+    with storage.draft("raw/f.bin") as draft:
+        draft.path.write_bytes(b"first")
+    with storage.local_copy("raw/f.bin") as path:
+        assert path.read_bytes() == b"first"
+    elsewhere.write("raw/f.bin", b"other")
+    with storage.local_copy("raw/f.bin") as path:
+        assert path.read_bytes() == b"other", "another process wrote it"
+
+
+def _lock_for_a_second(url: str, folder: Path) -> None:
+    with storage_at(url, folder).lock("raw/a", "raw/b"):
+        (folder / "locked").touch()
         time.sleep(1)
-        (locked.parent / "released").touch()
+        (folder / "released").touch()
 
 
-def test_a_lock_keeps_other_processes_waiting(tmp_path: Path) -> None:
-    locked = tmp_path / "locked"
-    holder = process(_lock_for_a_second, tmp_path / "store", locked)
-    while not locked.exists():
+def test_a_lock_keeps_other_processes_waiting(url: str, storage: Storage, tmp_path: Path) -> None:
+    holder = process(_lock_for_a_second, url, tmp_path)
+    while not (tmp_path / "locked").exists():
         time.sleep(0.01)
-    with LocalFolder(tmp_path / "store").lock("raw/b", "raw/a"):
+    with storage.lock("raw/b", "raw/a"):
         assert (tmp_path / "released").exists(), "the other had left its block"
     holder.join()
     assert holder.exitcode == 0
+
+
+VERSIONS = [bytes([number]) * 12_000_000 for number in range(2)]
+"""Contents that a process writes in turn; each is sent in two parts."""
+
+
+def _write_in_turn(url: str, folder: Path, started: Path) -> None:
+    storage = storage_at(url, folder)
+    started.touch()
+    for content in VERSIONS * 1000:
+        if content == VERSIONS[0]:
+            storage.write("raw/f.bin", content)
+        else:
+            with storage.draft("raw/f.bin") as draft:
+                draft.path.write_bytes(content)
+
+
+@pytest.mark.slow
+def test_a_killed_write_leaves_an_old_file_or_a_new_one(url: str, tmp_path: Path) -> None:
+    """Fifty SIGKILLs: what is there is whole, is what it is described as, and nothing else is there."""
+    draw = random.Random(7)  # noqa: S311 - only moments
+    storage = storage_at(url, tmp_path)
+    storage.write("raw/f.bin", VERSIONS[0])
+    digests = {hashlib.sha256(content).hexdigest() for content in VERSIONS}
+    seen = set()
+    for number in range(50):
+        started = tmp_path / f"started-{number}"
+        writer = process(_write_in_turn, url, tmp_path, started)
+        while not started.exists():
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0, 0.5))
+        writer.kill()
+        writer.join()
+        content = storage.read("raw/f.bin")
+        assert content in VERSIONS
+        # The server may still be doing what the killed process had asked for.
+        assert storage.describe("raw/f.bin").sha256 in digests
+        assert storage.list("raw/*") == ["raw/f.bin"]
+        seen.add(content)
+    assert len(seen) == 2
+    with storage.lock("raw/f.bin"), storage.draft("raw/f.bin") as draft:
+        draft.path.write_bytes(b"at the end")
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and ".tmp" in path.name]
+    assert left == [], "the next writer removes what the killed ones left"
+    assert len(list((tmp_path / "scratch").glob("process-*"))) <= 1

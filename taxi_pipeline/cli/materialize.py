@@ -100,11 +100,12 @@ def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
 def _print_results(settings: Settings, days: Days) -> None:
     """The closing tables: what the days hold, and which files were written."""
     from taxi_pipeline.defs.assets.metrics import FILES
-    from taxi_pipeline.storage import LocalFolder
+    from taxi_pipeline.storage import open_storage
     from taxi_pipeline.warehouse.coverage import loaded_totals
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    warehouse, files = DuckDBWarehouse(settings.duckdb_database), LocalFolder(settings.data_dir)
+    warehouse = DuckDBWarehouse(settings.duckdb_database)
+    files = open_storage(settings.storage_url, scratch=settings.scratch_dir)
     table = Table("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from taxi_pipeline.cli.options import read_settings
-from taxi_pipeline.cli.terminal import local_file, print_files
+from taxi_pipeline.cli.terminal import as_typed, local_file, print_files
 
-SNAPSHOT_FILE = Path("outputs/warehouse.duckdb")
+SNAPSHOT_FILE = "outputs/warehouse.duckdb"
 
 
 @click.command()
@@ -15,7 +15,7 @@ SNAPSHOT_FILE = Path("outputs/warehouse.duckdb")
     "--output",
     "target",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File to write.  [default: outputs/warehouse.duckdb in the data folder]",
+    help="File of this machine to write.  [default: outputs/warehouse.duckdb in the storage]",
 )
 def snapshot(target: Path | None) -> None:
     """Copy the warehouse, to query the copy while the pipeline works.
@@ -23,14 +23,20 @@ def snapshot(target: Path | None) -> None:
     DuckDB lets no other process read while one writes, and keeps the writer out while others read. The copy is made
     without opening the warehouse, so no run ever waits for it, and it shows all of a run or nothing of it.
     """
-    from taxi_pipeline.storage import StorageError
+    from taxi_pipeline.storage import StorageError, open_storage
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
 
     settings = read_settings()
-    target = target.absolute() if target else settings.data_dir / SNAPSHOT_FILE
+    warehouse = DuckDBWarehouse(settings.duckdb_database)
     try:
-        DuckDBWarehouse(settings.duckdb_database).snapshot(target)
+        if target:
+            warehouse.snapshot(target.absolute())
+            written = local_file(target.absolute())
+        else:
+            with open_storage(settings.storage_url, scratch=settings.scratch_dir).draft(SNAPSHOT_FILE) as draft:
+                warehouse.snapshot(draft.path)
+            written = as_typed(draft.stored.uri), draft.stored.size_bytes
     except (WarehouseUnavailableError, StorageError) as error:
         raise click.ClickException(str(error)) from error
-    print_files("written", [local_file(target)])
+    print_files("written", [written])

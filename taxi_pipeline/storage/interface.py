@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 
 class MissingFileError(RuntimeError):
@@ -143,3 +143,15 @@ class Storage(ABC):
             MissingFileError: there is no such file.
         """
         return self.read(name).decode("utf-8")
+
+
+def checked_name(name: str) -> str:
+    """The name as storages use it, without empty parts.
+
+    Raises:
+        ValueError: it is no name in a storage.
+    """
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name:
+        raise ValueError(f"{name!r} is not a name in the storage: it must be relative, without .. and backslashes")
+    return "/".join(parts)

@@ -3,9 +3,9 @@
 import fnmatch
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile
+from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name
 from taxi_pipeline.storage.whole_files import locked, replacing, sha256_of
 
 
@@ -86,10 +86,7 @@ class LocalFolder(Storage):
             yield
 
     def _path(self, name: str) -> Path:
-        parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\\" in name:
-            raise ValueError(f"{name!r} is not a name in the storage: it must be relative, without .. and backslashes")
-        return self._root.joinpath(*parts)
+        return self._root / checked_name(name)
 
     def _describe(self, name: str, path: Path) -> StoredFile:
         return StoredFile(name=name, uri=self.uri(name), size_bytes=path.stat().st_size, sha256=sha256_of(path))

@@ -29,11 +29,11 @@ _ADVICE_BY_ERRNO = {
 
 
 class StorageError(RuntimeError):
-    """The disk refuses what is written; the message says why and what to do."""
+    """The disk or the object store refuses what is asked of it; the message says why and what to do."""
 
 
 class FileInUseError(RuntimeError):
-    """Another process has locked the file for longer than the timeout."""
+    """Another process holds the lock on a file for longer than the timeout."""
 
 
 @contextmanager
@@ -46,7 +46,7 @@ def replacing(target: Path) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full, the folder is read-only, or the like.
     """
-    with _explaining_disk_errors(target):
+    with explaining_disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         with _temporary_beside(target) as temporary:
@@ -63,7 +63,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         StorageError: they can't be made.
     """
-    with _explaining_disk_errors(folder):
+    with explaining_disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -83,7 +83,7 @@ def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
         lock_file, timeout=timeout_seconds, on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n")
     )
     try:
-        with _explaining_disk_errors(lock_file):
+        with explaining_disk_errors(lock_file):
             lock.acquire()
     except Timeout as error:
         holder = lock_file.read_text().strip() or "unknown"
@@ -104,7 +104,7 @@ def sha256_of(path: Path) -> str:
 
 
 @contextmanager
-def _explaining_disk_errors(path: Path) -> Iterator[None]:
+def explaining_disk_errors(path: Path) -> Iterator[None]:
     """Turn an error of the disk into a StorageError that says what it means for the path, and what to do."""
     try:
         yield

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from taxi_pipeline.storage import Storage
+from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.http_transfer import FetchError, Validators
 
@@ -45,7 +45,7 @@ def read_note(files: Storage, name: str) -> FetchNote | None:
     """The note beside a file; None when there is none, or one that is not a note."""
     try:
         return FetchNote(**json.loads(files.read(note_name(name))))
-    except (OSError, RuntimeError, ValueError, TypeError):
+    except (MissingFileError, OSError, ValueError, TypeError):
         return None
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from taxi_pipeline.storage import LocalFolder, Storage
+from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
@@ -33,13 +33,21 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
 
 
 class FilesResource(dg.ConfigurableResource[Storage]):
-    """The named files, in a folder of this machine."""
+    """The named files, in a folder of this machine or in an object store."""
 
-    root: str
+    url: str
+    """`file://`, `s3://`, `gs://` or `az://`."""
+    scratch: str
+    """A folder of this machine for copies of the files of an object store."""
 
-    def create_resource(self, context: dg.InitResourceContext) -> Storage:  # noqa: ARG002
-        """The storage."""
-        return LocalFolder(Path(self.root))
+    def create_resource(self, context: dg.InitResourceContext) -> Storage:
+        """The storage; nothing is requested yet."""
+        return open_storage(self.url, scratch=Path(self.scratch), postgres_url=_postgres_of(context.instance))
+
+
+def _postgres_of(instance: dg.DagsterInstance | None) -> str | None:
+    """The database of Dagster's history, where that is Postgres: several machines then share its locks, too."""
+    return getattr(instance.event_log_storage, "postgres_url", None) if instance else None
 
 
 class TlcResource(dg.ConfigurableResource[TlcSource]):

@@ -1,0 +1,177 @@
+"""Starting the servers, waiting until they answer, and stopping them."""
+
+import getpass
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from taxi_pipeline_tests.services import postgres, swift
+
+REPOSITORY = Path(__file__).parents[2]
+BIN = REPOSITORY / ".venv-services" / "bin"
+"""Of the environment that Swift and moto are installed in, by `make`."""
+
+BUCKET = "taxi"
+SMALL_BUCKET = "small"
+"""Holds no more than 100,000 bytes; on Swift."""
+_PATIENCE_SECONDS = 60
+
+
+class NotInstalledError(RuntimeError):
+    """A server is not installed; the message says how to get it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addresses:
+    """Where the servers are."""
+
+    s3: str
+    """URL of Swift, which has the bucket `taxi`."""
+    moto: str
+    """URL of moto: a double of S3 whose conditional writes are right, which Swift's are not."""
+    postgres: str
+    """URL of a database."""
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which tests and the pipeline find the servers."""
+        return {
+            "TAXI_TEST_S3_URL": self.s3,
+            "TAXI_TEST_MOTO_URL": self.moto,
+            "TAXI_TEST_POSTGRES_URL": self.postgres,
+            **self.for_pipeline(),
+        }
+
+    def for_pipeline(self) -> dict[str, str]:
+        """What a user sets to work with the servers."""
+        return {
+            "TAXI_STORAGE_URL": f"s3://{BUCKET}",
+            "AWS_ENDPOINT_URL": self.s3,
+            "AWS_ACCESS_KEY_ID": swift.ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": swift.SECRET_KEY,
+            "AWS_REGION": "us-east-1",
+            "DAGSTER_POSTGRES_URL": self.postgres,
+        }
+
+
+@contextmanager
+def running_servers(
+    folder: Path, *, s3_port: int | None = None, postgres_port: int | None = None
+) -> Iterator[Addresses]:
+    """The servers, as long as the block runs.
+
+    Args:
+        folder: holds what they store and log.
+        s3_port: of Swift; None for a free one.
+        postgres_port: None for a free one.
+
+    Raises:
+        NotInstalledError: one of them is not installed.
+    """
+    programs = _installed()
+    ports: dict[str, int] = dict(
+        zip(("account", "container", "object", "moto", "proxy", "postgres"), _free_ports(6), strict=True)
+    )
+    ports |= {"proxy": s3_port} if s3_port else {}
+    ports |= {"postgres": postgres_port} if postgres_port else {}
+    addresses = Addresses(
+        s3=f"http://127.0.0.1:{ports['proxy']}",
+        moto=f"http://127.0.0.1:{ports['moto']}",
+        postgres=postgres.url(ports["postgres"]),
+    )
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    postgres.make_cluster(folder / "postgres", programs, ports["postgres"])
+    swift.write_configuration(folder / "swift", BIN, ports=ports, user=getpass.getuser())
+    commands = {
+        "postgres": postgres.command(folder / "postgres", programs),
+        "moto": [str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", str(ports["moto"])],
+        **swift.commands(folder / "swift", BIN),
+    }
+    with ExitStack() as stack:
+        for name, command in commands.items():
+            stack.enter_context(_running(name, command, logs / f"{name}.log"))
+        for name in ("account", "container", "object", "proxy", "moto", "postgres"):
+            _wait_for(name, ports[name], logs)
+        _make_database(programs, ports["postgres"])
+        for endpoint in (addresses.s3, addresses.moto):
+            make_bucket(endpoint, BUCKET)
+        make_bucket(addresses.s3, SMALL_BUCKET)
+        swift.limit_bucket(folder / "swift", BIN, SMALL_BUCKET, 100_000)
+        yield addresses
+
+
+def make_bucket(endpoint: str, bucket: str) -> None:
+    """Make a bucket, if there is none; the pipeline's own library has no call for it."""
+    code = (
+        "import sys, boto3\n"
+        "client = boto3.client('s3', endpoint_url=sys.argv[1], region_name='us-east-1',\n"
+        "    aws_access_key_id=sys.argv[3], aws_secret_access_key=sys.argv[4])\n"
+        "names = [found['Name'] for found in client.list_buckets()['Buckets']]\n"
+        "sys.argv[2] in names or client.create_bucket(Bucket=sys.argv[2])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    command = [str(BIN / "python"), "-c", code, endpoint, bucket, swift.ACCESS_KEY, swift.SECRET_KEY]
+    subprocess.run(command, check=True, env=environment)
+
+
+def _make_database(programs: Path, port: int) -> None:
+    psql = [str(programs / "psql"), postgres.url(port, "postgres"), "--no-psqlrc", "--quiet", "--tuples-only"]
+    query = f"SELECT 1 FROM pg_database WHERE datname = '{postgres.DATABASE}'"
+    found = subprocess.run([*psql, "-c", query], check=True, capture_output=True, text=True)
+    if not found.stdout.strip():
+        subprocess.run([*psql, "-c", f"CREATE DATABASE {postgres.DATABASE}"], check=True)
+
+
+def _installed() -> Path:
+    programs = postgres.programs_folder()
+    missing = [] if programs else ["PostgreSQL (Debian: apt install postgresql)"]
+    missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift and moto (make .venv-services/.ready)"]
+    if missing or programs is None:
+        raise NotInstalledError(f"not installed: {', '.join(missing)}")
+    return programs
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
+
+
+@contextmanager
+def _running(name: str, command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    clean = {key: value for key, value in environment.items() if not key.startswith(("AWS_", "TAXI_"))}
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=clean, cwd="/", start_new_session=True
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            # For PostgreSQL: stop now, and close connections.
+            os.killpg(process.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def _wait_for(name: str, port: int, logs: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    log = (logs / f"{name}.log").read_text()[-2000:]
+    sys.exit(f"{name} does not answer on port {port} after {_PATIENCE_SECONDS} s. The end of its log:\n{log}")
