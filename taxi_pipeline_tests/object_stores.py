@@ -1,24 +1,17 @@
 """Storages for tests that run on each kind: a folder, and a prefix of its own on a real S3 server."""
 
-import os
 import uuid
 from pathlib import Path
 
 import pytest
 
 from taxi_pipeline.storage import Storage, open_storage
+from taxi_pipeline_tests.services.fixtures import service
 from taxi_pipeline_tests.services.servers import BUCKET
 
 S3 = pytest.param("s3", marks=pytest.mark.services)
 """A parameter `s3`, which runs in `make test-services`."""
 STORAGES = ("folder", S3)
-
-
-def service(variable: str) -> str:
-    """Where a server is; the test skips when none is running."""
-    if not (found := os.environ.get(variable)):
-        pytest.skip(f"no servers: {variable} is not set; make test-services starts them")
-    return found
 
 
 def storage_url(kind: str, folder: Path) -> str:

@@ -15,10 +15,11 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs import event_storage
-from taxi_pipeline.defs.event_storage import EventStorage, RunStorage
+from taxi_pipeline.defs.event_storage import EventStorage, PartitionsByTags, RunStorage
 from taxi_pipeline.defs.partitions import range_tags
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.services.fixtures import fresh_database
 
 DAYS = dg.DailyPartitionsDefinition("2023-01-01", end_date="2023-01-04")
 KEYS = ["2023-01-01", "2023-01-02", "2023-01-03"]
@@ -63,6 +64,23 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     with dg.DagsterInstance.get() as instance:
         yield instance
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
+def any_instance(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """The instance that the project's `dagster.yaml` configures, and that of `deploy/dagster.yaml`."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("instance")
+        return
+    shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", tmp_path)
+    with fresh_database() as url:
+        monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+            instance.dispose()
 
 
 def plain_home(folder: Path) -> Path:
@@ -151,25 +169,23 @@ def test_it_writes_what_dagster_writes(
         assert sorted(map(str, found)) == sorted(map(str, _rows(home, sql))), sql
 
 
-def test_nothing_without_partitions_is_planned_by_partition(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+def test_nothing_without_partitions_is_planned_by_partition(any_instance: dg.DagsterInstance) -> None:
     """Dagster plans a run's days for its checks and for assets without days; the UI calls them skipped for ever."""
-    assert isinstance(instance.run_storage, RunStorage)
-    run = _run(instance)
-    planned = _rows(
-        tmp_path,
-        "SELECT asset_key, partition FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION_PLANNED'",
-    )
-    assert sorted(map(str, planned)) == sorted(
-        map(str, [('["a_total"]', None), *(('["counted"]', day) for day in KEYS)])
-    )
-    assert _rows(tmp_path, "SELECT run_id, partition, execution_status FROM asset_check_executions") == [
-        (run, None, "SUCCEEDED")
+    assert isinstance(any_instance.run_storage, PartitionsByTags)
+    run = _run(any_instance)
+    planned = [
+        (entry.dagster_event.asset_key, entry.dagster_event.partition)
+        for entry in any_instance.all_logs(run, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED)
+        if entry.dagster_event
     ]
+    assert sorted(planned, key=str) == [(a_total.key, None), *((counted.key, day) for day in KEYS)]
+    checks = any_instance.event_log_storage.get_asset_check_execution_history(is_counted.check_key, limit=10)
+    assert [(check.run_id, check.partition, check.status.value) for check in checks] == [(run, None, "SUCCEEDED")]
 
 
-def test_days_of_a_failed_run_show_as_failed(instance: dg.DagsterInstance) -> None:
-    _run(instance, fail="yes")
-    status = instance.get_status_by_partition(counted.key, KEYS, DAYS)
+def test_days_of_a_failed_run_show_as_failed(any_instance: dg.DagsterInstance) -> None:
+    _run(any_instance, fail="yes")
+    status = any_instance.get_status_by_partition(counted.key, KEYS, DAYS)
     assert status
     assert {day: str(found) for day, found in status.items()} == dict.fromkeys(KEYS, "AssetPartitionStatus.FAILED")
 
@@ -184,13 +200,13 @@ query Events($limit: Int!, $before: String) {
 """As the *Events* tab of an asset's page asks."""
 
 
-def test_the_ui_pages_through_all_events(instance: dg.DagsterInstance) -> None:
+def test_the_ui_pages_through_all_events(any_instance: dg.DagsterInstance) -> None:
     """Regression: events stored together had one timestamp, and of 31 days the tab showed 3."""
     for _ in range(3):
-        _run(instance)
+        _run(any_instance)
     found, before = [], None
     while True:
-        page = _graphql(instance, PAGE, limit=2, before=before)["assetOrError"]["assetMaterializations"]
+        page = _graphql(any_instance, PAGE, limit=2, before=before)["assetOrError"]["assetMaterializations"]
         if not page:
             break
         found += [event["partition"] for event in page]
@@ -231,3 +247,37 @@ def test_another_version_of_dagster_gets_its_own_storage_with_a_warning(
         used = {type(storage).__name__ for storage in (instance.event_log_storage, instance.run_storage)}
         assert used in ({"SqliteEventLogStorage", "RunStorage"}, {"EventStorage", "SqliteRunStorage"})
         assert _types(instance, _run(instance))["ASSET_MATERIALIZATION"] == 4
+
+
+# Postgres
+
+
+@pytest.mark.services
+def test_history_in_postgres_is_dagsters_own_and_survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written by our classes, read by Dagster's after everything was stopped; the same events either way."""
+    from dagster_postgres import PostgresEventLogStorage
+
+    from taxi_pipeline.defs.postgres_storage import PostgresEvents, PostgresRuns, PostgresSchedules
+
+    shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", tmp_path)
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with fresh_database() as url:
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", url)
+        with dg.DagsterInstance.get() as instance:
+            kinds = [type(kept) for kept in (instance.event_log_storage, instance.run_storage)]
+            assert kinds == [PostgresEvents, PostgresRuns]
+            assert type(instance.schedule_storage) is PostgresSchedules
+            run = _run(instance)
+            events = _types(instance, run)
+            instance.dispose()
+        plain = tmp_path / "plain"
+        plain.mkdir()
+        configuration = "storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n"
+        (plain / "dagster.yaml").write_text(configuration)
+        monkeypatch.setenv("DAGSTER_HOME", str(plain))
+        monkeypatch.setenv("DAGSTER_POSTGRES_URL", url.replace("postgresql:", "postgresql+psycopg2:"))
+        with dg.DagsterInstance.get() as plain_instance:
+            assert type(plain_instance.event_log_storage) is PostgresEventLogStorage
+            assert _types(plain_instance, run) == events
+            theirs = _types(plain_instance, _run(plain_instance))
+            assert {**theirs, "ASSET_MATERIALIZATION_PLANNED": 4} == events, "but for what has no partitions"

@@ -17,9 +17,10 @@ from taxi_pipeline.storage.object_store import ObjectStore
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fetch_note import DamagedFileError, read_note, verified_copy
 from taxi_pipeline_tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
-from taxi_pipeline_tests.object_stores import service, storage_at
+from taxi_pipeline_tests.object_stores import storage_at
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import swift
+from taxi_pipeline_tests.services.fixtures import service
 from taxi_pipeline_tests.services.servers import BUCKET, SMALL_BUCKET
 
 pytestmark = pytest.mark.services

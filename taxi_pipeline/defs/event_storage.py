@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster import EventLogEntry
-from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,37 @@ def history_folder() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / "history"
 
 
-class EventStorage(SqliteEventLogStorage):
+class DistinctMilliseconds(SqlEventLogStorage):
+    """Gives each event of a process a millisecond of its own, whatever database the events go to.
+
+    The UI pages an asset's events by millisecond: of those that share one it shows some and skips the others.
+    """
+
+    _latest_milliseconds = 0
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an event, a millisecond after the one before if they would share one."""
+        milliseconds = max(int(event.timestamp * 1000), self._latest_milliseconds + 1)
+        if milliseconds > int(event.timestamp * 1000):
+            event = event._replace(timestamp=milliseconds / 1000)
+        self._latest_milliseconds = milliseconds
+        super().store_event(event)
+
+
+class PartitionsByTags(SqlRunStorage):
+    """Stores runs without their `partitions_subset`, so that only the tags of a run name its partitions.
+
+    From a run's `partitions_subset` Dagster plans these partitions for everything in the run, also for assets and
+    checks without partitions: with a month's 24 checks that is 744 evaluations that never come, and that the UI calls
+    skipped. From the tags it plans them for the assets that have them.
+    """
+
+    def add_run(self, dagster_run: "dg.DagsterRun") -> "dg.DagsterRun":
+        """Store the run, and return it as it is stored."""
+        return super().add_run(dagster_run._replace(partitions_subset=None))
+
+
+class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
     """The files of `SqliteEventLogStorage`, with one engine for the index and one for the latest run.
 
     A process that is killed leaves what it stored, as with Dagster's own class. When the machine loses its power, the
@@ -48,7 +78,6 @@ class EventStorage(SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: dict[str, Engine] = {}
         self._has_table: dict[str, bool] = {}
-        self._latest_milliseconds = 0
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -66,18 +95,7 @@ class EventStorage(SqliteEventLogStorage):
             with storage.index_connection():
                 return storage
 
-        return _or_dagsters_own(ours, lambda: SqliteEventLogStorage(folder, inst_data))
-
-    def store_event(self, event: EventLogEntry) -> None:
-        """Store an event; each event of this process gets a millisecond of its own.
-
-        The UI pages an asset's events by millisecond: of those that share one it shows some and skips the others.
-        """
-        milliseconds = max(int(event.timestamp * 1000), self._latest_milliseconds + 1)
-        if milliseconds > int(event.timestamp * 1000):
-            event = event._replace(timestamp=milliseconds / 1000)
-        self._latest_milliseconds = milliseconds
-        super().store_event(event)
+        return or_dagsters_own(ours, lambda: SqliteEventLogStorage(folder, inst_data))
 
     def has_table(self, table_name: str) -> bool:
         """Whether the index has the table; looked up once, because only `dagster instance migrate` adds one."""
@@ -122,13 +140,8 @@ class EventStorage(SqliteEventLogStorage):
         super().dispose()
 
 
-class RunStorage(SqliteRunStorage):
-    """The files of `SqliteRunStorage`, where only the tags of a run name its partitions.
-
-    From a run's `partitions_subset` Dagster plans these partitions for everything in the run, also for assets and
-    checks without partitions: with a month's 24 checks that is 744 evaluations that never come, and that the UI calls
-    skipped. From the tags it plans them for the assets that have them.
-    """
+class RunStorage(PartitionsByTags, SqliteRunStorage):
+    """The files of `SqliteRunStorage`, where only the tags of a run name its partitions."""
 
     @classmethod
     def config_type(cls) -> Any:
@@ -139,22 +152,25 @@ class RunStorage(SqliteRunStorage):
     def from_config_value(cls, inst_data: Any, config_value: Any) -> SqliteRunStorage:  # noqa: ARG003
         """This storage; Dagster's own when this one does not work with it."""
         folder = str(history_folder())
-        return _or_dagsters_own(
+        return or_dagsters_own(
             lambda: cls.from_local(folder, inst_data), lambda: SqliteRunStorage.from_local(folder, inst_data)
         )
 
-    def add_run(self, dagster_run: "dg.DagsterRun") -> "dg.DagsterRun":
-        """Store the run, and return it as it is stored."""
-        return super().add_run(dagster_run._replace(partitions_subset=None))
 
+def or_dagsters_own(ours: "Callable[[], Any]", dagsters_own: "Callable[[], Any]", module: str = __name__) -> Any:
+    """Our storage; Dagster's own, with a warning, when ours does not fit this version of Dagster.
 
-def _or_dagsters_own(ours: "Callable[[], Any]", dagsters_own: "Callable[[], Any]") -> Any:
+    Args:
+        ours: makes ours, and uses it.
+        dagsters_own: makes Dagster's.
+        module: of ours.
+    """
     try:
         return ours()
     except (AttributeError, TypeError) as error:
         warnings.warn(
-            f"taxi_pipeline.defs.event_storage does not fit this version of Dagster ({error}). Dagster's own storage "
-            "is used: runs take longer. Remove the blocks run_storage and event_log_storage from dagster.yaml",
+            f"{module} does not fit this version of Dagster ({error}). Dagster's own storage "
+            "is used: runs take longer. Replace the blocks run_storage and event_log_storage in dagster.yaml",
             stacklevel=2,
         )
         return dagsters_own()

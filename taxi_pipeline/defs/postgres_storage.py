@@ -1,0 +1,90 @@
+"""Dagster's history of runs, events and schedules in Postgres, for a server that several people use.
+
+`deploy/dagster.yaml` names these classes; the extra `postgres` installs what they need. They are Dagster's own, with
+what `event_storage` adds to the classes for SQLite, a connection that is kept between two events, and `postgresql://` as the
+beginning of a URL, which SQLAlchemy 2.1 would take for another driver.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from dagster._serdes import ConfigurableClassData
+from dagster_postgres.event_log.event_log import PostgresEventLogStorage
+from dagster_postgres.run_storage.run_storage import PostgresRunStorage
+from dagster_postgres.schedule_storage.schedule_storage import PostgresScheduleStorage
+from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
+
+from taxi_pipeline.defs.event_storage import DistinctMilliseconds, PartitionsByTags, or_dagsters_own
+
+IDLE_SECONDS = 300
+"""How long a connection is kept; servers and proxies close what is idle for longer."""
+
+
+def driver_url(config_value: Mapping[str, Any]) -> str:
+    """The configured URL, with the driver that is installed."""
+    scheme, separator, rest = pg_url_from_config(config_value).partition("://")
+    return f"{'postgresql+psycopg2' if scheme in ('postgres', 'postgresql') else scheme}{separator}{rest}"
+
+
+def _arguments(inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "postgres_url": driver_url(config_value),
+        "should_autocreate_tables": config_value.get("should_autocreate_tables", True),
+        "inst_data": inst_data,
+    }
+
+
+class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
+    """Events. A run's process keeps its connection; Dagster's own class opens one for each event."""
+
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        self._engine = create_pg_engine(
+            postgres_url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=1,
+            max_overflow=-1,
+            pool_recycle=IDLE_SECONDS,
+            pool_pre_ping=True,
+        )
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> PostgresEventLogStorage:
+        """This storage; Dagster's own when this one does not work with it."""
+        arguments = _arguments(inst_data, config_value)
+
+        def ours() -> PostgresEventLogStorage:
+            storage = cls(**arguments)
+            retry_pg_connection_fn(storage.has_table_of_events)
+            return storage
+
+        return or_dagsters_own(ours, lambda: PostgresEventLogStorage(**arguments), __name__)
+
+    def has_table_of_events(self) -> bool:
+        """Whether the database answers through the kept connection."""
+        return self.has_table("event_logs")
+
+
+class PostgresRuns(PartitionsByTags, PostgresRunStorage):
+    """Runs, where only the tags of a run name its partitions."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> PostgresRunStorage:
+        """This storage; Dagster's own when this one does not work with it."""
+        arguments = _arguments(inst_data, config_value)
+        return or_dagsters_own(lambda: cls(**arguments), lambda: PostgresRunStorage(**arguments), __name__)
+
+
+class PostgresSchedules(PostgresScheduleStorage):
+    """Schedules and sensors."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> PostgresScheduleStorage:
+        """Dagster's own, at the URL with its driver."""
+        return cls(**_arguments(inst_data, config_value))

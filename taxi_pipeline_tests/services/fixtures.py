@@ -1,0 +1,34 @@
+"""What tests ask of the servers: where one is, and a database of their own."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from taxi_pipeline_tests.services import postgres
+
+
+def service(variable: str) -> str:
+    """Where a server is; the test skips when none is running."""
+    if not (found := os.environ.get(variable)):
+        pytest.skip(f"no servers: {variable} is not set; make test-services starts them")
+    return found
+
+
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """The URL of an empty database, which is dropped at the end."""
+    import psycopg2
+
+    server = service("TAXI_TEST_POSTGRES_URL")
+    name = f"test_{uuid.uuid4().hex}"
+    with closing(psycopg2.connect(server)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+            try:
+                yield f"{server.removesuffix(postgres.DATABASE)}{name}"
+            finally:
+                cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
