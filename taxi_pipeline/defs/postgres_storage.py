@@ -1,8 +1,8 @@
 """Dagster's history of runs, events and schedules in Postgres, for a server that several people use.
 
 `deploy/dagster.yaml` names these classes; the extra `postgres` installs what they need. They are Dagster's own, with
-what `event_storage` adds to the classes for SQLite, a connection that is kept between two events, and `postgresql://` as the
-beginning of a URL, which SQLAlchemy 2.1 would take for another driver.
+what `event_storage` adds to the classes for SQLite, a connection that is kept between two events, and `postgresql://`
+as the beginning of a URL, which SQLAlchemy 2.1 would take for another driver.
 """
 
 from collections.abc import Mapping
