@@ -38,6 +38,20 @@ def history_folder() -> Path:
     return Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / "history"
 
 
+class KnownTables(SqlEventLogStorage):
+    """Looks a table up once, because only `dagster instance migrate` adds one; Dagster asks at each event."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self._known_tables: set[str] = set()
+        super().__init__(*arguments, **named)
+
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is such a table."""
+        if table_name not in self._known_tables and super().has_table(table_name):
+            self._known_tables.add(table_name)
+        return table_name in self._known_tables
+
+
 class DistinctMilliseconds(SqlEventLogStorage):
     """Gives each event of a process a millisecond of its own, whatever database the events go to.
 
@@ -68,7 +82,7 @@ class PartitionsByTags(SqlRunStorage):
         return super().add_run(dagster_run._replace(partitions_subset=None))
 
 
-class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
+class EventStorage(DistinctMilliseconds, KnownTables, SqliteEventLogStorage):
     """The files of `SqliteEventLogStorage`, with one engine for the index and one for the latest run.
 
     A process that is killed leaves what it stored, as with Dagster's own class. When the machine loses its power, the
@@ -77,7 +91,6 @@ class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: dict[str, Engine] = {}
-        self._has_table: dict[str, bool] = {}
         super().__init__(base_dir, inst_data)
 
     @classmethod
@@ -96,12 +109,6 @@ class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
                 return storage
 
         return or_dagsters_own(ours, lambda: SqliteEventLogStorage(folder, inst_data))
-
-    def has_table(self, table_name: str) -> bool:
-        """Whether the index has the table; looked up once, because only `dagster instance migrate` adds one."""
-        if not self._has_table.get(table_name):
-            self._has_table[table_name] = super().has_table(table_name)
-        return self._has_table[table_name]
 
     @contextmanager
     def _connect(self, shard: str) -> "Iterator[Connection]":

@@ -6,7 +6,7 @@ as the beginning of a URL, which SQLAlchemy 2.1 would take for another driver.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres.event_log.event_log import PostgresEventLogStorage
@@ -14,7 +14,10 @@ from dagster_postgres.run_storage.run_storage import PostgresRunStorage
 from dagster_postgres.schedule_storage.schedule_storage import PostgresScheduleStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
 
-from taxi_pipeline.defs.event_storage import DistinctMilliseconds, PartitionsByTags, or_dagsters_own
+from taxi_pipeline.defs.event_storage import DistinctMilliseconds, KnownTables, PartitionsByTags, or_dagsters_own
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
 
 IDLE_SECONDS = 300
 """How long a connection is kept; servers and proxies close what is idle for longer."""
@@ -34,19 +37,23 @@ def _arguments(inst_data: ConfigurableClassData | None, config_value: Mapping[st
     }
 
 
-class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
-    """Events. A run's process keeps its connection; Dagster's own class opens one for each event."""
+def _with_kept_connections(postgres_url: str) -> "Engine":
+    return create_pg_engine(
+        postgres_url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=2,
+        max_overflow=-1,
+        pool_recycle=IDLE_SECONDS,
+        pool_pre_ping=True,
+    )
+
+
+class PostgresEvents(DistinctMilliseconds, KnownTables, PostgresEventLogStorage):
+    """Events. A process keeps its connections; Dagster's own class opens one for each event."""
 
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = create_pg_engine(
-            postgres_url,
-            isolation_level="AUTOCOMMIT",
-            pool_size=1,
-            max_overflow=-1,
-            pool_recycle=IDLE_SECONDS,
-            pool_pre_ping=True,
-        )
+        self._engine = _with_kept_connections(postgres_url)
 
     @classmethod
     def from_config_value(
@@ -68,7 +75,11 @@ class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
 
 
 class PostgresRuns(PartitionsByTags, PostgresRunStorage):
-    """Runs, where only the tags of a run name its partitions."""
+    """Runs, where only the tags of a run name its partitions; with kept connections."""
+
+    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
+        super().__init__(postgres_url, should_autocreate_tables, inst_data)
+        self._engine = _with_kept_connections(postgres_url)
 
     @classmethod
     def from_config_value(
