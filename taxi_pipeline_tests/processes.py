@@ -6,6 +6,7 @@ What runs in one must be a function of a module; it can be killed, and its file 
 import multiprocessing
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,13 @@ def process(function: Callable[..., Any], *arguments: Any) -> Any:
     started = _context.Process(target=function, args=arguments)
     started.start()
     return started
+
+
+def wait_for_file(path: Path, process: Any) -> None:
+    """Wait until the process has made the file."""
+    while not path.exists():
+        assert process.is_alive(), f"it ended with {process.exitcode} before it made {path.name}"
+        time.sleep(0.002)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from taxi_pipeline.warehouse.ingest import replace_days
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
 from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
-from taxi_pipeline_tests.processes import process
+from taxi_pipeline_tests.processes import process, wait_for_file
 
 pytestmark = pytest.mark.slow
 
@@ -92,8 +92,7 @@ def _load(folder: Path, mirror: Path, storage: str, started: Path | None = None)
 def _started(started: Path, folder: Path, mirror: Path, storage: str) -> tuple[Any, float]:
     """A process that loads a month, and the moment at which it began to."""
     child = process(_load, folder, mirror, storage, started)
-    while not started.exists():
-        time.sleep(0.002)
+    wait_for_file(started, child)
     return child, time.monotonic()
 
 

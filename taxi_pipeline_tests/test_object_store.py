@@ -18,7 +18,7 @@ from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fetch_note import DamagedFileError, read_note, verified_copy
 from taxi_pipeline_tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from taxi_pipeline_tests.object_stores import storage_at
-from taxi_pipeline_tests.processes import process
+from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import swift
 from taxi_pipeline_tests.services.fixtures import service
 from taxi_pipeline_tests.services.servers import BUCKET, SMALL_BUCKET
@@ -279,9 +279,6 @@ def test_of_several_runs_that_fetch_a_month_one_uploads_it(url: str, tmp_path: P
     published.write_bytes(LARGE)
     postgres_url = service("TAXI_TEST_POSTGRES_URL") if with_postgres else None
     running = [process(_fetch, published, url, tmp_path / "scratch", postgres_url) for _ in range(4)]
-    while not Bucket(url).names("raw"):
-        time.sleep(0.01)
-    written = {name: Bucket(url).head(name) for name in Bucket(url).names("raw") if name.endswith("f.bin")}
     for one in running:
         one.join(60)
     assert [one.exitcode for one in running] == [0] * 4
@@ -289,7 +286,6 @@ def test_of_several_runs_that_fetch_a_month_one_uploads_it(url: str, tmp_path: P
     note = json.loads(storage.read("raw/f.bin.source.json"))
     assert note["sha256"] == storage.describe("raw/f.bin").sha256
     assert Bucket(url).names("raw") == ["raw/f.bin", "raw/f.bin.source.json"], "and the locks are gone"
-    assert all(Bucket(url).head(name).e_tag == found.e_tag for name, found in written.items())
 
 
 def locks_for_test(kind: str, url: str, folder: Path, timeout_seconds: float = 60) -> Locks:
@@ -302,6 +298,7 @@ def locks_for_test(kind: str, url: str, folder: Path, timeout_seconds: float = 6
 @pytest.fixture(params=["postgres", "leases"])
 def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each kind of lock; leases on the server whose conditional writes are right."""
+    service("TAXI_TEST_POSTGRES_URL")
     monkeypatch.setenv("AWS_ENDPOINT_URL", service("TAXI_TEST_MOTO_URL"))
     return request.param
 
@@ -340,8 +337,7 @@ def _hold(kind: str, endpoint: str, url: str, folder: Path) -> None:
 
 def test_a_lock_is_kept_as_long_as_its_process_lives_and_no_longer(kind: str, url: str, tmp_path: Path) -> None:
     holder = process(_hold, kind, service("TAXI_TEST_MOTO_URL"), url, tmp_path)
-    while not (tmp_path / "held").exists():
-        time.sleep(0.01)
+    wait_for_file(tmp_path / "held", holder)
     waiting = locks_for_test(kind, url, tmp_path / "machine-2", timeout_seconds=5)
     with (
         pytest.raises(FileInUseError, match=rf"process {holder.pid} on .* has locked raw/f for more than 5 s"),

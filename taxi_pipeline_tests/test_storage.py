@@ -12,7 +12,7 @@ import pytest
 from taxi_pipeline.storage import LocalFolder, MissingFileError, Storage, StorageError
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing, sha256_of
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
-from taxi_pipeline_tests.processes import process
+from taxi_pipeline_tests.processes import process, wait_for_file
 
 
 def test_the_target_appears_at_the_end_and_only_then(tmp_path: Path) -> None:
@@ -231,8 +231,7 @@ def _lock_for_a_second(url: str, folder: Path) -> None:
 
 def test_a_lock_keeps_other_processes_waiting(url: str, storage: Storage, tmp_path: Path) -> None:
     holder = process(_lock_for_a_second, url, tmp_path)
-    while not (tmp_path / "locked").exists():
-        time.sleep(0.01)
+    wait_for_file(tmp_path / "locked", holder)
     with storage.lock("raw/b", "raw/a"):
         assert (tmp_path / "released").exists(), "the other had left its block"
     holder.join()
@@ -265,8 +264,7 @@ def test_a_killed_write_leaves_an_old_file_or_a_new_one(url: str, tmp_path: Path
     for number in range(50):
         started = tmp_path / f"started-{number}"
         writer = process(_write_in_turn, url, tmp_path, started)
-        while not started.exists():
-            time.sleep(0.002)
+        wait_for_file(started, writer)
         time.sleep(draw.uniform(0, 0.5))
         writer.kill()
         writer.join()

@@ -37,10 +37,12 @@ _CLIENT: dict[str, Any] = {
     "timeout": timedelta(hours=1),  # of a whole file; one that stalls is noticed by the read timeout
 }
 
-_EXPIRED = ("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired")
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "specified bucket does not exist")
-_FULL = ("QuotaExceeded", "StorageFull", "InsufficientStorage", "EntityTooLarge", "507 ", "413 ")
-_THROTTLED = ("SlowDown", "Throttl", "TooManyRequests", "503 ", "429 ")
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"}
+_NO_BUCKET = {"NoSuchBucket", "ContainerNotFound"}
+_FULL = {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "EntityTooLarge", "413", "507"}
+_THROTTLED = {"SlowDown", "ServerBusy", "Throttling", "ThrottlingException", "TooManyRequests", "429", "503"}
+_REFUSED = {"401", "403"}
+"""Codes and HTTP statuses of answers, as S3, Google Cloud Storage, Azure and other servers give them."""
 
 
 class ChangedError(Exception):
@@ -219,13 +221,13 @@ class Bucket:
         except exceptions.NotSupportedError:
             raise ConditionsUnknownError(self.uri(name)) from None
         except exceptions.BaseError as error:
-            if "<Code>NotImplemented</Code>" in str(error):
+            if "NotImplemented" in _codes_in(str(error)):
                 raise ConditionsUnknownError(self.uri(name)) from None
             raise StorageError(self._explained(name, str(error))) from None
 
     def _not_found(self, name: str, text: str) -> Exception:
         """No such object; or no such bucket, which an answer without a body does not tell."""
-        if any(mark in text for mark in _NO_BUCKET):
+        if _NO_BUCKET & _codes_in(text):
             return StorageError(self._explained(name, text))
         if not self._exists:
             try:
@@ -236,22 +238,23 @@ class Bucket:
         return MissingFileError(f"{self.uri(name)} does not exist")
 
     def _explained(self, name: str, text: str) -> str:
-        if any(mark in text for mark in _NO_BUCKET):
+        codes = _codes_in(text)
+        if _NO_BUCKET & codes:
             return (
                 f"{self.url} can't be used: there is no such bucket. Make it, or correct TAXI_STORAGE_URL; "
                 "nothing was changed"
             )
         reason = _reason_in(text)
         what = f"{self.uri(name)}: the object store"
-        if any(mark in text for mark in _EXPIRED):
+        if _EXPIRED & codes:
             return f"{what} says that the credentials have expired ({reason}). Renew them, then run again"
-        if any(mark in text for mark in _FULL):
+        if _FULL & codes:
             return (
                 f"{what} is full ({reason}). What was there is untouched; make room or raise the quota, then run again"
             )
-        if any(mark in text for mark in _THROTTLED):
-            return f"{what} answers too slowly or throttles ({reason}). Run again later, or with fewer runs at once"
-        if re.search(r"\b40[13]\b|credential|privileges", text):
+        if _THROTTLED & codes:
+            return f"{what} throttles ({reason}). Run again later, or with fewer runs at once"
+        if _REFUSED & codes:
             return (
                 f"{what} refuses ({reason}). Check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role, or those "
                 "of the store) and what they may do, then run again"
@@ -272,6 +275,11 @@ def _aws_credentials(url: str) -> Any:
             f"{url} can't be used without credentials ({reason}). Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, or give the machine a role"
         ) from None
+
+
+def _codes_in(text: str) -> set[str]:
+    """The HTTP status and the code of the answer, in the text of a library's error."""
+    return set(re.findall(r"status code: (\d{3})\b", text)) | set(re.findall(r"<Code>(\w+)</Code>", text))
 
 
 def _reason_in(text: str) -> str:
