@@ -52,6 +52,8 @@ class Settings:
     start_date: date
     automation: bool
     """Whether schedules and sensors are on from the start."""
+    pages_url: str | None
+    """Where `taxi-pipeline pages` is reached by the browsers of the UI's users; None for no links."""
     alert_webhook_url: str | None
     """Receives a message when a run fails; None for no message."""
 
@@ -87,7 +89,8 @@ class Settings:
             fleets=_fleets(value("TAXI_FLEETS", "yellow")),
             start_date=_start_date(value("TAXI_START_DATE", "2023-01-01")),
             automation=_on_or_off("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off")),
-            alert_webhook_url=_webhook(value("TAXI_ALERT_WEBHOOK_URL", "")),
+            pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
+            alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
 
 
@@ -143,7 +146,7 @@ def _on_or_off(variable: str, value: str) -> bool:
     return value.lower() == "on"
 
 
-def _webhook(value: str) -> str | None:
+def _http_url(variable: str, value: str) -> str | None:
     if value and not (value.startswith(("http://", "https://")) and urlsplit(value).netloc):
-        raise SettingsError("TAXI_ALERT_WEBHOOK_URL", value, "an http:// or https:// URL, or empty")
+        raise SettingsError(variable, value, "an http:// or https:// URL, or empty")
     return value or None

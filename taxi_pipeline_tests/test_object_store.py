@@ -118,7 +118,7 @@ def test_a_full_bucket_keeps_what_it_has() -> None:
     service("TAXI_TEST_S3_URL")
     bucket = Bucket(f"s3://{SMALL_BUCKET}/{uuid.uuid4()}", patience=SHORT)
     bucket.put("f", b"old")
-    with pytest.raises(StorageError, match=r"is full .*What was there is untouched"):
+    with pytest.raises(StorageError, match=r"is full .*What was there stays"):
         bucket.put("f", LARGE[:1_000_000])
     assert bucket.read("f")[0] == b"old"
 

@@ -23,6 +23,7 @@ def test_defaults() -> None:
         fleets=("yellow",),
         start_date=date(2023, 1, 1),
         automation=False,
+        pages_url=None,
         alert_webhook_url=None,
     )
 

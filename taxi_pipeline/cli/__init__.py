@@ -7,6 +7,7 @@ used, because each command is a new process.
 import click
 
 from taxi_pipeline.cli.materialize import materialize
+from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
 from taxi_pipeline.cli.status import status
@@ -18,5 +19,5 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (sample, snapshot, status, materialize):
+for command in (sample, snapshot, status, materialize, pages):
     main.add_command(command)

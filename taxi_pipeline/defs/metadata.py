@@ -75,8 +75,9 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetad
 
 
 def file_metadata(file: StoredFile) -> dict[str, Any]:
-    """Where a file lies and how large it is."""
-    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes}
+    """Where a file lies, how large it is, and a link that opens it, where there is one."""
+    opened = {"open": dg.MetadataValue.url(file.link)} if file.link else {}
+    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes, **opened}
 
 
 def written(file: StoredFile, metadata: Mapping[str, Any]) -> dg.MaterializeResult:

@@ -249,9 +249,7 @@ class Bucket:
         if _EXPIRED & codes:
             return f"{what} says that the credentials have expired ({reason}). Renew them, then run again"
         if _FULL & codes:
-            return (
-                f"{what} is full ({reason}). What was there is untouched; make room or raise the quota, then run again"
-            )
+            return f"{what} is full ({reason}). What was there stays; make room or raise the quota, then run again"
         if _THROTTLED & codes:
             return f"{what} throttles ({reason}). Run again later, or with fewer runs at once"
         if _REFUSED & codes:

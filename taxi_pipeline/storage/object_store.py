@@ -172,4 +172,6 @@ class ObjectStore(Storage):
         self._copies[name] = (found, path)
 
     def _stored_file(self, name: str, size_bytes: int, sha256: str) -> StoredFile:
-        return StoredFile(name=name, uri=self._bucket.uri(name), size_bytes=size_bytes, sha256=sha256)
+        return StoredFile(
+            name=name, uri=self._bucket.uri(name), size_bytes=size_bytes, sha256=sha256, link=self.link(name)
+        )

@@ -175,7 +175,6 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
-            "open": dg.MetadataValue.url(file.uri),
             "weeks": len(data["weeks"]),
             "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
             "synthetic": data["synthetic"],

@@ -87,7 +87,6 @@ def monthly_report(
                 {
                     str(month): {
                         **file_metadata(file),
-                        "open": dg.MetadataValue.url(file.uri),
                         "preview": table(*numbers_of(figures)),
                         "trips": figures.totals.num_trips,
                         "revenue": float(figures.totals.revenue or 0),

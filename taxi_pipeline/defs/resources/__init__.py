@@ -36,7 +36,9 @@ def build_resources(settings: Settings) -> Resources:
     """The resources for these settings."""
     return Resources(
         warehouse=WarehouseResource(database=str(settings.duckdb_database)),
-        files=FilesResource(url=settings.storage_url, scratch=str(settings.scratch_dir)),
+        files=FilesResource(
+            url=settings.storage_url, scratch=str(settings.scratch_dir), pages_url=settings.pages_url or ""
+        ),
         tlc=TlcResource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
         alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
     )

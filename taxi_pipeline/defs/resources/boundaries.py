@@ -39,10 +39,17 @@ class FilesResource(dg.ConfigurableResource[Storage]):
     """`file://`, `s3://`, `gs://` or `az://`."""
     scratch: str
     """A folder of this machine for copies of the files of an object store."""
+    pages_url: str = ""
+    """Where `taxi-pipeline pages` serves the outputs. Empty: no links."""
 
     def create_resource(self, context: dg.InitResourceContext) -> Storage:
         """The storage; nothing is requested yet."""
-        return open_storage(self.url, scratch=Path(self.scratch), postgres_url=_postgres_of(context.instance))
+        return open_storage(
+            self.url,
+            scratch=Path(self.scratch),
+            postgres_url=_postgres_of(context.instance),
+            pages_url=self.pages_url or None,
+        )
 
 
 def _postgres_of(instance: dg.DagsterInstance | None) -> str | None:
