@@ -3,21 +3,30 @@
 PYTHON ?= python3
 PORT ?= 3000
 
+PAGES_PORT ?= 3001
+
 BIN := .venv/bin
 READY := .venv/.ready
+SERVICES_READY := .venv-services/.ready
 
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
 DEMO := data/demo
 DEMO_TRIPS := $(DEMO)/mirror/trip-data/yellow_tripdata_2023-03.parquet
+# With an object store and Postgres (see docs/server.md) the demo has a prefix of its own in the store.
+DEMO_STORAGE := $(if $(TAXI_STORAGE_URL),$(TAXI_STORAGE_URL)/demo)
+DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),deploy/dagster.yaml,dagster.yaml)
+DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
-	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL=
+	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
+	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui dev test bench lint format docs baselines screenshots clean
+.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs baselines screenshots clean
+.PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips through the whole graph
 	@echo "Materializing March 2023 through Dagster ..."
@@ -26,22 +35,33 @@ demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips t
 	@cd $(DEMO) && $(DEMO_ENV) "$(CURDIR)/$(BIN)/dagster" asset materialize -m taxi_pipeline.definitions \
 		--select monthly_report --partition 2023-03-01 2> report.log || { cat report.log; exit 1; }
 	@echo
-	@echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"
-	@cat $(DEMO)/outputs/trips_by_week.csv
-	@echo
-	@echo "Look at the map:                   $(DEMO)/outputs/manhattan_map.png, $(DEMO)/outputs/city_map.png"
-	@echo "Read about the month:              $(DEMO)/outputs/reports/2023-03.html"
-	@echo "Explore the zones:                 $(DEMO)/outputs/zone_explorer.html"
+	@$(if $(DEMO_STORAGE),:,echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"; cat $(DEMO)/outputs/trips_by_week.csv; echo)
+	@echo "Look at the map:                   $(DEMO_FILES)/outputs/manhattan_map.png, $(DEMO_FILES)/outputs/city_map.png"
+	@echo "Read about the month:              $(DEMO_FILES)/outputs/reports/2023-03.html"
+	@echo "Explore the zones:                 $(DEMO_FILES)/outputs/zone_explorer.html"
 	@echo "Open the UI on exactly these runs: make demo-ui"
 
 demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
-	@cd $(DEMO) && $(DEMO_ENV) "$(CURDIR)/$(BIN)/dagster" dev -m taxi_pipeline.definitions -p $(PORT)
+	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
+		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
+		"$(CURDIR)/$(BIN)/dagster" dev -m taxi_pipeline.definitions -p $(PORT)
 
 dev: $(READY) ## The Dagster UI for real data; settings from .env
-	@DAGSTER_HOME="$(CURDIR)" $(BIN)/dagster dev -p $(PORT)
+	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
+		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
+		$(BIN)/dagster dev -p $(PORT)
 
 test: $(READY) ## All tests, with coverage, three at a time: one mostly waits for the daemon
 	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
+
+services: $(READY) $(SERVICES_READY) ## PostgreSQL and an S3 server on loopback, and the variables to use them; DETACH=1 for the background
+	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(DETACH),--detach)
+
+services-stop: $(READY) ## Stop the services in the background; what they store stays in data/services
+	@$(BIN)/python -m taxi_pipeline_tests.services --stop
+
+test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
+	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 2
 
 bench: $(READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
@@ -65,7 +85,7 @@ screenshots: $(READY) ## Renew the pictures of the documentation; needs make dem
 	@$(BIN)/python -W ignore -m docs.screenshots
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	rm -rf .venv .venv-services $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -76,9 +96,15 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+$(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
+	@echo "Setting up .venv-services (once; half a minute) ..."
+	@$(PYTHON) -m venv .venv-services
+	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 $(DEMO_TRIPS): | $(READY)
 	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-03-01 --end 2023-03-31 --trips-per-day 110000
 
-$(DEMO)/dagster/dagster.yaml: dagster.yaml | $(READY)
+$(DEMO)/dagster/dagster.yaml: | $(READY)
 	@mkdir -p $(@D)
-	@cp dagster.yaml $@
+	@cmp -s $(DEMO_INSTANCE) $@ || cp $(DEMO_INSTANCE) $@

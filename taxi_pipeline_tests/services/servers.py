@@ -133,7 +133,7 @@ def _make_database(programs: Path, port: int) -> None:
 def _installed() -> Path:
     programs = postgres.programs_folder()
     missing = [] if programs else ["PostgreSQL (Debian: apt install postgresql)"]
-    missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift and moto (make .venv-services/.ready)"]
+    missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift and moto (make test-services installs them)"]
     if missing or programs is None:
         raise NotInstalledError(f"not installed: {', '.join(missing)}")
     return programs
