@@ -76,7 +76,7 @@ def running_servers(
     """
     programs = _installed()
     ports: dict[str, int] = dict(
-        zip(("account", "container", "object", "moto", "proxy", "postgres"), _free_ports(6), strict=True)
+        zip(("account", "container", "object", "moto", "proxy", "postgres"), free_ports(6), strict=True)
     )
     ports |= {"proxy": s3_port} if s3_port else {}
     ports |= {"postgres": postgres_port} if postgres_port else {}
@@ -139,7 +139,8 @@ def _installed() -> Path:
     return programs
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nothing listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for free in sockets:

@@ -1,0 +1,47 @@
+"""Runs as processes of the code server, which are looked after; `deploy/dagster.yaml` names the class.
+
+Dagster's own launcher starts a run and asks no more. When the code server ends, so do its runs, and without this class
+they stay "started" for good, hold the pool of the warehouse, and the runs behind them wait for ever.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+
+if TYPE_CHECKING:
+    from dagster._serdes import ConfigurableClassData
+
+
+class CodeServerRunLauncher(dg.DefaultRunLauncher):
+    """`DefaultRunLauncher`, whose runs are looked after by `run_monitoring`."""
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: "ConfigurableClassData | None", config_value: Mapping[str, Any]
+    ) -> "CodeServerRunLauncher":
+        """The launcher."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Whether `run_monitoring` asks."""
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Ask the code server whether it has the run; one that can't be reached is asked again the next time."""
+        from dagster._core.errors import DagsterUserCodeUnreachableError
+        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+        from dagster._serdes import deserialize_value
+
+        # None of a run that has ended meanwhile.
+        if (server := self._get_grpc_client_for_termination(run.run_id)) is None:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        try:
+            answer = server.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
+        except DagsterUserCodeUnreachableError:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "the code server can't be reached")
+        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server was restarted while the run was going on")

@@ -1,0 +1,264 @@
+"""The files in `deploy/`: their form, and the processes of `compose.yaml` without containers.
+
+The same commands with the same configuration run here as processes; the hosts are loopback and the ports free ones.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, pipeline_in
+from taxi_pipeline_tests.running_dagster import ask, launch_backfill, wait_for
+from taxi_pipeline_tests.services.fixtures import fresh_database, service
+from taxi_pipeline_tests.services.servers import BUCKET, free_ports
+from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
+from taxi_pipeline_tests.test_faults import tables_of
+from taxi_pipeline_tests.test_system import ENDED, RUNS, STATUS
+
+DEPLOY = REPOSITORY / "deploy"
+BIN = Path(sys.executable).parent
+
+
+def read(path: Path) -> Any:
+    """A YAML file."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+# Form
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ("vendor.compose-spec", "deploy/compose.yaml"),
+        ("vendor.github-workflows", ".github/workflows/ci.yml"),
+        ("vendor.dependabot", ".github/dependabot.yml"),
+    ],
+)
+def test_files_follow_their_schema(schema: str, path: str) -> None:
+    command = [BIN / "check-jsonschema", "--builtin-schema", schema, REPOSITORY / path]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
+
+
+def test_manifests_of_kubernetes_follow_its_schema() -> None:
+    command = [BIN / "kubernetes-validate", "--strict", DEPLOY / "kubernetes.yaml"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_only_the_proxy_is_published_and_on_loopback() -> None:
+    services = read(DEPLOY / "compose.yaml")["services"]
+    published = {name: found["ports"] for name, found in services.items() if "ports" in found}
+    assert published == {"proxy": ["127.0.0.1:3000:3000"]}
+    for name, found in services.items():
+        assert "healthcheck" in found, name
+        assert found["restart"] == "unless-stopped", name
+    for name in ("code", "webserver", "daemon", "pages"):
+        assert services[name]["read_only"], name
+        assert services[name]["cap_drop"] == ["ALL"], name
+    with_warehouse = [name for name, found in services.items() if "warehouse:/data" in found.get("volumes", [])]
+    assert with_warehouse == ["code"], "DuckDB's file has one user"
+
+
+def test_no_secret_is_in_the_files() -> None:
+    example = (DEPLOY / "secrets.env.example").read_text()
+    names = set(re.findall(r"^([A-Z_]+)=", example, flags=re.MULTILINE))
+    assert {"POSTGRES_PASSWORD", "DAGSTER_POSTGRES_URL", "AWS_SECRET_ACCESS_KEY"} <= names
+    for name, found in read(DEPLOY / "compose.yaml")["services"].items():
+        assert not names & set(found.get("environment", {})), f"{name}: they come from the file of secrets"
+    assert "deploy/secrets.env" in (REPOSITORY / ".gitignore").read_text()
+
+
+def test_the_instances_differ_only_in_what_a_server_needs() -> None:
+    ours, theirs = read(REPOSITORY / "dagster.yaml"), read(DEPLOY / "dagster.yaml")
+    differ = {key for key in ours | theirs if ours.get(key) != theirs.get(key)}
+    storages = {"run_storage", "event_log_storage", "schedule_storage"}
+    assert differ == {*storages, "run_launcher", "run_queue", "run_retries", "run_monitoring"}
+    for storage in storages:
+        assert theirs[storage]["config"] == {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}
+
+
+def test_the_image_has_all_that_is_installed_and_runs_the_commands_of_compose() -> None:
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, flags=re.MULTILINE))
+    for name in " ".join(copied).split():
+        assert (REPOSITORY / name).exists(), name
+        assert f"!{name}" in (REPOSITORY / ".dockerignore").read_text().splitlines(), name
+    command = re.findall(r"^CMD (.*)$", dockerfile, flags=re.MULTILINE)[-1]
+    assert yaml.safe_load(command) == read(DEPLOY / "compose.yaml")["services"]["code"]["command"]
+
+
+# Processes
+
+
+@dataclass
+class Deployment:
+    """The services of `compose.yaml` as processes."""
+
+    folder: Path
+    variables: dict[str, str]
+    ports: dict[str, int]
+    running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Of the UI."""
+        return f"http://127.0.0.1:{self.ports['3000']}"
+
+    def start(self, name: str) -> None:
+        """Start a service by its command and its settings in `compose.yaml`."""
+        declared = read(DEPLOY / "compose.yaml")["services"][name]
+        command = [self.ports.get(part, part) for part in declared["command"]]
+        # Compose replaces ${NAME:-default} by the variable, else by the default.
+        settings = {
+            key: re.sub(r"\$\{(\w+):-(.*?)\}", lambda found: self.variables.get(found[1], found[2]), value)
+            for key, value in declared["environment"].items()
+        }
+        environment = {**os.environ, **settings, **self.variables, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.running[name] = subprocess.Popen(
+                [str(part) for part in command],
+                env=environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self, *names: str) -> None:
+        """SIGKILL for a service and all that it started, as when a container ends."""
+        for name in names:
+            process = self.running.pop(name)
+            # The processes of runs lead sessions of their own, but are children in the container.
+            for child in _descendants(process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def wait_until_up(self) -> None:
+        """Until the webserver has loaded the code from its server."""
+
+        def is_up() -> bool:
+            for name, process in self.running.items():
+                assert process.poll() is None, (self.folder / f"{name}.log").read_text()[-3000:]
+            with suppress(requests.ConnectionError, AssertionError, KeyError):
+                nodes = ask(self.url, "{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }")
+                return bool(nodes["repositoriesOrError"]["nodes"])
+            return False
+
+        wait_for("the deployment", is_up)
+
+    def statuses(self) -> list[str]:
+        """Of all runs, the newest first."""
+        return [run["status"] for run in ask(self.url, RUNS, filter={})["runsOrError"]["results"]]
+
+
+def _descendants(process_id: int) -> list[int]:
+    found = []
+    for path in Path(f"/proc/{process_id}/task").glob("*/children"):
+        for child in path.read_text().split():
+            found += [*_descendants(int(child)), int(child)]
+    return found
+
+
+@contextmanager
+def deployed(folder: Path, mirror: Path, database: str) -> Iterator[Deployment]:
+    """All services, started and stopped."""
+    home = folder / "dagster"
+    home.mkdir()
+    for name in ("dagster.yaml", "workspace.yaml"):
+        (home / name).write_text((DEPLOY / name).read_text())
+        (folder / name).write_text((DEPLOY / name).read_text())
+    ports: dict[str, int] = dict(zip(("3000", "3001", "4000"), free_ports(3), strict=True))
+    variables = {
+        "DAGSTER_HOME": str(home),
+        "TAXI_DATA_DIR": str(folder / "data"),
+        "TAXI_STORAGE_URL": f"s3://{BUCKET}/{uuid.uuid4()}",
+        "TAXI_AUTOMATION": "off",
+        "TLC_URL": mirror.as_uri(),
+        "TAXI_PAGES_URL": f"http://127.0.0.1:{ports['3001']}",
+        "AWS_ENDPOINT_URL": service("TAXI_TEST_S3_URL"),
+        "DAGSTER_POSTGRES_URL": database,
+        "CODE_SERVER_HOST": "127.0.0.1",
+        "CODE_SERVER_PORT": str(ports["4000"]),
+        "NO_PROXY": "127.0.0.1",
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }
+    deployment = Deployment(folder, variables, ports)
+    with ExitStack() as stack:
+        stack.callback(lambda: deployment.kill(*list(deployment.running)))
+        for name in ("code", "webserver", "daemon", "pages"):
+            deployment.start(name)
+        deployment.wait_until_up()
+        yield deployment
+
+
+@pytest.mark.services
+@pytest.mark.slow
+def test_the_deployment_survives_the_end_of_its_code_server(mirror: Path, tmp_path: Path) -> None:
+    """Two months over GraphQL; the code server and its runs get SIGKILL in the middle; nothing is lost or doubled.
+
+    Regression: with Dagster's own launcher the killed run stayed "started", and the backfill never ended.
+    """
+    alone = pipeline_in(tmp_path / "alone", mirror)
+    alone.run("2023-01-01", "2023-02-28", select=EVERYTHING)
+    days = [f"2023-01-{day:02}" for day in range(1, 32)] + [f"2023-02-{day:02}" for day in range(1, 29)]
+    with fresh_database() as database, deployed(tmp_path, mirror, database) as deployment:
+        backfill = launch_backfill(deployment.url, list(IN_A_RUN_OF_DAYS), days)
+        wait_for("a run", lambda: "STARTED" in deployment.statuses())
+        time.sleep(1)
+        deployment.kill("code")
+        deployment.start("code")
+
+        def status() -> str:
+            return ask(deployment.url, STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+
+        wait_for("the end of the backfill", lambda: status() in ENDED)
+        assert status() == "COMPLETED_SUCCESS", deployment.statuses()
+        assert "FAILURE" in deployment.statuses(), "the run that was killed"
+        storage = deployment.variables["TAXI_STORAGE_URL"]
+        loaded = pipeline_in(tmp_path / "data", mirror, storage_url=storage)
+        assert tables_of(loaded) == tables_of(alone)
+        assert loaded.bytes_of_outputs() == alone.bytes_of_outputs()
+
+        (link,) = _links(deployment.url, "manhattan_map")
+        assert requests.get(link, timeout=10).content == alone.files.read("outputs/manhattan_map.png")
+
+        before = deployment.statuses()
+        deployment.kill(*list(deployment.running))
+        for name in ("code", "webserver"):
+            deployment.start(name)
+        deployment.wait_until_up()
+        assert deployment.statuses() == before, "the history survives a restart of everything"
+        logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
+        for secret in (os.environ["AWS_SECRET_ACCESS_KEY"], database.partition("@")[0].rpartition(":")[2]):
+            assert secret not in logs
+
+
+def _links(url: str, asset: str) -> list[str]:
+    """The links that the asset's page shows."""
+    query = """
+    query Links($asset: AssetKeyInput!) {
+      assetOrError(assetKey: $asset) {
+        ... on Asset { assetMaterializations(limit: 1) { metadataEntries { label ... on UrlMetadataEntry { url } } } }
+      }
+    }
+    """
+    (made,) = ask(url, query, asset={"path": [asset]})["assetOrError"]["assetMaterializations"]
+    return [entry["url"] for entry in made["metadataEntries"] if entry["label"] == "open"]
