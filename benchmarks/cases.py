@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Measured, middle, run
 
@@ -220,6 +221,84 @@ print(time.perf_counter() - begun)
 """
 
 
+def object_store(bench: Bench) -> None:
+    """A month's file into S3 against into a folder, the memory of ten times as much, and a month with S3 and Postgres.
+
+    The servers run on this machine, so that it does their work, too.
+    """
+    from taxi_pipeline_tests.services.servers import running_servers
+
+    # PostgreSQL runs as a user of its own, who can't enter the folder of the others.
+    with (
+        TemporaryDirectory(prefix="taxi-services-") as servers_folder,
+        running_servers(Path(servers_folder)) as servers,
+    ):
+        _fetch_into_store(bench, servers.for_pipeline())
+        of_folder, of_store = [], []
+        for number in range(bench.repeat):
+            plain = bench.environment(bench.fresh("plain"), bench.mirror, MARCH[0])
+            of_folder.append(bench.materialize(plain, *MARCH))
+            remote = bench.environment(bench.fresh("remote"), bench.mirror, MARCH[0]) | servers.for_pipeline()
+            remote["TAXI_STORAGE_URL"] += f"/{number}"
+            shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", remote["DAGSTER_HOME"])
+            of_store.append(bench.materialize(remote, *MARCH))
+    store, folder = middle(of_store), middle(of_folder)
+    ratio = store.seconds / folder.seconds
+    bench.add("object store", "a month with S3 and Postgres", _s(store), f"{_s(folder)} without", ratio=ratio, most=1.5)
+    bench.note("object store", "its peak memory", _mb(store), bound="≤ 800 MB", holds=store.peak_mb <= 800)
+
+
+def _fetch_into_store(bench: Bench, variables: dict[str, str]) -> None:
+    folder = bench.fresh("fetch")
+    shutil.copy(bench.mirror / "trip-data" / "yellow_tripdata_2023-03.parquet", folder / "month")
+    for name, size_mb in (("small", 60), ("large", 600)):
+        (folder / name).write_bytes(os.urandom(1_000_000) * size_mb)
+    measured: dict[tuple[str, str], list[Measured]] = {}
+    with _server(folder) as url:
+        for number in range(2 * bench.repeat + 1):
+            for target, storage in (("store", f"s3://taxi/fetch-{number}"), ("folder", (folder / "got").as_uri())):
+                for name in ("month", "small", "large"):
+                    if target == "folder" and name != "month":
+                        continue
+                    shutil.rmtree(folder / "got", ignore_errors=True)
+                    command = [BIN / "python", "-c", FETCH, f"{url}/{name}", storage, str(folder / "scratch")]
+                    measured.setdefault((target, name), []).append(run(command, _pythonpath() | variables))
+    seconds = {
+        target: sorted(float(one.output) for one in measured[target, "month"])[bench.repeat]
+        for target in ("store", "folder")
+    }
+    size = (folder / "month").stat().st_size / 1e6
+    bench.add(
+        "object store",
+        f"fetch and verify {size:.0f} MB",
+        f"{seconds['store']:.2f} s",
+        f"{seconds['folder']:.2f} s to a folder",
+        ratio=seconds["store"] / seconds["folder"],
+        most=2,
+    )
+    more = middle(measured["store", "large"]).peak_mb - middle(measured["store", "small"]).peak_mb
+    bench.note("object store", "600 MB take more memory than 60", f"{more:.0f} MB", bound="≤ 20 MB", holds=more <= 20)
+
+
+FETCH = """
+import os, sys, time
+from pathlib import Path
+from taxi_pipeline.storage import open_storage
+from taxi_pipeline.tlc.download import fetch
+from taxi_pipeline.tlc.fleets import YELLOW
+from taxi_pipeline.tlc.trip_files import verify_trip_file
+import requests, pyarrow.parquet
+url, storage, scratch = sys.argv[1:]
+files = open_storage(storage, scratch=Path(scratch), postgres_url=os.environ["DAGSTER_POSTGRES_URL"])
+with files.lock("warm"):
+    files.exists("warm")
+verify = (lambda path: verify_trip_file(path, YELLOW)) if url.endswith("month") else (lambda path: None)
+begun = time.perf_counter()
+fetch(url, files, "raw/file", verify=verify)
+print(time.perf_counter() - begun)
+"""
+
+
 def big_fleet(bench: Bench) -> None:
     """A month of 20 million high-volume trips, and one of 15 million by coordinates."""
     for what, fleet, first, last, trips_per_day in (
@@ -281,6 +360,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "sample": sample,
     "month": month,
     "download": download,
+    "object_store": object_store,
     "ui_run": ui_run,
     "backfill": backfill,
     "big_fleet": big_fleet,

@@ -25,6 +25,8 @@ class Fault:
     """The connection is closed after so many bytes of the answer's body."""
     flip_a_bit: bool = False
     """Of the answer's body."""
+    flip_a_bit_sent: bool = False
+    """Of the request's body, before the server sees it."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             connection.putheader(name, value)
-        connection.endheaders(body)
+        connection.endheaders(_flipped(body) if fault.flip_a_bit_sent else body)
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -110,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", announced if self.command == "HEAD" else str(len(body)))
         self.end_headers()
         if fault.flip_a_bit and body:
-            body = body[:-1] + bytes([body[-1] ^ 1])
+            body = _flipped(body)
         with suppress(BrokenPipeError, ConnectionResetError):
             self.wfile.write(body if fault.cut_at is None else body[: fault.cut_at])
         if fault.cut_at is not None:
@@ -120,6 +122,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
         """Say nothing."""
+
+
+def _flipped(body: bytes) -> bytes:
+    return body[:-1] + bytes([body[-1] ^ 1])
 
 
 @contextmanager

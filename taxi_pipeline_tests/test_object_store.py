@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_pipeline.storage import FileInUseError, MissingFileError, Storage, StorageError, open_storage
-from taxi_pipeline.storage.bucket import Bucket
+from taxi_pipeline.storage import FileInUseError, MissingFileError, Storage, StorageError, object_store, open_storage
+from taxi_pipeline.storage.bucket import PART_BYTES, Bucket
 from taxi_pipeline.storage.locks import LeaseLocks, Locks, PostgresLocks
 from taxi_pipeline.storage.object_store import ObjectStore
 from taxi_pipeline.tlc.download import fetch
@@ -26,7 +26,7 @@ from taxi_pipeline_tests.services.servers import BUCKET, SMALL_BUCKET
 pytestmark = pytest.mark.services
 
 SHORT = {"max_retries": 3, "backoff": {"init_backoff": timedelta(seconds=0.01), "max_backoff": timedelta(seconds=0.05)}}
-LARGE = random.Random(1).randbytes(20_000_000)  # noqa: S311 - any bytes will do; sent in three parts
+LARGE = random.Random(1).randbytes(20_000_000)  # noqa: S311 - any bytes will do; sent in two parts
 
 
 @pytest.fixture
@@ -211,12 +211,18 @@ def test_an_upload_whose_part_fails_leaves_the_old_file_and_no_part(storage: Sto
     assert proxy.sent("DELETE", "uploadId="), "the upload was aborted"
 
 
+def _none_fits(_: object) -> str:
+    """As in a store whose ETags are no MD5: Azure, or S3 that encrypts with a key of the customer."""
+    return "none"
+
+
 def test_what_the_store_gives_back_differently_is_not_trusted(
-    storage: Storage, proxy: FaultyProxy, tmp_path: Path
+    storage: Storage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The note that makes a fetched file count is written only after the object was read back."""
     published = tmp_path / "published.bin"
     published.write_bytes(LARGE)
+    monkeypatch.setattr(object_store, "md5_e_tag", _none_fits)
     proxy.fail(99, Fault(flip_a_bit=True), method="GET", part="raw/f.bin")
 
     def fetching() -> object:
@@ -231,6 +237,27 @@ def test_what_the_store_gives_back_differently_is_not_trusted(
     fetching()
     with verified_copy(storage, "raw/f.bin", written_by="an asset") as (path, _):
         assert path.read_bytes() == LARGE
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, PART_BYTES, PART_BYTES + 1, 20_000_000])
+def test_what_has_the_right_md5_is_not_read_back(
+    storage: Storage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    storage.write("raw/f.bin", LARGE[:size_bytes])
+    assert proxy.sent("GET") == []
+    monkeypatch.setattr(object_store, "md5_e_tag", _none_fits)
+    storage.write("raw/f.bin", LARGE[:size_bytes])
+    assert len(proxy.sent("GET")) == 1
+    assert storage.read("raw/f.bin") == LARGE[:size_bytes]
+
+
+def test_what_is_damaged_on_its_way_is_refused_by_the_store(storage: Storage, proxy: FaultyProxy) -> None:
+    storage.write("raw/f.bin", b"old")
+    proxy.fail(99, Fault(flip_a_bit_sent=True), method="PUT")
+    for content in (b"new", LARGE):
+        with pytest.raises(StorageError, match="the object store"):
+            storage.write("raw/f.bin", content)
+    assert storage.read("raw/f.bin") == b"old"
 
 
 def test_a_file_that_another_tool_replaced_is_noticed(storage: Storage, url: str, tmp_path: Path) -> None:

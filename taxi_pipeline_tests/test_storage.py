@@ -201,7 +201,7 @@ def test_any_name_of_a_file_will_do(storage: Storage, name: str) -> None:
 
 def test_an_empty_file_and_a_large_one(storage: Storage) -> None:
     assert storage.write("staging/empty", b"").size_bytes == 0
-    large = random.Random(0).randbytes(20_000_000)  # noqa: S311 - in three parts
+    large = random.Random(0).randbytes(20_000_000)  # noqa: S311 - in two parts
     with storage.draft("raw/large.bin") as draft:
         draft.path.write_bytes(large)
     for name, content in (("staging/empty", b""), ("raw/large.bin", large)):
@@ -238,7 +238,7 @@ def test_a_lock_keeps_other_processes_waiting(url: str, storage: Storage, tmp_pa
     assert holder.exitcode == 0
 
 
-VERSIONS = [bytes([number]) * 12_000_000 for number in range(2)]
+VERSIONS = [bytes([number]) * 18_000_000 for number in range(2)]
 """Contents that a process writes in turn; each is sent in two parts."""
 
 

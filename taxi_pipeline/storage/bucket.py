@@ -4,6 +4,8 @@
 is decided in `object_store`.
 """
 
+import hashlib
+import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,9 +22,9 @@ from taxi_pipeline.storage.whole_files import StorageError
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-PART_BYTES = 8 << 20
+PART_BYTES = 16 << 20
 """Of an upload; a larger file is sent in parts of this size."""
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 2
 READ_BYTES = 1 << 20
 
 _PATIENCE: dict[str, Any] = {
@@ -257,7 +259,20 @@ class Bucket:
                 f"{what} refuses ({reason}). Check the credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID, a role, or those "
                 "of the store) and what they may do, then run again"
             )
-        return f"{what} fails ({reason}). Check the network and the endpoint (AWS_ENDPOINT_URL), then run again"
+        return f"{what} fails ({reason}). Check the network and the endpoint of the store, then run again"
+
+
+def md5_e_tag(content: bytes | Path) -> str:
+    """The ETag that S3 gives to what `put` sends: made of the MD5 of what has arrived there.
+
+    Other stores give others, and so does S3 when it encrypts with a key of the customer.
+    """
+    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+        parts = [hashlib.md5(part, usedforsecurity=False) for part in iter(lambda: file.read(PART_BYTES), b"")]
+    if len(parts) <= 1:
+        return f'"{(parts[0] if parts else hashlib.md5(usedforsecurity=False)).hexdigest()}"'
+    whole = hashlib.md5(b"".join(part.digest() for part in parts), usedforsecurity=False)
+    return f'"{whole.hexdigest()}-{len(parts)}"'
 
 
 def _aws_credentials(url: str) -> Any:
