@@ -8,14 +8,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
+from click.testing import CliRunner
 
+from taxi_pipeline.cli import main
 from taxi_pipeline.storage import FileInUseError, MissingFileError, Storage, StorageError, object_store, open_storage
 from taxi_pipeline.storage.bucket import PART_BYTES, Bucket
 from taxi_pipeline.storage.locks import LeaseLocks, Locks, PostgresLocks
 from taxi_pipeline.storage.object_store import ObjectStore
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fetch_note import DamagedFileError, read_note, verified_copy
+from taxi_pipeline_tests.conftest import pipeline_in
 from taxi_pipeline_tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from taxi_pipeline_tests.object_stores import storage_at
 from taxi_pipeline_tests.processes import process, wait_for_file
@@ -396,3 +400,20 @@ def test_a_file_that_vanishes_is_missing(storage: Storage, url: str) -> None:
     with pytest.raises(MissingFileError), storage.local_copy("raw/f"):
         pass
     assert not storage.exists("raw/f")
+
+
+def test_a_snapshot_goes_into_the_store(
+    url: str, mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = pipeline_in(tmp_path / "data", mirror, storage_url=url)
+    pipeline.run("2023-01-05", select=("taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips"))
+    monkeypatch.setenv("TAXI_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("TAXI_STORAGE_URL", url)
+    result = CliRunner().invoke(main, ["snapshot"], catch_exceptions=False, env={"COLUMNS": "200"})
+    assert result.exit_code == 0, result.output
+    assert f"{url}/outputs/warehouse.duckdb" in result.output
+    with (
+        pipeline.files.local_copy("outputs/warehouse.duckdb") as path,
+        duckdb.connect(str(path), read_only=True) as copy,
+    ):
+        assert copy.sql("SELECT count(*) FROM trips").fetchall() == pipeline.rows("SELECT count(*) FROM trips")
