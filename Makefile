@@ -61,7 +61,7 @@ services-stop: $(READY) ## Stop the services in the background; what they store 
 	@$(BIN)/python -m taxi_pipeline_tests.services --stop
 
 test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
-	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 2
+	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 3
 
 bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)

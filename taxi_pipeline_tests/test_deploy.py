@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +20,7 @@ import requests
 import yaml
 
 from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, pipeline_in
+from taxi_pipeline_tests.faulty_server import Answer, faulty_server
 from taxi_pipeline_tests.running_dagster import ask, launch_backfill, wait_for
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
 from taxi_pipeline_tests.services.servers import BUCKET, free_ports
@@ -178,7 +178,7 @@ def _descendants(process_id: int) -> list[int]:
 
 
 @contextmanager
-def deployed(folder: Path, mirror: Path, database: str) -> Iterator[Deployment]:
+def deployed(folder: Path, tlc_url: str, database: str) -> Iterator[Deployment]:
     """All services, started and stopped."""
     home = folder / "dagster"
     home.mkdir()
@@ -191,7 +191,7 @@ def deployed(folder: Path, mirror: Path, database: str) -> Iterator[Deployment]:
         "TAXI_DATA_DIR": str(folder / "data"),
         "TAXI_STORAGE_URL": f"s3://{BUCKET}/{uuid.uuid4()}",
         "TAXI_AUTOMATION": "off",
-        "TLC_URL": mirror.as_uri(),
+        "TLC_URL": tlc_url,
         "TAXI_PAGES_URL": f"http://127.0.0.1:{ports['3001']}",
         "AWS_ENDPOINT_URL": service("TAXI_TEST_S3_URL"),
         "DAGSTER_POSTGRES_URL": database,
@@ -216,13 +216,22 @@ def test_the_deployment_survives_the_end_of_its_code_server(mirror: Path, tmp_pa
 
     Regression: with Dagster's own launcher the killed run stayed "started", and the backfill never ended.
     """
+    # The month that is being fetched is killed in its middle: it takes twenty seconds the first time.
     alone = pipeline_in(tmp_path / "alone", mirror)
     alone.run("2023-01-01", "2023-02-28", select=EVERYTHING)
     days = [f"2023-01-{day:02}" for day in range(1, 32)] + [f"2023-02-{day:02}" for day in range(1, 29)]
-    with fresh_database() as database, deployed(tmp_path, mirror, database) as deployment:
+    january = "/trip-data/yellow_tripdata_2023-01.parquet"
+    body, version = (mirror / january.lstrip("/")).read_bytes(), {"ETag": '"1"'}
+    with (
+        faulty_server() as tlc,
+        fresh_database() as database,
+        deployed(tmp_path, tlc.url, database) as deployment,
+    ):
+        tlc.folder = mirror
+        slow = Answer(body=body, headers=version, trickle=(len(body) // 40, 0.5))
+        tlc.answers[january] = [slow, Answer(body=body, headers=version)]
         backfill = launch_backfill(deployment.url, list(IN_A_RUN_OF_DAYS), days)
-        wait_for("a run", lambda: "STARTED" in deployment.statuses())
-        time.sleep(1)
+        wait_for("a download", lambda: any(request.bytes_sent for request in tlc.asked(january)))
         deployment.kill("code")
         deployment.start("code")
 

@@ -12,11 +12,11 @@ from taxi_pipeline.sample.fares import rates_on
 from taxi_pipeline.sample.figures import FIGURES
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.sample.trips import AliasTable, TripMaker
-from taxi_pipeline.sample.zones import read_zone_facts
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file
+from taxi_pipeline.tlc.zone_facts import read_zone_facts
 
 MARCH = Days(date(2023, 3, 1), date(2023, 3, 31))
 

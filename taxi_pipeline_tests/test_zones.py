@@ -2,14 +2,22 @@
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pytest
 import shapely
 
-from taxi_pipeline.sample.zones import read_zone_facts, schematic_zones
+from taxi_pipeline.sample.zones import schematic_zones
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.tlc.http_transfer import FetchError
+from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import UnusableFileError
+from taxi_pipeline.tlc.zone_facts import read_zone_facts
 from taxi_pipeline.tlc.zones import Zone, read_zones, zones_are_synthetic
 
 
@@ -105,3 +113,77 @@ def test_what_is_no_zone_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "zones.geojson").write_text(json.dumps({"error": True}))
     with pytest.raises(UnusableFileError, match="JSON"):
         read_zones(tmp_path / "zones.geojson")
+
+
+Change = Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]
+
+
+def _set(column: str, value: str, where: int | None = None) -> Change:
+    def change(shapes: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+        rows = shapes["OBJECTID"] > 0 if where is None else shapes["OBJECTID"] == where
+        shapes.loc[rows, column] = value
+        return shapes
+
+    return change
+
+
+def _moved(move: Callable[[Any], Any]) -> Change:
+    """The shapes, an array, become others."""
+    return lambda shapes: shapes.set_geometry(gpd.GeoSeries(move(shapes.geometry.to_numpy()), crs=4326))
+
+
+def _by(x: float, y: float) -> Callable[[Any], Any]:
+    return lambda all_: shapely.transform(all_, lambda points: np.add(points, (x, y)))
+
+
+def _exchanged(all_: Any) -> Any:
+    return shapely.transform(all_, lambda points: points[:, ::-1])
+
+
+def _shrunk(all_: Any) -> Any:
+    return shapely.buffer(shapely.point_on_surface(all_), 0.0001)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_moved(_by(100, 0)), "zones 1, 2, 3, 4, 5 and 258 more lie outside of New York"),
+        (_moved(_by(0, 0.03)), "do not lie where they are known to lie"),
+        (
+            _moved(lambda all_: shapely.transform(all_, lambda points: points[:, ::-1])),
+            "longitude and latitude exchanged",
+        ),
+        (_moved(shapely.point_on_surface), "have no area as their shape, but points or lines"),
+        (_moved(shapely.boundary), "have no area as their shape, but points or lines"),
+        (_moved(lambda all_: [all_[150]] * 263), "do not lie where they are known to lie"),
+        (
+            _moved(lambda all_: shapely.buffer(shapely.point_on_surface(all_), 0.0001)),
+            "have another area than is known",
+        ),
+        (_set("borough", "Manhattan"), r"have another borough than is known \('Manhattan'\)"),
+        (_set("borough", "Manhatan", 4), "its zones 4 have another borough than is known"),
+        (_set("borough", ""), "have another borough than is known"),
+        (_set("zone", "x" * 1_000_000, 7), "its zones 7 have a name of more than 100 letters"),
+        (_set("zone", "", 7), "its zones 7 have no name"),
+    ],
+)
+def test_zones_that_are_not_new_york_are_refused(tmp_path: Path, change: Change, message: str) -> None:
+    """Regression: each of these was taken, and would have misplaced every trip of 2009 without a word."""
+    path = tmp_path / "zones.csv"
+    shapes = change(schematic_zones().to_crs(4326))
+    shapes.drop(columns=shapes.geometry.name).assign(the_geom=shapes.geometry.to_wkt()).to_csv(path, index=False)
+    with pytest.raises(UnusableFileError, match=message) as error:
+        read_zones(path)
+    assert len(str(error.value)) < 500
+
+
+def test_zones_that_are_refused_leave_the_good_copy(tmp_path: Path, mirror: Path) -> None:
+    own = Path(shutil.copytree(mirror / "misc", tmp_path / "own" / "misc"))
+    files = LocalFolder(tmp_path / "data")
+    tlc = TlcSource(url=own.parent.as_uri(), zones_url=f"{own.as_uri()}/taxi_zones.geojson", fleets=["yellow"])
+    schematic_zones().to_crs(4326).to_file(own / "taxi_zones.geojson")
+    good = tlc.fetch_zones(files)
+    _moved(_by(100, 0))(schematic_zones().to_crs(4326)).to_file(own / "taxi_zones.geojson")
+    with pytest.raises(FetchError, match=r"outside of New York.*nothing changed"):
+        tlc.fetch_zones(files)
+    assert files.describe(tlc.zones_file).sha256 == good.sha256

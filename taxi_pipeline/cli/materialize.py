@@ -94,7 +94,7 @@ def _run(settings: Settings, days: Days) -> "Outcome":
 def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
     for check in checks:
         severity, style = ("ERROR", "red") if check.is_error else ("WARN", "yellow")
-        console.print(f"{severity}: check {check.name}: {check.description}", style=style, markup=False)
+        console.print(f"{severity}: check {check.name}: {check.description}", style=style)
 
 
 def _print_results(settings: Settings, days: Days) -> None:

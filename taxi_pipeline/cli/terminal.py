@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
+"""What is printed comes from files, servers and settings, too: it is text, and no markup."""
 
 
 def print_files(heading: str, files: Iterable[tuple[str, int]], *, title: str | None = None) -> None:
@@ -67,7 +68,7 @@ class ProgressBar:
         """Show a warning, each once."""
         if message not in self._warnings:
             self._warnings.append(message)
-            self._progress.console.print(f"WARN: {message}", style="yellow", soft_wrap=True, markup=False)
+            self._progress.console.print(f"WARN: {message}", style="yellow", soft_wrap=True)
 
     def show_download(self, bytes_done: int, bytes_total: int | None) -> None:
         """Show the bytes that have arrived; without an announced length the bar only moves."""
@@ -105,7 +106,7 @@ def progress_bar(description: str, total: int) -> Iterator[ProgressBar]:
         terminal = console
         if console.is_terminal:
             # Dagster redirects standard output into the run's log; a descriptor of its own keeps the bar out of it.
-            terminal = Console(file=stack.enter_context(os.fdopen(os.dup(sys.stdout.fileno()), "w")))
+            terminal = Console(markup=False, file=stack.enter_context(os.fdopen(os.dup(sys.stdout.fileno()), "w")))
         progress = Progress(*columns, console=terminal, disable=not console.is_terminal, transient=True)
         stack.enter_context(progress)
         yield ProgressBar(progress, progress.add_task(description, total=total))

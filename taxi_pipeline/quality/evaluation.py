@@ -95,9 +95,7 @@ def _trips_near_usual_level(session: Session, days: Days) -> Verdict:
     }
     judged = [found for fleet, day in counts if day >= days.first and (found := level(counts, fleet, day))]
     far = [
-        (found.fleet, found.day, found.num_trips, round(found.usual), f"{found.num_trips / found.usual:.0%}")
-        for found in judged
-        if found.is_far
+        (found.fleet, found.day, found.num_trips, round(found.usual), found.share) for found in judged if found.is_far
     ]
     return _bad_days(
         ("fleet", "day", "trips", "usual", "of the usual"),

@@ -98,6 +98,11 @@ class Level:
     """Median of the same weekday in the weeks before."""
 
     @property
+    def share(self) -> str:
+        """Of the usual, as people read it; a dash where nothing is usual."""
+        return f"{self.num_trips / self.usual:.0%}" if self.usual else "-"
+
+    @property
     def is_far(self) -> bool:
         """Whether the day is farther from the usual than its size explains."""
         return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _chance(self.usual)
@@ -116,5 +121,5 @@ def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Le
 
 
 def _chance(expected: float) -> float:
-    """Four standard deviations of a count that is so large on average."""
-    return 4 * math.sqrt(expected)
+    """Four standard deviations of a count that is so large on average, and of one trip where that is less."""
+    return 4 * math.sqrt(max(expected, 1))

@@ -19,9 +19,9 @@ from taxi_pipeline.sample.fares import (
     rates_on,
 )
 from taxi_pipeline.sample.figures import FIGURES, Defects, Figures, HiredFigures
-from taxi_pipeline.sample.zones import read_zone_facts
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, NEWARK
 from taxi_pipeline.tlc.months import month_of, next_month
+from taxi_pipeline.tlc.zone_facts import read_zone_facts
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, OUTSIDE_ZONE_ID, UNKNOWN_ZONE_ID
 
 
@@ -55,7 +55,7 @@ class City:
 
     @classmethod
     def new_york(cls) -> "City":
-        """The city of `zones.csv`."""
+        """The city of `zone_facts.csv`."""
         table = read_zone_facts()
         return cls({name: table[name].to_numpy() for name in table.columns})
 

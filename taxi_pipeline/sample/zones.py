@@ -1,8 +1,6 @@
 """Schematic taxi zones: the TLC's names, ids and places, with shapes drawn from a point and an area each.
 
-`zones.csv` holds per zone id: name, borough, service zone, a point inside it (degrees), its area and its share of
-yellow pickups in the first quarter of 2023; source: the TLC's taxi zones and trip records. The share is 0 for 57, 104
-and 105, whose trips that source counts with those of 56 and 103, and for zones without any.
+The points and areas are those of `tlc.zone_facts`.
 """
 
 import zipfile
@@ -11,11 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.storage.whole_files import replacing
+from taxi_pipeline.tlc.zone_facts import read_zone_facts
 from taxi_pipeline.tlc.zones import SYNTHETIC_MARKER
 
 if TYPE_CHECKING:
     import geopandas as gpd
-    import pandas as pd
 
 REPEATED_LOCATION_IDS = {57: 56, 104: 103, 105: 103}
 """OBJECTID → the `LocationID` that the TLC's file gives instead; readers must not fall for it."""
@@ -23,13 +21,6 @@ REPEATED_LOCATION_IDS = {57: 56, 104: 103, 105: 103}
 _NEW_YORK_FEET = 2263
 _GROWTH = 1.35
 """Circles of the zones' true areas leave gaps between each other; grown by this they nearly tile the land."""
-
-
-def read_zone_facts() -> "pd.DataFrame":
-    """The table `zones.csv`, sorted by zone id."""
-    import pandas as pd
-
-    return pd.read_csv(Path(__file__).with_name("zones.csv"), keep_default_na=False).sort_values("zone_id")
 
 
 def schematic_zones() -> "gpd.GeoDataFrame":

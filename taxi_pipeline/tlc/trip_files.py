@@ -51,16 +51,39 @@ def read_trip_file(path: Path) -> TripFile:
 
 
 def first_rows(path: Path, num_rows: int) -> tuple[list[str], list[list[Any]]]:
-    """The columns of a Parquet file and its first rows, as they were published."""
+    """The columns of a Parquet file and its first rows, as they were published.
+
+    A value that Python has no object for is text: a time beyond the year 9999, text that is not UTF-8.
+    """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
         batch = next(file.iter_batches(batch_size=num_rows, row_groups=[0]), None) if file.num_row_groups else None
         names = file.schema_arrow.names
-        rows = [list(row.values()) for row in batch.to_pylist()] if batch else []
+        rows = [list(row) for row in zip(*map(_values, batch.columns), strict=True)] if batch else []
     del batch
     _give_back_memory()
     return names, rows
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    try:
+        return column.to_pylist()
+    except (OverflowError, ValueError):  # UnicodeDecodeError is a ValueError
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: "pa.Scalar") -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        return scalar.as_buffer().to_pybytes().decode("utf-8", errors="backslashreplace")
+    except (OverflowError, ValueError):
+        unit = scalar.type.unit if pa.types.is_timestamp(scalar.type) else "D"
+        return str(np.datetime64(scalar.value, unit))
 
 
 def verify_trip_file(path: Path, fleet: Fleet) -> None:
@@ -81,12 +104,39 @@ def verify_trip_file(path: Path, fleet: Fleet) -> None:
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
             needed = [field for field in file.schema_arrow if field.name.lower() in columns]
             _refuse_types(needed)
-            for _ in file.iter_batches(columns=[field.name for field in needed]):
-                pass
+            not_text: dict[str, int] = {}
+            for batch in file.iter_batches(columns=[field.name for field in needed]):
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    if (count := _num_not_utf8(column)) > 0:
+                        not_text[name] = not_text.get(name, 0) + count
     except (pa.ArrowException, OSError) as error:
         raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error
     finally:
         _give_back_memory()
+    if not_text:
+        columns_named = ", ".join(f"{name} in {count:,} rows" for name, count in not_text.items())
+        raise UnusableFileError(f"text in it is not UTF-8, as Parquet demands: {columns_named}")
+
+
+def _num_not_utf8(column: "pa.Array") -> int:
+    """How many values of a column of text are not UTF-8."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return 0
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        return sum(not _is_utf8(scalar) for scalar in column if scalar.is_valid)
+    return 0
+
+
+def _is_utf8(scalar: "pa.Scalar") -> bool:
+    try:
+        scalar.as_py()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _give_back_memory() -> None:

@@ -5,11 +5,14 @@ The zone id is the file's `OBJECTID`, not its `LocationID`: that column holds 56
 """
 
 import zipfile
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content
+from taxi_pipeline.tlc.zone_facts import refuse_what_is_not_new_york
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -49,11 +52,15 @@ def read_zones(path: Path) -> list[Zone]:
     """All 265 zones of a zone file (zipped shapefile, CSV with WKT in `the_geom`, GeoJSON), sorted by id.
 
     Raises:
-        UnusableFileError: the file is none of these, lacks a column, or its ids are not 1 to 263, each once.
+        UnusableFileError: the file is none of these, lacks a column, its ids are not 1 to 263, each once, or the zones
+            are not New York's.
     """
     import shapely
 
     shapes = _read_shapes(path)
+    _refuse_wrong_ids(shapes["objectid"].tolist())
+    shapes = shapes.sort_values("objectid", ignore_index=True)
+    refuse_what_is_not_new_york(shapes)
     geometry = shapely.set_precision(shapes.geometry.values, 10**-_DECIMALS, mode="valid_output")
     if not all(shapely.is_valid(geometry)) or any(shapely.is_empty(geometry)):
         raise UnusableFileError("it holds zones whose shape is empty or invalid")
@@ -64,19 +71,19 @@ def read_zones(path: Path) -> list[Zone]:
             shapes["objectid"], shapes["zone"], shapes["borough"], wkt, strict=True
         )
     ]
-    zones.sort(key=lambda zone: zone.zone_id)
-    ids = [zone.zone_id for zone in zones]
-    if ids != list(range(1, NUM_SHAPES + 1)):
-        wrong = sorted({i for i in ids if ids.count(i) > 1} | (set(ids) ^ set(range(1, NUM_SHAPES + 1))))
-        raise UnusableFileError(
-            f"its OBJECTIDs are not 1 to {NUM_SHAPES}, each once; wrong are {', '.join(map(str, wrong))}"
-        )
     # Names as in the TLC's lookup table, but for 264, which it calls N/A.
     return [
         *zones,
         Zone(UNKNOWN_ZONE_ID, "Unknown", "Unknown", None),
         Zone(OUTSIDE_ZONE_ID, "Outside of NYC", "N/A", None),
     ]
+
+
+def _refuse_wrong_ids(ids: Sequence[int]) -> None:
+    expected = set(range(1, NUM_SHAPES + 1))
+    if wrong := sorted({number for number, count in Counter(ids).items() if count > 1} | (set(ids) ^ expected)):
+        named = ", ".join(map(str, wrong[:10])) + (f" and {len(wrong) - 10} more" if len(wrong) > 10 else "")
+        raise UnusableFileError(f"its OBJECTIDs are not 1 to {NUM_SHAPES}, each once; wrong are {named}")
 
 
 def zones_are_synthetic(path: Path) -> bool:

@@ -19,6 +19,8 @@ PUBLISHED = "published"
 
 _ZONE_COLUMNS = ("pickup_zone_id", "dropoff_zone_id")
 _NULLS = '"NULL"'
+_TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
+"""Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 
 
@@ -124,6 +126,9 @@ class _Field:
 def _value(column: Column, field: _Field) -> _Expression:
     if column.type == "VARCHAR":
         return _Expression(field.text, "FALSE", field.published)
+    if column.type == "TIMESTAMP":
+        value = f"CASE WHEN {field.cast(column.type)} BETWEEN {_TIMES} THEN {field.cast(column.type)} END"
+        return _Expression(value, field.is_no(f"({value})"), field.published)
     if field.type == column.type:
         return _Expression(field.sql, "FALSE", field.published)
     value = field.cast(column.type)
