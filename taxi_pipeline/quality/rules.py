@@ -105,7 +105,7 @@ class Level:
     @property
     def is_far(self) -> bool:
         """Whether the day is farther from the usual than its size explains."""
-        return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _chance(self.usual)
+        return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _chance(max(self.usual, 1))
 
 
 def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Level | None:
@@ -121,5 +121,5 @@ def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Le
 
 
 def _chance(expected: float) -> float:
-    """Four standard deviations of a count that is so large on average, and of one trip where that is less."""
-    return 4 * math.sqrt(max(expected, 1))
+    """Four standard deviations of a count that is so large on average."""
+    return 4 * math.sqrt(expected)
