@@ -41,6 +41,7 @@ def own_style() -> Iterator[None]:
 
     with rc_context():
         rcParams.update({key: value for key, value in rcParamsDefault.items() if not key.startswith("backend")})
+        rcParams["text.parse_math"] = False  # names of zones come from a file
         yield
 
 
