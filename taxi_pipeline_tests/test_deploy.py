@@ -255,6 +255,8 @@ def test_the_deployment_survives_the_end_of_its_code_server(mirror: Path, tmp_pa
             deployment.start(name)
         deployment.wait_until_up()
         assert deployment.statuses() == before, "the history survives a restart of everything"
+        written = {path.name for path in (tmp_path / "dagster").iterdir()}
+        assert written == {"dagster.yaml", "workspace.yaml", "storage"}, "the rest of the image can be read-only"
         logs = "".join(path.read_text() for path in tmp_path.glob("*.log"))
         for secret in (os.environ["AWS_SECRET_ACCESS_KEY"], database.partition("@")[0].rpartition(":")[2]):
             assert secret not in logs

@@ -417,3 +417,19 @@ def test_a_snapshot_goes_into_the_store(
         duckdb.connect(str(path), read_only=True) as copy,
     ):
         assert copy.sql("SELECT count(*) FROM trips").fetchall() == pipeline.rows("SELECT count(*) FROM trips")
+
+
+def test_a_lease_whose_renewal_lost_its_answer_is_still_held(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with faulty_proxy(service("TAXI_TEST_MOTO_URL")) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        locks = LeaseLocks(Bucket(url, patience=SHORT), machine=tmp_path / "machine-1", lease_seconds=1)
+        with locks.holding(["raw/f"]):
+            proxy.fail(1, Fault(drop_after=True), method="PUT", part=".lease")
+            time.sleep(1.5)
+            other = LeaseLocks(Bucket(url), machine=tmp_path / "machine-2", lease_seconds=1, timeout_seconds=2)
+            with pytest.raises(FileInUseError, match="has locked raw/f"), other.holding(["raw/f"]):
+                pass
+        assert Bucket(url).names("raw") == []

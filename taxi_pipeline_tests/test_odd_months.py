@@ -4,22 +4,46 @@ Whatever is published, the graph succeeds, each row is in one place once, and on
 refused, with its column and its number of rows.
 """
 
+import json
 import shutil
+import tempfile
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.outputs.explorer.data import explorer_data
+from taxi_pipeline.outputs.explorer.page import page_of as explorer_page
+from taxi_pipeline.outputs.maps import draw_manhattan_map
+from taxi_pipeline.outputs.monthly_report.figures import figures_of
+from taxi_pipeline.outputs.monthly_report.page import page_of as report_page
+from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
+from taxi_pipeline.outputs.requests.request_files import TripRequest
+from taxi_pipeline.outputs.week_summary import summary_of_week
+from taxi_pipeline.outputs.weekly_table import weekly_totals
+from taxi_pipeline.outputs.zone_statistics import geojson_text, manhattan_statistics
+from taxi_pipeline.quality.evaluation import evaluate_all
 from taxi_pipeline.quality.rules import Level
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.sample.zones import write_zones_zip
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError, first_rows, verify_trip_file
+from taxi_pipeline.tlc.zones import Zone, read_zones
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.tables import ZONES
 from taxi_pipeline_tests.conftest import EVERYTHING, check_of, error_of, pipeline_in
+from taxi_pipeline_tests.published_files import PUBLISHED, Published
 
 JANUARY, FEBRUARY = "2023-01", "2023-02"
 MICROSECONDS_A_YEAR = int(365.2425 * 86_400 * 1_000_000)
@@ -167,3 +191,67 @@ def test_times_without_end_are_shown_as_text(all_fleets: Path, tmp_path: Path) -
     assert shown[0].startswith(("200000-", "199999-"))
     assert shown[1].startswith("-2")
     assert shown[2].year == 2023
+
+
+ODD = {
+    "f64": [None, 0.0, -5.0, 0.5, 1e15, float("nan"), 264.0, 300.0],
+    "i64": [None, 0, -1, 74, 264, 300, 2**40],
+    "i32": [None, 0, -1, 74, 264, 300],
+    "text": [None, "", "x", " 1 ", "0", "2009-01-10 08:15:00", "not a time"],
+    "time": [None, datetime(2041, 1, 1), datetime(2009, 1, 1), datetime(1, 1, 1)],
+}
+ODD["large"] = ODD["text"]
+
+
+@st.composite
+def small_months(draw: st.DrawFn) -> tuple[Published, list[dict[str, Any]]]:
+    """A file of any fleet and era, and what each of its few rows has otherwise than a usual row."""
+    file = draw(st.sampled_from(PUBLISHED))
+    columns = [column.partition(":")[::2] for column in file.columns.split() if not column.endswith(":null")]
+    changes = st.lists(st.sampled_from(columns), max_size=6, unique=True)
+    rows = [
+        {name: draw(st.sampled_from(ODD[kind])) for name, kind in draw(changes)} for _ in range(draw(st.integers(0, 6)))
+    ]
+    return file, rows
+
+
+@pytest.fixture(scope="module")
+def some_zones(tmp_path_factory: pytest.TempPathFactory) -> list[Zone]:
+    path = tmp_path_factory.mktemp("zones") / "taxi_zones.zip"
+    write_zones_zip(path)
+    return read_zones(path)
+
+
+@pytest.mark.slow
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(month=small_months())
+def test_whatever_is_in_a_few_rows_all_can_be_made_of_them(
+    some_zones: list[Zone], month: tuple[Published, list[dict[str, Any]]]
+) -> None:
+    """Ingest, rollups, checks, tables, maps, report, explorer and charts, for every fleet and era."""
+    file, changes = month
+    fleet, days = FLEETS[file.fleet], Days.of_month(file.first_day)
+    with tempfile.TemporaryDirectory() as folder:
+        files, warehouse = LocalFolder(Path(folder)), DuckDBWarehouse(Path(folder) / "data.duckdb")
+        source = file.write(Path(folder) / "mirror", changes)
+        fetch(source.as_uri(), files, f"raw/{file.name}", verify=lambda path: verify_trip_file(path, fleet))
+        with warehouse.write() as session:
+            session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in some_zones])
+            replace_days(session, fleet, [days], files)
+        with warehouse.read() as session:
+            rows = "SELECT fleet FROM trips UNION ALL SELECT fleet FROM rejected_trips"
+            assert session.rows(f"SELECT count(*) FROM ({rows})") == [(len(changes),)]
+            evaluate_all(session, days)
+            weekly_totals(session, [file.fleet])
+            summary_of_week(session, days.first - timedelta(days=days.first.isoweekday() % 7), [file.fleet])
+            draw_manhattan_map(json.loads(geojson_text(manhattan_statistics(session, [file.fleet]))))
+            report_page(figures_of(session, days.first, [file.fleet]))
+            explorer_page(explorer_data(session, [file.fleet]))
+            request = TripRequest(borough="Queens", start_date=days.first, end_date=days.last)
+            counts, synthetic = chart_data(session, request)
+        draw_trip_request(counts, title_of(request), synthetic=synthetic)

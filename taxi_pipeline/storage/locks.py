@@ -220,7 +220,12 @@ class _Lease:
         """Write it anew; whether it was still ours."""
         try:
             self._version = self._replace(self._version or "")
-        except (ChangedError, MissingFileError):
+        except ChangedError:
+            current = self.current()  # when the answer to the last write was lost, its version is not known
+            if current is None or (current.holder, current.machine) != (_this_process(), self.machine):
+                return False
+            self._version = current.version
+        except MissingFileError:
             return False
         return True
 
