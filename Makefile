@@ -91,13 +91,13 @@ clean: ## Remove the environment, the demo and caches; your own data and runs st
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and \
 		f"{sys.executable} is Python {v[0]}.{v[1]}; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13 ...")'
-	@echo "Setting up .venv (once; a minute or two) ..."
+	@echo "Setting up .venv (once; a minute or two) ..." >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
 $(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
-	@echo "Setting up .venv-services (once; half a minute) ..."
+	@echo "Setting up .venv-services (once; half a minute) ..." >&2
 	@$(PYTHON) -m venv .venv-services
 	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -57,8 +57,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest test first, so that it is not the one that all wait for at the end."""
-    items.sort(key=lambda item: "test_system" not in item.nodeid)
+    """The longest tests first, so that they are not those that all wait for at the end."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in ("test_system", "survives_the_end_of")))
 
 
 @pytest.fixture(autouse=True)
