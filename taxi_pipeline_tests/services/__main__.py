@@ -63,8 +63,9 @@ def _detached() -> int:
         )
     while not (FOLDER / "pid").is_file() and started.poll() is None:
         time.sleep(0.1)
-    print(output.read_text(), end="")  # noqa: T201 - a command
-    return started.poll() or 0
+    failed = started.poll() is not None
+    print(output.read_text(), end="", file=sys.stderr if failed else sys.stdout)  # noqa: T201 - a command
+    return 1 if failed else 0
 
 
 def _stop() -> int:
