@@ -57,6 +57,9 @@ def _foreground() -> int:
 def _detached() -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     output = FOLDER / "services.log"
+    if _are_running():
+        print(output.read_text(), end="")  # noqa: T201 - a command
+        return 0
     with output.open("w") as log:
         started = subprocess.Popen(
             [sys.executable, "-m", __spec__.name], stdout=log, stderr=log, cwd=REPOSITORY, start_new_session=True
@@ -64,8 +67,17 @@ def _detached() -> int:
     while not (FOLDER / "pid").is_file() and started.poll() is None:
         time.sleep(0.1)
     failed = started.poll() is not None
-    print(output.read_text(), end="", file=sys.stderr if failed else sys.stdout)  # noqa: T201 - a command
+    print(output.read_text(), end="", file=sys.stderr if failed else sys.stdout)
     return 1 if failed else 0
+
+
+def _are_running() -> bool:
+    try:
+        os.kill(int((FOLDER / "pid").read_text()), 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        (FOLDER / "pid").unlink(missing_ok=True)  # of a machine that was switched off
+        return False
+    return True
 
 
 def _stop() -> int:
