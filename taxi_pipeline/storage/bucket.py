@@ -76,7 +76,7 @@ class Bucket:
 
         Args:
             url: `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
-            patience: a `RetryConfig` of obstore; None for about three minutes.
+            patience: a `RetryConfig` of obstore; None for eight more attempts, with pauses of 45 s in all.
         """
         self.url = url.rstrip("/")
         self._patience = {**_PATIENCE, **(patience or {})}
