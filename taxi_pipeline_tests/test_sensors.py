@@ -156,6 +156,22 @@ def test_the_folder_is_read_and_bad_files_get_a_text_beside_them(make_pipeline: 
     assert tick(pipeline, again.cursor).skip_message == "No new request"
 
 
+def test_a_name_with_a_backslash_is_refused_with_a_text(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: it stands for a folder elsewhere, and one such file ended each tick, so that no request was drawn."""
+    pipeline = make_pipeline(mirror)
+    folder = pipeline.folder / "requests"
+    folder.mkdir(parents=True)
+    (folder / "a\\..\\win.json").write_bytes(as_bytes())
+    (folder / "good.json").write_bytes(as_bytes())
+    data = tick(pipeline)
+    assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in data.run_requests] == ["good"]
+    assert "name holds a backslash" in (folder / "a_.._win.json.error.txt").read_text()
+    (folder / "a\\..\\win.json").rename(folder / "win.json")
+    again = tick(pipeline, data.cursor)
+    assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in again.run_requests] == ["win"]
+    assert not (folder / "a_.._win.json.error.txt").exists()
+
+
 # The chart
 
 

@@ -74,11 +74,14 @@ def parse_request(content: bytes) -> TripRequest:
 
 
 def read_requests(files: Storage) -> dict[str, bytes]:
-    """File name → content of the request files; one that vanishes meanwhile is left out."""
+    """File name → content of the request files; one that vanishes meanwhile is left out.
+
+    One with a backslash in its name can't be read from the storage: it is empty here, and refused by `decide`.
+    """
     found = {}
     for name in files.list(REQUESTS):
         with suppress(MissingFileError):
-            found[name.rpartition("/")[2]] = files.read(name)
+            found[name.rpartition("/")[2]] = b"" if "\\" in name else files.read(name)
     return found
 
 
@@ -138,6 +141,8 @@ def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
         before, edits = seen.get(name, ("", 0))
         now[name] = (digest, edits + (digest != before))
         try:
+            if "\\" in name:
+                raise BadRequestError("its name holds a backslash: rename the file")
             request = parse_request(content)
         except BadRequestError as error:
             errors[name] = str(error)
@@ -157,13 +162,17 @@ def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
         files: the storage; one that can't be written is left as it is.
         errors: name of the refused file → what is wrong with it.
     """
-    texts = {f"requests/{name}.error.txt": f"{error}\n" for name, error in errors.items()}
+    texts = {f"requests/{_without_backslash(name)}.error.txt": f"{error}\n" for name, error in errors.items()}
     with suppress(StorageError, OSError):
         for name in set(files.list(ERRORS)) - set(texts):
             files.delete(name)
         for name, text in texts.items():
             if not files.exists(name) or files.read_text(name) != text:
                 files.write(name, text)
+
+
+def _without_backslash(name: str) -> str:
+    return name.replace("\\", "_")
 
 
 def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:
