@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from taxi_pipeline.cli.options import day_range, days_between, read_settings
+from taxi_pipeline.cli.options import day_range, days_between, open_files, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.fleets import FIRST_DAY
@@ -100,12 +100,11 @@ def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
 def _print_results(settings: Settings, days: Days) -> None:
     """The closing tables: what the days hold, and which files were written."""
     from taxi_pipeline.defs.assets.metrics import FILES
-    from taxi_pipeline.storage import open_storage
     from taxi_pipeline.warehouse.coverage import loaded_totals
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
     warehouse = DuckDBWarehouse(settings.duckdb_database)
-    files = open_storage(settings.storage_url, scratch=settings.scratch_dir)
+    files = open_files(settings)
     table = Table("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")

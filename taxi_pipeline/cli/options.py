@@ -1,12 +1,15 @@
 """Options that several commands have, and the settings they read."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from taxi_pipeline.settings import Settings, SettingsError, project_root
 from taxi_pipeline.tlc.months import Days
+
+if TYPE_CHECKING:
+    from taxi_pipeline.storage import Storage
 
 
 def day_range(command: Any) -> Any:
@@ -41,3 +44,14 @@ def read_settings() -> Settings:
         return Settings.from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from error
+
+
+def open_files(settings: Settings) -> "Storage":
+    """The storage of the settings.
+
+    Raises:
+        StorageError: the libraries for object stores are not installed.
+    """
+    from taxi_pipeline.storage import open_storage
+
+    return open_storage(settings.storage_url, scratch=settings.scratch_dir)

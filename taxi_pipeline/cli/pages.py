@@ -2,7 +2,7 @@
 
 import click
 
-from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.options import open_files, read_settings
 
 
 @click.command()
@@ -16,11 +16,11 @@ def pages(host: str, port: int) -> None:
     import uvicorn
 
     from taxi_pipeline.pages.server import build_app
-    from taxi_pipeline.storage import StorageError, open_storage
+    from taxi_pipeline.storage import StorageError
 
     settings = read_settings()
     try:
-        files = open_storage(settings.storage_url, scratch=settings.scratch_dir)
+        files = open_files(settings)
     except StorageError as error:
         raise click.ClickException(str(error)) from error
     uvicorn.run(build_app(files), host=host, port=port, log_level="warning")

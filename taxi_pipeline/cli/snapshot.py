@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.options import open_files, read_settings
 from taxi_pipeline.cli.terminal import as_typed, local_file, print_files
 
 SNAPSHOT_FILE = "outputs/warehouse.duckdb"
@@ -23,7 +23,7 @@ def snapshot(target: Path | None) -> None:
     DuckDB lets no other process read while one writes, and keeps the writer out while others read. The copy is made
     without opening the warehouse, so no run ever waits for it, and it shows all of a run or nothing of it.
     """
-    from taxi_pipeline.storage import StorageError, open_storage
+    from taxi_pipeline.storage import StorageError
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
 
@@ -34,7 +34,7 @@ def snapshot(target: Path | None) -> None:
             warehouse.snapshot(target.absolute())
             written = local_file(target.absolute())
         else:
-            with open_storage(settings.storage_url, scratch=settings.scratch_dir).draft(SNAPSHOT_FILE) as draft:
+            with open_files(settings).draft(SNAPSHOT_FILE) as draft:
                 warehouse.snapshot(draft.path)
             written = as_typed(draft.stored.uri), draft.stored.size_bytes
     except (WarehouseUnavailableError, StorageError) as error:

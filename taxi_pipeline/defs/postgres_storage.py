@@ -37,23 +37,26 @@ def _arguments(inst_data: ConfigurableClassData | None, config_value: Mapping[st
     }
 
 
-def _with_kept_connections(postgres_url: str) -> "Engine":
-    return create_pg_engine(
-        postgres_url,
-        isolation_level="AUTOCOMMIT",
-        pool_size=2,
-        max_overflow=-1,
-        pool_recycle=IDLE_SECONDS,
-        pool_pre_ping=True,
-    )
+class KeptConnections:
+    """Keeps connections between two uses; Dagster's own classes open one for each event."""
+
+    postgres_url: str
+    _engine: "Engine"
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._engine = create_pg_engine(
+            self.postgres_url,
+            isolation_level="AUTOCOMMIT",
+            pool_size=2,
+            max_overflow=-1,
+            pool_recycle=IDLE_SECONDS,
+            pool_pre_ping=True,
+        )
 
 
-class PostgresEvents(DistinctMilliseconds, KnownTables, PostgresEventLogStorage):
-    """Events. A process keeps its connections; Dagster's own class opens one for each event."""
-
-    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = _with_kept_connections(postgres_url)
+class PostgresEvents(DistinctMilliseconds, KnownTables, KeptConnections, PostgresEventLogStorage):
+    """Events."""
 
     @classmethod
     def from_config_value(
@@ -64,22 +67,14 @@ class PostgresEvents(DistinctMilliseconds, KnownTables, PostgresEventLogStorage)
 
         def ours() -> PostgresEventLogStorage:
             storage = cls(**arguments)
-            retry_pg_connection_fn(storage.has_table_of_events)
+            retry_pg_connection_fn(lambda: storage.has_table("event_logs"))
             return storage
 
         return or_dagsters_own(ours, lambda: PostgresEventLogStorage(**arguments), __name__)
 
-    def has_table_of_events(self) -> bool:
-        """Whether the database answers through the kept connection."""
-        return self.has_table("event_logs")
 
-
-class PostgresRuns(PartitionsByTags, PostgresRunStorage):
-    """Runs, where only the tags of a run name its partitions; with kept connections."""
-
-    def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data: Any = None) -> None:
-        super().__init__(postgres_url, should_autocreate_tables, inst_data)
-        self._engine = _with_kept_connections(postgres_url)
+class PostgresRuns(PartitionsByTags, KeptConnections, PostgresRunStorage):
+    """Runs, where only the tags of a run name its partitions."""
 
     @classmethod
     def from_config_value(

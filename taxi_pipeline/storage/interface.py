@@ -1,5 +1,6 @@
 """What every storage of named files can do. Each implementation has a module of its own."""
 
+import fnmatch
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -158,6 +159,11 @@ class Storage(ABC):
             MissingFileError: there is no such file.
         """
         return self.read(name).decode("utf-8")
+
+
+def is_listed(last_part: str, wildcard: str) -> bool:
+    """Whether a listing by this wildcard shows a file whose name ends with this part."""
+    return not last_part.startswith(".") and fnmatch.fnmatchcase(last_part, wildcard)
 
 
 def checked_name(name: str) -> str:

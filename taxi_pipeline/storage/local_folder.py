@@ -1,11 +1,10 @@
 """Named files in a folder of this machine."""
 
-import fnmatch
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name
+from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name, is_listed
 from taxi_pipeline.storage.whole_files import locked, replacing, sha256_of
 
 
@@ -68,9 +67,7 @@ class LocalFolder(Storage):
         if not parent.is_dir():
             return []
         return sorted(
-            f"{prefix}{path.name}"
-            for path in parent.iterdir()
-            if not path.name.startswith(".") and fnmatch.fnmatchcase(path.name, wildcard) and path.is_file()
+            f"{prefix}{path.name}" for path in parent.iterdir() if is_listed(path.name, wildcard) and path.is_file()
         )
 
     def delete(self, name: str) -> None:

@@ -1,6 +1,5 @@
 """Named files in an object store: S3, Google Cloud Storage, Azure."""
 
-import fnmatch
 import hashlib
 import mimetypes
 from collections.abc import Iterator, Sequence
@@ -9,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from taxi_pipeline.storage.bucket import Bucket, ChangedError, StoredObject, md5_e_tag
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name
+from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name, is_listed
 from taxi_pipeline.storage.locks import Locks
 from taxi_pipeline.storage.scratch import Scratch
 from taxi_pipeline.storage.whole_files import StorageError, explaining_disk_errors, sha256_of
@@ -101,8 +100,7 @@ class ObjectStore(Storage):
     def list(self, pattern: str) -> Sequence[str]:
         """The names of the objects in one folder that match, sorted."""
         folder, _, wildcard = pattern.rpartition("/")
-        names = ((name, name.rpartition("/")[2]) for name in self._bucket.names(folder))
-        return sorted(name for name, last in names if not last.startswith(".") and fnmatch.fnmatchcase(last, wildcard))
+        return sorted(name for name in self._bucket.names(folder) if is_listed(name.rpartition("/")[2], wildcard))
 
     def delete(self, name: str) -> None:
         """Remove an object, if it exists."""

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,8 +149,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _running(name: str, command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    clean = {key: value for key, value in environment.items() if not key.startswith(("AWS_", "TAXI_"))}
+def _running(name: str, command: list[str], log: Path) -> Iterator[None]:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TAXI_"))}
     with (
         log.open("ab") as output,
         subprocess.Popen(
