@@ -23,6 +23,7 @@ from taxi_pipeline.quality.consistency import (
     zones_in_geojson,
 )
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_loaded
+from taxi_pipeline.quality.rules import DAYS_LOOKED_BACK, MIN_DAYS, MIN_SPREAD, usual_limit
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION
@@ -186,6 +187,43 @@ def test_a_day_with_many_defects_warns_and_is_named(loaded: Pipeline, change: st
     (row,) = verdict.table[2]
     assert row[:2] == ("yellow", date(2023, 2, 7))
     assert expected not in failed(loaded, ("2023-02-08", "2023-02-09")), "other days are fine"
+
+
+def test_the_limit_of_missing_passengers_follows_the_fleets_last_year(loaded: Pipeline) -> None:
+    """Regression: a fleet whose trips lack passengers in most of a year was reported on each of its days."""
+    loaded.execute("UPDATE trips SET passenger_count = NULL WHERE rowid % 5 < 2")
+    check = compare(loaded, ("2023-02-01", "2023-02-28"))["passengers_are_counted"]
+    assert check.numbers["num_bad_days"] == 27, "the 28th has 28 days before it"
+    for days in (28, 56):
+        loaded.execute(
+            f"INSERT INTO trips SELECT * REPLACE (pickup_date - {days} AS pickup_date) FROM trips "
+            "WHERE pickup_date BETWEEN '2023-02-01' AND '2023-02-28'"
+        )
+    assert compare(loaded, ("2023-02-01", "2023-02-28"))["passengers_are_counted"].passed
+
+    loaded.execute("UPDATE trips SET passenger_count = NULL WHERE pickup_date = '2023-02-07'")
+    check = compare(loaded, ("2023-02-01", "2023-02-28"))["passengers_are_counted"]
+    assert check.table
+    name, header, ((*_, fixed, by_year),) = check.table
+    assert (name, header[-2:]) == ("bad_days", ("fixed limit", "limit by the year before"))
+    assert (fixed, check.numbers["num_bad_days"]) == ("25.00%", 1)
+    assert 40 < float(by_year.rstrip("%")) < 60
+    loaded.execute("UPDATE trips SET passenger_count = 1 WHERE pickup_date < '2023-02-07'")
+    loaded.execute("UPDATE trips SET passenger_count = NULL WHERE pickup_date = '2023-02-08' AND rowid % 5 > 0")
+    loaded.execute("UPDATE trips SET passenger_count = 1 WHERE pickup_date = '2023-02-08' AND rowid % 5 = 0")
+    check = compare(loaded, ("2023-02-08", "2023-02-08"))["passengers_are_counted"]
+    assert not check.passed, "it follows a year without missing passengers as well"
+
+
+def test_usual_limit_is_robust_and_accepts_a_lasting_change_after_a_quarter() -> None:
+    assert usual_limit([0.3] * (MIN_DAYS - 1)) is None
+    steady = [0.05 + 0.001 * (n % 10) for n in range(DAYS_LOOKED_BACK)]
+    usual = usual_limit(steady)
+    assert usual == pytest.approx(0.057 + 1.5 * MIN_SPREAD)
+    assert usual_limit([*steady[30:], *[0.9] * 30]) == pytest.approx(usual, abs=0.005), "a month of odd days"
+    changed = usual_limit([*steady[100:], *[0.4] * 100])
+    assert changed is not None
+    assert changed > 0.4, "a level that lasts"
 
 
 @pytest.mark.parametrize(

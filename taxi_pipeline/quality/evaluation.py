@@ -9,18 +9,22 @@ from datetime import date, timedelta
 from typing import Any
 
 from taxi_pipeline.quality.rules import (
+    DAYS_LOOKED_BACK,
     DEFECTS,
     MAX_DEVIATION,
+    MIN_DAYS,
     MIN_SHARE_PLACED,
     WEEKS_LOOKED_BACK,
     Defect,
     level,
     too_many,
+    usual_limit,
 )
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import loaded_span, placed_days, share_placed
 from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.sql import placeholders
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
     verdicts = {name: evaluate(session, days) for name, evaluate in _EVALUATIONS.items()}
     counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
     for position, defect in enumerate(DEFECTS, start=3):
-        verdicts[defect.name] = _defect(defect, [(*row[:3], row[position]) for row in counts])
+        judged = [(*row[:3], row[position]) for row in counts if defect.judges(row[0], row[1])]
+        verdicts[defect.name] = _defect(defect, judged, _usual_limits(session, defect, judged))
     return verdicts
 
 
@@ -122,22 +127,54 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
     )
 
 
-def _defect(defect: Defect, counts: Sequence[tuple[str, date, int, int]]) -> Verdict:
-    counts = [row for row in counts if defect.judges(row[0], row[1])]
-    bad = [
-        (fleet, day, trips, num, f"{num / trips:.2%}")
-        for fleet, day, trips, num in counts
-        if too_many(num, trips, defect.max_share)
-    ]
-    num_trips, num = sum(row[2] for row in counts), sum(row[3] for row in counts)
+def _usual_limits(
+    session: Session, defect: Defect, judged: Sequence[tuple[str, date, int, int]]
+) -> dict[tuple[str, date], float]:
+    """Fleet and day → the limit that the fleet's year before that day gives, for days of which it is known."""
+    if not defect.follows_last_year or not judged:
+        return {}
+    days = [day for _, day, *_ in judged]
+    fleets = sorted({fleet for fleet, *_ in judged})
+    shares: dict[str, dict[date, float]] = {fleet: {} for fleet in fleets}
+    sql = _SHARES_SQL.format(condition=defect.condition, fleets=placeholders(fleets))
+    for fleet, day, share in session.rows(sql, [*fleets, min(days) - timedelta(days=DAYS_LOOKED_BACK), max(days)]):
+        shares[fleet][day] = share
+    limits = {}
+    for fleet, day, *_ in judged:
+        before = (day - timedelta(days=n) for n in range(1, DAYS_LOOKED_BACK + 1))
+        limit = usual_limit([shares[fleet][date] for date in before if date in shares[fleet]])
+        if limit is not None:
+            limits[fleet, day] = limit
+    return limits
+
+
+def _defect(
+    defect: Defect, judged: Sequence[tuple[str, date, int, int]], usual_limits: Mapping[tuple[str, date], float]
+) -> Verdict:
+    """A verdict on the days of which there are fleet, day, trips and trips with the defect."""
+    bad: list[tuple[Any, ...]] = []
+    for fleet, day, trips, num in judged:
+        usual = usual_limits.get((fleet, day))
+        if too_many(num, trips, defect.max_share if usual is None else usual):
+            by_year = [] if not defect.follows_last_year else ["-" if usual is None else f"{usual:.2%}"]
+            bad.append((fleet, day, trips, num, f"{num / trips:.2%}", f"{defect.max_share:.2%}", *by_year))
+    num_trips, num = sum(row[2] for row in judged), sum(row[3] for row in judged)
     share = num / num_trips if num_trips else 0.0
+    limits = ("fixed limit", "limit by the year before") if defect.follows_last_year else ("limit",)
     return _bad_days(
-        ("fleet", "day", "trips", "of these", "share"),
+        ("fleet", "day", "trips", "of these", "share", *limits),
         bad,
-        what=f"have more than {defect.max_share:.2%}",
+        what=f"have more than {_limit_in_words(defect)}",
         otherwise=f"{num:,} trips, {share:.2%}",
         share=share,
     )
+
+
+def _limit_in_words(defect: Defect) -> str:
+    fixed = f"{defect.max_share:.2%}"
+    if not defect.follows_last_year:
+        return fixed
+    return f"is usual by the year before ({fixed} where fewer than {MIN_DAYS} days of it are loaded)"
 
 
 def _bad_days(
@@ -164,8 +201,8 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
 QUALITY_CHECKS: dict[str, str] = {
     **{name: evaluate.__doc__ or "" for name, evaluate in _EVALUATIONS.items()},
     **{
-        defect.name: f"{defect.description} No day has more of them than {defect.max_share:.2%} (and what chance "
-        "makes of it)."
+        defect.name: f"{defect.description} No day has more of them than {_limit_in_words(defect)}, and what chance "
+        "makes of it."
         for defect in DEFECTS
     },
 }
@@ -177,6 +214,13 @@ FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
 WHERE misfit_columns IS NOT NULL AND day BETWEEN ? AND ?
 GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns
+"""
+
+_SHARES_SQL = """
+SELECT fleet, pickup_date, CAST(count(*) FILTER (WHERE {condition}) AS DOUBLE) / count(*)
+FROM trips
+WHERE fleet IN ({fleets}) AND pickup_date BETWEEN ? AND ?
+GROUP BY fleet, pickup_date
 """
 
 _DEFECTS_SQL = f"""

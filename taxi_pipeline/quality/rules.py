@@ -9,7 +9,7 @@ each month). `docs/data-quality.md` has the observed values.
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -33,6 +33,8 @@ class Defect:
     """Those that are judged."""
     coordinates: bool = True
     """Whether days whose zones are derived from coordinates are judged."""
+    follows_last_year: bool = False
+    """Whether `usual_limit` of the fleet's year before a day takes the place of `max_share`, where it is known."""
 
     def judges(self, fleet: str, day: date) -> bool:
         """Whether the day's trips of the fleet are judged."""
@@ -47,6 +49,8 @@ DEFECTS = (
         0.25,
         "Trips without a number of passengers.",
         fleets=tuple(name for name, fleet in FLEETS.items() if fleet.first_month_of("passenger_count")),
+        # 6 % of green's trips in 2023, 30 % in 2020-04: no fixed share is right for all years.
+        follows_last_year=True,
     ),
     Defect(
         "zones_are_known",
@@ -73,6 +77,27 @@ DEFECTS = (
 MIN_SHARE_PLACED = 0.95
 """Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
 hundred are (0, 0) or lie outside the city; no real month of these years was available when this was chosen."""
+
+DAYS_LOOKED_BACK = 365
+"""For a defect that follows the fleet's last year."""
+MIN_DAYS = 28
+"""Of the days looked back on; with fewer loaded the fixed share is the limit."""
+MIN_SPREAD = 0.02
+"""Between the quartiles. Shares that lie closer together are steady, and a limit close above them would warn often."""
+
+
+def usual_limit(shares: Sequence[float]) -> float | None:
+    """The share above which a day is unusual, from the shares of the days of the year before; None if they are few.
+
+    It is Tukey's upper fence, the third quartile and one and a half times the distance between the quartiles. Up to a
+    quarter of the days may be odd without an effect on it. After a lasting change a quarter of a year warns, then the
+    new level is the usual one.
+    """
+    if len(shares) < MIN_DAYS:
+        return None
+    lower, _, upper = statistics.quantiles(shares, n=4, method="inclusive")
+    return upper + 1.5 * max(upper - lower, MIN_SPREAD)
+
 
 WEEKS_LOOKED_BACK = 8
 MIN_WEEKS = 4
