@@ -22,7 +22,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs baselines screenshots clean
+.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs baselines screenshots zone-shapes clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -83,6 +83,9 @@ baselines: $(READY) ## Renew the pictures that drawings are compared with; look 
 
 screenshots: $(READY) ## Renew the pictures of the documentation; needs make demo and a Chromium
 	@$(BIN)/python -W ignore -m docs.screenshots
+
+zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of New York's census tracts
+	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv .venv-services $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info

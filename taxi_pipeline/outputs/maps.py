@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, own_style, png_of
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
@@ -22,6 +23,16 @@ BUSIEST = 5
 _LABEL_GAP = 0.07
 _LABEL_DISTANCE = 0.035
 _LABEL_WIDTH = 0.19
+
+_BOROUGH_LABELS = {
+    "Manhattan": (-74.032, 40.765, "right"),
+    "Bronx": (-73.935, 40.915, "right"),
+    "Queens": (-73.742, 40.803, "left"),
+    "Brooklyn": (-74.040, 40.560, "center"),
+    "Staten Island": (-74.215, 40.640, "right"),
+    "EWR": (-74.205, 40.690, "right"),
+}
+"""Longitude, latitude and alignment of the label of a borough: on water or outside of the city."""
 
 
 def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
@@ -91,39 +102,48 @@ def _frame(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
 def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tuple[float, float]) -> None:
     """Colour zones with pickups, hatch those without, on each map; and draw the key.
 
-    The scale is logarithmic from the least to the most: a linear one shows only the differences of the top zones.
-
     Args:
         figure: on which the maps are.
         maps: axes whose frame is set → the zones on them, with `num_trips`; the first has all of them.
-        key_at: left and bottom of the colour bar, as shares of the figure.
+        key_at: left and bottom of the colours' key, as shares of the figure.
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LogNorm
     from matplotlib.patches import Rectangle
 
     trips = next(iter(maps.values()))["num_trips"]
     left, bottom = key_at
     if (trips == 0).any():
-        style: dict[str, Any] = {"facecolor": "#f0f0f2", "edgecolor": "#b4b4be", "linewidth": 0.6}
+        style: dict[str, Any] = {"facecolor": EMPTY, "edgecolor": "#b4b4be", "linewidth": 0.6}
         for axes, zones in maps.items():
             _plot(axes, zones[zones["num_trips"] == 0], hatch="////", **style)
-        figure.add_artist(Rectangle((left, bottom - 0.048), 0.016, 0.016, hatch="//////", **style))
-        figure.text(left + 0.023, bottom - 0.04, "No pickups", fontsize=9, color=INK, va="center")
+        figure.add_artist(Rectangle((left, bottom - 0.05), 0.016, 0.016, hatch="//////", **style))
+        figure.text(left + 0.023, bottom - 0.042, "No pickups", fontsize=9, color=INK, va="center")
     if (trips > 0).any():
-        least = int(trips[trips > 0].min())
-        most = max(int(trips.max()), least + 1)  # a scale needs two ends
-        style = {"cmap": "plasma", "norm": LogNorm(vmin=least, vmax=most), "edgecolor": "white", "linewidth": 0.6}
+        classes = round_classes(trips.tolist())
         for axes, zones in maps.items():
-            _plot(axes, zones[zones["num_trips"] > 0], column="num_trips", **style)
-        bar_axes = figure.add_axes((left, bottom, 3.7 / figure.get_figwidth(), 0.016))
-        bar = figure.colorbar(ScalarMappable(style["norm"], "plasma"), cax=bar_axes, orientation="horizontal")
-        ticks = _round_numbers(least, most)
-        bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
-        bar.minorticks_off()
-        bar.outline.set_visible(False)
-        bar_axes.tick_params(labelsize=9, colors=INK, length=3)
-        bar_axes.set_title("Pickups per zone (logarithmic)", fontsize=9, color=INK, loc="left", pad=6)
+            filled = zones[zones["num_trips"] > 0]
+            colors = [SHADES[classes.of(count) - 1] for count in filled["num_trips"].tolist()]
+            _plot(axes, filled, color=colors, edgecolor="white", linewidth=0.6)
+        _draw_key(figure, classes, left, bottom)
+
+
+def _draw_key(figure: "Figure", classes: Classes, left: float, bottom: float) -> None:
+    """A swatch for each class, with the number that it begins with."""
+    from matplotlib.patches import Rectangle
+
+    width = 3.8 / figure.get_figwidth() / NUM_SHADES
+    for n, (start, shade) in enumerate(zip(classes.starts, classes.shades, strict=True)):
+        x = left + n * width
+        figure.add_artist(Rectangle((x, bottom), width, 0.016, facecolor=SHADES[shade - 1], edgecolor="white"))
+        figure.text(x, bottom - 0.006, _short(start), fontsize=8.5, color=INK, va="top")
+    figure.text(left, bottom + 0.024, "Pickups per zone, from … on", fontsize=9, color=INK)
+
+
+def _short(number: int) -> str:
+    """Of a round number: 700, 2k, 10M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            return f"{number / unit:g}{letter}"
+    return str(number)
 
 
 def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:
@@ -132,19 +152,21 @@ def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:
 
 
 def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
-    """Write name and pickups of each borough over its zones."""
+    """Write name and share of the pickups of each borough: beside its zones where there is room, else over them."""
     from matplotlib.patheffects import withStroke
 
     total = int(zones["num_trips"].sum())
     boroughs = zones.dissolve("borough", aggfunc={"num_trips": "sum"})
-    points = boroughs.representative_point()
-    for name, x, y, trips in zip(boroughs.index, points.x, points.y, boroughs["num_trips"].tolist(), strict=True):
-        share = f"\n{trips / total:.1%}" if total else ""
+    middles = boroughs.representative_point()
+    positions = zip(middles.x, middles.y, strict=True)
+    for name, middle, trips in zip(boroughs.index, positions, boroughs["num_trips"].tolist(), strict=True):
+        x, y, align = _BOROUGH_LABELS.get(name, (*middle, "center"))
+        share = f"\n{_share(trips / total)}" if total else ""
         axes.text(
             x,
             y,
             f"{BOROUGH_TITLES.get(name, name)}{share}",
-            ha="center",
+            ha=align,
             va="center",
             fontsize=11,
             weight="bold",
@@ -152,6 +174,10 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
             linespacing=1.2,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
+
+
+def _share(share: float) -> str:
+    return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
@@ -205,16 +231,6 @@ def _spread(heights: Sequence[float]) -> list[float]:
     # The key is at the bottom right, the islands are at the bottom left.
     too_low = 0.22 - min(placed, default=1.0)
     return [height + too_low for height in placed] if too_low > 0 else placed
-
-
-def _round_numbers(low: float, high: float) -> list[int]:
-    """About four to seven numbers 1, 2 or 5 times a power of ten in the range; its ends when there are too few."""
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    for factors in ((1,), (1, 3), (1, 2, 5)):
-        numbers = [round(f * 10**d) for d in decades for f in factors if low <= f * 10**d <= high]
-        if len(numbers) >= 4:
-            return numbers if len(numbers) <= 7 else numbers[::2]
-    return sorted({math.ceil(low), round(math.sqrt(low * high)), math.floor(high)})
 
 
 def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_trips: int) -> None:

@@ -1,6 +1,6 @@
-"""Schematic taxi zones: the TLC's names, ids and places, with shapes drawn from a point and an area each.
+"""Schematic taxi zones: the TLC's names, ids and places, with shapes made of census tracts.
 
-The points and areas are those of `tlc.zone_facts`.
+The shapes are in `zone_shapes.geojson`, which `census_tracts` makes; names and boroughs are those of `tlc.zone_facts`.
 """
 
 import zipfile
@@ -19,27 +19,16 @@ REPEATED_LOCATION_IDS = {57: 56, 104: 103, 105: 103}
 """OBJECTID → the `LocationID` that the TLC's file gives instead; readers must not fall for it."""
 
 _NEW_YORK_FEET = 2263
-_GROWTH = 1.35
-"""Circles of the zones' true areas leave gaps between each other; grown by this they nearly tile the land."""
 
 
 def schematic_zones() -> "gpd.GeoDataFrame":
-    """A shape per zone in EPSG:2263 (feet), with the columns of the TLC's file.
-
-    Each is the Voronoi cell of the zone's point, cut by a circle grown from the zone's area.
-    """
+    """A shape per zone in EPSG:2263 (feet), with the columns of the TLC's file."""
     import geopandas as gpd
-    import numpy as np
     import shapely
 
     facts = read_zone_facts()
-    points = gpd.GeoSeries(gpd.points_from_xy(facts["lon"], facts["lat"]), crs=4326).to_crs(_NEW_YORK_FEET)
-    cells = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(points.values)))
-    tree = shapely.STRtree(cells)
-    cell_of_point = tree.query(points.values, predicate="within")[1]
-    feet_per_km = 3280.84
-    radius = _GROWTH * np.sqrt(facts["area_km2"].to_numpy() / np.pi) * feet_per_km
-    shapes = shapely.intersection(cells[cell_of_point], shapely.buffer(points.values, radius))
+    zones = gpd.read_file(Path(__file__).with_name("zone_shapes.geojson")).to_crs(_NEW_YORK_FEET)
+    shapes = shapely.set_precision(zones.geometry.to_numpy(), 0.01)
     return gpd.GeoDataFrame(
         {
             "OBJECTID": facts["zone_id"],
@@ -49,7 +38,7 @@ def schematic_zones() -> "gpd.GeoDataFrame":
             "LocationID": facts["zone_id"].replace(REPEATED_LOCATION_IDS),
             "borough": facts["borough"],
         },
-        geometry=shapely.set_precision(shapes, 0.01),
+        geometry=shapes,
         crs=_NEW_YORK_FEET,
     )
 

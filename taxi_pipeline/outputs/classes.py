@@ -1,0 +1,66 @@
+"""Classes of counts with round borders, and one palette for them: on the PNG maps, in the report and in the explorer.
+
+`explorer/counts.js` has the same rule for what its readers choose. Here is no drawing.
+"""
+
+import bisect
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+SHADES = ("#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58")
+"""From few to many, on light paper. Lightness falls throughout, so that it also reads in grey and to the colour-blind.
+
+Source: ColorBrewer's YlGnBu, without its palest.
+"""
+SHADES_ON_DARK = ("#1c2a5e", "#253f94", "#225ea8", "#1d91c0", "#41b6c4", "#7fcdbb", "#c7e9b4", "#f3fbc8")
+"""The same on a dark screen, where many is light."""
+NUM_SHADES = len(SHADES)
+
+EMPTY = "#ececf0"
+"""Of a zone without trips, on light paper."""
+
+DIFFERENCES = ("#8c510a", "#bf812d", "#dfc27d", "#f1f1f1", "#80cdc1", "#35978f", "#01665e")
+"""From much less to much more, on light paper (ColorBrewer's BrBG)."""
+DIFFERENCES_ON_DARK = ("#dfa050", "#bf812d", "#7d5a2a", "#33373f", "#2d6b64", "#35978f", "#80cdc1")
+
+_ROUND = (1, 2, 3, 5, 7)
+"""Times a power of ten."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Ranges of counts that have a shade each."""
+
+    starts: Sequence[int]
+    """The least count of each class, ascending; empty when nothing is counted."""
+
+    def of(self, count: float) -> int:
+        """The shade of a count: 1 for few to `NUM_SHADES` for many; 0 for nothing."""
+        return self._shade(bisect.bisect_right(self.starts, count) - 1) if count and self.starts else 0
+
+    @property
+    def shades(self) -> list[int]:
+        """The shade of each class."""
+        return [self._shade(n) for n in range(len(self.starts))]
+
+    def _shade(self, position: int) -> int:
+        last = max(1, len(self.starts) - 1)
+        return 1 + math.floor((NUM_SHADES - 1) * max(0, position) / last + 0.5)
+
+
+def round_classes(counts: Iterable[float]) -> Classes:
+    """Up to eight classes with about as many counts in each, whose borders are round numbers; nothing has no class."""
+    ranked = sorted(count for count in counts if count > 0)
+    if not ranked:
+        return Classes([])
+    quantiles = (ranked[len(ranked) * n // NUM_SHADES] for n in range(NUM_SHADES))
+    return Classes(sorted({_rounded_down(count) for count in quantiles}))
+
+
+def _rounded_down(count: float) -> int:
+    """The largest round number that is not more than the count; one at least."""
+    power = 1
+    while 10 * power <= count:
+        power *= 10
+    return max((factor * power for factor in _ROUND if factor * power <= count), default=1)

@@ -1,0 +1,66 @@
+"""Classes of counts: round borders, balanced, and one shade each, from pale to dark."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taxi_pipeline.outputs.classes import (
+    DIFFERENCES,
+    DIFFERENCES_ON_DARK,
+    NUM_SHADES,
+    SHADES,
+    SHADES_ON_DARK,
+    round_classes,
+)
+
+
+@pytest.mark.parametrize(
+    ("counts", "starts", "shades"),
+    [
+        ([], [], []),
+        ([0, 0], [], []),
+        ([0, 1], [1], [1]),
+        ([999] * 9, [700], [1]),
+        ([1, 1, 1, 1, 1000, 1000, 1000, 1000], [1, 1000], [1, 8]),
+        (list(range(1, 801)), [1, 100, 200, 300, 500, 700], [1, 2, 4, 5, 7, 8]),
+    ],
+)
+def test_borders_are_round_and_shades_go_from_first_to_last(
+    counts: list[int], starts: list[int], shades: list[int]
+) -> None:
+    classes = round_classes(counts)
+    assert (classes.starts, classes.shades) == (starts, shades)
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=300))
+def test_each_count_has_a_shade_and_more_is_never_paler(counts: list[int]) -> None:
+    classes = round_classes(counts)
+    ranked = sorted(counts)
+    shades = [classes.of(count) for count in ranked]
+    assert shades == sorted(shades)
+    assert all((shade == 0) == (count == 0) for count, shade in zip(ranked, shades, strict=True))
+    assert set(shades) <= set(range(NUM_SHADES + 1))
+
+
+def lightness(color: str) -> float:
+    """Relative luminance, as WCAG defines it."""
+    channels = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_lightness_alone_tells_the_shades_apart() -> None:
+    """So they read in grey, on paper, and by the colour-blind."""
+    assert len(SHADES) == len(SHADES_ON_DARK) == NUM_SHADES
+    for one, other in pairwise(SHADES):
+        assert lightness(one) > lightness(other)
+    for one, other in pairwise(SHADES_ON_DARK):
+        assert lightness(one) < lightness(other)
+    for palette, sign in ((DIFFERENCES, 1), (DIFFERENCES_ON_DARK, -1)):
+        middle = len(palette) // 2
+        assert len(palette) == 2 * middle + 1
+        for half in (palette[: middle + 1], palette[: middle - 1 : -1]):
+            for one, other in pairwise(half):
+                assert sign * lightness(one) < sign * lightness(other)
