@@ -18,7 +18,8 @@ DEMO_STORAGE := $(if $(TAXI_STORAGE_URL),$(TAXI_STORAGE_URL)/demo)
 DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),deploy/dagster.yaml,dagster.yaml)
 DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
-	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow TAXI_START_DATE=2023-03-01 \
+	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow,green TAXI_START_DATE=2023-02-01 \
+	TAXI_END_DATE=2023-03-31 \
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
@@ -28,12 +29,9 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips through the whole graph
-	@echo "Materializing March 2023 through Dagster ..."
-	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2023-03-01 --end 2023-03-31
-	@echo "Writing the report of the month ..."
-	@cd $(DEMO) && $(DEMO_ENV) "$(CURDIR)/$(BIN)/dagster" asset materialize -m taxi_pipeline.definitions \
-		--select monthly_report --partition 2023-03-01 2> report.log || { cat report.log; exit 1; }
+demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## Two months of synthetic trips through the whole graph
+	@echo "Materializing February and March 2023 through Dagster ..."
+	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2023-02-01 --end 2023-03-31 --reports
 	@echo
 	@$(if $(DEMO_STORAGE),:,echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"; cat $(DEMO)/outputs/trips_by_week.csv; echo)
 	@echo "Look at the map:                   $(DEMO_FILES)/outputs/manhattan_map.png, $(DEMO_FILES)/outputs/city_map.png"
@@ -42,14 +40,15 @@ demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## A month of synthetic trips t
 	@echo "Open the UI on exactly these runs: make demo-ui"
 
 demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
+	@# In the demo's folder, because Dagster reads the .env of the folder in which it starts.
 	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
-		"$(CURDIR)/$(BIN)/dagster" dev -m taxi_pipeline.definitions -p $(PORT)
+		"$(CURDIR)/$(BIN)/dg" dev --workspace ../../workspace.yaml --port $(PORT)
 
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
 		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
-		$(BIN)/dagster dev -p $(PORT)
+		$(BIN)/dg dev --port $(PORT)
 
 test: $(READY) ## All tests, with coverage, three at a time: one mostly waits for the daemon
 	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
@@ -106,7 +105,8 @@ $(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
 	@touch $@
 
 $(DEMO_TRIPS): | $(READY)
-	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-03-01 --end 2023-03-31 --trips-per-day 110000
+	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --fleet green --trips-per-day 2300
+	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --trips-per-day 110000
 
 $(DEMO)/dagster/dagster.yaml: | $(READY)
 	@mkdir -p $(@D)

@@ -3,14 +3,13 @@
 import dagster as dg
 
 from taxi_pipeline.defs.assets import ASSETS
-from taxi_pipeline.defs.partitions import starting
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.settings import Settings
 
 _settings = Settings.from_environment()
 
 defs = dg.Definitions(
-    assets=starting(_settings.start_date, ASSETS),
+    assets=between(_settings.start_date, None, ASSETS),
     resources={**build_resources(_settings)},
     executor=dg.multiprocess_executor,
 )

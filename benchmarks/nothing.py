@@ -16,14 +16,14 @@ from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET, current_instance
 from taxi_pipeline.defs.jobs import daily_trips
-from taxi_pipeline.defs.partitions import range_tags, starting
+from taxi_pipeline.defs.partitions import between, range_tags
 from taxi_pipeline.tlc.months import Days
 
 
 def main(days: Days) -> None:
     """Run it for these days."""
     definitions = dg.Definitions(
-        assets=starting(days.first, [_idle_asset(asset) for asset in ASSETS]),
+        assets=between(days.first, None, [_idle_asset(asset) for asset in ASSETS]),
         asset_checks=[_idle_check(check) for check in CHECKS],
         jobs=[daily_trips],
         executor=dg.in_process_executor,

@@ -50,6 +50,8 @@ class Settings:
     zones_url: str
     fleets: tuple[str, ...]
     start_date: date
+    end_date: date | None
+    """The last daily partition; None for the last day that can be published."""
     automation: bool
     """Whether schedules and sensors are on from the start."""
     pages_url: str | None
@@ -79,6 +81,9 @@ class Settings:
         zones_url = _url("TAXI_ZONES_URL", value("TAXI_ZONES_URL", f"{tlc_url}/misc/taxi_zones.zip"), root)
         if not zones_url.lower().endswith(ZONES_FILE_SUFFIXES):
             raise SettingsError("TAXI_ZONES_URL", zones_url, "a URL that ends in .zip, .csv or .geojson")
+        fleets = _fleets(value("TAXI_FLEETS", "yellow"))
+        start_date = _date("TAXI_START_DATE", value("TAXI_START_DATE", "2023-01-01"), FIRST_DAY, "the TLC's first")
+        end = value("TAXI_END_DATE", "")
         return cls(
             data_dir=data_dir,
             storage_url=_storage_url(value("TAXI_STORAGE_URL", str(data_dir)), root),
@@ -86,8 +91,9 @@ class Settings:
             / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
             tlc_url=tlc_url,
             zones_url=zones_url,
-            fleets=_fleets(value("TAXI_FLEETS", "yellow")),
-            start_date=_start_date(value("TAXI_START_DATE", "2023-01-01")),
+            fleets=fleets,
+            start_date=start_date,
+            end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             automation=_on_or_off("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off")),
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
             alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),
@@ -128,15 +134,16 @@ def _fleets(value: str) -> tuple[str, ...]:
     return tuple(sorted(names, key=list(FLEETS).index))
 
 
-def _start_date(value: str) -> date:
+def _date(variable: str, value: str, first: date, what_first_is: str) -> date:
+    """A day from the first to 30 days ago."""
     last = new_york_today() - SHORTEST_DELAY
-    accepted = f"a date YYYY-MM-DD, {FIRST_DAY} (the TLC's first) to {last} (30 days ago)"
+    accepted = f"a date YYYY-MM-DD, {first} ({what_first_is}) to {last} (30 days ago)"
     try:
         day = date.fromisoformat(value)
     except ValueError:
-        raise SettingsError("TAXI_START_DATE", value, accepted) from None
-    if not FIRST_DAY <= day <= last or value != day.isoformat():
-        raise SettingsError("TAXI_START_DATE", value, accepted)
+        raise SettingsError(variable, value, accepted) from None
+    if not first <= day <= last or value != day.isoformat():
+        raise SettingsError(variable, value, accepted)
     return day
 
 

@@ -36,6 +36,7 @@ SETTINGS = (
     "TAXI_ZONES_URL",
     "TAXI_FLEETS",
     "TAXI_START_DATE",
+    "TAXI_END_DATE",
     "TAXI_AUTOMATION",
     "TAXI_PAGES_URL",
     "TAXI_ALERT_WEBHOOK_URL",
@@ -157,7 +158,7 @@ class Pipeline:
         """Materialize days through Dagster, however that ends."""
         return self._materialize(
             # Dagster lists all partitions several times a run; days since 2011 would take most of it.
-            [*partitions.starting(date.fromisoformat(first), ASSETS), *CHECKS],
+            [*partitions.between(date.fromisoformat(first), None, ASSETS), *CHECKS],
             range_tags(first, last),
             selection=_GRAPH if select is None else dg.AssetSelection.assets(*select),
         )

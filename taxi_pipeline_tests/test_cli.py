@@ -1,6 +1,7 @@
 """The console script, as a process of its own where it matters."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -113,6 +114,29 @@ def test_materialize_runs_the_whole_graph_in_the_current_instance(
         assert loaded == {"2023-01-30", "2023-01-31", "2023-02-01", "2023-02-02"}
         maps = instance.fetch_materializations(dg.AssetKey("manhattan_map"), limit=10).records
         assert len(maps) == 1, "drawn once, at the end"
+
+
+@pytest.mark.slow
+def test_runs_are_listed_under_their_jobs_and_reports_are_made_when_asked_for(
+    taxi_pipeline: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Regression: the UI's overview and jobs said "No runs": runs in process name no code location."""
+    result = taxi_pipeline("materialize", "--start", "2023-01-08", "--end", "2023-01-14", "--reports")
+    assert result.returncode == 0, result.stdout + result.stderr
+    summary = tmp_path / "data" / "outputs" / "week_summary" / "2023-01-08.json"
+    assert json.loads(summary.read_text())["missing_days"] == []
+    assert not (tmp_path / "data" / "outputs" / "reports").exists(), "no month lies in these days"
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get() as instance:
+        runs = instance.get_runs()
+        assert {run.job_name for run in runs} == {"daily_trips", "week_summaries"}
+        for run in runs:
+            assert run.status == dg.DagsterRunStatus.SUCCESS
+            assert run.remote_job_origin
+            assert run.remote_job_origin.location_name == "taxi_pipeline"
+            # The filter of the page Jobs.
+            listed = dg.RunsFilter(job_name=run.job_name, tags={".dagster/repository": "__repository__@taxi_pipeline"})
+            assert [found.run_id for found in instance.get_runs(listed)] == [run.run_id]
 
 
 @pytest.mark.slow

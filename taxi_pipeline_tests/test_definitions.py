@@ -144,6 +144,33 @@ def test_partitions(definitions: dg.Definitions) -> None:
     assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY | WEEKLY | MONTHLY
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
+    assert months_from(date(2023, 1, 1)).get_first_partition_key() == "2023-01-01"
+    assert months_from(date(2023, 2, 1)).get_first_partition_key() == "2023-02-01"
+    assert months_from(date(2023, 1, 2)).get_first_partition_key() == "2023-02-01"
+    assert weeks_from(date(2023, 1, 1)).get_first_partition_key() == "2023-01-01"
+    assert weeks_from(date(2023, 1, 2)).get_first_partition_key() == "2023-01-08"
+
+
+@pytest.mark.parametrize(
+    ("last", "weeks", "months"),
+    [
+        ("2023-03-31", ["2023-02-26", "2023-03-05", "2023-03-12", "2023-03-19"], ["2023-03-01"]),
+        ("2023-03-25", ["2023-02-26", "2023-03-05", "2023-03-12", "2023-03-19"], []),
+        ("2023-03-24", ["2023-02-26", "2023-03-05", "2023-03-12"], []),
+    ],
+)
+def test_partitions_end_with_the_end_date(last: str, weeks: list[str], months: list[str]) -> None:
+    """A week or month whose days are not all partitions is none."""
+    environment = {"TAXI_START_DATE": "2023-02-26", "TAXI_END_DATE": last}
+    specs = spec_of(build_definitions(settings=Settings.from_environment(environment)))
+
+    def keys(asset: str) -> list[str]:
+        partitions = specs[asset].partitions_def
+        return list(partitions.get_partition_keys()) if partitions else []
+
+    assert (keys("taxi_trips")[0], keys("taxi_trips")[-1]) == ("2023-02-26", last)
+    assert keys("week_summary") == weeks
+    assert keys("monthly_report") == months
 
 
 @pytest.mark.parametrize(

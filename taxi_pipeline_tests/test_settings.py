@@ -22,6 +22,7 @@ def test_defaults() -> None:
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         fleets=("yellow",),
         start_date=date(2023, 1, 1),
+        end_date=None,
         automation=False,
         pages_url=None,
         alert_webhook_url=None,
@@ -37,6 +38,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
             "TAXI_ZONES_URL": "https://example.com/zones.geojson",
             "TAXI_FLEETS": " green, Yellow ",
             "TAXI_START_DATE": "2019-02-03",
+            "TAXI_END_DATE": "2019-02-04",
             "TAXI_AUTOMATION": "On",
             "TAXI_ALERT_WEBHOOK_URL": "https://hooks.example.com/x",
         }
@@ -48,7 +50,7 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert settings.tlc_url == "http://localhost:8000/tlc"
     assert settings.zones_url == "https://example.com/zones.geojson"
     assert settings.fleets == ("yellow", "green"), "in the declared order, however they are listed"
-    assert settings.start_date == date(2019, 2, 3)
+    assert (settings.start_date, settings.end_date) == (date(2019, 2, 3), date(2019, 2, 4))
 
 
 def test_database_follows_data_dir_and_zones_follow_tlc_url(tmp_path: Path) -> None:
@@ -85,6 +87,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("TAXI_START_DATE", "20230101", "YYYY-MM-DD"),
         ("TAXI_START_DATE", "2008-12-31", "2009-01-01 (the TLC's first) to "),
         ("TAXI_START_DATE", "2999-01-01", "(30 days ago)"),
+        ("TAXI_END_DATE", "2022-12-31", "2023-01-01 (TAXI_START_DATE) to "),
+        ("TAXI_END_DATE", "2999-01-01", "(30 days ago)"),
         ("TAXI_AUTOMATION", "yes", "on or off"),
         ("TAXI_ALERT_WEBHOOK_URL", "hooks.example.com", "an http:// or https:// URL"),
         ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),

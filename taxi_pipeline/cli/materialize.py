@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @day_range
-def materialize(start: datetime, end: datetime) -> None:
+@click.option("--reports", is_flag=True, help="Also make the reports of the weeks and months that lie in these days.")
+def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
 
     Each month is a run of its own; the last one also rebuilds the weekly table, the statistics and the maps. A fleet
@@ -33,7 +34,7 @@ def materialize(start: datetime, end: datetime) -> None:
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     days = days_between(start, end)
     settings = _covering(settings, days)
-    outcome = _run(settings, days)
+    outcome = _run(settings, days, reports=reports)
     _print_failed_checks(outcome.failed_checks)
     if outcome.stopped and outcome.stopped_in:
         raise click.ClickException(
@@ -63,17 +64,24 @@ def _covering(settings: Settings, days: Days) -> Settings:
         raise click.BadParameter(
             f"{days.last} can't be published yet; the last day that can is {last_day}", param_hint="--end"
         )
-    if days.first >= settings.start_date:
-        return settings
-    console.print(
-        f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
-        f"lists partitions only from TAXI_START_DATE on; set TAXI_START_DATE={days.first} to see them there.",
-        style="yellow",
-    )
-    return replace(settings, start_date=days.first)
+    if days.first < settings.start_date:
+        console.print(
+            f"Note: {days.first} is before TAXI_START_DATE ({settings.start_date}). The days are loaded, but the UI "
+            f"lists partitions only from TAXI_START_DATE on; set TAXI_START_DATE={days.first} to see them there.",
+            style="yellow",
+        )
+        settings = replace(settings, start_date=days.first)
+    if settings.end_date and days.last > settings.end_date:
+        console.print(
+            f"Note: {days.last} is after TAXI_END_DATE ({settings.end_date}). The days are loaded, but the UI lists "
+            f"partitions only up to TAXI_END_DATE; set TAXI_END_DATE={days.last} to see them there.",
+            style="yellow",
+        )
+        settings = replace(settings, end_date=days.last)
+    return settings
 
 
-def _run(settings: Settings, days: Days) -> "Outcome":
+def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
     from taxi_pipeline.defs.console_runs import InstanceError, current_instance, num_materializations, run_months
     from taxi_pipeline.tlc.source import TlcSource
 
@@ -81,14 +89,14 @@ def _run(settings: Settings, days: Days) -> "Outcome":
         instance = current_instance()
     except InstanceError as error:
         raise click.ClickException(str(error)) from error
-    with instance, progress_bar("Starting", total=num_materializations(days)) as bar:
+    with instance, progress_bar("Starting", total=num_materializations(days, reports=reports)) as bar:
         tlc = TlcSource(
             url=settings.tlc_url,
             zones_url=settings.zones_url,
             fleets=settings.fleets,
             on_progress=bar.show_download,
         )
-        return run_months(settings, days, instance, bar, {"tlc": tlc})
+        return run_months(settings, days, instance, bar, {"tlc": tlc}, reports=reports)
 
 
 def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
@@ -100,6 +108,7 @@ def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
 def _print_results(settings: Settings, days: Days) -> None:
     """The closing tables: what the days hold, and which files were written."""
     from taxi_pipeline.defs.assets.metrics import FILES
+    from taxi_pipeline.defs.assets.reports import report_file
     from taxi_pipeline.warehouse.coverage import loaded_totals
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
@@ -109,7 +118,8 @@ def _print_results(settings: Settings, days: Days) -> None:
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
-    outputs = [files.describe(name) for name in FILES if files.exists(name)]
+    reports = [report_file(month.first) for month in days.by_month()]
+    outputs = [files.describe(name) for name in (*FILES, *reports) if files.exists(name)]
     print_files(
         "written",
         [local_file(settings.duckdb_database), *((as_typed(file.uri), file.size_bytes) for file in outputs)],

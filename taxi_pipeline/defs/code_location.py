@@ -8,8 +8,16 @@ import dagster as dg
 
 from taxi_pipeline.defs import assets, checks
 from taxi_pipeline.defs.automation import build_automation_sensor
-from taxi_pipeline.defs.jobs import daily_trips, freshness, tlc_observation, trip_requests, zones
-from taxi_pipeline.defs.partitions import starting
+from taxi_pipeline.defs.jobs import (
+    daily_trips,
+    freshness,
+    monthly_reports,
+    tlc_observation,
+    trip_requests,
+    week_summaries,
+    zones,
+)
+from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
 from taxi_pipeline.defs.sensors import build_sensors
@@ -35,9 +43,9 @@ def build_definitions(
     settings = settings or Settings.from_environment()
     found = dg.load_assets_from_package_module(assets, include_specs=True)
     return dg.Definitions(
-        assets=_with_code_references(_with_owners(starting(settings.start_date, found))),
+        assets=_with_code_references(_with_owners(between(settings.start_date, settings.end_date, found))),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=[daily_trips, zones, tlc_observation, freshness, trip_requests],
+        jobs=[daily_trips, week_summaries, monthly_reports, zones, tlc_observation, freshness, trip_requests],
         schedules=build_schedules(running=settings.automation),
         sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
         resources={**build_resources(settings), **(resources or {})},

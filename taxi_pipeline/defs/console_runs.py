@@ -1,4 +1,4 @@
-"""Runs of the job `daily_trips` in this process, month by month: what `taxi-pipeline materialize` launches.
+"""Runs in this process, of days month by month and of reports: what `taxi-pipeline materialize` launches.
 
 The runs are those of the current instance, so the UI shows them. How their progress and outcome look on a terminal is
 decided in `cli`.
@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,10 +20,13 @@ import dagster as dg
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.failures import failed_fleets, message_of
-from taxi_pipeline.defs.partitions import daily_partitions, range_tags
+from taxi_pipeline.defs.partitions import daily_partitions, monthly_partitions, range_tags, weekly_partitions
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
+
+CODE_LOCATION_NAME = "taxi_pipeline"
+"""As in `pyproject.toml` and in `deploy/workspace.yaml`."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose events go into Dagster's history alone, and not to the console."""
@@ -74,14 +78,21 @@ def last_day_that_can_be_published() -> str:
     return str(daily_partitions.get_last_partition_key())
 
 
-def num_materializations(days: Days) -> int:
+def num_materializations(days: Days, *, reports: bool) -> int:
     """How often `Follower.materialized` is called when all goes well."""
     daily, once, rollups = _selections()
-    return len(list(days)) * len(daily) + len(once) + len(rollups)
+    windows = [*_whole_windows(weekly_partitions, days), *_whole_windows(monthly_partitions, days)] if reports else []
+    return len(list(days)) * len(daily) + len(once) + len(rollups) + len(windows)
 
 
 def run_months(
-    settings: Settings, days: Days, instance: dg.DagsterInstance, follower: Follower, resources: Mapping[str, Any]
+    settings: Settings,
+    days: Days,
+    instance: dg.DagsterInstance,
+    follower: Follower,
+    resources: Mapping[str, Any],
+    *,
+    reports: bool = False,
 ) -> Outcome:
     """Run the whole graph for these days, each month as a run of its own.
 
@@ -94,22 +105,27 @@ def run_months(
         instance: where the runs are recorded.
         follower: is called while the runs go on.
         resources: take the place of those made from the settings.
+        reports: whether to make the reports of the weeks and months that lie wholly in these days, when all is loaded.
     """
-    job = build_definitions(settings=settings, resources=resources).resolve_job_def("daily_trips")
+    definitions = build_definitions(settings=settings, resources=resources)
     daily, once, outputs = _selections()
     outcome = Outcome()
     # What exists by now lives as long as the process. Kept out of Python's garbage collector, a month takes 1.2 s less
     # of 7.7 s, half of it at the end of the process (measured on two cores).
     gc.freeze()
 
-    def launch(month: Days, selection: list[dg.AssetKey]) -> dg.ExecuteInProcessResult:
+    def launch(
+        job: str, window: Days, selection: list[dg.AssetKey] | None = None, words: str = ""
+    ) -> dg.ExecuteInProcessResult:
         run_id = str(uuid.uuid4())
-        instance.add_event_listener(run_id, _following(follower, f"{month.first:%Y-%m}"))
-        result = job.execute_in_process(
+        listed, list_under_job = _listing_under_job(instance, job)
+        instance.add_event_listener(run_id, list_under_job)
+        instance.add_event_listener(run_id, _following(follower, words or f"{window.first:%Y-%m}"))
+        result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
             asset_selection=selection,
-            tags=range_tags(month),
+            tags={**range_tags(window), **listed},
             run_config=QUIET,
             raise_on_error=False,
         )
@@ -120,7 +136,7 @@ def run_months(
     for month in months:
         first, last = month is months[0], month is months[-1]
         # Coordinates need the zones; the outputs need all months.
-        result = launch(month, daily + (once if first else []) + (outputs if last else []))
+        result = launch("daily_trips", month, daily + (once if first else []) + (outputs if last else []))
         if result.success:
             continue
         if not _only_some_fleets_failed(result):
@@ -128,8 +144,26 @@ def run_months(
             return outcome
         outcome.failed_fleets.append(_cause(result))
         if last:
-            launch(month, outputs)
+            launch("daily_trips", month, outputs)
+    if reports and not outcome.failed_fleets:
+        for job, partitions in (("week_summaries", weekly_partitions), ("monthly_reports", monthly_partitions)):
+            if windows := _whole_windows(partitions, days):
+                # A range of partitions is named by the first days of its first and last window.
+                result = launch(job, Days(windows[0], windows[-1]), words="reports")
+                if not result.success:
+                    outcome.stopped, outcome.stopped_in = _cause(result), days
+                    return outcome
     return outcome
+
+
+def _whole_windows(partitions: dg.TimeWindowPartitionsDefinition, days: Days) -> list[date]:
+    """The first days of the weeks or months that lie wholly in these days."""
+    windows = [partitions.time_window_for_partition_key(key) for key in partitions.get_partition_keys()]
+    return [
+        window.start.date()
+        for window in windows
+        if days.first <= window.start.date() and window.end.date() <= days.last + timedelta(days=1)
+    ]
 
 
 def current_instance() -> dg.DagsterInstance:
@@ -153,6 +187,38 @@ def _selections() -> tuple[list[dg.AssetKey], list[dg.AssetKey], list[dg.AssetKe
     daily = [spec.key for spec in specs if spec.partitions_def == daily_partitions]
     outputs = [spec.key for spec in specs if spec.group_name == "metrics"]
     return daily, [spec.key for spec in specs if spec.key not in (*daily, *outputs)], outputs
+
+
+def _listing_under_job(
+    instance: dg.DagsterInstance, job_name: str
+) -> tuple[Mapping[str, str], Callable[[dg.EventLogEntry], None]]:
+    """Tags of a run, and what follows its events, so that the UI shows it under its job and on the overview.
+
+    A run that is executed in process names no code location, and the UI lists such runs on the page Runs alone. This
+    is how `dagster run migrate-repository` gives runs to another location.
+    """
+    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
+    from dagster._core.remote_origin import (
+        ManagedGrpcPythonEnvCodeLocationOrigin,
+        RemoteJobOrigin,
+        RemoteRepositoryOrigin,
+    )
+    from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
+    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+
+    location = ManagedGrpcPythonEnvCodeLocationOrigin(
+        LoadableTargetOrigin(module_name="taxi_pipeline.definitions"), location_name=CODE_LOCATION_NAME
+    )
+    repository = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+
+    def list_it(entry: dg.EventLogEntry) -> None:
+        if entry.dagster_event is None or entry.dagster_event.event_type != dg.DagsterEventType.PIPELINE_START:
+            return
+        run = instance.get_run_by_id(entry.run_id)
+        if run is not None:
+            instance.run_storage.replace_job_origin(run, RemoteJobOrigin(repository, job_name))
+
+    return {REPOSITORY_LABEL_TAG: repository.get_label()}, list_it
 
 
 def _following(follower: Follower, month: str) -> Callable[[dg.EventLogEntry], None]:

@@ -13,6 +13,18 @@ daily_trips = dg.define_asset_job(
     ),
 )
 
+week_summaries = dg.define_asset_job(
+    "week_summaries",
+    selection=dg.AssetSelection.assets("week_summary"),
+    description="The summaries of weeks. Automation makes each when its days are loaded; this makes any of them.",
+)
+
+monthly_reports = dg.define_asset_job(
+    "monthly_reports",
+    selection=dg.AssetSelection.assets("monthly_report"),
+    description="The reports of months. Automation makes each when its days are loaded; this makes any of them.",
+)
+
 zones = dg.define_asset_job(
     "zones",
     selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),

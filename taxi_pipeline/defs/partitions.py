@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from taxi_pipeline.tlc.fleets import FIRST_DAY
-from taxi_pipeline.tlc.months import NEW_YORK, Days
+from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month
 from taxi_pipeline.tlc.publication import SHORTEST_DELAY
 
 if TYPE_CHECKING:
@@ -21,52 +21,67 @@ _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
 
 
-def days_from(first_day: date) -> dg.DailyPartitionsDefinition:
-    """Daily partitions from this day to 30 days ago. A day is one of New York's, as in the TLC's timestamps.
+_DAY = timedelta(days=1)
+
+
+def _end(end: date | None, offset: int) -> dict[str, Any]:
+    """How partitions end: before a day, or with an offset from today."""
+    return {"end_date": end.isoformat()} if end else {"end_offset": offset}
+
+
+def _sunday_before(day: date) -> date:
+    """The day itself when it is a Sunday."""
+    return day - timedelta(days=day.isoweekday() % 7)
+
+
+def days_from(first_day: date, last_day: date | None = None) -> dg.DailyPartitionsDefinition:
+    """Daily partitions from a day to another, or to 30 days ago. A day is New York's, as in the TLC's timestamps.
 
     Later days can't be published yet, and would only fill the partition bar.
     """
-    return dg.DailyPartitionsDefinition(
-        start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=1 - SHORTEST_DELAY.days
-    )
+    end = _end(last_day and last_day + _DAY, 1 - SHORTEST_DELAY.days)
+    return dg.DailyPartitionsDefinition(start_date=first_day.isoformat(), timezone=NEW_YORK, **end)
 
 
 daily_partitions = days_from(FIRST_DAY)
-"""As the assets declare them; `starting` narrows them to the configured first day."""
+"""As the assets declare them; `between` narrows them to the configured days."""
 
 
-def weeks_from(first_day: date) -> dg.WeeklyPartitionsDefinition:
+def weeks_from(first_day: date, last_day: date | None = None) -> dg.WeeklyPartitionsDefinition:
     """Weeks from Sunday to Saturday, all of whose days are among the daily partitions."""
-    return dg.WeeklyPartitionsDefinition(
-        start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=-math.ceil(SHORTEST_DELAY.days / 7)
-    )
+    end = _end(last_day and _sunday_before(last_day + _DAY), -math.ceil(SHORTEST_DELAY.days / 7))
+    first_sunday = _sunday_before(first_day + timedelta(days=6))
+    return dg.WeeklyPartitionsDefinition(start_date=first_sunday.isoformat(), timezone=NEW_YORK, **end)
 
 
 weekly_partitions = weeks_from(FIRST_DAY)
-"""As the assets declare them; `starting` narrows them to the configured first day."""
+"""As the assets declare them; `between` narrows them to the configured days."""
 
 
-def months_from(first_day: date) -> dg.MonthlyPartitionsDefinition:
+def months_from(first_day: date, last_day: date | None = None) -> dg.MonthlyPartitionsDefinition:
     """Months all of whose days are among the daily partitions, but for January on the 1st of March.
 
     Then its last day is not among them yet; a report made on that day names the missing day.
     """
-    return dg.MonthlyPartitionsDefinition(start_date=first_day.isoformat(), timezone=NEW_YORK, end_offset=-1)
+    end = _end(last_day and month_of(last_day + _DAY), -1)
+    # Dagster gives a month too many when the end is the first month's start, unless the start is that, too.
+    first_month = next_month(month_of(first_day - _DAY))
+    return dg.MonthlyPartitionsDefinition(start_date=first_month.isoformat(), timezone=NEW_YORK, **end)
 
 
 monthly_partitions = months_from(FIRST_DAY)
-"""As the assets declare them; `starting` narrows them to the configured first day."""
+"""As the assets declare them; `between` narrows them to the configured days."""
 
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
 
-def starting(first_day: date, assets: "Iterable[Any]") -> "list[Any]":
-    """The same assets, those with daily, weekly or monthly partitions beginning with this day."""
+def between(first_day: date, last_day: date | None, assets: "Iterable[Any]") -> "list[Any]":
+    """The same assets, those with daily, weekly or monthly partitions from the first to the last day."""
     narrower = {
-        daily_partitions: days_from(first_day),
-        weekly_partitions: weeks_from(first_day),
-        monthly_partitions: months_from(first_day),
+        daily_partitions: days_from(first_day, last_day),
+        weekly_partitions: weeks_from(first_day, last_day),
+        monthly_partitions: months_from(first_day, last_day),
     }
 
     def narrowed(spec: dg.AssetSpec) -> dg.AssetSpec:

@@ -46,6 +46,8 @@ class TlcSource:
     """Of the zone file; ends in `.zip`, `.csv` or `.geojson`."""
     fleets: Sequence[str]
     """Names out of `FLEETS`."""
+    last_day: date | None = None
+    """What is published of later days is left alone; None to take everything."""
     patience: Patience = field(default_factory=Patience)
     """How long to wait for the server."""
     on_progress: Progress = lambda _done, _total: None

@@ -6,8 +6,9 @@ from datetime import datetime
 import dagster as dg
 
 from taxi_pipeline.defs.metadata import table
-from taxi_pipeline.defs.partitions import daily_partitions, days_of_definition
+from taxi_pipeline.defs.partitions import days_from, days_of_definition
 from taxi_pipeline.defs.resources import FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.tlc.fleets import FIRST_DAY
 from taxi_pipeline.warehouse.refresh_plan import RefreshPlan, plan_refresh
 
 TLC_TRIP_RECORDS = dg.AssetKey("tlc_trip_records")
@@ -33,7 +34,7 @@ _PLAN = "refresh_plan"
 )
 def tlc_trip_records(tlc: TlcParam, warehouse: WarehouseParam, files: FilesParam) -> Iterator[dg.ObserveResult]:
     """Compare what is published with what is loaded."""
-    plan = plan_refresh(tlc, warehouse, files, days_of_definition(daily_partitions))
+    plan = plan_refresh(tlc, warehouse, files, days_of_definition(days_from(FIRST_DAY, tlc.last_day)))
     yield dg.ObserveResult(
         asset_key=TLC_TRIP_RECORDS,
         data_version=dg.DataVersion(plan.published_version),

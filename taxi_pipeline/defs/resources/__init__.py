@@ -39,7 +39,12 @@ def build_resources(settings: Settings) -> Resources:
         files=FilesResource(
             url=settings.storage_url, scratch=str(settings.scratch_dir), pages_url=settings.pages_url or ""
         ),
-        tlc=TlcResource(url=settings.tlc_url, zones_url=settings.zones_url, fleets=list(settings.fleets)),
+        tlc=TlcResource(
+            url=settings.tlc_url,
+            zones_url=settings.zones_url,
+            fleets=list(settings.fleets),
+            last_day=settings.end_date.isoformat() if settings.end_date else "",
+        ),
         alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
     )
 

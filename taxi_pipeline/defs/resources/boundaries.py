@@ -1,5 +1,6 @@
 """The resources that build the plain objects behind which files, tables and the TLC's server lie."""
 
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
@@ -63,6 +64,8 @@ class TlcResource(dg.ConfigurableResource[TlcSource]):
     url: str
     zones_url: str
     fleets: list[str]
+    last_day: str = ""
+    """ISO date; what is published of later days is left alone. Empty: everything is taken."""
     read_timeout_seconds: float = 60
     first_pause_seconds: float = 1
     """Before the second attempt at a server that failed; doubled before each other."""
@@ -75,6 +78,7 @@ class TlcResource(dg.ConfigurableResource[TlcSource]):
             url=self.url,
             zones_url=self.zones_url,
             fleets=tuple(self.fleets),
+            last_day=date.fromisoformat(self.last_day) if self.last_day else None,
             patience=Patience(
                 read_seconds=self.read_timeout_seconds,
                 first_pause_seconds=self.first_pause_seconds,
