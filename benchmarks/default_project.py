@@ -3,6 +3,7 @@
 import dagster as dg
 
 from taxi_pipeline.defs.assets import ASSETS
+from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.settings import Settings
 

@@ -15,7 +15,7 @@ from matplotlib.testing.compare import compare_images
 from PIL import Image
 
 from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
-from taxi_pipeline.outputs.requests.chart import draw_trip_request, pickups, title_of
+from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import parse_request
 from taxi_pipeline.outputs.zone_statistics import ZoneStatistics, city_statistics, manhattan_statistics
 from taxi_pipeline_tests.conftest import Pipeline, pipeline_in
@@ -105,9 +105,9 @@ def test_a_request(looks_as_before: Compare, january: Pipeline, borough: str) ->
     request = parse_request(json.dumps(asked).encode())
     assert request.start_date == date(2023, 1, 1)
     with january.warehouse.read() as session:
-        counts = pickups(session, request)
+        data = chart_data(session, request)
     name = f"request_{borough.replace(' ', '_').lower()}"
-    looks_as_before(name, lambda: draw_trip_request(counts, title_of(request), synthetic=True))
+    looks_as_before(name, lambda: draw_trip_request(data, title_of(request)))
 
 
 def test_a_label_that_moves_is_noticed(looks_as_before: Compare, january: Pipeline, request: Any) -> None:

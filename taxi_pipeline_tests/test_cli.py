@@ -222,6 +222,13 @@ def test_status_shows_what_is_loaded_also_while_another_process_holds_it(taxi_pi
     unreachable = taxi_pipeline("status", TLC_URL="http://127.0.0.1:9", NO_PROXY="127.0.0.1")
     assert "no answer" in unreachable.stdout
 
+    # Regression: with as many trips as the TLC has published, a terminal of 80 columns showed half a date.
+    with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as changed:
+        changed.execute("UPDATE loaded_days SET num_trips = 1234567890, pickup_date = pickup_date - 5000")
+    many = taxi_pipeline("status", TLC_URL="http://127.0.0.1:9", NO_PROXY="127.0.0.1", COLUMNS="80")
+    yellow = next(line for line in many.stdout.splitlines() if "yellow" in line)
+    assert yellow.split() == ["yellow", "2009-05-24", "2009-05-27", "2", "2,469,135,780", version[:8], "no", "answer"]
+
 
 @pytest.mark.slow
 def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_pipeline: Run) -> None:

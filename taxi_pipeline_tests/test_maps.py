@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import date
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from taxi_pipeline.outputs.maps import (
     draw_city_map,
     draw_manhattan_map,
 )
-from taxi_pipeline.outputs.requests.chart import draw_trip_request
+from taxi_pipeline.outputs.requests.chart import ChartData, draw_trip_request
 from taxi_pipeline.sample.zones import schematic_zones
 
 COVERAGE = {
@@ -288,7 +289,7 @@ def charted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Fi
         saved: list[Figure] = []
         save = Figure.savefig
         monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
-        draw_trip_request(counts, title, synthetic=synthetic)
+        draw_trip_request(ChartData(counts, 1, [date(2023, 3, 1)], synthetic), title)
         return saved[0]
 
     return draw
@@ -321,7 +322,7 @@ def test_a_chart_of_few_trips_counts_whole_ones(charted: Callable[..., Figure]) 
 def test_a_chart_without_trips_says_so(charted: Callable[..., Figure]) -> None:
     """Regression: empty results crash charts."""
     figure = charted({})
-    assert [text.get_text() for text in figure.axes[0].texts] == ["No trips are loaded for this"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["No pickups on the loaded days"]
     assert "0 trips" in [text.get_text() for text in figure.texts]
 
 

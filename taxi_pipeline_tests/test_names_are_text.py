@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.cli.terminal import console, print_files
-from taxi_pipeline.defs.assets import monthly_report, trip_request
+from taxi_pipeline.defs.assets import monthly_report
+from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.sample.zones import schematic_zones
 from taxi_pipeline_tests.conftest import EVERYTHING, QUIET, Pipeline, error_of, pipeline_in
 from taxi_pipeline_tests.test_pages import served
@@ -94,8 +95,8 @@ def test_in_the_name_of_a_request(hostile: Pipeline, name: str) -> None:
     request = '{"borough": "Manhattan", "start_date": "2023-01-05", "end_date": "2023-01-05"}'
     config = {"ops": {"trip_request": {"config": {"name": name, "request": request}}}}
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize(
-            [trip_request], resources=hostile.resources, run_config={**QUIET, **config}, instance=instance
+        result = trip_requests.execute_in_process(
+            resources=dict(hostile.resources), run_config={**QUIET, **config}, instance=instance
         )
     assert result.success
     hostile.files.write(f"outputs/{name}.csv", "1")

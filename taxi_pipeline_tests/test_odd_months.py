@@ -253,5 +253,5 @@ def test_whatever_is_in_a_few_rows_all_can_be_made_of_them(
             report_page(figures_of(session, days.first, [file.fleet]))
             explorer_page(explorer_data(session, [file.fleet]))
             request = TripRequest(borough="Queens", start_date=days.first, end_date=days.last)
-            counts, synthetic = chart_data(session, request)
-        draw_trip_request(counts, title_of(request), synthetic=synthetic)
+            data = chart_data(session, request)
+        draw_trip_request(data, title_of(request))

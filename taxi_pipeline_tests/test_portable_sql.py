@@ -117,7 +117,7 @@ def test_every_module_with_sql_runs_statements_that_translate(
             zone_ids=(4, 12),
             fleet="green",
         )
-        assert pipeline.warehouse.query(chart_data, request)[1]
+        assert pipeline.warehouse.query(chart_data, request).synthetic
         assert pipeline.warehouse.query(coverage_by_fleet)["green"].num_days == 7
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2

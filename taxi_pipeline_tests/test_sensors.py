@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from taxi_pipeline.defs.assets import trip_request
 from taxi_pipeline.defs.assets.requests import chart_file, title_of
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.defs.resources import Alerts
 from taxi_pipeline.defs.sensors import run_failure_alert
+from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import BadRequestError, TripRequest, decide, parse_request
 from taxi_pipeline.settings import Settings
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, materializations_of, pipeline_in, table_of
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, materializations_of, pipeline_in
 from taxi_pipeline_tests.faulty_server import faulty_server
 
 MakePipeline = Callable[..., Pipeline]
@@ -51,6 +53,13 @@ def test_a_request_is_understood() -> None:
         (as_bytes(end_date="2023-02-04"), "end_date 2023-02-04 is before start_date 2023-02-05"),
         (as_bytes(zone_ids=[0]), "zone_ids.0: .*not 0"),
         (as_bytes(zone_ids="41"), "zone_ids: "),
+        (as_bytes(zone_ids=[41, 132]), "zone_ids must lie in the borough Manhattan, but 132 is in Queens"),
+        (as_bytes(zone_ids=[264, 265]), "but 264 is in Unknown, 265 is in N/A"),
+        (as_bytes(zone_ids=[]), "zone_ids is empty: leave it out for the whole borough"),
+        (
+            as_bytes(fleet="fhvhv", start_date="2019-01-01", end_date="2019-01-31"),
+            "end_date 2019-01-31 is before the first trips of fhvhv, 2019-02-01",
+        ),
         (as_bytes(fleet="blue"), "fleet: .*not 'blue'"),
         (as_bytes(filename="../../x"), "filename: Extra inputs are not permitted"),
     ],
@@ -185,9 +194,8 @@ def loaded_once(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipel
 def draw(pipeline: Pipeline, name: str, **changes: Any) -> dg.ExecuteInProcessResult:
     config = {"name": name, "request": as_bytes(**changes).decode()}
     with dg.DagsterInstance.ephemeral() as instance:
-        return dg.materialize(
-            [trip_request],
-            resources=pipeline.resources,
+        return trip_requests.execute_in_process(
+            resources=dict(pipeline.resources),
             run_config={**QUIET, "ops": {"trip_request": {"config": config}}},
             instance=instance,
         )
@@ -200,8 +208,6 @@ def draw(pipeline: Pipeline, name: str, **changes: Any) -> dg.ExecuteInProcessRe
         ({"borough": "Queens", "fleet": "green"}, "borough = 'Queens' AND fleet = 'green'"),
         ({"zone_ids": [161, 237, 74]}, "borough = 'Manhattan' AND zone_id IN (161, 237, 74)"),
         ({"end_date": "2023-02-06"}, "borough = 'Manhattan' AND pickup_date <= '2023-02-06'"),
-        ({"zone_ids": []}, "FALSE"),
-        ({"zone_ids": [1]}, "FALSE"),  # Newark is not in Manhattan
         ({"start_date": "2022-01-01", "end_date": "2022-01-31"}, "FALSE"),
     ],
 )
@@ -222,20 +228,60 @@ def test_the_chart_counts_the_requested_trips(loaded_once: Pipeline, changes: di
 
 
 def test_without_a_configuration_every_request_is_drawn(loaded_once: Pipeline) -> None:
-    """Regression: `Materialize all` in the UI failed on the one asset that wants a configuration."""
     folder = loaded_once.folder / "requests"
     folder.mkdir()
     (folder / "one.json").write_bytes(as_bytes())
     (folder / "bad.json").write_text("{")
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize([trip_request], resources=loaded_once.resources, run_config=QUIET, instance=instance)
-    metadata = materializations_of(result, "trip_request")[0].metadata
+        result = trip_requests.execute_in_process(
+            resources=dict(loaded_once.resources), run_config=QUIET, instance=instance
+        )
+    (made,) = materializations_of(result, "trip_request")
     ((trips,),) = loaded_once.rows(
         "SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id WHERE borough = 'Manhattan'"
     )
-    assert {"name": "one", "trips": trips} in table_of(metadata["charts"])
-    assert [row["file"] for row in table_of(metadata["refused"])] == ["bad.json"]
+    assert made.metadata["trips"].value == trips
     assert (loaded_once.folder / "outputs" / "requests" / "one.png").is_file()
+    shutil.rmtree(folder)
+    with dg.DagsterInstance.ephemeral() as instance:
+        nothing = trip_requests.execute_in_process(
+            resources=dict(loaded_once.resources), run_config=QUIET, instance=instance, raise_on_error=False
+        )
+    assert not materializations_of(nothing, "trip_request"), "no success without a chart"
+    assert "put a JSON file into requests/" in error_of(nothing)
+
+
+def test_materialize_all_leaves_the_requests_out() -> None:
+    """Regression: a backfill of everything made `trip_request` green with two empty tables."""
+    definitions = build_definitions(settings=Settings.from_environment({}))
+    graph = definitions.resolve_asset_graph()
+    assert "trip_request" in {key.to_user_string() for key in graph.get_all_asset_keys()}
+    assert "trip_request" not in {key.to_user_string() for key in graph.materializable_asset_keys}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "trips"),
+    [
+        ({}, "All of these days are loaded", True),
+        ({"start_date": "2023-02-05", "end_date": "2023-02-05"}, "The day is loaded", True),
+        (
+            {"start_date": "2022-05-01", "end_date": "2023-02-28"},
+            "Only 7 of 304 days are loaded (2023-02-05 to 2023-02-11)",
+            True,
+        ),
+        ({"start_date": "2022-05-01", "end_date": "2022-05-31"}, "None of these days is loaded", False),
+    ],
+)
+def test_a_chart_says_which_of_its_days_are_loaded(
+    loaded_once: Pipeline, changes: dict[str, Any], words: str, trips: bool
+) -> None:
+    """Regression: a chart over ten months of which one was loaded was drawn as if all were."""
+    (made,) = materializations_of(draw(loaded_once, "days", **changes), "trip_request")
+    request = TripRequest.model_validate_json(as_bytes(**changes))
+    data = loaded_once.warehouse.query(chart_data, request)
+    assert (data.coverage, bool(data.num_trips)) == (words, trips)
+    assert made.metadata["loaded_days"].value == data.num_loaded_days
+    assert made.metadata["requested_days"].value == data.num_days
 
 
 def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loaded_once: Pipeline) -> None:

@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from taxi_pipeline.cli.options import read_settings
-from taxi_pipeline.cli.terminal import console
+from taxi_pipeline.cli.terminal import console, print_whole
 from taxi_pipeline.tlc.fleets import FLEETS
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def status() -> None:
         console.print(f"Nothing is loaded in {warehouse.location} yet.")
     except WarehouseUnavailableError as error:
         raise click.ClickException(str(error)) from error
-    # Narrow enough for 80 columns.
+    # Narrow enough for 80 columns, but for very many trips.
     table = Table("fleet", "first day", "last day", "missing", "trips", "file", "published", box=SIMPLE)
     for fleet in sorted({*settings.fleets, *loaded}, key=list(FLEETS).index):
         published = _newest_published(settings.tlc_url, fleet) if fleet in settings.fleets else ""
         table.add_row(fleet, *_cells(loaded.get(fleet)), published)
-    console.print(table)
+    print_whole(table)
 
 
 def _cells(coverage: "FleetCoverage | None") -> tuple[str, ...]:

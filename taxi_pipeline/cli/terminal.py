@@ -14,6 +14,14 @@ from rich.table import Column, Table
 console = Console(highlight=False, markup=False)
 """What is printed comes from files, servers and settings, too: it is text, and no markup."""
 
+_WIDE = 120
+"""Characters."""
+
+
+def print_whole(table: Table) -> None:
+    """Print a table without cutting a value, also where the window is narrower than the table."""
+    Console(highlight=False, markup=False, width=max(console.width, _WIDE)).print(table)
+
 
 def print_files(heading: str, files: Iterable[tuple[str, int]], *, title: str | None = None) -> None:
     """A table of files and their sizes.

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from taxi_pipeline.defs.assets.requests import draw_requests
 from taxi_pipeline.defs.checks.freshness import newest_day_is_recent
 
 daily_trips = dg.define_asset_job(
@@ -43,8 +44,8 @@ freshness = dg.define_asset_job(
     description="How old the newest loaded day is, compared with how late the TLC usually is.",
 )
 
-trip_requests = dg.define_asset_job(
-    "trip_requests",
-    selection=dg.AssetSelection.assets("trip_request"),
-    description="One chart of a request file; launched by `trip_request_sensor`.",
-)
+
+@dg.job(description="The chart of a request file; `trip_request_sensor` launches it for each new file.")
+def trip_requests() -> None:
+    """The chart of a request file."""
+    draw_requests()

@@ -23,7 +23,7 @@ def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [
         dg.sensor(
-            job=trip_requests,
+            job_name=trip_requests.name,
             minimum_interval_seconds=30,
             default_status=status,
             description=inspect.getdoc(trip_request_sensor),

@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
-from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, own_style, png_of
+from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_tr
     figure.text(0.02, 0.962, title, fontsize=size, weight="bold", color=INK)
     figure.text(0.02, 0.932, f"{_dates(coverage)} · {_trips(num_trips)}", fontsize=12.5, color=INK)
     if coverage["synthetic"]:
-        figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color="#b3261e")
+        figure.text(0.02, 0.016, SYNTHETIC_NOTE, fontsize=11, weight="bold", color=WARNING)
     else:
         figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
 

@@ -27,6 +27,7 @@ WEEKDAYS = (
 
 INK = "#1c1c28"
 MUTED = "#6b6b7b"
+WARNING = "#b3261e"
 SOURCE = "Source: NYC Taxi and Limousine Commission, trip records and taxi zones"
 SYNTHETIC_NOTE = "SYNTHETIC DATA: generated trips"
 

@@ -27,6 +27,8 @@ MAX_DISTANCE_DEGREES = 0.02
 KM_PER_DEGREE = 111.2
 """Of latitude; of longitude by the cosine of the latitude."""
 
+FACTS_FILE = Path(__file__).with_suffix(".csv")
+
 _KINDS_WITH_AREA = (3, 6)
 """Polygon and MultiPolygon, as shapely numbers kinds of geometry."""
 _AREA_FACTOR = 4
@@ -43,7 +45,7 @@ def read_zone_facts() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    return pd.read_csv(Path(__file__).with_suffix(".csv"), keep_default_na=False).sort_values("zone_id")
+    return pd.read_csv(FACTS_FILE, keep_default_na=False).sort_values("zone_id")
 
 
 def refuse_what_is_not_new_york(shapes: "gpd.GeoDataFrame") -> None:

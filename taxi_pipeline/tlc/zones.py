@@ -4,15 +4,17 @@ The zone id is the file's `OBJECTID`, not its `LocationID`: that column holds 56
 104 and 105, which trips use. By `OBJECTID` all 263 names and boroughs equal the TLC's own lookup table.
 """
 
+import csv
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content
-from taxi_pipeline.tlc.zone_facts import refuse_what_is_not_new_york
+from taxi_pipeline.tlc.zone_facts import FACTS_FILE, refuse_what_is_not_new_york
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -33,9 +35,18 @@ BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown":
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 """Name of the file that marks a zip as generated."""
 
+
 _WGS84 = 4326
 _DECIMALS = 7
 """Of a degree: about a centimetre, and the same text whatever the projection library's last bits are."""
+
+
+@cache
+def boroughs_of_zones() -> Mapping[int, str]:
+    """Zone id → borough, also of 264 and 265, which are no places. Without pandas: sensors ask for it."""
+    with FACTS_FILE.open(encoding="utf-8", newline="") as file:
+        known = {int(row["zone_id"]): row["borough"] for row in csv.DictReader(file)}
+    return {**known, UNKNOWN_ZONE_ID: "Unknown", OUTSIDE_ZONE_ID: "N/A"}
 
 
 @dataclass(frozen=True)

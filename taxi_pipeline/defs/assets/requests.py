@@ -1,8 +1,12 @@
-"""Group `requests`: charts for the request files in `requests/`."""
+"""Group `requests`: charts for the request files in `requests/`.
+
+`trip_request` is external to Dagster's "materialize all": without a request there is nothing to make. The job
+`trip_requests`, which `trip_request_sensor` launches, draws a chart and records it as a materialization.
+"""
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import file_metadata, picture, table
+from taxi_pipeline.defs.metadata import file_metadata, picture
 from taxi_pipeline.defs.resources import POOL, FilesParam, WarehouseParam
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import (
@@ -12,8 +16,21 @@ from taxi_pipeline.outputs.requests.request_files import (
     parse_request,
     read_requests,
 )
-from taxi_pipeline.storage import Storage, StoredFile
+from taxi_pipeline.storage import Storage
 from taxi_pipeline.warehouse.interface import Warehouse
+
+trip_request = dg.AssetSpec(
+    "trip_request",
+    group_name="requests",
+    deps=["zone_hourly_trips", "taxi_zones"],
+    kinds={"duckdb", "matplotlib", "png"},
+    tags={"output": "picture"},
+    description=(
+        "outputs/requests/*name*.png: pickups by hour of the day, stacked by weekday, for a request file.\n"
+        "\n"
+        "trip_request_sensor launches the job trip_requests for each new file in requests/."
+    ),
+)
 
 
 class TripRequestConfig(dg.Config):
@@ -25,49 +42,37 @@ class TripRequestConfig(dg.Config):
     """The request as JSON."""
 
 
-@dg.asset(
-    group_name="requests",
-    deps=["zone_hourly_trips", "taxi_zones"],
-    pool=POOL,
-    kinds={"duckdb", "matplotlib", "png"},
-    tags={"output": "picture"},
-)
-def trip_request(config: TripRequestConfig, warehouse: WarehouseParam, files: FilesParam) -> dg.MaterializeResult:
-    """`outputs/requests/<name>.png`: pickups by hour of the day, stacked by weekday, for a request file.
+@dg.op(name="trip_request", pool=POOL)
+def draw_requests(
+    context: dg.OpExecutionContext, config: TripRequestConfig, warehouse: WarehouseParam, files: FilesParam
+) -> None:
+    """Draw the chart of a request; without one, those of all request files."""
+    if config.name:
+        context.log_event(_draw(config.name, parse_request(config.request.encode()), warehouse, files))
+        return
+    decision = decide(read_requests(files), cursor=None)
+    for name, error in decision.errors.items():
+        context.log.error(f"{name}: {error}")
+    for new in decision.requests:
+        context.log_event(_draw(new.name, new.request, warehouse, files))
+    if not decision.requests:
+        raise dg.Failure("There is no request to draw: put a JSON file into requests/, as data/requests/README.md says")
 
-    `trip_request_sensor` launches a run for each new file in `requests/`. A run without configuration draws all of
-    them.
-    """
-    if not config.name:
-        return _draw_all(warehouse, files)
-    request = parse_request(config.request.encode())
-    file, trips, synthetic = _draw(config.name, request, warehouse, files)
-    return dg.MaterializeResult(
+
+def _draw(name: str, request: TripRequest, warehouse: Warehouse, files: Storage) -> dg.AssetMaterialization:
+    chart = chart_file(name)
+    with files.lock(chart):
+        data = warehouse.query(chart_data, request)
+        file = files.write(chart, draw_trip_request(data, title_of(request)))
+    return dg.AssetMaterialization(
+        trip_request.key,
         metadata={
             **file_metadata(file),
             "preview": picture(files.read(file.name), title_of(request)),
-            "trips": trips,
+            "trips": data.num_trips,
+            "loaded_days": data.num_loaded_days,
+            "requested_days": data.num_days,
             "request": dg.MetadataValue.json(request.model_dump(mode="json", exclude_none=True)),
-            "synthetic": synthetic,
-        }
+            "synthetic": data.synthetic,
+        },
     )
-
-
-def _draw_all(warehouse: Warehouse, files: Storage) -> dg.MaterializeResult:
-    decision = decide(read_requests(files), cursor=None)
-    drawn = [(new.name, _draw(new.name, new.request, warehouse, files)[1]) for new in decision.requests]
-    return dg.MaterializeResult(
-        metadata={
-            "charts": table(("name", "trips"), drawn),
-            "refused": table(("file", "what is wrong"), decision.errors.items()),
-        }
-    )
-
-
-def _draw(name: str, request: TripRequest, warehouse: Warehouse, files: Storage) -> tuple[StoredFile, int, bool]:
-    """Draw one chart; gives its file, the trips on it, and whether they are synthetic."""
-    chart = chart_file(name)
-    with files.lock(chart):
-        counts, synthetic = warehouse.query(chart_data, request)
-        file = files.write(chart, draw_trip_request(counts, title_of(request), synthetic=synthetic))
-    return file, sum(counts.values()), synthetic

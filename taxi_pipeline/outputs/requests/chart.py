@@ -1,7 +1,9 @@
 """The chart of a request: which pickups it counts, and how it is drawn."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from taxi_pipeline.outputs.requests.request_files import TripRequest
@@ -12,12 +14,14 @@ from taxi_pipeline.outputs.style import (
     SIZE_INCHES,
     SOURCE,
     SYNTHETIC_NOTE,
+    WARNING,
     WEEKDAYS,
     own_style,
     png_of,
 )
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.warehouse.coverage import is_synthetic
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.coverage import is_synthetic, loaded_days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders, weekday
 
@@ -42,9 +46,51 @@ def pickups(session: Session, request: TripRequest) -> dict[tuple[int, int], int
     return {(weekday, hour): trips for weekday, hour, trips in rows}
 
 
-def chart_data(session: Session, request: TripRequest) -> tuple[dict[tuple[int, int], int], bool]:
-    """The pickups of a request, and whether the loaded trips are synthetic."""
-    return pickups(session, request), is_synthetic(session)
+@dataclass(frozen=True)
+class ChartData:
+    """What a chart shows."""
+
+    counts: Mapping[tuple[int, int], int]
+    """(Weekday from 0 for Sunday, hour of the day) → trips; what is not there is none."""
+    num_days: int
+    """That are asked for."""
+    loaded_days: Sequence[date]
+    """Those of them of which trips are loaded, of any of the fleets."""
+    synthetic: bool
+    """Whether the trips are generated; the picture then says so."""
+
+    @property
+    def num_trips(self) -> int:
+        """On the chart."""
+        return sum(self.counts.values())
+
+    @property
+    def num_loaded_days(self) -> int:
+        """Of those that are asked for."""
+        return len(self.loaded_days)
+
+    @property
+    def coverage(self) -> str:
+        """In words: how many of the days are loaded, and from when to when."""
+        if not self.loaded_days:
+            return "None of these days is loaded"
+        if self.num_loaded_days == self.num_days:
+            return "All of these days are loaded" if self.num_days > 1 else "The day is loaded"
+        first, last = self.loaded_days[0], self.loaded_days[-1]
+        span = f"{first}" if first == last else f"{first} to {last}"
+        return f"Only {self.num_loaded_days:,} of {self.num_days:,} days are loaded ({span})"
+
+
+def chart_data(session: Session, request: TripRequest) -> ChartData:
+    """What the chart of a request shows."""
+    days = Days(request.start_date, request.end_date)
+    fleets = [request.fleet] if request.fleet else [*FLEETS]
+    return ChartData(
+        counts=pickups(session, request),
+        num_days=len(list(days)),
+        loaded_days=sorted({day for _, day in loaded_days(session, days, fleets)}),
+        synthetic=is_synthetic(session),
+    )
 
 
 def title_of(request: TripRequest) -> str:
@@ -57,13 +103,12 @@ def title_of(request: TripRequest) -> str:
     return f"{pickups} in {request.borough}, {days}{zones}"
 
 
-def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, *, synthetic: bool) -> bytes:
+def draw_trip_request(data: ChartData, title: str) -> bytes:
     """Draw pickups by hour of the day, stacked by weekday from Sunday to Saturday, as a 10 × 6 inch PNG.
 
     Args:
-        counts: (weekday from 0 for Sunday, hour of the day) → trips; what is not there is none.
+        data: what is counted.
         title: one line or two.
-        synthetic: whether the trips are generated; the picture then says so.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -73,7 +118,7 @@ def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, *, synt
         axes = figure.add_axes((0.09, 0.13, 0.76, 0.7))
         below = [0] * 24
         for weekday, (name, color) in enumerate(WEEKDAYS):
-            trips = [counts.get((weekday, hour), 0) for hour in range(24)]
+            trips = [data.counts.get((weekday, hour), 0) for hour in range(24)]
             axes.bar(range(24), trips, bottom=below, width=0.85, label=name, color=color)
             below = [low + more for low, more in zip(below, trips, strict=True)]
         total = sum(below)
@@ -91,10 +136,19 @@ def draw_trip_request(counts: Mapping[tuple[int, int], int], title: str, *, synt
         else:
             axes.set_ylim(0, 1)
             axes.set_yticks([])
-            axes.text(11.5, 0.5, "No trips are loaded for this", ha="center", fontsize=16, color=MUTED)
+            axes.text(
+                11.5,
+                0.5,
+                "No pickups on the loaded days" if data.loaded_days else "No day is loaded",
+                ha="center",
+                fontsize=16,
+                color=MUTED,
+            )
         shown = "\n".join(textwrap.shorten(line, 72, placeholder=" …") for line in title.split("\n"))
         figure.text(0.09, 0.965, shown, fontsize=15, color=INK, weight="bold", va="top", linespacing=1.4)
         figure.text(0.85, 0.855, f"{total:,} trip{'' if total == 1 else 's'}", ha="right", color=MUTED)
-        note = SYNTHETIC_NOTE if synthetic else SOURCE
-        figure.text(0.09, 0.02, note, fontsize=8, color="#b00020" if synthetic else MUTED)
+        is_whole = data.num_loaded_days == data.num_days
+        figure.text(0.09, 0.855, data.coverage, color=MUTED if is_whole else WARNING)
+        note = SYNTHETIC_NOTE if data.synthetic else SOURCE
+        figure.text(0.09, 0.02, note, fontsize=8, color=WARNING if data.synthetic else MUTED)
         return png_of(figure)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.zones import BOROUGHS, LAST_ZONE_ID
+from taxi_pipeline.tlc.zones import BOROUGHS, LAST_ZONE_ID, boroughs_of_zones
 
 SUFFIX = ".json"
 REQUESTS = f"requests/*{SUFFIX}"
@@ -49,6 +49,19 @@ class TripRequest(BaseModel):
     def _ends_after_its_start(self) -> "TripRequest":
         if self.end_date < self.start_date:
             raise ValueError(f"end_date {self.end_date} is before start_date {self.start_date}")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> "TripRequest":
+        boroughs = boroughs_of_zones()
+        elsewhere = {zone: boroughs[zone] for zone in self.zone_ids or () if boroughs[zone] != self.borough}
+        if elsewhere:
+            named = ", ".join(f"{zone} is in {borough}" for zone, borough in elsewhere.items())
+            raise ValueError(f"zone_ids must lie in the borough {self.borough}, but {named}")
+        if self.zone_ids == ():
+            raise ValueError("zone_ids is empty: leave it out for the whole borough")
+        if self.fleet and self.end_date < (first := FLEETS[self.fleet].first_month):
+            raise ValueError(f"end_date {self.end_date} is before the first trips of {self.fleet}, {first}")
         return self
 
 
