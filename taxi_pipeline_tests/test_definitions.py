@@ -44,7 +44,7 @@ DEPS = {
     "manhattan_stats": {"zone_hourly_trips", "taxi_zones"},
     "manhattan_map": {"manhattan_stats"},
     "city_map": {"zone_hourly_trips", "taxi_zones"},
-    "zone_explorer": {"zone_hourly_trips", "taxi_zones"},
+    "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
     "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},

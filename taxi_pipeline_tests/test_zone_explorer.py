@@ -1,6 +1,8 @@
 """The zone explorer: its numbers against plain queries, and the page in a real browser."""
 
+import csv
 import json
+import random
 import re
 import shutil
 from datetime import date, timedelta
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taxi_pipeline.defs.assets import zone_explorer
+from taxi_pipeline.outputs.classes import round_classes
 from taxi_pipeline.outputs.explorer.data import explorer_data
 from taxi_pipeline.outputs.explorer.page import page_of
 from taxi_pipeline.sample.mirror import write_mirror
@@ -72,8 +75,28 @@ def test_trips_by_zone_and_week_and_by_zone_and_hour(
 
 def test_every_zone_is_there_and_outlines_are_small(data: dict[str, Any]) -> None:
     assert [zone["id"] for zone in data["zones"]] == list(range(1, 266))
-    assert [zone["id"] for zone in data["zones"] if not zone["outline"]] == [264, 265]
+    assert [zone["id"] for zone in data["zones"] if not zone["path"]] == [264, 265]
     assert len(json.dumps(data["zones"])) < 300_000
+
+
+def test_trips_from_borough_to_borough_and_loaded_days(loaded: Pipeline, data: dict[str, Any]) -> None:
+    for fleet in FLEETS:
+        flows = {(pickup, dropoff): sum(weeks) for pickup, dropoff, weeks in data["flows"][fleet]}
+        expected = loaded.rows(
+            "SELECT p.borough, d.borough, count(*) FROM trips JOIN zones p ON p.zone_id = pickup_zone_id "
+            "JOIN zones d ON d.zone_id = dropoff_zone_id WHERE fleet = ? GROUP BY ALL",
+            [fleet],
+        )
+        assert flows == {(pickup, dropoff): trips for pickup, dropoff, trips in expected}
+    assert data["days"] == {"yellow": [7, 7, 7], "green": [7, 7, 7], "all": [7, 7, 7]}
+
+
+def test_days_of_any_fleet_count_once_for_all_fleets(loaded: Pipeline, tmp_path: Path) -> None:
+    pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
+    pipeline.execute("DELETE FROM loaded_days WHERE fleet = 'green' AND pickup_date < '2023-01-20'")
+    pipeline.execute("DELETE FROM loaded_days WHERE pickup_date >= '2023-01-27'")
+    found = pipeline.warehouse.query(explorer_data, FLEETS)
+    assert found["days"] == {"yellow": [7, 7, 5], "green": [0, 2, 5], "all": [7, 7, 5]}
 
 
 def test_weeks_without_trips_are_zeros(loaded: Pipeline, tmp_path: Path) -> None:
@@ -95,7 +118,7 @@ def test_an_empty_warehouse_has_a_page(tmp_path: Path, mirror: Path) -> None:
 
 def test_it_is_one_file_that_names_no_other(loaded: Pipeline) -> None:
     html = (loaded.folder / PAGE).read_text()
-    own = html.replace((Path(page_of.__code__.co_filename).parent / "vega.min.js").read_text(), "")
+    own = html.replace((Path(page_of.__code__.co_filename).parent / "d3.min.js").read_text(), "")
     assert not re.findall(r'(?:src|href)="(?!data:,)', own)
     assert "url(" not in own
     assert "fetch(" not in own
@@ -161,19 +184,30 @@ def page(browser: "Browser", loaded: Pipeline) -> "Iterator[Page]":
 
 
 def zone_named(page: "Page", name: str) -> Any:
-    return page.locator(f'#map path[aria-label^="{name}"]')
+    return page.locator(f'#map path[aria-label^="{name},"]')
 
 
-def fills(page: "Page") -> dict[str, str]:
-    """Zone as it is described → its colour."""
-    read = "paths => paths.map(path => [path.getAttribute('aria-label'), path.getAttribute('fill')])"
+def words_of(page: "Page", name: str) -> str:
+    """What the map says of a zone."""
+    return str(zone_named(page, name).get_attribute("aria-label"))
+
+
+def shades(page: "Page") -> dict[str, str]:
+    """Zone as it is described → its class."""
+    read = "paths => paths.map(path => [path.getAttribute('aria-label'), path.getAttribute('class')])"
     return dict(page.locator("#map path[aria-label]").evaluate_all(read))
 
 
-def trips_of(data: dict[str, Any], zone_id: int, direction: str = "pickups", *fleets: str) -> list[int]:
+def trips_of(data: dict[str, Any], zone_id: int, count: str = "pickups", *fleets: str) -> list[int]:
     """Per week."""
-    rows = [data["weekly"][direction][fleet].get(str(zone_id), [0] * 3) for fleet in fleets or FLEETS]
+    rows = [data["weekly"][count][fleet].get(str(zone_id), [0] * 3) for fleet in fleets or FLEETS]
     return [sum(week) for week in zip(*rows, strict=True)]
+
+
+def in_borough(data: dict[str, Any], borough: str) -> int:
+    """Pickups of all fleets and weeks."""
+    ids = [zone["id"] for zone in data["zones"] if zone["borough"] == borough]
+    return sum(sum(trips_of(data, zone_id)) for zone_id in ids)
 
 
 JFK = 132
@@ -181,73 +215,104 @@ JFK = 132
 
 @pytest.mark.slow
 def test_pointing_at_a_zone_shows_its_name_and_numbers(page: "Page", data: dict[str, Any]) -> None:
-    jfk = zone_named(page, "JFK Airport")
-    jfk.hover()
+    zone_named(page, "JFK Airport").hover()
     words = page.locator("#tooltip").inner_text()
     assert words.startswith("JFK Airport, Queens")
     assert f"{sum(trips_of(data, JFK)):,} pickups" in words
+    assert f"{sum(trips_of(data, JFK)) / 21:.3g} a day" in words
     page.mouse.move(5, 5)
     assert page.locator("#tooltip").is_hidden()
 
 
 @pytest.mark.slow
 def test_a_click_shows_the_zones_weeks_and_hours_and_another_lets_it_go(page: "Page", data: dict[str, Any]) -> None:
-    everywhere = page.locator("#weeks path[aria-label]").first.get_attribute("aria-label")
+    everywhere = page.locator("#weeks [aria-label]").first.get_attribute("aria-label")
     zone_named(page, "JFK Airport").click()
     assert page.locator("#chosen").inner_text() == "JFK Airport, Queens"
-    weeks = [path.get_attribute("aria-label") for path in page.locator("#weeks path[aria-label^=Week]").all()]
-    assert weeks == [
-        f"Week of {week}: {trips:,} pickups" for week, trips in zip(data["weeks"], trips_of(data, JFK), strict=True)
+    weeks = [str(bar.get_attribute("aria-label")) for bar in page.locator("#weeks [aria-label^=Week]").all()]
+    assert [words.partition(" pickups")[0] for words in weeks] == [
+        f"Week of {week}: {trips:,}" for week, trips in zip(data["weeks"], trips_of(data, JFK), strict=True)
     ]
-    hours = [path.get_attribute("aria-label") for path in page.locator('#hours path[aria-label*=":00 to"]').all()]
+    hours = [str(bar.get_attribute("aria-label")) for bar in page.locator('#hours [aria-label*=":00 to"]').all()]
     expected = [
         sum(data["hourly"]["pickups"][fleet].get(str(JFK), [0] * 24)[hour] for fleet in FLEETS) for hour in range(24)
     ]
-    assert [str(words).split(": ")[1] for words in hours] == [f"{trips:,} pickups" for trips in expected]
+    assert [words.split(": ")[1].partition(" pickups")[0] for words in hours] == [f"{trips:,}" for trips in expected]
+    assert page.locator("#flows-title").inner_text() == "Where trips from Queens end"
     zone_named(page, "JFK Airport").click()
     assert page.locator("#chosen").inner_text() == "All of New York"
-    assert page.locator("#weeks path[aria-label]").first.get_attribute("aria-label") == everywhere
+    assert page.locator("#weeks [aria-label]").first.get_attribute("aria-label") == everywhere
 
 
 @pytest.mark.slow
 def test_the_weeks_sliders_change_the_map_from_the_keyboard(page: "Page", data: dict[str, Any]) -> None:
-    before = fills(page)
+    before = shades(page)
     page.get_by_label("First week").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator("#from-week").inner_text() == "2023-01-15"
-    assert f"{sum(trips_of(data, JFK)[1:]):,} pickups" in str(
-        zone_named(page, "JFK Airport").get_attribute("aria-label")
-    )
+    assert f"{sum(trips_of(data, JFK)[1:]):,} pickups" in words_of(page, "JFK Airport")
     page.keyboard.press("End")
     assert page.locator("#to-week").inner_text() == "2023-01-22"
-    assert f"{trips_of(data, JFK)[2]:,} pickups" in str(zone_named(page, "JFK Airport").get_attribute("aria-label"))
-    after = fills(page)
-    assert after != before
-    assert set(after.values()) != set(before.values())
+    assert f"{trips_of(data, JFK)[2]:,} pickups" in words_of(page, "JFK Airport")
+    assert shades(page) != before
     page.get_by_label("Last week").focus()
     page.keyboard.press("Home")
     assert page.locator("#from-week").inner_text() == "2023-01-08", "the first week gives way"
-    page.get_by_role("button", name="All weeks, no zone").press("Enter")
-    assert fills(page) == before
+    page.get_by_role("button", name="Reset").press("Enter")
+    assert shades(page) == before
+
+
+def drag(page: "Page", chart: str, first: float, last: float) -> None:
+    """Brush a chart between two shares of its width."""
+    box = page.locator(f"{chart} .overlay").bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + first * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + last * box["width"], y, steps=4)
+    page.mouse.up()
+
+
+@pytest.mark.slow
+def test_weeks_and_hours_are_brushed_on_the_bars(page: "Page", data: dict[str, Any]) -> None:
+    drag(page, "#weeks", 0.4, 0.95)
+    assert f"{sum(trips_of(data, JFK)[1:]):,} pickups" in words_of(page, "JFK Airport")
+    assert page.locator("#title").inner_text() == "Pickups of all fleets, weeks of 2023-01-15 to 2023-01-22"
+    drag(page, "#hours", 0.26, 0.40)
+    hours = [
+        sum(data["hourly"]["pickups"][fleet].get(str(JFK), [0] * 24)[hour] for fleet in FLEETS) for hour in range(24)
+    ]
+    assert page.locator("#title").inner_text() == "Pickups of all fleets, 06:00 to 10:00, all weeks"
+    assert f"{sum(hours[6:10]):,} pickups, {sum(hours[6:10]) / 21:.3g} a day" in words_of(page, "JFK Airport")
+    assert page.get_by_label("Hours").input_value() == "6-9"
+    page.get_by_label("Hours").select_option("all")
+    assert f"{sum(trips_of(data, JFK)):,} pickups" in words_of(page, "JFK Airport")
 
 
 @pytest.mark.slow
 def test_pickups_or_dropoffs_and_one_fleet_or_all(page: "Page", data: dict[str, Any]) -> None:
-    jfk = zone_named(page, "JFK Airport")
     page.get_by_label("drop-offs").check()
-    assert f"{sum(trips_of(data, JFK, 'dropoffs')):,} drop-offs" in str(jfk.get_attribute("aria-label"))
+    assert f"{sum(trips_of(data, JFK, 'dropoffs')):,} drop-offs" in words_of(page, "JFK Airport")
     page.get_by_label("Fleet").select_option("green")
     assert sum(trips_of(data, JFK, "dropoffs", "green")) != sum(trips_of(data, JFK, "dropoffs"))
     total = sum(map(sum, data["weekly"]["dropoffs"]["green"].values()))
-    assert page.locator("#chosen-numbers").inner_text() == f"{total:,} drop-offs"
+    assert page.locator("#chosen-numbers").inner_text() == f"{total:,} drop-offs, {total / 21:.3g} a day"
 
 
 @pytest.mark.slow
-def test_a_zone_is_found_by_name_without_a_mouse(page: "Page", data: dict[str, Any]) -> None:
+def test_a_zone_is_found_by_name_without_a_mouse_and_the_map_goes_there(page: "Page", data: dict[str, Any]) -> None:
+    """Regression: the map stayed where it was when another borough was shown."""
+    page.get_by_label("Show").select_option("Bronx")
     page.get_by_label("Find a zone").focus()
     page.keyboard.type("jfk")
     page.keyboard.press("Enter")
     assert page.locator("#chosen").inner_text() == "JFK Airport, Queens"
+    assert page.get_by_label("Show").input_value() == "all"
+    shown, zone = page.locator("#map").bounding_box(), zone_named(page, "JFK Airport").bounding_box()
+    assert shown
+    assert zone
+    assert shown["x"] <= zone["x"] < zone["x"] + zone["width"] <= shown["x"] + shown["width"]
+    assert shown["y"] <= zone["y"] < zone["y"] + zone["height"] <= shown["y"] + shown["height"]
     page.get_by_label("Find a zone").fill("no such place")
     page.keyboard.press("Enter")
     assert page.locator("#search:invalid").count() == 1
@@ -263,13 +328,168 @@ def test_a_zone_is_found_by_name_without_a_mouse(page: "Page", data: dict[str, A
 
 
 @pytest.mark.slow
-def test_a_borough_fills_the_map(page: "Page") -> None:
+def test_a_borough_fills_the_map_and_is_what_the_numbers_are_about(page: "Page", data: dict[str, Any]) -> None:
+    """Regression: title, totals and list stayed those of the whole city."""
     before = zone_named(page, "JFK Airport").bounding_box()
     page.get_by_label("Show").select_option("Queens")
     after = zone_named(page, "JFK Airport").bounding_box()
     assert before
     assert after
     assert after["width"] > 1.2 * before["width"]
+    queens = in_borough(data, "Queens")
+    assert page.locator("#chosen").inner_text() == "Queens"
+    assert page.locator("#chosen-numbers").inner_text().startswith(f"{queens:,} pickups")
+    assert page.locator("#summary").inner_text() == f"{queens:,} pickups are on the map."
+    names = {zone["zone"]: zone["borough"] for zone in data["zones"]}
+    listed = page.locator("#zone-list .row span:first-child").all_inner_texts()
+    assert {names[name] for name in listed} == {"Queens"}
+    first = page.locator("#weeks [aria-label]").first.get_attribute("aria-label")
+    ids = [zone["id"] for zone in data["zones"] if zone["borough"] == "Queens"]
+    assert f": {sum(trips_of(data, zone_id)[0] for zone_id in ids):,} pickups" in str(first)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("borough", ["all", "Bronx", "Queens"])
+def test_the_key_lies_on_no_zone(page: "Page", borough: str) -> None:
+    """Regression: it lay over zones of the Bronx and of Queens."""
+    page.get_by_label("Show").select_option(borough)
+    shown, key = page.locator("#map").bounding_box(), page.locator("#key").bounding_box()
+    assert shown
+    assert key
+    assert key["y"] >= shown["y"] + shown["height"]
+
+
+@pytest.mark.slow
+def test_the_map_is_zoomed_and_shown_whole_again(page: "Page") -> None:
+    before = zone_named(page, "JFK Airport").bounding_box()
+    for _ in range(2):
+        page.get_by_role("button", name="Zoom in").press("Enter")
+    near = zone_named(page, "JFK Airport").bounding_box()
+    assert before
+    assert near
+    assert near["width"] == pytest.approx(2.56 * before["width"], rel=0.05)
+    page.get_by_role("button", name="Whole map").click()
+    assert zone_named(page, "JFK Airport").bounding_box() == before
+
+
+@pytest.mark.slow
+def test_two_choices_are_compared_per_day(page: "Page", data: dict[str, Any]) -> None:
+    page.get_by_label("Last week").focus()
+    page.keyboard.press("Home")
+    page.get_by_role("button", name="Compare with this").click()
+    drag(page, "#weeks", 0.4, 0.95)
+    assert page.locator("#compared").inner_text() == "Compared with pickups of all fleets, week of 2023-01-08"
+    first, *others = trips_of(data, JFK)
+    change = sum(others) / 14 / (first / 7) - 1
+    sign = "−" if change < 0 else "+"  # noqa: RUF001 - as it is typeset
+    digits = 1 if abs(change) < 0.1 else 0
+    assert f"{sign}{abs(100 * change):.{digits}f}% compared" in words_of(page, "JFK Airport")
+    assert {shade.split()[0][0] for shade in shades(page).values()} <= {"d", "s"}
+    assert page.locator("#key p").inner_text() == "Change of the trips per day"
+    page.get_by_label("Fleet").select_option("green")
+    assert page.locator("#key p").inner_text() == "Change of the share of all trips", "fleets differ in size"
+    page.get_by_role("button", name="Stop comparing").click()
+    assert page.locator("#compared").is_hidden()
+
+
+@pytest.mark.slow
+def test_a_link_shows_the_same_view(page: "Page") -> None:
+    page.get_by_label("drop-offs").check()
+    page.get_by_label("Fleet").select_option("green")
+    page.get_by_role("button", name="Compare with this").click()
+    page.get_by_label("Fleet").select_option("yellow")
+    page.get_by_label("Show").select_option("Queens")
+    zone_named(page, "JFK Airport").click()
+    drag(page, "#weeks", 0.4, 0.95)
+    texts = ("#title", "#compared", "#chosen", "#chosen-numbers", "#summary")
+    before = [page.locator(text).inner_text() for text in texts], shades(page)
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    assert ([page.locator(text).inner_text() for text in texts], shades(page)) == before
+    page.goto("about:blank")
+    page.goto(f"{link.partition('#')[0]}#show=drop,blue,1..2&zone=9999&borough=x&than=%00")
+    assert page.locator("#title").inner_text() == "Pickups of all fleets, weeks of 2023-01-08 to 2023-01-22"
+
+
+@pytest.mark.slow
+def test_the_weeks_are_played(page: "Page") -> None:
+    page.get_by_role("button", name="Play the weeks").click()
+    seen = []
+    for week in ("2023-01-08", "2023-01-15", "2023-01-22", "2023-01-08"):
+        page.wait_for_function("week => document.getElementById('title').textContent.endsWith(week)", arg=week)
+        seen.append(page.locator("#title").inner_text())
+    assert seen[0] == "Pickups of all fleets, week of 2023-01-08"
+    page.get_by_role("button", name="Stop", exact=True).click()
+    assert page.get_by_role("button", name="Play the weeks").is_visible()
+
+
+@pytest.mark.slow
+def test_what_is_shown_is_saved_as_csv(page: "Page", data: dict[str, Any], tmp_path: Path) -> None:
+    page.get_by_label("Show").select_option("Queens")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="CSV").click()
+    downloading.value.save_as(tmp_path / "zones.csv")
+    with (tmp_path / "zones.csv").open(newline="") as file:
+        rows = {int(row["zone_id"]): row for row in csv.DictReader(file)}
+    assert set(rows) == {zone["id"] for zone in data["zones"] if zone["borough"] == "Queens"}
+    trips = sum(trips_of(data, JFK))
+    assert rows[JFK] == {
+        "zone_id": "132",
+        "zone": "JFK Airport",
+        "borough": "Queens",
+        "trips": str(trips),
+        "trips_per_day": f"{trips / 21:.3f}",
+    }
+
+
+@pytest.mark.slow
+def test_its_classes_are_those_of_the_other_pictures(page: "Page") -> None:
+    """The rule is written twice: in Python for PNG and report, in JavaScript for what its readers choose."""
+    numbers = random.Random(0)  # noqa: S311 - no secrets
+    for _ in range(200):
+        counts = [int(10 ** numbers.uniform(-1, 7)) for _ in range(numbers.randrange(0, 300))]
+        classes = round_classes(counts)
+        assert page.evaluate("counts => roundClasses(counts)", counts) == classes.starts
+        tried = counts[:20]
+        shown = page.evaluate(
+            "([tried, starts]) => tried.map((count) => shadeOf(count, starts))", [tried, classes.starts]
+        )
+        assert shown == [classes.of(count) for count in tried]
+
+
+@pytest.mark.slow
+def test_partial_weeks_are_no_slumps(browser: "Browser", loaded: Pipeline, tmp_path: Path) -> None:
+    """Regression: weeks of which a few days are loaded looked as if people had stayed at home."""
+    pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
+    for table in ("zone_hourly_trips", "zone_hourly_dropoffs", "loaded_days", "borough_flows"):
+        pipeline.execute(f"DELETE FROM {table} WHERE pickup_date >= '2023-01-24'")
+    (tmp_path / "page.html").write_text(page_of(pipeline.warehouse.query(explorer_data, FLEETS)))
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto((tmp_path / "page.html").as_uri())
+    bars = page.locator("#weeks .bar")
+    heights = [float(str(bar.get_attribute("height"))) for bar in bars.all()]
+    assert min(heights) > 0.8 * max(heights)
+    assert "(2 of 7 days loaded)" in str(bars.last.get_attribute("aria-label"))
+    assert "partial" in str(bars.last.get_attribute("class"))
+    assert page.locator("#partial").is_visible()
+    page.close()
+
+
+@pytest.mark.slow
+def test_zones_of_manhattan_can_be_hit_on_a_phone(browser: "Browser", loaded: Pipeline, data: dict[str, Any]) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{(loaded.folder / PAGE).as_uri()}#borough=Manhattan")
+    for _ in range(2):
+        page.get_by_role("button", name="Zoom in").tap()
+    for name in ("Midtown Center", "Times Sq/Theatre District", "Murray Hill"):
+        box = zone_named(page, name).bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 24, "the least size of a target by WCAG 2.2"
+    zone_named(page, "Central Park").tap()
+    assert page.locator("#chosen").inner_text() == "Central Park, Manhattan"
+    context.close()
 
 
 @pytest.mark.slow

@@ -64,3 +64,20 @@ def _rounded_down(count: float) -> int:
     while 10 * power <= count:
         power *= 10
     return max((factor * power for factor in _ROUND if factor * power <= count), default=1)
+
+
+def palette_css() -> str:
+    """The palette as CSS variables `--s1` … `--s8`, `--d1` … `--d7` and `--none`: for light, dark and paper."""
+    light = _variables(SHADES, DIFFERENCES, EMPTY)
+    dark = _variables(SHADES_ON_DARK, DIFFERENCES_ON_DARK, "#2a2d37")
+    return (
+        f":root {{ {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+        f"@media print {{ :root {{ {light} }} }}"
+    )
+
+
+def _variables(shades: Sequence[str], differences: Sequence[str], empty: str) -> str:
+    named = [(f"s{n}", color) for n, color in enumerate(shades, start=1)]
+    named += [(f"d{n}", color) for n, color in enumerate(differences, start=1)]
+    return " ".join(f"--{name}: {color};" for name, color in [*named, ("none", empty)])

@@ -154,17 +154,18 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
 
 @dg.asset(
     group_name="metrics",
-    deps=["zone_hourly_trips", "taxi_zones"],
+    deps=["zone_hourly_trips", "borough_flows", "taxi_zones"],
     pool=POOL,
-    kinds={"duckdb", "vega", "html"},
+    kinds={"duckdb", "html"},
     tags={"output": "page"},
     freshness_policy=REBUILT_MONTHLY,
 )
 def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
     """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network.
 
-    Choose pickups or drop-offs, a fleet and the weeks; point at a zone for its numbers, click it (or find it by its
-    name) for its hours and weeks. All loaded days of the configured fleets are in it.
+    Choose pickups or drop-offs, a fleet, weeks or hours; point at a zone for its numbers, click it (or find it by its
+    name) for its weeks, its hours and where its borough's trips end. Two choices can be compared on the map, the weeks
+    played, and the numbers saved as CSV. All loaded days of the configured fleets are in it.
     """
     from taxi_pipeline.outputs.explorer.data import explorer_data
     from taxi_pipeline.outputs.explorer.page import page_of

@@ -1,7 +1,10 @@
-"""What the explorer shows: for each fleet, trips by zone and week and by zone and hour, of pickups and of drop-offs."""
+"""What the explorer shows, of each fleet: trips by zone and week, by zone and hour, and from borough to borough.
+
+Trips by zone are counted where they begin and where they end.
+"""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from taxi_pipeline.outputs.geometry import on_plane
@@ -22,12 +25,16 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         f"SELECT min({period}), max({period}) FROM loaded_days WHERE fleet IN ({placeholders(fleets)})", fleets
     )
     weeks = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)] if first else []
+    map_size, zones = _zones(session)
     return {
         "fleets": [{"key": fleet, "title": FLEETS[fleet].title} for fleet in fleets],
         "weeks": [str(week) for week in weeks],
+        "days": _loaded_days(session, fleets, weeks),
         "synthetic": is_synthetic(session),
-        "zones": _zones(session),
+        "map": map_size,
+        "zones": zones,
         "borough_titles": BOROUGH_TITLES,
+        "flows": _flows(session, fleets, weeks),
         "weekly": {
             "pickups": _counts(session, _BY_WEEK, "zone_hourly_trips", "pickup", fleets, weeks),
             "dropoffs": _counts(session, _BY_WEEK, "zone_hourly_dropoffs", "dropoff", fleets, weeks),
@@ -39,22 +46,41 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _zones(session: Session) -> list[dict[str, Any]]:
-    """Id, name, borough and outline (polygons of rings of whole coordinates, y down; None without a shape) by id."""
+def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[int]]:
+    """Fleet → days loaded in each week; `all` has the days of which any fleet is loaded."""
+    place = {week: n for n, week in enumerate(weeks)}
+    days: dict[str, list[int]] = {fleet: [0] * len(weeks) for fleet in (*fleets, "all")}
+    for fleet, period, num_days in session.rows(_DAYS.format(fleets=placeholders(fleets)), [*fleets, *fleets]):
+        days[fleet][place[period]] = num_days
+    return days
+
+
+def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
+    """Width and height of the drawing; id, name, borough and SVG path (None without a shape) of each zone, by id."""
     rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
     placed = {zone_id: geometry for zone_id, _, _, geometry in rows if geometry}
     if not placed:
-        return []
+        return [1, 1], []
     plane, shapes = on_plane(placed)
-    return [
+    return [round(plane.width), round(plane.height)], [
         {
             "id": zone_id,
             "zone": zone,
             "borough": borough,
-            "outline": plane.polygons(shapes[zone_id]) if zone_id in shapes else None,
+            "path": plane.path(shapes[zone_id]) if zone_id in shapes else None,
         }
         for zone_id, zone, borough, _ in rows
     ]
+
+
+def _flows(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[list[Any]]]:
+    """Fleet → borough of the pickup, borough of the drop-off, trips per week; for each pair that has any."""
+    place = {week: n for n, week in enumerate(weeks)}
+    flows: dict[str, dict[tuple[str, str], list[int]]] = {fleet: {} for fleet in fleets}
+    for fleet, pickup, dropoff, period, trips in session.rows(_FLOWS.format(fleets=placeholders(fleets)), fleets):
+        if period in place:
+            flows[fleet].setdefault((pickup, dropoff), [0] * len(weeks))[place[period]] = trips
+    return {fleet: [[*pair, trips] for pair, trips in pairs.items()] for fleet, pairs in flows.items()}
 
 
 def _counts(
@@ -67,6 +93,24 @@ def _counts(
         counts[fleet].setdefault(zone_id, [0] * len(positions))[place[position]] = trips
     return counts
 
+
+_DAYS = f"""
+SELECT fleet, {week_start("pickup_date")} AS period, count(*)
+FROM loaded_days WHERE fleet IN ({{fleets}})
+GROUP BY fleet, period
+UNION ALL
+SELECT 'all', {week_start("pickup_date")} AS period, count(DISTINCT pickup_date)
+FROM loaded_days WHERE fleet IN ({{fleets}})
+GROUP BY period
+"""
+
+_FLOWS = f"""
+SELECT fleet, pickup_borough, dropoff_borough, {week_start("pickup_date")} AS period, CAST(sum(num_trips) AS BIGINT)
+FROM borough_flows
+WHERE fleet IN ({{fleets}})
+GROUP BY fleet, pickup_borough, dropoff_borough, period
+ORDER BY fleet, pickup_borough, dropoff_borough, period
+"""
 
 _BY_WEEK = f"""
 SELECT fleet, {{end}}_zone_id, {week_start("pickup_date")} AS period, CAST(sum(num_trips) AS BIGINT)

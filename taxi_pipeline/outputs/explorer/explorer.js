@@ -1,142 +1,41 @@
-/* The zone explorer: what is chosen, what follows from it, and three Vega views that show it. */
+/* The page: what is chosen, how it is chosen, and what shows it. */
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat("en-US");
-const lastWeek = Math.max(0, data.weeks.length - 1);
-const placed = data.zones.filter((zone) => zone.outline);
-const zoneOf = new Map(data.zones.map((zone) => [zone.id, zone]));
+const rate = new Intl.NumberFormat("en-US", { maximumSignificantDigits: 3 });
 const BUSIEST = 10;
+const MILLISECONDS_A_WEEK = 700;
 
-/* What is chosen. `zone` is an id, or null for the whole city. */
-const chosen = { direction: "pickups", fleet: "all", from: 0, to: lastWeek, borough: "all", zone: null };
+/* `than` is the selection that this one is compared with, or null. `zone` is an id, or null for all that is shown. */
+let view = viewFromFragment(location.hash.slice(1));
+let playing = 0;
 
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/* Words. */
 
-/* What follows from it. */
+const words = (selection = view.selection) => (selection.count === "pickups" ? "pickups" : "drop-offs");
+const fleetTitle = (key) => (key === "all" ? "all fleets" : data.fleets.find((fleet) => fleet.key === key).title);
+const hour = (n) => `${String(n).padStart(2, "0")}:00`;
+const signed = (change) => `${change < 0 ? "−" : "+"}${Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0)}%`;
+const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%`);
 
-const words = () => (chosen.direction === "pickups" ? "pickups" : "drop-offs");
-const boroughName = (borough) => data.borough_titles[borough] || borough;
-const sum = (values, from = 0, to = values.length - 1) => {
-  let total = 0;
-  for (let n = from; n <= to; n++) total += values[n];
-  return total;
-};
-const added = (rows, length) => {
-  const total = new Array(length).fill(0);
-  for (const row of rows) for (let n = 0; n < length; n++) total[n] += row[n];
-  return total;
-};
-
-/* Zone id → its trips per week or hour, of the chosen fleet and direction. */
-function rows(kind) {
-  const fleets = chosen.fleet === "all" ? data.fleets.map((fleet) => fleet.key) : [chosen.fleet];
-  const found = new Map();
-  for (const fleet of fleets) {
-    for (const [id, values] of Object.entries(data[kind][chosen.direction][fleet])) {
-      const before = found.get(+id);
-      found.set(+id, before ? added([before, values], values.length) : values);
-    }
-  }
-  return found;
+function when(selection) {
+  if (!data.weeks.length) return "no weeks";
+  if (selection.hours) return `${hour(selection.hours[0])} to ${hour((selection.hours[1] + 1) % 24)}, all weeks`;
+  const [from, to] = [data.weeks[selection.from], data.weeks[selection.to]];
+  return from === to ? `week of ${from}` : `weeks of ${from} to ${to}`;
 }
 
-/* Of the chosen zone, or of all together. */
-function series(kind, length) {
-  const found = rows(kind);
-  return chosen.zone === null ? added(found.values(), length) : found.get(chosen.zone) || new Array(length).fill(0);
-}
+const selectionInWords = (selection) => `${words(selection)} of ${fleetTitle(selection.fleet)}, ${when(selection)}`;
+const place = () => (view.borough === "all" ? "New York" : boroughName(view.borough));
+const isShown = (zone) => view.borough === "all" || zone.borough === view.borough;
 
-/* Zone id → trips in the chosen weeks. */
-function tripsByZone() {
-  const found = new Map();
-  for (const [id, values] of rows("weekly")) found.set(id, sum(values, chosen.from, chosen.to));
-  return found;
-}
+/* Drawing. */
 
-/* The views. */
-
-const feature = (zone) => ({
-  type: "Feature",
-  id: zone.id,
-  zone: zone.zone,
-  geometry: { type: "MultiPolygon", coordinates: zone.outline },
-});
-const features = placed.map(feature);
-
-const config = () => ({
-  background: null,
-  axis: { labelColor: color("muted"), titleColor: color("muted"), domainColor: color("line"), tickColor: color("line"), gridColor: color("line") },
-  legend: { labelColor: color("muted"), titleColor: color("muted") },
-});
-
-const mapSpec = () => ({
-  autosize: "none",
-  padding: 2,
-  signals: [{ name: "fitted", value: null }, { name: "picked", value: null }, { name: "most", value: 10 }, { name: "least", value: 1 }],
-  data: [{ name: "zones" }],
-  /* The outlines are in the plane already. */
-  projections: [{ name: "plane", type: "identity", fit: { signal: "fitted" }, size: { signal: "[width, height]" } }],
-  scales: [{ name: "color", type: "log", domain: { signal: "[least, most]" }, range: { scheme: "viridis" } }],
-  legends: [{ fill: "color", type: "gradient", orient: "top-left", direction: "horizontal", gradientLength: Math.min(180, 0.3 * width("map")), title: "Trips per zone (log)", format: "~s", tickCount: 4 }],
-  marks: [
-    {
-      type: "shape",
-      from: { data: "zones" },
-      encode: {
-        update: {
-          fill: [{ test: "datum.trips > 0", scale: "color", field: "trips" }, { value: color("none") }],
-          stroke: [{ test: "datum.id === picked", value: color("ink") }, { value: color("paper") }],
-          strokeWidth: [{ test: "datum.id === picked", value: 3 }, { value: 0.6 }],
-          zindex: [{ test: "datum.id === picked", value: 1 }, { value: 0 }],
-          cursor: { value: "pointer" },
-          tooltip: { signal: "datum" },
-          description: { signal: "datum.label + ': ' + datum.words" },
-        },
-      },
-      transform: [{ type: "geoshape", projection: "plane" }],
-    },
-  ],
-});
-
-const barsSpec = (labels, height) => ({
-  autosize: { type: "fit-x", contains: "padding" },
-  padding: 4,
-  height,
-  data: [{ name: "bars" }],
-  scales: [
-    { name: "x", type: "band", domain: { data: "bars", field: "n" }, range: "width", padding: 0.15 },
-    { name: "y", domain: { data: "bars", field: "trips" }, range: "height", zero: true, nice: true },
-  ],
-  axes: [
-    { orient: "left", scale: "y", grid: true, tickCount: 4, format: ",d" },
-    { orient: "bottom", scale: "x", values: labels.ticks, labelOverlap: true, encode: { labels: { update: { text: { signal: labels.text } } } } },
-  ],
-  marks: [
-    {
-      type: "rect",
-      from: { data: "bars" },
-      encode: {
-        update: {
-          x: { scale: "x", field: "n" },
-          width: { scale: "x", band: 1 },
-          y: { scale: "y", field: "trips" },
-          y2: { scale: "y", value: 0 },
-          fill: [{ test: "datum.chosen", value: color("bar") }, { value: color("pale") }],
-          tooltip: { signal: "datum" },
-          description: { signal: "datum.label + ': ' + datum.words" },
-        },
-      },
-    },
-  ],
-});
-
-function tooltip(_, event, __, shown) {
+function point(event, shown) {
   const box = byId("tooltip");
-  box.hidden = !shown;
-  if (!shown) return;
+  box.hidden = !shown || !shown.words;
+  if (box.hidden) return;
   const name = document.createElement("strong");
   name.textContent = shown.label;
   box.replaceChildren(name, shown.words);
@@ -144,113 +43,161 @@ function tooltip(_, event, __, shown) {
   box.style.top = `${Math.min(event.clientY + 14, innerHeight - box.offsetHeight - 8)}px`;
 }
 
-function makeView(spec, place, width) {
-  return new vega.View(vega.parse(spec, config()), { renderer: "svg", hover: true, tooltip }).initialize(byId(place)).width(width);
-}
+let describe = () => "";
+const map = makeMap(byId("map"), {
+  onClick: (zone) => choose({ zone: zone.id === view.zone ? null : zone.id }),
+  onPoint: (event, zone) => point(event, zone && { label: `${zone.zone}, ${boroughName(zone.borough)}`, words: describe(zone) }),
+});
+const weeks = makeBars(byId("weeks"), { label: () => heading(), onBrush: (range) => chooseWeeks(range), onPoint: point });
+const hours = makeBars(byId("hours"), { label: () => heading(), onBrush: (range) => chooseHours(range), onPoint: point });
 
-let views = null;
-
-const width = (id) => Math.max(240, byId(id).clientWidth);
-const mapHeight = () => Math.round(Math.min(width("map") * 0.98, Math.max(360, innerHeight - 200)));
-
-function build() {
-  if (views) for (const view of Object.values(views)) view.finalize();
-  const step = Math.max(1, Math.ceil(data.weeks.length / 5));
-  const ticks = data.weeks.map((_, n) => n).filter((n) => n % step === 0);
-  const weekLabels = { ticks, text: `${JSON.stringify(data.weeks)}[datum.value]` };
-  const hourLabels = { ticks: [0, 3, 6, 9, 12, 15, 18, 21], text: "format(datum.value, '02') + ':00'" };
-  views = {
-    map: makeView(mapSpec(), "map", width("map") - 4),
-    weeks: makeView(barsSpec(weekLabels, 130), "weeks", width("weeks")),
-    hours: makeView(barsSpec(hourLabels, 130), "hours", width("hours")),
-  };
-  views.map.height(mapHeight());
-  views.map.addEventListener("click", (_, item) => {
-    if (item && item.datum && item.datum.id) choose({ zone: item.datum.id === chosen.zone ? null : item.datum.id });
-  });
-  show();
-}
-
-/* Showing. */
+const heading = () => (view.zone === null ? (view.borough === "all" ? "All of New York" : place()) : `${zoneOf.get(view.zone).zone}, ${boroughName(zoneOf.get(view.zone).borough)}`);
 
 function show() {
-  const trips = tripsByZone();
-  const all = sum([...trips.values()]);
-  const ranked = placed.filter((zone) => trips.get(zone.id)).sort((a, b) => trips.get(b.id) - trips.get(a.id) || a.id - b.id);
+  const trips = tripsByZone(view.selection);
+  const days = loadedDays(view.selection);
+  const shown = placed.filter(isShown);
+  const everywhere = view.borough === "all" ? sum([...trips.values()]) : sum(shown.map((zone) => trips.get(zone.id) || 0));
+  const ranked = shown.filter((zone) => trips.get(zone.id)).sort((a, b) => trips.get(b.id) - trips.get(a.id) || a.id - b.id);
   const rank = new Map(ranked.map((zone, n) => [zone.id, n + 1]));
-  const describe = (zone) => {
+  const changes = view.than && changesByZone(view.selection, view.than);
+  describe = (zone) => {
     const count = trips.get(zone.id) || 0;
-    if (!count) return `no ${words()}`;
-    return `${number.format(count)} ${words()}, ${((100 * count) / all).toFixed(2)}% of all, number ${rank.get(zone.id)} of ${placed.length}`;
+    const parts = count ? [`${number.format(count)} ${words()}`, `${rate.format(count / days)} a day`] : [`no ${words()}`];
+    if (count && rank.has(zone.id)) parts.push(`${percent(count / everywhere)} of ${place()}`, `number ${rank.get(zone.id)} of ${shown.length}`);
+    if (changes) parts.push(changes.get(zone.id) === null ? "too few to compare" : `${signed(changes.get(zone.id))} compared`);
+    return parts.join(", ");
   };
-  showMap(trips, ranked, describe);
+  if (changes) showDifferences(changes);
+  else showCounts(trips, shown);
   showSeries();
-  showWords(trips, all, ranked, describe);
+  showWords(trips, ranked, everywhere, days);
+  showControls();
+  history.replaceState(null, "", `#${viewAsFragment(view)}`);
 }
 
-function showMap(trips, ranked, describe) {
-  const most = ranked.length ? trips.get(ranked[0].id) : 10;
-  const least = ranked.length ? trips.get(ranked[ranked.length - 1].id) : 1;
-  const fitted = features.filter((_, n) => chosen.borough === "all" || placed[n].borough === chosen.borough);
-  const shown = placed.map((zone, n) => ({
-    ...features[n],
-    trips: trips.get(zone.id) || 0,
-    label: `${zone.zone}, ${boroughName(zone.borough)}`,
-    words: describe(zone),
-  }));
-  views.map.signal("least", least).signal("most", Math.max(most, least + 1)).signal("picked", chosen.zone);
-  views.map.signal("fitted", { type: "FeatureCollection", features: fitted }).data("zones", shown).run();
+function showCounts(trips, shown) {
+  const starts = roundClasses(shown.map((zone) => trips.get(zone.id) || 0));
+  map.show((zone) => ({ shade: `s${shadeOf(trips.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zone, isShown);
+  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: d3.format("~s")(start) }));
+  showKey(byId("key"), `${words()} per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+}
+
+function showDifferences(changes) {
+  const shade = (zone) => (changes.get(zone.id) === null ? "s0" : `d${shadeOfChange(changes.get(zone.id))}`);
+  map.show((zone) => ({ shade: shade(zone), words: describe(zone) }), view.zone, isShown);
+  const starts = [`less than ${signed(CHANGES[0])}`, ...CHANGES.map((change) => `from ${signed(change)}`)];
+  const what = comparesShares(view.selection, view.than) ? "share of all trips" : "trips per day";
+  showKey(byId("key"), `Change of the ${what}`, [{ shade: "s0", words: "too few" }, ...starts.map((text, n) => ({ shade: `d${n + 1}`, words: text }))]);
 }
 
 function showSeries() {
-  const bars = (values, label, isChosen) =>
-    values.map((trips, n) => ({ n, trips, chosen: isChosen(n), label: label(n), words: `${number.format(trips)} ${words()}` }));
-  const inWeeks = (n) => n >= chosen.from && n <= chosen.to;
-  views.weeks.data("bars", bars(series("weekly", data.weeks.length), (n) => `Week of ${data.weeks[n]}`, inWeeks)).run();
-  const hour = (n) => `${String(n).padStart(2, "0")}:00 to ${String((n + 1) % 24).padStart(2, "0")}:00`;
-  views.hours.data("bars", bars(series("hourly", 24), hour, () => true)).run();
+  const { selection, than } = view;
+  const perWeek = seriesOf(selection, "weekly", data.weeks.length, view.zone, view.borough);
+  const loaded = data.days[selection.fleet] || [];
+  const bars = perWeek.map((trips, n) => ({
+    value: loaded[n] ? trips / loaded[n] : 0,
+    words: `Week of ${data.weeks[n]}: ${number.format(trips)} ${words()}, ${loaded[n] ? `${rate.format(trips / loaded[n])} a day` : "no day loaded"}${loaded[n] < 7 ? ` (${loaded[n]} of 7 days loaded)` : ""}`,
+    isChosen: !selection.hours && n >= selection.from && n <= selection.to,
+    isPinned: Boolean(than && !than.hours && n >= than.from && n <= than.to),
+    isPartial: loaded[n] < 7,
+  }));
+  const every = Math.max(1, Math.ceil(data.weeks.length / Math.floor(byId("weeks").clientWidth / 90)));
+  const ticks = data.weeks.map((text, n) => ({ n, text })).filter(({ n }) => n % every === Math.floor(every / 2));
+  const isAll = selection.from === 0 && selection.to === lastWeek;
+  weeks.show(bars, ticks, selection.hours || isAll ? null : [selection.from, selection.to]);
+  byId("partial").hidden = !bars.some((bar) => bar.isPartial);
+
+  const all = Math.max(1, sum(loaded));
+  const perHour = seriesOf(selection, "hourly", 24, view.zone, view.borough);
+  const hourBars = perHour.map((trips, n) => ({
+    value: trips / all,
+    words: `${hour(n)} to ${hour((n + 1) % 24)}: ${number.format(trips)} ${words()}, ${rate.format(trips / all)} a day`,
+    isChosen: !selection.hours || (n >= selection.hours[0] && n <= selection.hours[1]),
+    isPinned: Boolean(than && than.hours && n >= than.hours[0] && n <= than.hours[1]),
+  }));
+  hours.show(hourBars, [0, 6, 12, 18].map((n) => ({ n, text: hour(n) })), selection.hours);
 }
 
-function showWords(trips, all, ranked, describe) {
-  const zone = chosen.zone === null ? null : zoneOf.get(chosen.zone);
-  byId("chosen").textContent = zone ? `${zone.zone}, ${boroughName(zone.borough)}` : "All of New York";
-  byId("chosen-numbers").textContent = zone ? describe(zone) : `${number.format(all)} ${words()}`;
-  byId("from-week").textContent = data.weeks[chosen.from] || "";
-  byId("to-week").textContent = data.weeks[chosen.to] || "";
-  byId("from").setAttribute("aria-valuetext", `week of ${data.weeks[chosen.from]}`);
-  byId("to").setAttribute("aria-valuetext", `week of ${data.weeks[chosen.to]}`);
+function showWords(trips, ranked, everywhere, days) {
+  const zone = view.zone === null ? null : zoneOf.get(view.zone);
+  byId("chosen").textContent = heading();
+  byId("chosen-numbers").textContent = zone
+    ? describe(zone)
+    : `${number.format(everywhere)} ${words()}${days ? `, ${rate.format(everywhere / days)} a day` : ""}`;
+  byId("title").textContent = data.weeks.length ? `${words()[0].toUpperCase()}${selectionInWords(view.selection).slice(1)}` : "No days are loaded";
+  byId("compared").hidden = !view.than;
+  byId("compared").textContent = view.than ? `Compared with ${selectionInWords(view.than)}` : "";
   const onMap = sum(ranked.map((each) => trips.get(each.id)));
-  byId("summary").textContent = data.weeks.length
-    ? `${number.format(onMap)} ${words()} on the map, weeks of ${data.weeks[chosen.from]} to ${data.weeks[chosen.to]}; ` +
-      `${number.format(all - onMap)} more in places not known or outside the city.`
-    : "No days are loaded.";
-  byId("zone-list").replaceChildren(...ranked.slice(0, BUSIEST).map((each) => listed(each, trips.get(each.id))));
+  byId("summary").textContent =
+    view.borough === "all" && everywhere > onMap
+      ? `${number.format(onMap)} ${words()} are on the map; ${number.format(everywhere - onMap)} more are in places not known or outside the city.`
+      : `${number.format(onMap)} ${words()} are on the map.`;
+  const most = ranked.length ? trips.get(ranked[0].id) : 1;
+  const busiest = ranked.slice(0, BUSIEST).map((each) => ({
+    name: each.zone,
+    number: number.format(trips.get(each.id)),
+    share: trips.get(each.id) / most,
+    isChosen: each.id === view.zone,
+    onClick: () => {
+      choose({ zone: each.id });
+      byId("zone-list").querySelector("[aria-pressed=true]")?.focus();
+    },
+  }));
+  showList(byId("zone-list"), busiest);
+  byId("busiest-title").textContent = `The busiest zones of ${place()}`;
+  showFlows(zone);
 }
 
-function listed(zone, count) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.setAttribute("aria-pressed", String(zone.id === chosen.zone));
-  const [name, trips] = [document.createElement("span"), document.createElement("span")];
-  name.textContent = zone.zone;
-  trips.textContent = number.format(count);
-  button.append(name, trips);
-  button.addEventListener("click", () => {
-    choose({ zone: zone.id });
-    byId("zone-list").querySelector("[aria-pressed=true]")?.focus();
-  });
-  const item = document.createElement("li");
-  item.append(button);
-  return item;
+function showFlows(zone) {
+  const borough = zone ? zone.borough : view.borough;
+  const flows = flowsOf(view.selection, borough);
+  const all = sum(flows.map(([, trips]) => trips));
+  const from = borough === "all" ? "" : ` ${view.selection.count === "pickups" ? "from" : "to"} ${boroughName(borough)}`;
+  byId("flows-title").textContent = `Where trips${from} ${view.selection.count === "pickups" ? "end" : "begin"}`;
+  byId("flows-note").hidden = !zone && !view.selection.hours;
+  byId("flows-note").textContent = `Of the whole borough${view.selection.hours ? " and all hours" : ""}: pairs of zones are not counted.`;
+  showList(byId("flows"), flows.map(([name, trips]) => ({ name: boroughName(name), number: percent(trips / all), share: trips / flows[0][1] })));
+}
+
+function showControls() {
+  const { selection } = view;
+  for (const radio of document.getElementsByName("count")) radio.checked = radio.value === selection.count;
+  byId("fleet").value = selection.fleet;
+  byId("borough").value = view.borough;
+  for (const [id, week] of [["from", selection.from], ["to", selection.to]]) {
+    byId(id).value = week;
+    byId(`${id}-week`).textContent = data.weeks[week] || "";
+    byId(id).setAttribute("aria-valuetext", `week of ${data.weeks[week]}`);
+  }
+  byId("part-of-day").value = selection.hours ? selection.hours.join("-") : "all";
+  if (!byId("part-of-day").value) byId("part-of-day").value = "other";
+  byId("compare").textContent = view.than ? "Stop comparing" : "Compare with this";
+  byId("compare").setAttribute("aria-pressed", String(Boolean(view.than)));
+  byId("play").textContent = playing ? "Stop" : "Play the weeks";
 }
 
 /* Choosing. */
 
 function choose(what) {
-  Object.assign(chosen, what);
-  byId("from").value = chosen.from;
-  byId("to").value = chosen.to;
+  view = { ...view, ...what };
   show();
+}
+
+const select = (what) => choose({ selection: { ...view.selection, ...what } });
+
+function chooseWeeks(range) {
+  select({ hours: null, from: range ? range[0] : 0, to: range ? range[1] : lastWeek });
+}
+
+function chooseHours(range) {
+  select({ hours: range, from: 0, to: lastWeek });
+}
+
+function chooseBorough(borough) {
+  const zone = view.zone !== null && (borough === "all" || zoneOf.get(view.zone).borough === borough) ? view.zone : null;
+  choose({ borough, zone });
+  map.fit(borough === "all" ? [] : placed.filter(isShown));
 }
 
 function find(text) {
@@ -260,7 +207,46 @@ function find(text) {
   const found = exact || placed.find((zone) => zone.zone.toLowerCase().includes(wanted));
   byId("search").setCustomValidity(found ? "" : `No zone is called ${text}`);
   byId("search").reportValidity();
-  if (found) choose({ zone: found.id });
+  if (!found) return;
+  choose({ zone: found.id, borough: isShown(found) ? view.borough : "all" });
+  map.fit(placed.filter((zone) => zone.borough === found.borough));
+}
+
+function play() {
+  if (playing) {
+    clearInterval(playing);
+    playing = 0;
+    return show();
+  }
+  const length = view.selection.hours || (view.selection.from === 0 && view.selection.to === lastWeek) ? 1 : view.selection.to - view.selection.from + 1;
+  const next = () => {
+    const from = view.selection.to === lastWeek ? 0 : view.selection.from + 1;
+    select({ hours: null, from, to: Math.min(lastWeek, from + length - 1) });
+  };
+  playing = setInterval(next, MILLISECONDS_A_WEEK);
+  return select({ hours: null, from: 0, to: Math.min(lastWeek, length - 1) });
+}
+
+/* What is shown, as CSV: a row for each zone. */
+function csv() {
+  const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
+  const columns = (selection) => {
+    const [trips, days] = [tripsByZone(selection), loadedDays(selection)];
+    return (zone) => [trips.get(zone.id) || 0, days ? ((trips.get(zone.id) || 0) / days).toFixed(3) : ""];
+  };
+  const now = columns(view.selection);
+  const then = view.than ? columns(view.than) : () => [];
+  const header = ["zone_id", "zone", "borough", "trips", "trips_per_day", ...(view.than ? ["compared_trips", "compared_trips_per_day"] : [])];
+  const lines = placed.filter(isShown).map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ...now(zone), ...then(zone)].join(","));
+  return `${[header.join(","), ...lines].join("\n")}\n`;
+}
+
+function download() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  link.download = `zones ${selectionAsText(view.selection).replaceAll(",", " ")}.csv`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 function option(value, text) {
@@ -273,35 +259,46 @@ function option(value, text) {
 function start() {
   const several = data.fleets.length > 1;
   byId("fleet").append(...(several ? [option("all", "All fleets")] : []), ...data.fleets.map((fleet) => option(fleet.key, fleet.title)));
-  chosen.fleet = byId("fleet").value;
-  const boroughs = [...new Set(placed.map((zone) => zone.borough))].sort();
   byId("borough").append(option("all", "All boroughs"), ...boroughs.map((name) => option(name, boroughName(name))));
-  byId("zone-names").append(...placed.map((zone) => option(zone.zone, zone.borough)));
+  byId("zone-names").append(...placed.map((zone) => option(zone.zone, boroughName(zone.borough))));
   for (const id of ["from", "to"]) byId(id).max = lastWeek;
-  byId("to").value = lastWeek;
 
-  for (const radio of document.getElementsByName("direction")) radio.addEventListener("change", () => choose({ direction: radio.value }));
-  byId("fleet").addEventListener("change", (event) => choose({ fleet: event.target.value }));
-  byId("borough").addEventListener("change", (event) => choose({ borough: event.target.value }));
+  for (const radio of document.getElementsByName("count")) radio.addEventListener("change", () => select({ count: radio.value }));
+  byId("fleet").addEventListener("change", (event) => select({ fleet: event.target.value }));
+  byId("borough").addEventListener("change", (event) => chooseBorough(event.target.value));
   /* The other end gives way, so that the first week never comes after the last. */
-  byId("from").addEventListener("input", (event) => choose({ from: +event.target.value, to: Math.max(+event.target.value, chosen.to) }));
-  byId("to").addEventListener("input", (event) => choose({ to: +event.target.value, from: Math.min(+event.target.value, chosen.from) }));
+  byId("from").addEventListener("input", (event) => chooseWeeks([+event.target.value, Math.max(+event.target.value, view.selection.to)]));
+  byId("to").addEventListener("input", (event) => chooseWeeks([Math.min(+event.target.value, view.selection.from), +event.target.value]));
+  byId("part-of-day").addEventListener("change", (event) => chooseHours(event.target.value === "all" ? null : event.target.value.split("-").map(Number)));
   byId("search").addEventListener("change", (event) => find(event.target.value));
   byId("search").addEventListener("input", () => byId("search").setCustomValidity(""));
+  byId("compare").addEventListener("click", () => choose({ than: view.than ? null : view.selection }));
+  byId("play").addEventListener("click", play);
+  byId("csv").addEventListener("click", download);
+  byId("print").addEventListener("click", () => print());
+  byId("closer").addEventListener("click", () => map.zoomBy(1.6));
+  byId("farther").addEventListener("click", () => map.zoomBy(1 / 1.6));
+  byId("whole").addEventListener("click", () => map.fit(view.borough === "all" ? [] : placed.filter(isShown)));
   byId("reset").addEventListener("click", () => {
     byId("search").value = "";
-    choose({ zone: null, from: 0, to: lastWeek });
+    view = viewFromFragment("");
+    map.fit([]);
+    show();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") choose({ zone: null });
   });
-  dark.addEventListener("change", build);
+  addEventListener("hashchange", () => {
+    view = viewFromFragment(location.hash.slice(1));
+    show();
+  });
   let resized = 0;
   addEventListener("resize", () => {
     clearTimeout(resized);
-    resized = setTimeout(build, 150);
+    resized = setTimeout(show, 150);
   });
-  build();
+  show();
+  if (view.borough !== "all") map.fit(placed.filter(isShown));
 }
 
 start();

@@ -1,10 +1,14 @@
-"""The explorer as one HTML file that needs nothing but itself; how it behaves is in `explorer.js`."""
+"""The explorer as one HTML file that needs nothing but itself; how it behaves is in the scripts beside this module."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from taxi_pipeline.outputs.classes import palette_css
 from taxi_pipeline.outputs.templates import render
+
+SCRIPTS = ("d3.min.js", "counts.js", "address.js", "map.js", "charts.js", "explorer.js")
+"""In the order in which they build on each other."""
 
 _FOLDER = Path(__file__).parent
 
@@ -15,6 +19,6 @@ def page_of(data: Mapping[str, Any]) -> str:
         _FOLDER / "page.html.jinja",
         synthetic=data["synthetic"],
         data=data,
-        vega=(_FOLDER / "vega.min.js").read_text(encoding="utf-8"),
-        script=(_FOLDER / "explorer.js").read_text(encoding="utf-8"),
+        palette=palette_css(),
+        scripts=[(_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS],
     )

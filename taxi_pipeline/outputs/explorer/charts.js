@@ -1,0 +1,83 @@
+/* The bars by week and by hour, which are brushed to choose a range; and lists with bars. */
+"use strict";
+
+const CHART_HEIGHT = 150;
+const MARGIN = { left: 48, right: 6, top: 8, bottom: 22 };
+
+/* `onBrush` gets the first and the last bar, or null for all. */
+function makeBars(place, { label, onBrush, onPoint }) {
+  const svg = d3.select(place).append("svg").attr("height", CHART_HEIGHT);
+  const grid = svg.append("g").attr("class", "axis");
+  const below = svg.append("g").attr("class", "axis");
+  const marks = svg.append("g");
+  const brushed = svg.append("g").attr("class", "brush").attr("aria-hidden", "true");
+
+  return {
+    /* Bars are { value, words, isChosen, isPinned, isPartial }; `ticks` are positions with a label. */
+    show(bars, ticks, range) {
+      const width = Math.max(240, place.clientWidth);
+      const x = d3.scaleBand(d3.range(bars.length), [MARGIN.left, width - MARGIN.right]).paddingInner(bars.length > 80 ? 0 : 0.15);
+      const y = d3.scaleLinear([0, d3.max(bars, (bar) => bar.value) || 1], [CHART_HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4);
+      svg.attr("width", width);
+      grid.attr("transform", `translate(${MARGIN.left},0)`).call(d3.axisLeft(y).ticks(4).tickFormat(d3.format("~s")).tickSize(-(width - MARGIN.left - MARGIN.right)));
+      below
+        .selectAll("text")
+        .data(ticks)
+        .join("text")
+        .attr("x", (tick) => x(tick.n) + x.bandwidth() / 2)
+        .attr("y", CHART_HEIGHT - 6)
+        .attr("text-anchor", "middle")
+        .text((tick) => tick.text);
+      marks
+        .selectAll("rect")
+        .data(bars)
+        .join("rect")
+        .attr("x", (_, n) => x(n))
+        .attr("width", Math.max(0.5, x.bandwidth()))
+        .attr("y", (bar) => y(bar.value))
+        .attr("height", (bar) => y(0) - y(bar.value))
+        .attr("role", "img")
+        .attr("aria-label", (bar) => bar.words)
+        .attr("class", (bar) => `bar${bar.isChosen ? "" : " pale"}${bar.isPinned ? " pinned" : ""}${bar.isPartial ? " partial" : ""}`);
+      const nearest = (position) => Math.max(0, Math.min(bars.length - 1, Math.floor((position - MARGIN.left) / x.step())));
+      const brush = d3
+        .brushX()
+        .extent([[MARGIN.left, MARGIN.top], [width - MARGIN.right, CHART_HEIGHT - MARGIN.bottom]])
+        .on("end", (event) => {
+          if (!event.sourceEvent) return;
+          if (!event.selection) return onBrush(null);
+          const [first, last] = [nearest(event.selection[0]), nearest(event.selection[1] - 0.01)];
+          return onBrush([first, last]);
+        });
+      brushed.call(brush);
+      brushed.call(brush.move, range ? [x(range[0]), x(range[1]) + x.bandwidth()] : null);
+      brushed
+        .select(".overlay")
+        .on("pointermove", (event) => onPoint(event, { label: label(), words: bars[nearest(d3.pointer(event)[0])]?.words }))
+        .on("pointerleave", (event) => onPoint(event, null));
+    },
+  };
+}
+
+/* A list of names with numbers and bars. Rows are { name, number, share, onClick, isChosen }. */
+function showList(place, rows) {
+  place.replaceChildren(
+    ...rows.map((row) => {
+      const line = document.createElement(row.onClick ? "button" : "span");
+      line.className = "row";
+      const [name, number, bar] = ["span", "span", "i"].map((kind) => document.createElement(kind));
+      name.textContent = row.name;
+      number.textContent = row.number;
+      bar.style.width = `${(100 * row.share).toFixed(1)}%`;
+      line.append(name, number, bar);
+      if (row.onClick) {
+        line.type = "button";
+        line.setAttribute("aria-pressed", String(row.isChosen));
+        line.addEventListener("click", row.onClick);
+      }
+      const item = document.createElement("li");
+      item.append(line);
+      return item;
+    }),
+  );
+}
