@@ -12,6 +12,7 @@ from taxi_pipeline.outputs.classes import (
     NUM_SHADES,
     SHADES,
     SHADES_ON_DARK,
+    luminance,
     round_classes,
 )
 
@@ -44,23 +45,16 @@ def test_each_count_has_a_shade_and_more_is_never_paler(counts: list[int]) -> No
     assert set(shades) <= set(range(NUM_SHADES + 1))
 
 
-def lightness(color: str) -> float:
-    """Relative luminance, as WCAG defines it."""
-    channels = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def test_lightness_alone_tells_the_shades_apart() -> None:
     """So they read in grey, on paper, and by the colour-blind."""
     assert len(SHADES) == len(SHADES_ON_DARK) == NUM_SHADES
     for one, other in pairwise(SHADES):
-        assert lightness(one) > lightness(other)
+        assert luminance(one) > luminance(other)
     for one, other in pairwise(SHADES_ON_DARK):
-        assert lightness(one) < lightness(other)
+        assert luminance(one) < luminance(other)
     for palette, sign in ((DIFFERENCES, 1), (DIFFERENCES_ON_DARK, -1)):
         middle = len(palette) // 2
         assert len(palette) == 2 * middle + 1
         for half in (palette[: middle + 1], palette[: middle - 1 : -1]):
             for one, other in pairwise(half):
-                assert sign * lightness(one) < sign * lightness(other)
+                assert sign * luminance(one) < sign * luminance(other)

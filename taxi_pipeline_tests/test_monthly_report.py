@@ -1,7 +1,9 @@
 """The monthly report: each number on the page is what a plain query over the trips says."""
 
+import csv
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -15,7 +17,8 @@ from taxi_pipeline.defs.assets import (
     taxi_zones,
     taxi_zones_file,
 )
-from taxi_pipeline.outputs.monthly_report.page import NO_DATA, _round_up, _Shades
+from taxi_pipeline.outputs.monthly_report.drawings import round_ticks
+from taxi_pipeline.outputs.monthly_report.measures import NO_DATA
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
@@ -84,6 +87,7 @@ SELECT count(*) AS num_trips,
     format('{{:,.2f}} minutes', avg(date_diff('second', pickup_datetime, dropoff_datetime)) FILTER (plausible) / 60)
         AS mean_minutes,
     format('{{:.2f}}%', 100 * avg(CASE WHEN pickup_zone_id IN (1, 132, 138) THEN 1 ELSE 0 END)) AS airport_share,
+    format('{{:.2f}}%', 100 * avg(CASE WHEN borough = 'Manhattan' THEN 1 ELSE 0 END)) AS manhattan_share,
     '$' || format('{{:,.2f}}', avg(coalesce(tip_amount, 0)) FILTER (payment_type = 1)) AS tips_per_card_trip,
     count(*) FILTER (too_long) AS num_too_long,
     count(*) FILTER (NOT too_long AND dropoff_datetime < pickup_datetime) AS num_backwards
@@ -91,7 +95,8 @@ FROM (
     SELECT *, NOT too_long AND dropoff_datetime >= pickup_datetime AS plausible
     FROM (
         SELECT *, trip_distance > 100 OR date_diff('second', pickup_datetime, dropoff_datetime) > 6 * 3600 AS too_long
-        FROM trips WHERE strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({fleets})
+        FROM trips JOIN zones ON zone_id = pickup_zone_id
+        WHERE strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({fleets})
     )
 )
 """
@@ -113,8 +118,11 @@ def plain(pipeline: Pipeline, month: str, *fleets: str) -> dict[str, str]:
         )[0]
     names = re.findall(r"AS (\w+)[,\n]", PLAIN_SQL.split("FROM (", maxsplit=1)[0].replace("AS DOUBLE", ""))
     values = [f"{value:,}" if isinstance(value, int) else value for value in row]
+    numbers = dict(zip(names, values, strict=True))
     return {
-        **dict(zip(names, values, strict=True)),
+        **numbers,
+        "trips_per_day": f"{row[0] / MONTHS[month]:,.0f}",
+        "revenue_per_day": f"${float(str(numbers['revenue']).strip('$').replace(',', '')) / MONTHS[month]:,.0f}",
         "busiest_day": f"{day:%A}, {day.day} {day:%B}: {day_trips:,} trips",
         "busiest_hour": f"{hour:02}:00 to {hour + 1:02}:00: {hour_trips / MONTHS[month]:,.0f} trips a day",
     }
@@ -139,12 +147,88 @@ def test_changes_against_the_months_it_is_compared_with(loaded: Pipeline, page: 
 
     for other, month in (("previous", "2023-01"), ("year_before", "2022-02")):
         now, then = plain(loaded, "2023-02"), plain(loaded, month)
-        for key in ("num_trips", "revenue", "mean_fare", "mean_distance", "mean_minutes", "tips_per_card_trip"):
+        for key in (
+            "trips_per_day",
+            "revenue_per_day",
+            "mean_fare",
+            "mean_distance",
+            "mean_minutes",
+            "tips_per_card_trip",
+        ):
             change = 100 * (value(now[key]) / value(then[key]) - 1)
             assert float(found[f"{other}.{key}.change"].rstrip("%")) == pytest.approx(change, abs=0.5), key
         points = value(now["airport_share"]) - value(then["airport_share"])
         assert float(found[f"{other}.airport_share.change"].split()[0]) == pytest.approx(points, abs=0.011)
-        assert f"{other}.busiest_day.change" not in found
+        for key in ("busiest_day", "num_trips", "revenue"):
+            assert f"{other}.{key}.change" not in found, "months differ in length"
+
+
+def test_the_finding_is_made_of_the_numbers(loaded: Pipeline, page: Page) -> None:
+    now, before, year = (plain(loaded, month) for month in ("2023-02", "2023-01", "2022-02"))
+
+    def per_day(words: dict[str, str], days: int) -> float:
+        return int(words["num_trips"].replace(",", "")) / days
+
+    trips = per_day(now, 28)
+    changes = [trips / per_day(before, 31) - 1, trips / per_day(year, 28) - 1]
+    words = [
+        "as many" if abs(change) < 0.0005 else f"{abs(change):.1%} {'more' if change > 0 else 'fewer'}"
+        for change in changes
+    ]
+    finding = next(element for element in page.root.iter() if element.attrib.get("id") == "finding").text or ""
+    assert finding.startswith(
+        f"February 2023 had {trips:,.0f} trips a day, {words[0]} than in January 2023 and {words[1]} than in February "
+        f"2022. The busiest day was {now['busiest_day'].split(':')[0]}, with "
+    )
+    share = float(now["manhattan_share"].rstrip("%"))
+    assert float(finding.split("pickups, ")[1].split("%")[0]) == pytest.approx(share, abs=0.051)
+
+
+def test_its_numbers_lie_beside_it_as_csv(loaded: Pipeline, page: Page) -> None:
+    with page.path.with_suffix(".csv").open(newline="") as file:
+        rows = {(row["section"], row["name"]): float(row["value"]) for row in csv.DictReader(file) if row["value"]}
+    ((trips, revenue),) = loaded.rows(
+        "SELECT count(*), CAST(sum(total_amount) AS DOUBLE) FROM trips WHERE pickup_date >= '2023-02-01'"
+    )
+    assert (rows["month", "num_trips"], rows["month", "revenue"]) == (trips, revenue)
+    assert rows["month", "trips_per_day"] == trips / 28
+    for section in ("day", "pickup zone", "from borough to borough", "company"):
+        assert sum(value for (part, _), value in rows.items() if part == section) == trips, section
+    assert {section for section, _ in rows} >= {"previous", "year_before", *FLEETS}
+
+
+def test_companies_side_by_side(tmp_path: Path) -> None:
+    """Uber and Lyft by name, the fleets beside them."""
+    days = Days(date(2023, 1, 1), date(2023, 1, 2))
+    for fleet in ("yellow", "fhvhv"):
+        write_mirror(tmp_path / "mirror", days, fleet=fleet, trips_per_day=200)
+    pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", ["yellow", "fhvhv"])
+    pipeline.run("2023-01-01", "2023-01-02")
+    assert pipeline.report(monthly_report, "2023-01-01").success
+    found = Page(pipeline, "2023-01").of("data-company")
+    expected = pipeline.rows(
+        "SELECT fleet, licensee, count(*) AS n FROM trips GROUP BY ALL ORDER BY n DESC, fleet, licensee"
+    )
+    total = sum(n for *_, n in expected)
+    assert {"fhvhv Uber", "fhvhv Lyft", "yellow"} <= set(found)
+    assert list(found.values()) == [
+        f"{licensee or 'Yellow taxi'}{n / 2:,.0f}{n / total:.1%}" for _, licensee, n in expected
+    ]
+
+
+def test_reports_link_to_the_months_beside_them_in_any_order(copy: Pipeline) -> None:
+    """The report of a month is made anew when that of the next appears, so that both link to each other."""
+
+    def links(month: str) -> list[str]:
+        return [element.attrib["href"] for element in Page(copy, month).root.iter() if element.tag.endswith("}a")]
+
+    assert links("2023-02") == ["2023-02.csv"]
+    assert copy.report(monthly_report, "2023-01-01").success
+    assert links("2023-01") == ["2023-02.html", "2023-01.csv"]
+    assert links("2023-02") == ["2023-01.html", "2023-02.csv"]
+    copy.files.write("outputs/zone_explorer.html", "x")
+    assert copy.report(monthly_report, "2023-01-01", "2023-02-01").success
+    assert links("2023-02") == ["2023-01.html", "../zone_explorer.html", "2023-02.csv"]
 
 
 def test_fleets_side_by_side(loaded: Pipeline, page: Page) -> None:
@@ -204,15 +288,21 @@ def test_the_map_and_the_busiest_zones(loaded: Pipeline, page: Page) -> None:
     month_trips = sum(trips for *_, trips in counts)
     busiest = sorted(counts, key=lambda row: (-row[3], row[0]))[:10]
     assert page.of("data-busiest") == {
-        str(zone_id): f"{zone}{title.get(borough, borough)}{trips:,}{trips / month_trips:.2%}"
-        for zone_id, zone, borough, trips in busiest
+        str(zone_id): f"{rank}{zone}{title.get(borough, borough)}{trips:,}{trips / month_trips:.2%}"
+        for rank, (zone_id, zone, borough, trips) in enumerate(busiest, start=1)
     }
+    ranks = [element for element in page.root.iter() if element.attrib.get("class") == "rank"]
+    assert {int("".join(rank.itertext())) for rank in ranks} == {
+        rank for rank, (zone_id, *_) in enumerate(busiest, start=1) if zone_id <= 263
+    }, "the map names them by their rank, also on paper"
+    for borough in ("Manhattan", "Queens", "Staten Island", "Newark Airport"):
+        assert borough in page.text
     shades = {
         element.attrib["data-zone"]: element.attrib["class"]
         for element in page.root.iter()
         if "data-zone" in element.attrib
     }
-    assert shades[str(max((row for row in counts if row[0] <= 263), key=lambda row: row[3])[0])] == "f9"
+    assert shades[str(max((row for row in counts if row[0] <= 263), key=lambda row: row[3])[0])] == "f8"
     assert {shades[str(row[0])] for row in counts if not row[3] and row[0] <= 263} == {"f0"}
 
 
@@ -256,7 +346,7 @@ def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
     html = page.path.read_text()
     assert len(html) < 3_000_000
     named = [value for element in page.root.iter() for key, value in element.attrib.items() if key in ("src", "href")]
-    assert named == ["#manhattan"]
+    assert named == ["2023-02.csv", "#manhattan"]
     assert not re.search(r"url\(|@import|<link|<script", html)
     assert "Synthetic data" in page.text
     assert "missing" not in {element.attrib.get("id") for element in page.root.iter()}
@@ -264,15 +354,16 @@ def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
 
 def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
     """Also when the month that it is compared with was loaded later: its report is then made anew."""
+    assert copy.report(monthly_report, "2023-01-01").success
     before = (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes()
     assert copy.report(monthly_report, "2023-02-01").success
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
     copy.execute("DELETE FROM loaded_days WHERE pickup_date = '2023-01-31'")
     assert copy.report(monthly_report, "2023-02-01").success
     page = Page(copy, "2023-02")
-    assert page.of("data-figure")["previous.num_trips"] == NO_DATA
-    assert "previous.num_trips.change" not in page.of("data-figure")
-    assert page.of("data-figure")["year_before.num_trips"] != NO_DATA
+    assert not [key for key in page.of("data-figure") if key.startswith("previous.")]
+    assert page.text.count("Not compared with January 2023: not all days are loaded.") == 1
+    assert page.of("data-figure")["year_before.num_trips"]
     copy.run("2023-01-31")
     assert copy.report(monthly_report, "2023-01-01").success, "which the report of February compares itself with"
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
@@ -286,7 +377,8 @@ def test_a_month_with_missing_days_names_them(make_pipeline: MakePipeline, three
     page = Page(pipeline, "2023-02")
     assert "Not loaded: yellow 2023-02-01, yellow 2023-02-02, green 2023-02-01, green 2023-02-02." in page.text
     assert page.of("data-day")["2023-02-01"] == "Wednesday, 1 February: not loaded"
-    assert page.of("data-figure")["previous.revenue"] == NO_DATA
+    assert "previous.revenue" not in page.of("data-figure")
+    assert "Not compared with January 2023 and February 2022: not all days are loaded." in page.text
     assert "together what was published" not in page.text
     (made,) = materializations_of(result, "monthly_report")
     assert made.partition == "2023-02-01"
@@ -333,7 +425,7 @@ def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three
     assert pipeline.report(monthly_report, "2023-02-01").success
     page = Page(pipeline, "2023-02")
     assert "Fleets side by side" not in page.text
-    assert page.of("data-figure")["mean_fare"] != NO_DATA
+    assert page.of("data-figure")["mean_fare"]
 
 
 @pytest.mark.parametrize("fleet", ["fhv", "fhvhv"])
@@ -343,12 +435,15 @@ def test_fleets_without_fares_or_payment_have_no_data_there(tmp_path: Path, flee
     pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", [fleet])
     pipeline.run("2023-01-01", "2023-01-02")
     assert pipeline.report(monthly_report, "2023-01-01").success
-    found = Page(pipeline, "2023-01").of("data-figure")
-    without = {key for key in ("revenue", "mean_fare", "mean_distance", "tips_per_card_trip") if found[key] == NO_DATA}
-    assert without == (
-        {"revenue", "mean_fare", "mean_distance", "tips_per_card_trip"} if fleet == "fhv" else {"tips_per_card_trip"}
-    )
-    assert found["mean_minutes"] != NO_DATA
+    page = Page(pipeline, "2023-01")
+    found = page.of("data-figure")
+    asked = {"revenue", "mean_fare", "mean_distance", "tips_per_card_trip"}
+    without = asked - set(found)
+    assert without == (asked if fleet == "fhv" else {"tips_per_card_trip"})
+    assert found["mean_minutes"]
+    assert page.text.count("These fleets publish no data for: ") == 1
+    assert "tip per trip paid by card." in page.text
+    assert NO_DATA not in page.of("data-figure").values()
 
 
 def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
@@ -373,11 +468,18 @@ def test_it_fits_a_phone_a_dark_room_and_a_sheet_of_paper(page: Page) -> None:
             phone.goto(url)
             assert asked == [url]
             assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+            chart = phone.get_by_label("Trips per day").bounding_box()
+            assert chart
+            assert chart["y"] + chart["height"] <= 800, "within the first screen"
+            cards = [card.bounding_box() for card in phone.locator(".numbers div").all()]
+            rows = Counter(round(card["y"]) for card in cards if card)
+            assert set(rows.values()) == {2}, "two columns"
             assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 28)"
             paper = browser.new_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")  # A4 within margins
             paper.goto(url)
             paper.emulate_media(media="print")
             assert paper.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+            assert not paper.get_by_text("when the pointer rests on it").is_visible()
             assert paper.evaluate("document.documentElement.scrollWidth") <= 700
             widths = "boxes => boxes.map(box => [box.scrollWidth, box.clientWidth])"
             for wanted, there in paper.locator(".scroll").evaluate_all(widths):
@@ -386,17 +488,20 @@ def test_it_fits_a_phone_a_dark_room_and_a_sheet_of_paper(page: Page) -> None:
         pytest.skip(f"no browser: {error}")
 
 
-@pytest.mark.parametrize(("most", "top"), [(0, 4), (3, 4), (5, 8), (9, 10), (10, 10), (11, 20), (122_319, 200_000)])
-def test_the_axis_ends_above_the_highest_bar(most: int, top: int) -> None:
-    assert _round_up(most) == top
-
-
-def test_shades_go_from_the_least_to_the_most() -> None:
-    shades = _Shades([0, 1, 10, 100_000_000])
-    assert [shades.of(value) for value in (0, 1, 10, 100_000_000)] == [0, 1, 2, 9]
-    assert shades.starts[0] == 1
-    assert _Shades([7, 7]).of(7) == 9
-    assert _Shades([]).of(0) == 0
+@pytest.mark.parametrize(
+    ("most", "ticks"),
+    [
+        (0, [0, 1, 2]),
+        (3, [0, 1, 2, 3]),
+        (9, [0, 2, 4, 6, 8, 10]),
+        (10, [0, 2, 4, 6, 8, 10]),
+        (11, [0, 5, 10, 15]),
+        (122_319, [0, 50_000, 100_000, 150_000]),
+        (250_001, [0, 100_000, 200_000, 300_000]),
+    ],
+)
+def test_the_axis_ends_with_the_next_round_number_above_the_highest_bar(most: int, ticks: list[int]) -> None:
+    assert round_ticks(most) == ticks
 
 
 # Real months

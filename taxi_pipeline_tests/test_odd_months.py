@@ -23,6 +23,7 @@ from taxi_pipeline.outputs.explorer.data import explorer_data
 from taxi_pipeline.outputs.explorer.page import page_of as explorer_page
 from taxi_pipeline.outputs.maps import draw_manhattan_map
 from taxi_pipeline.outputs.monthly_report.figures import figures_of
+from taxi_pipeline.outputs.monthly_report.page import Links
 from taxi_pipeline.outputs.monthly_report.page import page_of as report_page
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import TripRequest
@@ -250,7 +251,7 @@ def test_whatever_is_in_a_few_rows_all_can_be_made_of_them(
             weekly_totals(session, [file.fleet])
             summary_of_week(session, days.first - timedelta(days=days.first.isoweekday() % 7), [file.fleet])
             draw_manhattan_map(json.loads(geojson_text(manhattan_statistics(session, [file.fleet]))))
-            report_page(figures_of(session, days.first, [file.fleet]))
+            report_page(figures_of(session, days.first, [file.fleet]), Links("x.csv"))
             explorer_page(explorer_data(session, [file.fleet]))
             request = TripRequest(borough="Queens", start_date=days.first, end_date=days.last)
             data = chart_data(session, request)

@@ -66,8 +66,19 @@ def _rounded_down(count: float) -> int:
     return max((factor * power for factor in _ROUND if factor * power <= count), default=1)
 
 
+def short(number: int) -> str:
+    """A round number in few letters: 700, 2k, 10M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            return f"{number / unit:g}{letter}"
+    return str(number)
+
+
 def palette_css() -> str:
-    """The palette as CSS variables `--s1` … `--s8`, `--d1` … `--d7` and `--none`: for light, dark and paper."""
+    """The palette as CSS variables `--s1` … `--s8`, `--d1` … `--d7` and `--none`: for light, dark and paper.
+
+    `--on-s1` … are the colours of text on the shades.
+    """
     light = _variables(SHADES, DIFFERENCES, EMPTY)
     dark = _variables(SHADES_ON_DARK, DIFFERENCES_ON_DARK, "#2a2d37")
     return (
@@ -79,5 +90,18 @@ def palette_css() -> str:
 
 def _variables(shades: Sequence[str], differences: Sequence[str], empty: str) -> str:
     named = [(f"s{n}", color) for n, color in enumerate(shades, start=1)]
+    named += [(f"on-s{n}", _readable_on(color)) for n, color in enumerate(shades, start=1)]
     named += [(f"d{n}", color) for n, color in enumerate(differences, start=1)]
     return " ".join(f"--{name}: {color};" for name, color in [*named, ("none", empty)])
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of `#rrggbb`, from 0 for black to 1 for white, as WCAG 2 defines it."""
+    channels = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _readable_on(color: str) -> str:
+    """Black or white, whichever has more contrast."""
+    return "#000000" if luminance(color) > 0.179 else "#ffffff"

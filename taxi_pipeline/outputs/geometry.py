@@ -1,4 +1,4 @@
-"""Zones' shapes for web pages: simplified together, so that neighbours still touch, and small."""
+"""Places on the maps: where boroughs are named, and zones' shapes for web pages, which are small and still touch."""
 
 import math
 from collections.abc import Mapping
@@ -7,6 +7,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from shapely import LinearRing
     from shapely.geometry.base import BaseGeometry
+
+BOROUGH_LABELS = {
+    "Manhattan": (-74.032, 40.765, "right"),
+    "Bronx": (-73.935, 40.915, "right"),
+    "Queens": (-73.742, 40.803, "left"),
+    "Brooklyn": (-74.040, 40.560, "center"),
+    "Staten Island": (-74.215, 40.640, "right"),
+    "EWR": (-74.205, 40.690, "right"),
+}
+"""Longitude, latitude and alignment of the label of a borough: on water or outside of the city."""
 
 TOLERANCE_DEGREES = 0.0004
 """About 40 metres, less than a pixel where the whole city is on the screen."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
+from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes, short
+from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
@@ -23,16 +24,6 @@ BUSIEST = 5
 _LABEL_GAP = 0.07
 _LABEL_DISTANCE = 0.035
 _LABEL_WIDTH = 0.19
-
-_BOROUGH_LABELS = {
-    "Manhattan": (-74.032, 40.765, "right"),
-    "Bronx": (-73.935, 40.915, "right"),
-    "Queens": (-73.742, 40.803, "left"),
-    "Brooklyn": (-74.040, 40.560, "center"),
-    "Staten Island": (-74.215, 40.640, "right"),
-    "EWR": (-74.205, 40.690, "right"),
-}
-"""Longitude, latitude and alignment of the label of a borough: on water or outside of the city."""
 
 
 def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
@@ -134,16 +125,8 @@ def _draw_key(figure: "Figure", classes: Classes, left: float, bottom: float) ->
     for n, (start, shade) in enumerate(zip(classes.starts, classes.shades, strict=True)):
         x = left + n * width
         figure.add_artist(Rectangle((x, bottom), width, 0.016, facecolor=SHADES[shade - 1], edgecolor="white"))
-        figure.text(x, bottom - 0.006, _short(start), fontsize=8.5, color=INK, va="top")
+        figure.text(x, bottom - 0.006, short(start), fontsize=8.5, color=INK, va="top")
     figure.text(left, bottom + 0.024, "Pickups per zone, from … on", fontsize=9, color=INK)
-
-
-def _short(number: int) -> str:
-    """Of a round number: 700, 2k, 10M."""
-    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
-        if number >= unit:
-            return f"{number / unit:g}{letter}"
-    return str(number)
 
 
 def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:
@@ -160,7 +143,7 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     middles = boroughs.representative_point()
     positions = zip(middles.x, middles.y, strict=True)
     for name, middle, trips in zip(boroughs.index, positions, boroughs["num_trips"].tolist(), strict=True):
-        x, y, align = _BOROUGH_LABELS.get(name, (*middle, "center"))
+        x, y, align = BOROUGH_LABELS.get(name, (*middle, "center"))
         share = f"\n{_share(trips / total)}" if total else ""
         axes.text(
             x,

@@ -1,6 +1,7 @@
 """The week summary: a week's totals by fleet and borough beside those of the week before, as JSON."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -41,6 +42,19 @@ def summary_of_week(session: Session, week: date, fleets: Sequence[str]) -> dict
         if _is_whole(session, _days(before), fleets)
         else None,
     }
+
+
+def preview_rows(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
+    """Fleet, trips, and trips of the week before (None when that is not complete) of a summary."""
+
+    def trips(of: Mapping[str, Any]) -> Counter[str]:
+        counted: Counter[str] = Counter()
+        for row in of["by_fleet_and_borough"]:
+            counted[row["fleet"]] += row["num_trips"]
+        return counted
+
+    now, before = trips(summary), trips(summary["week_before"]) if summary["week_before"] else None
+    return [(fleet, now[fleet], None if before is None else before[fleet]) for fleet in sorted(now)]
 
 
 def _days(week: date) -> Days:

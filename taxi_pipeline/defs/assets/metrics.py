@@ -168,7 +168,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     played, and the numbers saved as CSV. All loaded days of the configured fleets are in it.
     """
     from taxi_pipeline.outputs.explorer.data import explorer_data
-    from taxi_pipeline.outputs.explorer.page import page_of
+    from taxi_pipeline.outputs.explorer.page import page_of, preview_of
 
     with files.lock(ZONE_EXPLORER_FILE):
         data = warehouse.query(explorer_data, tlc.fleets)
@@ -176,6 +176,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
+            "preview": picture(preview_of(data), "Pickups in New York"),
             "weeks": len(data["weeks"]),
             "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
             "synthetic": data["synthetic"],

@@ -1,16 +1,23 @@
 """Group `reports`: a file for each week or month, made when all its days are loaded."""
 
 import json
+from collections.abc import Collection
 from datetime import date
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
-from taxi_pipeline.defs.metadata import file_metadata, per_partition, table
+from taxi_pipeline.defs.metadata import file_metadata, per_partition, picture, table
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
-from taxi_pipeline.outputs.week_summary import WEEK, summary_of_week
-from taxi_pipeline.tlc.months import next_month
+from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
+from taxi_pipeline.storage import Storage
+from taxi_pipeline.tlc.months import next_month, previous_month
+
+if TYPE_CHECKING:
+    from taxi_pipeline.outputs.monthly_report.page import Links
 
 _WINDOW = dg.TimeWindowPartitionMapping()
 
@@ -43,7 +50,8 @@ def week_summary(
             file = files.write(summary_file(week), json.dumps(summary, indent=1) + "\n")
         if week in weeks:
             totals = {"trips": summary["totals"]["num_trips"], "synthetic": summary["synthetic"]}
-            per_partition(context, {str(week): {**file_metadata(file), **totals}})
+            preview = table(("fleet", "trips", "week before"), preview_rows(summary))
+            per_partition(context, {str(week): {**file_metadata(file), "preview": preview, **totals}})
     return dg.MaterializeResult(metadata={"weeks": len(weeks)})
 
 
@@ -66,20 +74,21 @@ def monthly_report(
 ) -> dg.MaterializeResult:
     """`outputs/reports/YYYY-MM.html`: how New York moved in a month. One file, which opens without a network.
 
-    Numbers beside those of the month before and the year before, trips by day, hour, zone and borough, and how good
-    the data is. Automation makes it when all days are loaded; made earlier, it has the loaded days, and the page
-    names the others.
+    A finding in words, numbers beside those of the month before and the year before, trips by day, hour, zone, borough
+    and company, and how good the data is. `YYYY-MM.csv` beside it has the numbers. Automation makes it when all days
+    are loaded; made earlier, it has the loaded days, and the page names the others.
     """
     from taxi_pipeline.outputs.monthly_report.figures import figures_of
-    from taxi_pipeline.outputs.monthly_report.page import numbers_of, page_of
+    from taxi_pipeline.outputs.monthly_report.measures import numbers_of
+    from taxi_pipeline.outputs.monthly_report.page import csv_of, page_of, preview_of
 
     months = [date.fromisoformat(key) for key in context.partition_keys]
-    # Later months compare themselves with these.
-    also = {month for key in months for month in _compared_with(key) if files.exists(report_file(month))}
-    for month in sorted({*months, *also}):
+    there = {month for key in months for month in _that_name(key) if files.exists(report_file(month))}
+    for month in sorted({*months, *there}):
         with files.lock(report_file(month)):
             figures = warehouse.query(figures_of, month, tlc.fleets)
-            file = files.write(report_file(month), page_of(figures))
+            files.write(numbers_file(month), csv_of(figures))
+            file = files.write(report_file(month), page_of(figures, _links(files, month, {*months, *there})))
         if month in months:
             warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
             per_partition(
@@ -87,7 +96,8 @@ def monthly_report(
                 {
                     str(month): {
                         **file_metadata(file),
-                        "preview": table(*numbers_of(figures)),
+                        "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
+                        "numbers": table(*numbers_of(figures)),
                         "trips": figures.totals.num_trips,
                         "revenue": float(figures.totals.revenue or 0),
                         "missing_days": len(figures.missing),
@@ -104,9 +114,30 @@ def report_file(month: date) -> str:
     return f"outputs/reports/{month:%Y-%m}.html"
 
 
-def _compared_with(month: date) -> tuple[date, date]:
-    """The months whose reports compare themselves with this one: the next, and the same a year later."""
-    return next_month(month), month.replace(year=month.year + 1)
+def numbers_file(month: date) -> str:
+    """The name of the CSV with the report's numbers."""
+    return f"outputs/reports/{month:%Y-%m}.csv"
+
+
+def _that_name(month: date) -> tuple[date, date, date]:
+    """The months whose reports name this one: the one before links to it, the next and a year later compare with it."""
+    return previous_month(month), next_month(month), month.replace(year=month.year + 1)
+
+
+def _links(files: Storage, month: date, written: Collection[date]) -> "Links":
+    """What a report links to: the months beside it that have a report, or get one in the same run; the explorer."""
+    from taxi_pipeline.outputs.monthly_report.page import Links
+
+    def report(other: date) -> str | None:
+        name = report_file(other)
+        return name.rpartition("/")[2] if other in written or files.exists(name) else None
+
+    return Links(
+        csv=numbers_file(month).rpartition("/")[2],
+        previous=report(previous_month(month)),
+        following=report(next_month(month)),
+        explorer="../zone_explorer.html" if files.exists(ZONE_EXPLORER_FILE) else None,
+    )
 
 
 def summary_file(week: date) -> str:

@@ -1,10 +1,12 @@
 """The explorer as one HTML file that needs nothing but itself; how it behaves is in the scripts beside this module."""
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taxi_pipeline.outputs.classes import palette_css
+from taxi_pipeline.outputs.classes import palette_css, round_classes
+from taxi_pipeline.outputs.previews import map_preview
 from taxi_pipeline.outputs.templates import render
 
 SCRIPTS = ("d3.min.js", "counts.js", "address.js", "map.js", "charts.js", "explorer.js")
@@ -22,3 +24,14 @@ def page_of(data: Mapping[str, Any]) -> str:
         palette=palette_css(),
         scripts=[(_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS],
     )
+
+
+def preview_of(data: Mapping[str, Any]) -> bytes:
+    """A PNG of the map as the page shows it first: all pickups of all weeks."""
+    pickups: Counter[int] = Counter()
+    for zones in data["weekly"]["pickups"].values():
+        for zone_id, trips in zones.items():
+            pickups[zone_id] += sum(trips)
+    placed = [zone for zone in data["zones"] if zone["path"]]
+    classes = round_classes(pickups[zone["id"]] for zone in placed)
+    return map_preview([(zone["path"], classes.of(pickups[zone["id"]])) for zone in placed], data["map"])

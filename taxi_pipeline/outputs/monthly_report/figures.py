@@ -28,6 +28,8 @@ class Totals:
     """What a month's trips add up to. None where no trip has the value (fhv has no fares)."""
 
     num_trips: int
+    num_days: int
+    """Loaded days of any of the fleets."""
     revenue: Decimal | None
     """All that passengers were charged, US dollars."""
     mean_fare: float | None
@@ -46,8 +48,20 @@ class Totals:
     """The hour of the day with most trips in the month, and its trips on an average loaded day."""
     airport_share: float | None
     """Of all pickups, those at JFK, LaGuardia and Newark."""
+    manhattan_share: float | None
+    """Of all pickups, those in Manhattan."""
     tips_per_card_trip: float | None
     """US dollars, of all trips paid by credit card."""
+
+    @property
+    def trips_per_day(self) -> float | None:
+        """Trips of an average loaded day: months differ in length."""
+        return self.num_trips / self.num_days if self.num_days else None
+
+    @property
+    def revenue_per_day(self) -> float | None:
+        """US dollars of an average loaded day."""
+        return None if self.revenue is None or not self.num_days else float(self.revenue) / self.num_days
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,8 @@ class MonthFigures:
     year_before: Totals | None
     """Of the same month a year before; None when not all of it is loaded."""
     by_fleet: Mapping[str, Totals]
+    by_company: Sequence[tuple[str, str | None, int]]
+    """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
     trips_per_day: Mapping[date, int]
     """Loaded days only."""
     trips_per_hour: Mapping[tuple[int, int], float]
@@ -126,6 +142,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         previous=_totals_if_whole(session, previous_month(month), fleets),
         year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
+        by_company=[(fleet, name, trips) for fleet, name, trips in _query(session, _COMPANIES_SQL, days, fleets)],
         trips_per_day=dict(
             _query(
                 session,
@@ -162,7 +179,9 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         days,
         fleets,
     )
-    ((in_flows, too_long, backwards, *sums, card_trips, card_tips),) = _query(session, _SUMS_SQL, days, fleets)
+    ((in_flows, in_manhattan, too_long, backwards, *sums, card_trips, card_tips),) = _query(
+        session, _SUMS_SQL, days, fleets
+    )
     if in_flows != num_trips:
         raise FlowsMissingError(
             f"{num_trips:,} trips are loaded from {days}, and borough_flows holds {in_flows:,} of them: materialize "
@@ -174,6 +193,7 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
     per_hour = _query(session, _BUSIEST_HOUR_SQL, days, fleets)
     return Totals(
         num_trips=num_trips,
+        num_days=num_days,
         revenue=revenue if fares else None,
         mean_fare=_ratio(fare_amount, fares),
         mean_distance=_ratio(trip_distance, distances),
@@ -183,6 +203,7 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         busiest_day=per_day[0] if per_day else None,
         busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
         airport_share=_ratio(at_airports, num_trips),
+        manhattan_share=_ratio(in_manhattan, num_trips),
         tips_per_card_trip=_ratio(card_tips, card_trips),
     )
 
@@ -232,6 +253,7 @@ _TYPES = {column.name: column.type for column in PUBLISHED_COLUMNS}
 _SUMS_SQL = """
 SELECT
     CAST(coalesce(sum(num_trips), 0) AS BIGINT),
+    CAST(coalesce(sum(num_trips) FILTER (WHERE pickup_borough = 'Manhattan'), 0) AS BIGINT),
     CAST(coalesce(sum(num_too_long), 0) AS BIGINT), CAST(coalesce(sum(num_backwards), 0) AS BIGINT),
     coalesce(sum(num_fares), 0), sum(fare_amount),
     coalesce(sum(num_distances), 0), sum(trip_distance),
@@ -288,6 +310,14 @@ LEFT JOIN (
     SELECT pickup_zone_id, sum(num_trips) AS num_trips FROM zone_hourly_trips WHERE {days} GROUP BY pickup_zone_id
 ) AS pickups ON pickup_zone_id = zone_id
 ORDER BY zone_id
+"""
+
+_COMPANIES_SQL = """
+SELECT fleet, licensee, count(*) AS num_trips
+FROM trips
+WHERE {days}
+GROUP BY fleet, licensee
+ORDER BY num_trips DESC, fleet, licensee
 """
 
 _FLOWS_SQL = """

@@ -1,0 +1,200 @@
+"""The charts and the map of the report as positions, shades and words; `page.html.jinja` makes SVG of them."""
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from taxi_pipeline.outputs.classes import NUM_SHADES, round_classes, short
+from taxi_pipeline.outputs.geometry import BOROUGH_LABELS, Plane, on_plane
+from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, ZoneTrips
+from taxi_pipeline.outputs.monthly_report.measures import count, share_words
+from taxi_pipeline.outputs.style import WEEKDAYS
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
+
+BUSIEST_ZONES = 10
+
+_CHART_WIDTH, _CHART_HEIGHT = 720, 200
+
+
+def bars_of(figures: MonthFigures) -> dict[str, Any]:
+    """Trips per day as bars of a drawing of 720 × 200; a day that is not loaded has none."""
+    days = list(figures.days)
+    ticks = round_ticks(max(figures.trips_per_day.values(), default=0))
+    step = _CHART_WIDTH / len(days)
+
+    def y(trips: float) -> float:
+        return round(_CHART_HEIGHT * (1 - trips / ticks[-1]), 1)
+
+    return {
+        "width": _CHART_WIDTH,
+        "height": _CHART_HEIGHT,
+        "lines": [(y(tick), short(tick)) for tick in ticks],
+        "days": [_bar(day, figures.trips_per_day.get(day), n * step, step, y) for n, day in enumerate(days)],
+    }
+
+
+def _bar(day: date, trips: int | None, left: float, step: float, y: Callable[[float], float]) -> dict[str, Any]:
+    return {
+        "day": day,
+        "number": day.day,
+        "weekday": f"{day:%a}"[:2],
+        "middle": round(left + step / 2, 1),
+        "x": round(left + 0.1 * step, 1),
+        "width": round(0.8 * step, 1),
+        "y": y(trips or 0),
+        "height": round(_CHART_HEIGHT - y(trips or 0), 1),
+        "is_weekend": day.isoweekday() >= 6,
+        "words": f"{day:%A}, {day.day} {day:%B}: {'not loaded' if trips is None else f'{count(trips)} trips'}",
+    }
+
+
+def round_ticks(most: float) -> list[int]:
+    """Three to six round numbers from 0 to the next above the most: steps of 1, 2 or 5 times a power of ten."""
+    power = 10 ** max(0, math.floor(math.log10(max(most, 1))) - 1)
+    step = next(factor * power for factor in (1, 2, 5, 10, 20, 50) if most <= 5 * factor * power)
+    return [step * n for n in range(max(2, math.ceil(most / step)) + 1)]
+
+
+def hours_of(trips_per_hour: Mapping[tuple[int, int], float]) -> list[dict[str, Any]]:
+    """A row for each weekday, with the trips and the shade of each hour."""
+    most = max(trips_per_hour.values(), default=0)
+    return [
+        {
+            "weekday": name,
+            "hours": [
+                {
+                    "hour": hour,
+                    "trips": count(trips),
+                    "shade": _linear_shade(trips, most),
+                    "words": f"{name}, {hour:02}:00: {count(trips)} trips on average",
+                }
+                for hour in range(24)
+                for trips in [trips_per_hour.get((weekday, hour), 0)]
+            ],
+        }
+        for weekday, (name, _) in enumerate(WEEKDAYS)
+    ]
+
+
+def _linear_shade(value: float, most: float) -> int:
+    """A shade from 1 for the least to 8 for the most; 0 for nothing."""
+    return math.ceil(NUM_SHADES * value / most) if value else 0
+
+
+def map_of(zones: Sequence[ZoneTrips]) -> dict[str, Any]:
+    """The zones as paths of a drawing, those of Manhattan apart, what part of it Manhattan takes, and what is named."""
+    import shapely
+
+    placed = [zone for zone in zones if zone.geometry]
+    plane, shapes = on_plane({zone.zone_id: zone.geometry or "" for zone in placed})
+    classes = round_classes(zone.num_trips for zone in placed)
+    paths = [
+        {
+            "zone_id": zone.zone_id,
+            "in_manhattan": zone.borough == "Manhattan",
+            "d": plane.path(shapes[zone.zone_id]),
+            "shade": classes.of(zone.num_trips),
+            "words": f"{zone.zone}, {_borough(zone.borough)}: {count(zone.num_trips)} trips",
+        }
+        for zone in placed
+    ]
+    manhattan = [shapes[zone.zone_id] for zone in placed if zone.borough == "Manhattan"]
+    west, south, east, north = shapely.total_bounds(manhattan).tolist()
+    margin = 0.03 * plane.width
+    numbered = [
+        {"rank": rank, "x": round(plane.x(point.x)), "y": round(plane.y(point.y)), "in_manhattan": in_manhattan}
+        for rank, zone in enumerate(_first(zones), start=1)
+        if zone.zone_id in shapes
+        for point, in_manhattan in [(shapes[zone.zone_id].representative_point(), zone.borough == "Manhattan")]
+    ]
+    return {
+        "manhattan": [path for path in paths if path["in_manhattan"]],
+        "others": [path for path in paths if not path["in_manhattan"]],
+        # Names are wider than the land on the left, and than Queens on the right.
+        "view": f"{-5 * margin:.0f} {-margin:.0f} {plane.width + 7 * margin:.0f} {plane.height + 2 * margin:.0f}",
+        "manhattan_view": f"{plane.x(west) - 9:.0f} {plane.y(north) - 9:.0f} {plane.x(east) - plane.x(west) + 18:.0f} "
+        f"{plane.y(south) - plane.y(north) + 18:.0f}",
+        "numbered": numbered,
+        "boroughs": _borough_names(plane, {zone.borough for zone in placed}),
+        "classes": [(shade, count(start)) for shade, start in zip(classes.shades, classes.starts, strict=True)],
+    }
+
+
+def _borough_names(plane: Plane, boroughs: Collection[str]) -> list[dict[str, Any]]:
+    anchors = {"left": "start", "center": "middle", "right": "end"}
+    return [
+        {"name": _borough(name), "x": round(plane.x(x)), "y": round(plane.y(y)), "anchor": anchors[align]}
+        for name, (x, y, align) in BOROUGH_LABELS.items()
+        if name in boroughs
+    ]
+
+
+def _borough(borough: str) -> str:
+    return BOROUGH_TITLES.get(borough, borough)
+
+
+def _first(zones: Sequence[ZoneTrips]) -> list[ZoneTrips]:
+    """The busiest zones, the busiest first."""
+    return [zone for zone in sorted(zones, key=lambda zone: -zone.num_trips)[:BUSIEST_ZONES] if zone.num_trips]
+
+
+def busiest_zones(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, Any]]:
+    """The busiest zones with their share of all trips."""
+    first = _first(zones)
+    return [
+        {
+            "rank": rank,
+            "zone_id": zone.zone_id,
+            "zone": zone.zone,
+            "borough": _borough(zone.borough),
+            "trips": count(zone.num_trips),
+            "share": share_words(zone.num_trips / num_trips),
+            "width": round(100 * zone.num_trips / first[0].num_trips, 1),
+        }
+        for rank, zone in enumerate(first, start=1)
+    ]
+
+
+def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
+    """Fleets, and licensees of the high-volume fleet by name, with their trips a day; none where there is only one."""
+    if len(figures.by_company) < 2:
+        return []
+    most = figures.by_company[0][2]
+    return [
+        {
+            "key": f"{fleet} {licensee}" if licensee else fleet,
+            "name": licensee or FLEETS[fleet].title,
+            "fleet": FLEETS[fleet].title,
+            "per_day": count(trips / figures.totals.num_days),
+            "share": _small_share(trips / figures.totals.num_trips),
+            "width": round(100 * trips / most, 1),
+        }
+        for fleet, licensee, trips in figures.by_company
+    ]
+
+
+def _small_share(share: float) -> str:
+    return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def flows_of(flows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
+    """A matrix of the boroughs that have trips, with totals."""
+    there = {name for pair in flows for name in pair}
+    known = [name for name in BOROUGHS if name in there] + sorted(there - set(BOROUGHS))
+    classes = round_classes(flows.values())
+    rows = [
+        {
+            "key": pickup,
+            "pickup": _borough(pickup),
+            "cells": [
+                {"key": dropoff, "trips": count(trips), "shade": classes.of(trips)}
+                for dropoff in known
+                for trips in [flows.get((pickup, dropoff), 0)]
+            ],
+            "total": count(sum(trips for (start, _), trips in flows.items() if start == pickup)),
+        }
+        for pickup in known
+    ]
+    return {"dropoffs": [_borough(name) for name in known], "rows": rows}

@@ -1,0 +1,228 @@
+"""The numbers of the report as words: each with its name, what it is compared with, and the change.
+
+Here is how a number is written; what is counted is decided in `figures`, how the page looks in `page`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, Totals
+from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.tlc.months import previous_month, year_before
+
+NO_DATA = "no data"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One of the numbers of a month: its name, its words, and what can be compared between months."""
+
+    key: str
+    title: str
+    words: Callable[[Totals], str]
+    value: Callable[[Totals], float | None] = lambda _: None
+    is_share: bool = False
+    """Then a change is shown in points, not in percent of a percentage."""
+    is_compared: bool = True
+    """Whether a change is shown: sums of months of different lengths are not compared, averages of a day are."""
+
+    @property
+    def has_value(self) -> bool:
+        """Whether it is a number, and no day or hour."""
+        return self.key not in ("busiest_day", "busiest_hour")
+
+
+def count(number: float) -> str:
+    """A number of things, with thousands separators."""
+    return f"{number:,.0f}"
+
+
+def _count(number: float | None) -> str:
+    return NO_DATA if number is None else count(number)
+
+
+def _dollars(amount: Any) -> str:
+    return NO_DATA if amount is None else f"${amount:,.2f}"
+
+
+def _whole_dollars(amount: Any) -> str:
+    return NO_DATA if amount is None else f"${amount:,.0f}"
+
+
+def _with_unit(number: float | None, unit: str) -> str:
+    return NO_DATA if number is None else f"{number:,.2f} {unit}"
+
+
+def share_words(share: float | None) -> str:
+    """A share in percent with two decimals."""
+    return NO_DATA if share is None else f"{share:.2%}"
+
+
+def _busiest_day(totals: Totals) -> str:
+    if totals.busiest_day is None:
+        return NO_DATA
+    day, trips = totals.busiest_day
+    return f"{day:%A}, {day.day} {day:%B}: {count(trips)} trips"
+
+
+def _busiest_hour(totals: Totals) -> str:
+    if totals.busiest_hour is None:
+        return NO_DATA
+    hour, trips = totals.busiest_hour
+    return f"{hour:02}:00 to {(hour + 1) % 24:02}:00: {count(trips)} trips a day"
+
+
+def _float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+MEASURES = (
+    Measure("trips_per_day", "Trips a day", lambda t: _count(t.trips_per_day), lambda t: t.trips_per_day),
+    Measure("num_trips", "Trips in all", lambda t: count(t.num_trips), lambda t: t.num_trips, is_compared=False),
+    Measure(
+        "revenue_per_day", "Charged a day", lambda t: _whole_dollars(t.revenue_per_day), lambda t: t.revenue_per_day
+    ),
+    Measure(
+        "revenue",
+        "Charged in all",
+        lambda t: _whole_dollars(t.revenue),
+        lambda t: _float(t.revenue),
+        is_compared=False,
+    ),
+    Measure("mean_fare", "Mean fare", lambda t: _dollars(t.mean_fare), lambda t: t.mean_fare),
+    Measure(
+        "mean_distance", "Mean distance", lambda t: _with_unit(t.mean_distance, "miles"), lambda t: t.mean_distance
+    ),
+    Measure("mean_minutes", "Mean duration", lambda t: _with_unit(t.mean_minutes, "minutes"), lambda t: t.mean_minutes),
+    Measure(
+        "tips_per_card_trip",
+        "Tip per trip paid by card",
+        lambda t: _dollars(t.tips_per_card_trip),
+        lambda t: t.tips_per_card_trip,
+    ),
+    Measure("busiest_day", "Busiest day", _busiest_day),
+    Measure("busiest_hour", "Busiest hour", _busiest_hour),
+    Measure(
+        "manhattan_share",
+        "Picked up in Manhattan",
+        lambda t: share_words(t.manhattan_share),
+        lambda t: t.manhattan_share,
+        is_share=True,
+    ),
+    Measure(
+        "airport_share",
+        "Picked up at an airport",
+        lambda t: share_words(t.airport_share),
+        lambda t: t.airport_share,
+        is_share=True,
+    ),
+)
+
+
+def others_of(figures: MonthFigures) -> dict[str, tuple[date, Totals | None]]:
+    """The months that this one is compared with: key → its first day, and its totals when all of it is loaded."""
+    month = figures.days.first
+    return {
+        "previous": (previous_month(month), figures.previous),
+        "year_before": (year_before(month), figures.year_before),
+    }
+
+
+def finding_of(figures: MonthFigures) -> str:
+    """The month in two or three sentences, made of its numbers."""
+    totals, month = figures.totals, figures.days.first
+    if not totals.num_trips:
+        return f"{month:%B %Y} has no trips."
+    sentences = [f"{month:%B %Y} had {_count(totals.trips_per_day)} trips a day."]
+    changes = [
+        f"{_more_or_fewer(totals.trips_per_day, other.trips_per_day)} than in {first:%B %Y}"
+        for first, other in others_of(figures).values()
+        if other and other.trips_per_day and totals.trips_per_day
+    ]
+    if changes:
+        sentences[0] = sentences[0].removesuffix(".") + f", {' and '.join(changes)}."
+    if totals.busiest_day:
+        day, trips = totals.busiest_day
+        sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")
+    if totals.manhattan_share is not None and totals.airport_share is not None:
+        sentences.append(
+            f"Of all pickups, {totals.manhattan_share:.1%} were in Manhattan and {totals.airport_share:.1%} at an "
+            "airport."
+        )
+    return " ".join(sentences)
+
+
+def _more_or_fewer(now: float | None, then: float | None) -> str:
+    change = (now or 0) / then - 1 if then else 0
+    if abs(change) < 0.0005:
+        return "as many"
+    return f"{abs(change):.1%} {'more' if change > 0 else 'fewer'}"
+
+
+def cards_of(figures: MonthFigures) -> tuple[list[dict[str, Any]], list[str]]:
+    """The numbers that the data has, and the titles of those that it does not have."""
+    cards = [_compared(measure, figures) for measure in MEASURES]
+    return [card for card in cards if card["words"] != NO_DATA], [
+        card["title"].lower() for card in cards if card["words"] == NO_DATA
+    ]
+
+
+def _compared(measure: Measure, figures: MonthFigures) -> dict[str, Any]:
+    """The number of the month, that of the month before and that of a year before."""
+    return {
+        "key": measure.key,
+        "title": measure.title,
+        "words": measure.words(figures.totals),
+        "others": [
+            {
+                "key": key,
+                "month": f"{other:%b %Y}",
+                "words": measure.words(totals),
+                "change": _change(measure, figures.totals, totals) if measure.is_compared else "",
+            }
+            for key, (other, totals) in others_of(figures).items()
+            if totals
+        ],
+    }
+
+
+def _change(measure: Measure, now: Totals, then: Totals) -> str:
+    new, old = measure.value(now), measure.value(then)
+    if new is None or old is None:
+        return ""
+    if measure.is_share:
+        return f"{100 * (new - old):+z.2f} points"
+    return f"{new / old - 1:+z.1%}" if old else ""
+
+
+def left_out_of(totals: Totals) -> dict[str, Any]:
+    """Which trips the means leave out, and how many."""
+    return {
+        "num_too_long": count(totals.num_too_long),
+        "num_backwards": count(totals.num_backwards),
+        "max_miles": MAX_PLAUSIBLE_MILES,
+        "max_hours": MAX_PLAUSIBLE_HOURS,
+    }
+
+
+def numbers_of(figures: MonthFigures) -> tuple[list[str], list[list[str]]]:
+    """The month in numbers as a table: the header, and a row for each number with those it is compared with."""
+    months = [(figures.days.first, figures.totals), *others_of(figures).values()]
+    header = ["number", *(f"{month:%b %Y}" for month, _ in months)]
+    return header, [
+        [measure.title, *(measure.words(totals) if totals else NO_DATA for _, totals in months)] for measure in MEASURES
+    ]
+
+
+def by_fleet_rows(by_fleet: Mapping[str, Totals]) -> list[dict[str, Any]]:
+    """Each number with that of each fleet; a dash where a fleet does not have it."""
+    return [
+        {
+            "key": measure.key,
+            "title": measure.title,
+            "fleets": [(fleet, measure.words(totals).replace(NO_DATA, "-")) for fleet, totals in by_fleet.items()],
+        }
+        for measure in MEASURES
+    ]

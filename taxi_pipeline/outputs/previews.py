@@ -1,0 +1,63 @@
+"""Small pictures of the pages for the Dagster UI: the explorer's map, the report's days. No words, only shapes.
+
+The pages themselves are HTML, which the UI does not show beside an asset.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.outputs.classes import EMPTY, SHADES
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_WIDTH = 640
+_SMOOTH = 3
+"""Drawn so many times as large and scaled down, so that edges are smooth."""
+_WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
+
+
+def map_preview(zones: Iterable[tuple[str, int]], size: Sequence[int]) -> bytes:
+    """A PNG of zones.
+
+    Args:
+        zones: path of an SVG as `Plane.path` writes it, and shade (0 for nothing) of each.
+        size: width and height of the drawing to which the paths belong.
+    """
+    from PIL import Image, ImageDraw
+
+    scale = _WIDTH * _SMOOTH / size[0]
+    image = Image.new("RGB", (_WIDTH * _SMOOTH, round(size[1] * scale)), "white")
+    draw = ImageDraw.Draw(image)
+    for path, shade in zones:
+        for ring in path.removeprefix("M").removesuffix("Z").split("ZM"):
+            pairs = (point.split(" ") for point in ring.split("L") if point)
+            points = [(int(x) * scale, int(y) * scale) for x, y in pairs]
+            if len(points) > 2:
+                draw.polygon(points, fill=SHADES[shade - 1] if shade else EMPTY, outline="white", width=_SMOOTH)
+    return _png(image)
+
+
+def bars_preview(bars: Sequence[tuple[int, bool]]) -> bytes:
+    """A PNG of bars: the height of each in any unit, and whether it is of a weekend."""
+    from PIL import Image, ImageDraw
+
+    width, height = _WIDTH * _SMOOTH, 180 * _SMOOTH
+    image = Image.new("RGB", (width, height), "white")
+    draw = ImageDraw.Draw(image)
+    step = width / max(1, len(bars))
+    most = max((value for value, _ in bars), default=0) or 1
+    for n, (value, is_weekend) in enumerate(bars):
+        top = height * (1 - 0.95 * value / most)
+        color = _WEEKEND if is_weekend else _WEEKDAY
+        draw.rectangle(((n + 0.1) * step, top, (n + 0.9) * step, height), fill=color)
+    return _png(image)
+
+
+def _png(image: "Image") -> bytes:
+    from PIL.Image import Resampling
+
+    png = io.BytesIO()
+    image.resize((image.width // _SMOOTH, image.height // _SMOOTH), Resampling.BOX).save(png, format="PNG")
+    return png.getvalue()
