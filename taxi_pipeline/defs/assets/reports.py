@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -15,6 +15,8 @@ from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehousePa
 from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.months import next_month, previous_month
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.interface import Warehouse
 
 if TYPE_CHECKING:
     from taxi_pipeline.outputs.monthly_report.page import Links
@@ -78,35 +80,51 @@ def monthly_report(
     and company, and how good the data is. `YYYY-MM.csv` beside it has the numbers. Automation makes it when all days
     are loaded; made earlier, it has the loaded days, and the page names the others.
     """
+    from taxi_pipeline.outputs.monthly_report.figures import UnreportableMonthError
+
+    months = [date.fromisoformat(key) for key in context.partition_keys]
+    for month in months:
+        per_partition(context, {str(month): _write_report(month, warehouse, files, tlc, beside=months)})
+    naming_them = {other for month in months for other in _that_name(month) if files.exists(report_file(other))}
+    for month in sorted(naming_them - set(months)):
+        try:
+            _write_report(month, warehouse, files, tlc)
+        except UnreportableMonthError as error:
+            context.log.warning(f"The report of {month:%Y-%m} stays as it is: {error}")
+    return dg.MaterializeResult(metadata={"months": len(months)})
+
+
+def _write_report(
+    month: date, warehouse: Warehouse, files: Storage, tlc: TlcSource, *, beside: Collection[date] = ()
+) -> dict[str, Any]:
+    """Write a month's page and its numbers; gives what the UI shows of them.
+
+    Args:
+        month: its first day.
+        warehouse: that is asked.
+        files: the storage.
+        tlc: whose fleets are counted.
+        beside: months whose reports are written in the same run, and may be linked to.
+    """
     from taxi_pipeline.outputs.monthly_report.figures import figures_of
     from taxi_pipeline.outputs.monthly_report.measures import numbers_of
     from taxi_pipeline.outputs.monthly_report.page import csv_of, page_of, preview_of
 
-    months = [date.fromisoformat(key) for key in context.partition_keys]
-    there = {month for key in months for month in _that_name(key) if files.exists(report_file(month))}
-    for month in sorted({*months, *there}):
-        with files.lock(report_file(month)):
-            figures = warehouse.query(figures_of, month, tlc.fleets)
-            files.write(numbers_file(month), csv_of(figures))
-            file = files.write(report_file(month), page_of(figures, _links(files, month, {*months, *there})))
-        if month in months:
-            warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
-            per_partition(
-                context,
-                {
-                    str(month): {
-                        **file_metadata(file),
-                        "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
-                        "numbers": table(*numbers_of(figures)),
-                        "trips": figures.totals.num_trips,
-                        "revenue": float(figures.totals.revenue or 0),
-                        "missing_days": len(figures.missing),
-                        "checks_that_warn": ", ".join(warned) or "none",
-                        "synthetic": figures.synthetic,
-                    }
-                },
-            )
-    return dg.MaterializeResult(metadata={"months": len(months)})
+    with files.lock(report_file(month)):
+        figures = warehouse.query(figures_of, month, tlc.fleets)
+        files.write(numbers_file(month), csv_of(figures))
+        file = files.write(report_file(month), page_of(figures, _links(files, month, beside)))
+    warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
+    return {
+        **file_metadata(file),
+        "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
+        "numbers": table(*numbers_of(figures)),
+        "trips": figures.totals.num_trips,
+        "revenue": float(figures.totals.revenue or 0),
+        "missing_days": len(figures.missing),
+        "checks_that_warn": ", ".join(warned) or "none",
+        "synthetic": figures.synthetic,
+    }
 
 
 def report_file(month: date) -> str:

@@ -13,13 +13,17 @@ from typing import Any
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.tlc.codes import AREAS
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
-from taxi_pipeline.warehouse.coverage import EmptyWindowError, loaded_days, loaded_months, not_loaded
+from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
 
 
-class FlowsMissingError(RuntimeError):
+class UnreportableMonthError(RuntimeError):
+    """There can be no report of the month; the message says why, and what to do."""
+
+
+class FlowsMissingError(UnreportableMonthError):
     """`borough_flows` does not hold the trips that are loaded."""
 
 
@@ -125,13 +129,13 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
     """The numbers of a month, as far as it is loaded.
 
     Raises:
-        EmptyWindowError: no day of it is loaded.
+        UnreportableMonthError: no day of it is loaded.
         FlowsMissingError: `borough_flows` lacks a day that is loaded.
     """
     days = Days.of_month(month)
     loaded = loaded_days(session, days, fleets)
     if not loaded:
-        raise EmptyWindowError(f"no day of {month:%Y-%m} is loaded: materialize its days first")
+        raise UnreportableMonthError(f"no day of {month:%Y-%m} is loaded: materialize its days first")
     by_fleet = [fleet for fleet in fleets if any(name == fleet for name, _ in loaded)]
     return MonthFigures(
         days=days,
