@@ -228,6 +228,22 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
         assert graph.get_check_spec(key).description, key
 
 
+def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
+    """Regression: the catalogue showed raw backticks, and indented paragraphs as code."""
+    graph, repository = definitions.resolve_asset_graph(), definitions.get_repository_def()
+    described = {
+        **{name: spec.description for name, spec in spec_of(definitions).items()},
+        **{key.to_user_string(): graph.get_check_spec(key).description for key in graph.asset_check_keys},
+        **{job.name: job.description for job in repository.get_all_jobs()},
+        **{schedule.name: schedule.description for schedule in repository.schedule_defs},
+        **{sensor.name: sensor.description for sensor in repository.sensor_defs},
+    }
+    assert len(described) > 50
+    for name, description in described.items():
+        assert "`" not in (description or ""), name
+        assert not [line for line in (description or "").split("\n") if line.startswith(" ")], name
+
+
 TABLES_OF = {
     "taxi_zones": [ZONES],
     "taxi_trips": [TRIPS],

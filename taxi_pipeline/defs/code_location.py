@@ -43,7 +43,7 @@ def build_definitions(
     settings = settings or Settings.from_environment()
     found = dg.load_assets_from_package_module(assets, include_specs=True)
     return dg.Definitions(
-        assets=_with_code_references(_with_owners(between(settings.start_date, settings.end_date, found))),
+        assets=_with_code_references(_as_shown(between(settings.start_date, settings.end_date, found))),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
         jobs=[daily_trips, week_summaries, monthly_reports, zones, tlc_observation, freshness, trip_requests],
         schedules=build_schedules(running=settings.automation),
@@ -54,9 +54,18 @@ def build_definitions(
     )
 
 
-def _with_owners(found: Iterable[Any]) -> Sequence[Any]:
-    """The same assets; those that name no owner belong to the team."""
-    return dg.map_asset_specs(lambda spec: spec if spec.owners else spec.replace_attributes(owners=OWNERS), found)
+def _as_shown(found: Iterable[Any]) -> Sequence[Any]:
+    """The same assets as the UI shows them: those that name no owner belong to the team, descriptions are plain text.
+
+    The asset catalogue and the graph do not render Markdown and show backticks as they are.
+    """
+
+    def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(
+            owners=spec.owners or OWNERS, description=(spec.description or "").replace("`", "") or None
+        )
+
+    return dg.map_asset_specs(shown, found)
 
 
 def _with_code_references(found: Iterable[Any]) -> Sequence[Any]:

@@ -35,7 +35,7 @@ zones = dg.define_asset_job(
 tlc_observation = dg.define_asset_job(
     "tlc_observation",
     selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),
-    description="What the TLC has published since the last load, without loading it. `daily_refresh` reads the result.",
+    description="What the TLC has published since the last load, without loading it. daily_refresh reads the result.",
 )
 
 freshness = dg.define_asset_job(
@@ -45,7 +45,7 @@ freshness = dg.define_asset_job(
 )
 
 
-@dg.job(description="The chart of a request file; `trip_request_sensor` launches it for each new file.")
+@dg.job(description="The chart of a request file; trip_request_sensor launches it for each new file.")
 def trip_requests() -> None:
     """The chart of a request file."""
     draw_requests()

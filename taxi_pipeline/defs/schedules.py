@@ -77,7 +77,7 @@ def daily_refresh(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] 
 
 
 def daily_trips_by_partition(context: dg.ScheduleEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
-    """The same as `daily_refresh`, with a run per day: slower, and each day succeeds or fails by itself."""
+    """The same as daily_refresh, with a run per day: slower, and each day succeeds or fails by itself."""
     chunks = _chunks(context)
     if isinstance(chunks, dg.SkipReason):
         return chunks

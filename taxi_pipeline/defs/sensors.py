@@ -35,9 +35,9 @@ def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
 
 
 def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) -> dg.SensorResult:
-    """Each JSON file in `requests/` becomes a chart in `outputs/requests/`; one that is edited is drawn again.
+    """Each JSON file in requests/ becomes a chart in outputs/requests/; one that is edited is drawn again.
 
-    A file that is not a request is logged once and gets a text beside it, `<name>.error.txt`. The others go on.
+    A file that is not a request is logged once and gets a text beside it, <name>.error.txt. The others go on.
     """
     decision = decide(read_requests(files), context.cursor)
     for name, error in decision.new_errors.items():
@@ -52,7 +52,7 @@ def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) 
 
 
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
-    """Sends a message to `TAXI_ALERT_WEBHOOK_URL` when a run fails; a webhook that is down is logged."""
+    """Sends a message to TAXI_ALERT_WEBHOOK_URL when a run fails; a webhook that is down is logged."""
     run = context.dagster_run
     steps = context.get_step_failure_events()
     text = message_of(steps[0]) if steps else context.failure_event.message or ""

@@ -3,6 +3,7 @@
 The thresholds are in `rules`.
 """
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -199,7 +200,7 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
 }
 
 QUALITY_CHECKS: dict[str, str] = {
-    **{name: evaluate.__doc__ or "" for name, evaluate in _EVALUATIONS.items()},
+    **{name: inspect.getdoc(evaluate) or "" for name, evaluate in _EVALUATIONS.items()},
     **{
         defect.name: f"{defect.description} No day has more of them than {_limit_in_words(defect)}, and what chance "
         "makes of it."

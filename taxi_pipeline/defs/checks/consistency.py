@@ -96,7 +96,7 @@ def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: 
 
 @dg.asset_check(asset="borough_flows", pool=POOL)
 def borough_flows_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
-    """For each day and fleet, `borough_flows` sums up to what the trips table has."""
+    """For each day and fleet, borough_flows sums up to what the trips table has."""
     wrong = warehouse.query(flow_differences, days_of_run(context))
     return _days_compared(wrong, ("fleet", "day", "in flows", "trips"), "borough_flows")
 
@@ -111,7 +111,7 @@ def _days_compared(wrong: Sequence[tuple[Any, ...]], header: Sequence[str], asse
 
 @dg.asset_check(asset="taxi_zones", blocking=True, pool=POOL)
 def zone_ids_unique(warehouse: WarehouseParam) -> dg.AssetCheckResult:
-    """`zones` holds each id from 1 to 265 once, and 263 of them have a shape."""
+    """Zones holds each id from 1 to 265 once, and 263 of them have a shape."""
     found = warehouse.query(zone_ids)
     return dg.AssetCheckResult(
         passed=found.are_right,
@@ -151,7 +151,7 @@ def manhattan_stats_match_trips(
 ) -> dg.AssetCheckResult:
     """The features are the Manhattan zones, each once, and count the trips picked up in them.
 
-    In a run of days the trips of these days are counted, and the other days are taken from `zone_hourly_trips`; in a
+    In a run of days the trips of these days are counted, and the other days are taken from zone_hourly_trips; in a
     run of the check alone all trips are counted.
     """
     files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
@@ -189,7 +189,7 @@ _TABLES_OF = {
         dg.AssetCheckSpec(
             f"{declared.name}_columns_as_declared",
             asset=asset,
-            description=f"Table `{declared.name}` has the declared columns, in order, with their types.",
+            description=f"Table {declared.name} has the declared columns, in order, with their types.",
         )
         for asset, tables in _TABLES_OF.items()
         for declared in tables

@@ -27,7 +27,7 @@ MAX_DIFFERENCE_FROM_REPORT = 0.01
 
 @dg.asset_check(asset="taxi_trips_file")
 def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.AssetCheckResult:
-    """The published files have no column that the pipeline does not know; a new one is left out of `trips`."""
+    """The published files have no column that the pipeline does not know; a new one is left out of trips."""
     trip_files = _trip_files(tlc, files, days_of_run(context))
     unknown: list[tuple[str, str]] = []
     for fleet, name in trip_files:
