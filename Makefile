@@ -23,7 +23,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs baselines screenshots zone-shapes clean
+.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs docs-site baselines screenshots zone-shapes clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -43,7 +43,7 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 	@# In the demo's folder, because Dagster reads the .env of the folder in which it starts.
 	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
-		"$(CURDIR)/$(BIN)/dg" dev --workspace ../../workspace.yaml --port $(PORT)
+		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
 
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
@@ -74,8 +74,14 @@ format: $(READY) ## Format, and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Write the data dictionary from the declarations
-	@$(BIN)/python -m taxi_pipeline.warehouse.data_dictionary > docs/data-dictionary.md
+docs: $(READY) ## Write the reference out of what it describes: data dictionary, command line, settings
+	@$(BIN)/python -m docs.generate
+
+docs-site: $(READY) ## Build the documentation as a web site, with its links checked: build/site/index.html
+	@$(BIN)/python -c 'import material' 2>/dev/null || \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	@output=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean 2>&1) || { echo "$$output"; exit 1; }
+	@echo "build/site/index.html"
 
 baselines: $(READY) ## Renew the pictures that drawings are compared with; look at them before you commit them
 	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines

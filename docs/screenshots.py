@@ -36,17 +36,23 @@ def main() -> None:
         "DAGSTER_HOME": str(DEMO / "dagster"),
         "TAXI_DATA_DIR": str(DEMO),
         "TLC_URL": (DEMO / "mirror").as_uri(),
-        "TAXI_START_DATE": "2023-03-01",
+        "TAXI_FLEETS": "yellow,green",
+        "TAXI_START_DATE": "2023-02-01",
+        "TAXI_END_DATE": "2023-03-31",
     }
     with opened_browser() as browser:
         with _page(browser, (1200, 1500)) as page:
             page.goto((DEMO / "outputs" / "reports" / "2023-03.html").as_uri())
             _keep(page, "monthly_report")
-        with _page(browser, (1200, 1100)) as page:
-            page.goto((DEMO / "outputs" / "zone_explorer.html").as_uri())
-            page.get_by_label("Find a zone").fill("JFK Airport")
-            page.keyboard.press("Enter")
+        explorer = (DEMO / "outputs" / "zone_explorer.html").as_uri()
+        with _page(browser, (1300, 1150)) as page:
+            page.goto(f"{explorer}#show=pickups,all,hours 6-9&than=pickups,all,hours 20-23&zone=132")
             _keep(page, "zone_explorer")
+        with _page(browser, (390, 844), dark=True) as page:
+            page.goto(f"{explorer}#borough=Manhattan")
+            page.locator("#map").evaluate("map => map.scrollIntoView()")
+            page.wait_for_timeout(500)
+            _keep(page, "zone_explorer_phone")
         with dagster_dev(environment, DEMO / "screenshots.log") as url:
             with _page(browser, (1600, 1500)) as page:
                 page.goto(f"{url}/asset-groups")
@@ -56,6 +62,9 @@ def main() -> None:
                 page.wait_for_timeout(3_000)
                 page.reload()
                 page.wait_for_timeout(8_000)  # the graph moves into place
+                page.mouse.move(1000, 750)
+                page.mouse.wheel(0, 300)  # smaller, until all of it is in the window
+                page.wait_for_timeout(2_000)
                 _keep(page, "lineage")
             with _page(browser, (1440, 1500)) as page:
                 page.goto(f"{url}/assets/zone_hourly_trips?view=overview")
@@ -64,8 +73,8 @@ def main() -> None:
 
 
 @contextmanager
-def _page(browser: "Browser", size: tuple[int, int]) -> "Iterator[Page]":
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+def _page(browser: "Browser", size: tuple[int, int], *, dark: bool = False) -> "Iterator[Page]":
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme="dark" if dark else "light")
     yield page
     page.close()
 

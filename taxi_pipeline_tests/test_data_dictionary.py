@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from docs.generate import PAGES, command_line, settings
+from taxi_pipeline.cli import main as cli
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.data_dictionary import data_dictionary
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS
-from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
 
 
 def rows_of(page: str, heading: str) -> dict[str, list[str]]:
@@ -18,9 +20,15 @@ def rows_of(page: str, heading: str) -> dict[str, list[str]]:
     return {row[0].strip("`"): row for row in rows[2:]}
 
 
-def test_the_page_is_what_the_declarations_say() -> None:
-    page = Path(REPOSITORY / "docs" / "data-dictionary.md").read_text(encoding="utf-8")
-    assert page == data_dictionary(), "stale: run `make docs`"
+@pytest.mark.parametrize("name", PAGES)
+def test_the_pages_of_the_reference_are_what_they_describe(name: str) -> None:
+    page = Path(REPOSITORY / "docs" / name).read_text(encoding="utf-8")
+    assert page == PAGES[name](), "stale: run `make docs`"
+
+
+def test_every_setting_and_every_command_is_in_the_reference() -> None:
+    assert set(re.findall(r"^\| `([A-Z_]+)` \|", settings(), re.MULTILINE)) == set(SETTINGS)
+    assert re.findall(r"^## `(\w+)`", command_line(), re.MULTILINE) == sorted(cli.commands)
 
 
 def test_every_column_of_every_table_is_in_it_with_its_meaning() -> None:

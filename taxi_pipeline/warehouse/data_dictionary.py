@@ -4,7 +4,6 @@ All of it comes from `tables`, `tlc.fleets` and `tlc.codes`. `make docs` writes 
 out of date.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -117,7 +116,3 @@ def _plain(value: int | str | bool) -> str:
 
 def _markdown(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return tabulate(list(rows), header, tablefmt="pipe", disable_numparse=True) + "\n"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(data_dictionary())

@@ -1,0 +1,80 @@
+"""Write the pages of the reference out of what they describe: `make docs`. A test compares them.
+
+The data dictionary comes from the declarations of the tables, the command line from the commands, the settings from
+`.env.example`.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from taxi_pipeline.cli import main as cli
+from taxi_pipeline.warehouse.data_dictionary import data_dictionary
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command_line() -> str:
+    """The page on the commands: what `--help` says."""
+    return "\n".join(_commands())
+
+
+def _commands() -> Iterator[str]:
+    yield "# Command line\n"
+    yield "`taxi-pipeline` is in `.venv/bin`. `python -m taxi_pipeline` does the same.\n"
+    yield "Exit codes: 0 when all went well, 1 when something failed (the message says what to do), "
+    yield "2 for a wrong option.\n"
+    context = click.Context(cli, info_name="taxi-pipeline", max_content_width=100)
+    for name in sorted(cli.commands):
+        command = cli.commands[name]
+        shown = command.get_help(click.Context(command, info_name=name, parent=context, max_content_width=100))
+        yield f"## `{name}`\n\n```text\n{shown}\n```\n"
+
+
+def settings() -> str:
+    """The page on the settings: each variable of `.env.example` with its default and its comment."""
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    head, *blocks = text.split("\n\n")
+    rows = []
+    introduction = [_uncommented(head)]
+    for block in blocks:
+        found = re.fullmatch(r"(.*?)\n?#([A-Z_]+)=(.*)", block.strip(), re.DOTALL)
+        if found is None:
+            introduction.append(_uncommented(block))
+            continue
+        comment, name, default = found.groups()
+        rows.append(f"| `{name}` | {f'`{default}`' if default else '-'} | {_uncommented(comment)} |")
+    return "\n".join(
+        [
+            "# Settings\n",
+            "\n\n".join(introduction) + "\n",
+            "| variable | default | meaning |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder. "
+            "`DAGSTER_POSTGRES_URL` is read by [deploy/dagster.yaml](../deploy/README.md) only.\n",
+        ]
+    )
+
+
+def _uncommented(block: str) -> str:
+    lines = [line.removeprefix("#").strip() for line in block.strip().splitlines()]
+    paragraphs = "\n".join(lines).split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
+
+
+PAGES = {"data-dictionary.md": data_dictionary, "command-line.md": command_line, "settings.md": settings}
+"""Name of the page in `docs/` → what makes it."""
+
+
+def main() -> None:
+    """Write them all."""
+    for name, make in PAGES.items():
+        (ROOT / "docs" / name).write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
