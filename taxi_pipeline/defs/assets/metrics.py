@@ -111,7 +111,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
 def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
 
-    The brighter a zone, the more pickups, on a logarithmic scale; hatched zones have none. All loaded days are counted.
+    The darker a zone, the more pickups, in classes with round borders; hatched zones have none. All loaded days count.
     """
     from taxi_pipeline.outputs.maps import draw_manhattan_map
 

@@ -1,0 +1,293 @@
+"""The README, walked in a real browser from `make demo` to the explorer, without a step of its own.
+
+The demo is made in a folder of its own, by the README's commands; what the README says to click is clicked.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
+from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
+from taxi_pipeline_tests.running_dagster import wait_for
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+FIVE_MINUTES = README.split("## Five minutes in the UI\n")[1].split("\n## ")[0]
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("first_hour")]
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables of `make` with which the demo was made: its folder and its ports."""
+    if not (REPOSITORY / ".venv" / ".ready").is_file() or shutil.which("make") is None:
+        pytest.skip("make, or the .venv that it sets up, is missing")
+    folder = tmp_path_factory.mktemp("demo")
+    variables = {
+        "DEMO": os.path.relpath(folder, REPOSITORY),
+        "PORT": str(free_port()),
+        "PAGES_PORT": str(free_port()),
+    }
+    assert "\nmake demo " in README
+    result = subprocess.run(
+        make("demo", variables), cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return variables
+
+
+def make(target: str, variables: dict[str, str]) -> list[str]:
+    return ["make", target, *(f"{name}={value}" for name, value in variables.items())]
+
+
+def environment() -> dict[str, str]:
+    """That of a new terminal."""
+    return {name: value for name, value in os.environ.items() if name not in (*SETTINGS, "DAGSTER_HOME", "MAKEFLAGS")}
+
+
+@pytest.fixture(scope="module")
+def ui(made: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the UI that `make demo-ui` opens; afterwards it began without a warning."""
+    assert "\nmake demo-ui\n" in README
+    log = tmp_path_factory.mktemp("log") / "demo-ui.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            make("demo-ui", made),
+            cwd=REPOSITORY,
+            env=environment(),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        url = f"http://127.0.0.1:{made['PORT']}"
+
+        def is_up() -> bool:
+            assert process.poll() is None, log.read_text()
+            try:
+                return requests.get(f"{url}/server_info", timeout=5).ok
+            except requests.ConnectionError:
+                return False
+
+        try:
+            wait_for("the UI", is_up)
+            begun = log.read_text()
+            assert not [
+                line for line in begun.splitlines() if re.search("warning|superseded|deprecat", line, re.IGNORECASE)
+            ]
+            yield url
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def browser(ui: str) -> "Iterator[Browser]":
+    try:
+        with opened_browser() as opened:
+            yield opened
+    except NoBrowserError as error:
+        pytest.skip(f"no browser: {error}")
+
+
+class Reader:
+    """A reader of the README: clicks what is named there, and only that.
+
+    Args:
+        page: of the browser.
+    """
+
+    def __init__(self, page: "Page") -> None:
+        self.page = page
+
+    def named(self, words: str) -> str:
+        """Words as they stand in the README."""
+        assert words in FIVE_MINUTES, f"the README does not name {words}"
+        return words
+
+    def navigate(self, words: str) -> None:
+        """Click an entry of the navigation."""
+        name = self.named(f"*{words}*").strip("*")
+        self.page.locator("a").filter(has=self.page.get_by_text(name, exact=True)).first.click()
+
+    def click(self, words: str) -> None:
+        """Click a button."""
+        name = self.named(f"*{words}*").strip("*")
+        self.page.get_by_text(name, exact=True).first.click()
+
+    def open(self, name: str) -> None:
+        """Click the name of an asset, a job or a schedule."""
+        self.page.get_by_text(self.named(f"`{name}`").strip("`"), exact=True).first.click()
+
+    def choose(self, partitions: str) -> None:
+        """Type partitions into the dialog's field."""
+        field = self.page.get_by_role("dialog").locator("input[type=text]").first
+        field.fill(self.named(f"`{partitions}`").strip("`"))
+        field.press("Enter")
+
+
+@pytest.fixture
+def reader(browser: "Browser", ui: str) -> "Iterator[Reader]":
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_default_timeout(30_000)
+    page.goto(ui)
+    yield Reader(page)
+    page.close()
+
+
+def runs(ui: str) -> list[dict[str, Any]]:
+    """Newest first."""
+    query = "{ runsOrError { ... on Runs { results { jobName status tags { key value } } } } }"
+    return requests.post(f"{ui}/graphql", json={"query": query}, timeout=30).json()["data"]["runsOrError"]["results"]
+
+
+def test_look_around(reader: Reader, browser: "Browser") -> None:
+    """Step 1."""
+    page = reader.page
+    reader.navigate("Overview")
+    page.get_by_text("daily_trips", exact=True).first.wait_for()
+    reader.navigate("Lineage")
+    page.locator("svg").get_by_text("metrics", exact=True).first.click()
+    reader.open("manhattan_map")
+    reader.click("View in Asset Catalog")
+    page.wait_for_url("**/assets/manhattan_map**")
+    reader.named("`preview`")
+    page.get_by_text(reader.named("*Show Markdown*").strip("*")).first.click()
+    picture = page.get_by_role("dialog").locator("img")
+    picture.wait_for()
+    assert picture.evaluate("image => image.complete && image.naturalWidth") > 100
+    page.keyboard.press("Escape")
+    reader.named("`open`")
+    link = page.locator("a", has_text="manhattan_map.png").first.get_attribute("href")
+    shown = browser.new_page()
+    answer = shown.goto(str(link))
+    assert answer
+    assert answer.headers["content-type"] == "image/png"
+    shown.close()
+
+
+def test_load_a_day_and_a_range(reader: Reader, ui: str) -> None:
+    """Steps 2 and 3."""
+    page = reader.page
+    before = len(runs(ui))
+    reader.navigate("Jobs")
+    reader.open("daily_trips")
+    reader.click("Materialize all…")
+    reader.choose("2023-03-07")
+    reader.click("Launch 1 run")
+    wait_for("the run", lambda: len(runs(ui)) == before + 1 and runs(ui)[0]["status"] == "SUCCESS")
+    assert {"key": "dagster/partition", "value": "2023-03-07"} in runs(ui)[0]["tags"]
+
+    page.keyboard.press("Escape")
+    reader.click("Materialize all…")
+    reader.choose("[2023-03-05...2023-03-12]")
+    assert page.get_by_text(
+        reader.named("*Backfill only failed and missing partitions within selection*").strip("*")
+    ).is_visible()
+    reader.click("Launch backfill")
+    reader.navigate("Runs")
+    page.locator("[role=tab], a, button").get_by_text(reader.named("*Backfills*").strip("*"), exact=True).first.click()
+    page.wait_for_url("**view=backfills**")
+    page.get_by_text("8 partitions").first.wait_for()
+    wait_for("the backfill", lambda: len(runs(ui)) == before + 2 and runs(ui)[0]["status"] == "SUCCESS")
+    tags = {tag["key"]: tag["value"] for tag in runs(ui)[0]["tags"]}
+    assert tags["dagster/asset_partition_range_start"] == "2023-03-05"
+    assert tags["dagster/asset_partition_range_end"] == "2023-03-12"
+
+
+def test_make_one_asset(reader: Reader, ui: str) -> None:
+    """Step 4."""
+    before = len(runs(ui))
+    reader.navigate("Catalog")
+    reader.open("trips_by_week")
+    reader.page.wait_for_url("**/assets/trips_by_week**")
+    reader.page.get_by_role("button", name=reader.named("*Materialize*").strip("*")).first.click()
+    wait_for("the run", lambda: len(runs(ui)) == before + 1 and runs(ui)[0]["status"] == "SUCCESS")
+
+
+def switch_on(page: "Page", name: str) -> None:
+    """Click the switch in the line of a name. The list is drawn anew now and then, so it is found by its place."""
+    from playwright.sync_api import expect
+
+    switches = page.locator("label[class*=formatSwitch]")
+    expect(switches).to_have_count(8)
+    expect(switches.locator("input:disabled")).to_have_count(0)
+    line = page.get_by_text(name, exact=True).first.bounding_box()
+    assert line
+    middles = switches.evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect()).map(b => [b.x + b.width / 2, b.y + b.height / 2])"
+    )
+    x, y = min(middles, key=lambda middle: abs(middle[1] - line["y"] - line["height"] / 2))
+    page.mouse.click(x, y)
+
+
+def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
+    """Step 5."""
+    reader.navigate("Automation")
+    reader.page.get_by_text("daily_refresh", exact=True).first.wait_for()
+
+    def running() -> set[str]:
+        schedules = "schedules { name scheduleState { status } }"
+        query = f"{{ repositoriesOrError {{ ... on RepositoryConnection {{ nodes {{ {schedules} }} }} }} }}"
+        nodes = requests.post(f"{ui}/graphql", json={"query": query}, timeout=30).json()["data"]["repositoriesOrError"]
+        return {each["name"] for each in nodes["nodes"][0]["schedules"] if each["scheduleState"]["status"] == "RUNNING"}
+
+    for name in ("daily_observation", "daily_refresh"):
+        reader.named(f"`{name}`")
+        switch_on(reader.page, name)
+        reader.page.wait_for_timeout(1_000)
+    wait_for("the schedules", lambda: running() == {"daily_observation", "daily_refresh"})
+
+
+def test_the_report_and_the_explorer_open_from_the_ui(reader: Reader, ui: str, browser: "Browser") -> None:
+    """What the README's pictures show: both by their links, and from one to the other."""
+    page = reader.page
+    page.goto(f"{ui}/assets/zone_explorer?view=overview")
+    link = page.locator("a", has_text="zone_explorer.html").first.get_attribute("href")
+    shown = browser.new_page()
+    shown.goto(str(link))
+    assert shown.locator("#map path[aria-label]").count() == 263
+    assert shown.locator("#title").inner_text() == "Pickups of all fleets, weeks of 2023-01-29 to 2023-03-26"
+    shown.goto(str(link).replace("zone_explorer.html", "reports/2023-03.html"))
+    assert "March 2023 had" in shown.locator("#finding").inner_text()
+    shown.get_by_text("February 2023", exact=False).first.click()
+    assert "February 2023 had" in shown.locator("#finding").inner_text()
+    shown.get_by_text("Explore the zones").click()
+    assert shown.locator("#map path[aria-label]").count() == 263
+    shown.close()
+
+
+def test_what_the_readme_names_is_walked() -> None:
+    """Every word in italics of the five minutes is clicked by a test above."""
+    named = set(re.findall(r"(?<!\*)\*([^*\n]+(?:\n[^*\n]+)?)\*(?!\*)", FIVE_MINUTES))
+    source = Path(__file__).read_text(encoding="utf-8")
+    for words in named:
+        plain = " ".join(words.split())
+        assert f'"{plain}"' in source or f'"*{plain}*"' in source, f"no test clicks {plain}"
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) < 1_200
