@@ -78,8 +78,6 @@ docs: $(READY) ## Write the reference out of what it describes: data dictionary,
 	@$(BIN)/python -m docs.generate
 
 docs-site: $(READY) ## Build the documentation as a web site, with its links checked: build/site/index.html
-	@$(BIN)/python -c 'import material' 2>/dev/null || \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
 	@output=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean 2>&1) || { echo "$$output"; exit 1; }
 	@echo "build/site/index.html"
 
