@@ -52,7 +52,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     days = Days.of_month(month)
     replace_hourly(session, days, FLEETS)
     replace_flows(session, days, FLEETS)
-    session.insert(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True) for day in days])
+    session.insert(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0) for day in days])
     connection.commit()
     weeks = connection.execute(WEEKS).fetchall()
     zones_of_city = connection.execute(CITY).fetchall()
@@ -103,11 +103,13 @@ def _collection(zones: Sequence[tuple[Any, ...]], days: Days) -> dict[str, Any]:
 
 FLEETS = ["yellow"]
 
+_EXTRA = ("extra", "mta_tax", "improvement_surcharge", "store_and_fwd_flag")
+
 LOAD = f"""
-INSERT INTO trips ({", ".join(TRIPS.column_names[:18])})
+INSERT INTO trips ({", ".join([*TRIPS.column_names[:18], *_EXTRA])})
 SELECT 'yellow', CAST(tpep_pickup_datetime AS DATE), VendorID, PULocationID, DOLocationID, RatecodeID, payment_type,
     tpep_pickup_datetime, tpep_dropoff_datetime, trip_distance, passenger_count, fare_amount, tip_amount, tolls_amount,
-    congestion_surcharge, Airport_fee, NULL, total_amount
+    congestion_surcharge, Airport_fee, NULL, total_amount, {", ".join(_EXTRA)}
 FROM read_parquet(?)
 WHERE tpep_pickup_datetime >= ? AND tpep_pickup_datetime < ?
 ORDER BY tpep_pickup_datetime

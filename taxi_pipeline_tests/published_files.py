@@ -177,6 +177,7 @@ def _taxi(month: str, prefix: str) -> dict[str, Any]:
         "cbd_congestion_fee": 0.75,
         "request_source": "app",
         "trip_type": 1,
+        "ehail_fee": 0.25,
     }
 
 
@@ -192,6 +193,21 @@ TAXI = {
     "tip_amount": Decimal("9.15"),
     "tolls_amount": Decimal("5.33"),
     "total_amount": Decimal("60.78"),
+}
+PARTS = {
+    "extra": Decimal("0.50"),
+    "mta_tax": Decimal("0.50"),
+    "improvement_surcharge": Decimal("0.30"),
+    "store_and_fwd_flag": "N",
+}
+EHAIL = {"ehail_fee": Decimal("0.25")}
+COORDINATES = {
+    "pickup_longitude": TIMES_SQUARE[0],
+    "pickup_latitude": TIMES_SQUARE[1],
+    "dropoff_longitude": JFK_AIRPORT[0],
+    "dropoff_latitude": JFK_AIRPORT[1],
+    "extra": Decimal("1.00"),
+    "mta_tax": Decimal("0.50"),
 }
 SURCHARGE = {"congestion_surcharge": Decimal("2.50")}
 AIRPORT = {"airport_fee": Decimal("1.25")}
@@ -216,8 +232,11 @@ ROW_2009 = {
     "End_Lon": JFK_AIRPORT[0],
     "End_Lat": JFK_AIRPORT[1],
     "Payment_Type": "Credit",
+    "Rate_Code": 2.0,
+    "store_and_forward": 1.0,
     "Fare_Amt": 45.0,
-    "surcharge": 0.0,
+    "surcharge": 1.0,
+    "mta_tax": 0.5,
     "Tip_Amt": 9.15,
     "Tolls_Amt": 5.33,
     "Total_Amt": 60.78,
@@ -236,7 +255,7 @@ ROW_2010 = {
     "dropoff_latitude": JFK_AIRPORT[1],
     "payment_type": "CRE",
     "fare_amount": 45.0,
-    "surcharge": 0.0,
+    "surcharge": 1.0,
     "mta_tax": 0.5,
     "tip_amount": 9.15,
     "tolls_amount": 5.33,
@@ -253,18 +272,23 @@ def _fhv(month: str) -> dict[str, Any]:
         "PUlocationID": 230,
         "DOlocationID": 132,
         "SR_Flag": 1,
-        "Affiliated_base_number": "B00254",
+        "Affiliated_base_number": "B00255",
     }
 
 
-FHV = {"pickup_zone_id": 230, "dropoff_zone_id": 132, "dispatching_base_num": "B00254"}
+FHV = {
+    "pickup_zone_id": 230,
+    "dropoff_zone_id": 132,
+    "dispatching_base_num": "B00254",
+    "affiliated_base_number": "B00255",
+}
 
 
 def _fhvhv(month: str, licence: str) -> dict[str, Any]:
     return {
         "hvfhs_license_num": licence,
         "dispatching_base_num": "B02764",
-        "originating_base_num": None,
+        "originating_base_num": "B02765",
         "request_datetime": at(f"{month}-10T08:09:00"),
         "on_scene_datetime": at(f"{month}-10T08:14:00"),
         "pickup_datetime": at(f"{month}-10T08:15:00"),
@@ -300,6 +324,10 @@ FHVHV = {
     "congestion_surcharge": Decimal("2.75"),
     "dispatching_base_num": "B02764",
     "driver_pay": Decimal("44.11"),
+    "black_car_fund": Decimal("1.80"),
+    "sales_tax": Decimal("5.33"),
+    "trip_time": 1830,
+    "originating_base_num": "B02765",
     "shared_request": True,
     "shared_match": False,
     "wheelchair_request": False,
@@ -319,14 +347,14 @@ def _fhvhv_expected(month: str, licensee: str, total: str, **more: Any) -> dict[
 
 
 def _yellow(month: str, columns: str, *charges: Mapping[str, Any], unknown: Sequence[str] = ()) -> Published:
-    expected = {**TAXI, **_times(month)}
+    expected = {**TAXI, **PARTS, **_times(month)}
     for charge in charges:
         expected |= charge
     return Published("yellow", month, columns, _taxi(month, "tpep"), expected, unknown)
 
 
 def _green(month: str, columns: str, *charges: Mapping[str, Any]) -> Published:
-    expected = {**TAXI, **_times(month)}
+    expected = {**TAXI, **PARTS, "trip_type": 1, **_times(month)}
     for charge in charges:
         expected |= charge
     return Published("green", month, columns, _taxi(month, "lpep"), expected)
@@ -336,24 +364,28 @@ def _fhv_file(month: str, columns: str, **more: Any) -> Published:
     return Published("fhv", month, columns, _fhv(month), {**FHV, **_times(month), **more})
 
 
-WITHOUT_RATE = {name: value for name, value in TAXI.items() if name != "rate_code_id"}
-
 PUBLISHED = (
-    Published("yellow", "2009-01", YELLOW_2009, ROW_2009, {**WITHOUT_RATE, **_times("2009-01")}),
+    Published(
+        "yellow",
+        "2009-01",
+        YELLOW_2009,
+        ROW_2009,
+        {**TAXI, **COORDINATES, **_times("2009-01"), "store_and_fwd_flag": "Y"},
+    ),
     Published(
         "yellow",
         "2010-01",
         YELLOW_2010,
         ROW_2010
         | {"pickup_datetime": "2010-01-10 08:15:00", "dropoff_datetime": "2010-01-10 08:45:30", "vendor_id": "DDS"},
-        {**TAXI, **_times("2010-01"), "vendor_id": 3},
+        {**TAXI, **COORDINATES, **_times("2010-01"), "vendor_id": 3, "store_and_fwd_flag": "N"},
     ),
     Published(
         "yellow",
         "2010-02",
         f"{YELLOW_2010} __index_level_0__:i64",
         ROW_2010,
-        {**TAXI, **_times("2010-02"), "vendor_id": 1},
+        {**TAXI, **COORDINATES, **_times("2010-02"), "vendor_id": 1, "store_and_fwd_flag": "N"},
     ),
     _yellow("2011-01", YELLOW_2011),
     _yellow("2018-07", YELLOW_2019.replace("congestion_surcharge:f64", "congestion_surcharge:null")),
@@ -361,10 +393,19 @@ PUBLISHED = (
     _yellow("2021-05", YELLOW_2021, SURCHARGE, AIRPORT),
     _yellow("2023-02", YELLOW_2023, SURCHARGE, AIRPORT),
     _yellow("2025-01", YELLOW_2025, SURCHARGE, AIRPORT, CBD),
-    _yellow("2026-06", YELLOW_2026, SURCHARGE, AIRPORT, CBD, unknown=["request_source"]),
-    _green("2013-08", GREEN_2013),
+    _yellow("2026-06", YELLOW_2026, SURCHARGE, AIRPORT, CBD, {"request_source": "app"}),
+    _yellow(
+        "2026-07",
+        f"{YELLOW_2026} a_new_column:f64",
+        SURCHARGE,
+        AIRPORT,
+        CBD,
+        {"request_source": "app"},
+        unknown=["a_new_column"],
+    ),
+    _green("2013-08", GREEN_2013, EHAIL),
     _green("2020-03", GREEN_2020, SURCHARGE),
-    _green("2025-01", GREEN_2025, SURCHARGE, CBD),
+    _green("2025-01", GREEN_2025, SURCHARGE, CBD, EHAIL),
     _fhv_file("2015-01", FHV_2015, shared_match=True),
     _fhv_file("2019-03", FHV_2019_03),
     _fhv_file("2019-05", FHV_2019_05),

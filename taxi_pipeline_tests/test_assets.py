@@ -536,7 +536,7 @@ def test_metadata_of_several_files_names_each(make_pipeline: MakePipeline, mirro
         mirror / "trip-data" / f"{f}_tripdata_{m}.parquet" for f in ("yellow", "green") for m in ("2023-01", "2023-02")
     ]
     assert all(file.as_uri() in str(metadata["files"].value) for file in files)
-    assert all(sha256_of(file) in str(metadata["files"].value) for file in files)
+    assert all(sha256_of(file)[:16] in str(metadata["files"].value) for file in files)
     assert metadata["size_bytes"].value == sum(file.stat().st_size for file in files)
     assert metadata["dagster/row_count"].value == sum(pq.read_metadata(file).num_rows for file in files)
 

@@ -82,7 +82,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
     assert set(checks) == {spec.name for check in CHECKS for spec in check.check_specs}
-    assert len(checks) == 24
+    assert len(checks) == 25
     assert all(check.passed for check in checks.values())
     assert "2 months compared" in str(checks["trips_conserved"].description)
     assert all(verdict.passed for verdict in compare(loaded).values())
@@ -226,6 +226,22 @@ def test_usual_limit_is_robust_and_accepts_a_lasting_change_after_a_quarter() ->
     assert changed > 0.4, "a level that lasts"
 
 
+def test_months_whose_totals_are_not_the_sum_of_their_parts_are_named(loaded: Pipeline) -> None:
+    before = compare(loaded)["parts_add_up"]
+    assert before.passed
+    assert float(before.numbers["share"]) < 0.05
+    loaded.execute("UPDATE trips SET mta_tax = mta_tax + 1 WHERE pickup_date >= '2023-02-01' AND rowid % 5 < 2")
+    check = compare(loaded)["parts_add_up"]
+    assert (check.passed, check.numbers["num_bad_months"]) == (False, 1)
+    assert "yellow 2023-02" in check.description
+    assert check.table
+    (january, february) = check.table[2]
+    assert (january[:2], february[:2]) == (("yellow", "2023-01"), ("yellow", "2023-02"))
+    assert float(february[5]) == pytest.approx(-0.4, abs=0.1), "dollars, on average"
+    loaded.execute("UPDATE loaded_days SET num_columns = NULL WHERE pickup_date >= '2023-02-01'")
+    assert compare(loaded)["parts_add_up"].passed, "days that were loaded without the columns are not judged"
+
+
 @pytest.mark.parametrize(
     ("pickup", "dropoff", "passes"),
     [
@@ -248,8 +264,8 @@ def test_a_trip_in_the_hour_in_which_clocks_go_back_may_end_before_it_begins(
 def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
     """Four Tuesdays before it are loaded when the fifth is judged."""
     loaded.execute(
-        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic FROM loaded_days "
-        "WHERE pickup_date >= '2023-02-01'"
+        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic, NULL "
+        "FROM loaded_days WHERE pickup_date >= '2023-02-01'"
     )
     assert compare(loaded)["trips_near_usual_level"].passed
     loaded.execute("UPDATE loaded_days SET num_trips = num_trips / 3 WHERE pickup_date = '2023-02-28'")

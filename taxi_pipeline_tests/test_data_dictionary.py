@@ -70,7 +70,7 @@ def test_every_published_column_that_is_known_is_in_it() -> None:
     page = data_dictionary()
     for fleet in FLEETS.values():
         for era in fleet.eras:
-            for name in [*era.unused, *(name for source in era.sources.values() for name in source.names)]:
+            for name in [*era.no_values_of_trips, *(name for source in era.sources.values() for name in source.names)]:
                 assert f"`{name}`" in page, (fleet.name, name)
 
 

@@ -339,7 +339,7 @@ def test_how_good_the_data_is(loaded: Pipeline, page: Page, three_months: Path) 
         assert reasons.get(f"{fleet}.pickup outside the month", "0") == f"{outside:,}"
     assert "loaded and rejected are together what was published" in page.text
     assert page.of("data-warning") == {}
-    assert "None of the 9 checks" in page.text
+    assert "None of the 10 checks" in page.text
 
 
 def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:

@@ -12,7 +12,9 @@ import dagster as dg
 import duckdb
 import pytest
 
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.tables import TRIPS
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, check_of, table_of
 
 pytestmark = pytest.mark.real_data
@@ -57,7 +59,8 @@ def months_between(first: str, last: str) -> list[str]:
         # cbd_congestion_fee; half the usual on New Year's Day.
         ("green", "2024-12-01", "2025-01-31", {"trips_near_usual_level": 1}),
         # airport_fee null-typed; a sample of the trips that the TLC reports.
-        ("yellow", "2019-01-01", "2019-03-31", {"trips_match_tlc_report": None}),
+        # The new surcharge is in no total of February and March.
+        ("yellow", "2019-01-01", "2019-03-31", {"trips_match_tlc_report": None, "parts_add_up": None}),
     ],
 )
 def test_every_trip_is_accounted_for_and_totals_are_the_files(
@@ -106,6 +109,39 @@ def test_every_trip_is_accounted_for_and_totals_are_the_files(
     assert len(stats["features"]) == len(counted) == 69
     assert counted == {zone_id: zones.get(zone_id, 0) for zone_id in counted}
     assert stats["coverage"]["synthetic"] is False
+
+
+@pytest.mark.parametrize(
+    ("fleet", "first", "last"),
+    [
+        ("green", "2020-03-01", "2020-04-30"),
+        ("green", "2025-01-01", "2025-01-31"),
+        ("yellow", "2019-01-01", "2019-03-31"),
+    ],
+)
+def test_sums_of_every_column_are_the_files(
+    make_pipeline: Callable[..., Pipeline], real_tlc: Path, fleet: str, first: str, last: str
+) -> None:
+    """Whatever is published comes back: dollars, codes, seconds and texts, of trips and rejected rows together."""
+    pipeline = make_pipeline(real_tlc, fleets=(fleet,))
+    pipeline.run(first, last, select=("taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips"))
+    months = months_between(first, last)
+    names = [name for name, *_ in raw(real_tlc, fleet, months, "SELECT column_name FROM (DESCRIBE all_trips)")]
+    sources = FLEETS[fleet].sources_in(names)
+    assert len(sources) >= 18, "all but the names of the file and the month"
+    for column, source in sources.items():
+        (published,) = source.names
+        type_ = TRIPS.column_types[column]
+        ours, theirs = column, f"CAST({published} AS {type_})"
+        if type_ == "VARCHAR":
+            ours, theirs = f"ascii({column})", f"ascii({published})"
+        elif type_ == "TIMESTAMP":
+            ours, theirs = f"epoch({column})", f"epoch({published})"
+        total = "SELECT count({0}), CAST(coalesce(sum({0}), 0) AS VARCHAR) FROM {1}"
+        both = f"(SELECT {column} FROM trips UNION ALL SELECT {column} FROM rejected_trips)"
+        (found,) = pipeline.rows(total.format(ours, both))
+        (expected,) = raw(real_tlc, fleet, months, total.format(theirs, "all_trips"))
+        assert (found[0], float(found[1])) == (expected[0], pytest.approx(float(expected[1]), rel=1e-12)), column
 
 
 def test_trips_per_day_are_those_of_the_tlcs_own_report(make_pipeline: Callable[..., Pipeline], real_tlc: Path) -> None:

@@ -59,7 +59,10 @@ def test_samples_of_every_era_load_and_none_is_lost(tmp_path: Path, fleet: str, 
     assert days_with == 2
 
 
-@pytest.mark.parametrize("file", PUBLISHED, ids=[f"{file.fleet} {file.month}" for file in PUBLISHED])
+KNOWN = [file for file in PUBLISHED if not file.unknown]
+
+
+@pytest.mark.parametrize("file", KNOWN, ids=[f"{file.fleet} {file.month}" for file in KNOWN])
 def test_the_schema_is_the_published_one(file) -> None:
     """Against the names and types that the tests wrote down by themselves; text is text, large or not."""
     expected = []

@@ -5,15 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from taxi_pipeline.warehouse.coverage import warehouse_version
+from taxi_pipeline.warehouse.coverage import outdated_months, warehouse_version
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, ZONES
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, ZONES
 from taxi_pipeline_tests.processes import held_by_another_process, process
 
 
@@ -95,9 +97,31 @@ def test_an_older_warehouse_can_be_read(warehouse: DuckDBWarehouse) -> None:
     """Who only reads needs the tables and columns that are new in this version, too."""
     with duckdb.connect(str(warehouse.database)) as connection:
         connection.execute("DROP TABLE warehouse_version")
-        connection.execute("ALTER TABLE rejected_trips DROP COLUMN misfit_columns")
+        for column in ("misfit_columns", *LATER):
+            connection.execute(f"ALTER TABLE rejected_trips DROP COLUMN {column}")
     assert warehouse.query(warehouse_version) == 1
     assert "misfit_columns" in warehouse.query(lambda session: session.column_types("rejected_trips"))
+
+
+LATER = TRIPS.column_names[TRIPS.column_names.index("wheelchair_match") + 1 :]
+"""The columns that `trips` got when all that is published was taken."""
+
+
+def test_a_warehouse_without_the_later_columns_gets_them_and_names_the_months(warehouse: DuckDBWarehouse) -> None:
+    with warehouse.write() as session:
+        days = [(date(2023, month, day), count) for month, day, count in ((1, 31, None), (2, 1, 28), (2, 2, 99))]
+        session.insert(LOADED_DAYS, [("yellow", day, 1, 0, "x", 1, True, count) for day, count in days])
+    assert warehouse.query(outdated_months) == {"yellow": [date(2023, 1, 1), date(2023, 2, 1)]}
+    with duckdb.connect(str(warehouse.database)) as connection:
+        connection.execute("ALTER TABLE loaded_days DROP COLUMN num_columns")
+        for table in ("trips", "rejected_trips"):
+            for column in LATER:
+                connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        # As out of a copy, when another process holds the file.
+        months = outdated_months(DuckDBSession(connection))
+    assert months == {"yellow": [date(2023, 1, 1), date(2023, 2, 1)]}
+    assert list(warehouse.query(lambda session: session.column_types("trips"))) == list(TRIPS.column_names)
+    assert warehouse.query(outdated_months) == months
 
 
 def test_each_transaction_makes_a_new_version(warehouse: DuckDBWarehouse) -> None:

@@ -10,8 +10,12 @@ from rich.table import Table
 from taxi_pipeline.cli.options import read_settings
 from taxi_pipeline.cli.terminal import console, print_whole
 from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.months import next_month
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
     from taxi_pipeline.warehouse.coverage import FleetCoverage
 
 
@@ -22,16 +26,18 @@ def status() -> None:
     "missing" are days between the first and the last, "file" is the version of the newest day's file (the beginning of
     its SHA-256), "published" the newest month that the TLC has published.
     """
-    from taxi_pipeline.warehouse.coverage import coverage_by_fleet
+    from taxi_pipeline.warehouse.coverage import coverage_by_fleet, outdated_months
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline.warehouse.interface import NothingLoadedError, WarehouseUnavailableError
 
     settings = read_settings()
     warehouse = DuckDBWarehouse(settings.duckdb_database)
     loaded: dict[str, FleetCoverage] = {}
+    outdated: dict[str, list[date]] = {}
     try:
         with warehouse.read_without_waiting() as session:
             loaded = coverage_by_fleet(session)
+            outdated = outdated_months(session)
     except NothingLoadedError:
         console.print(f"Nothing is loaded in {warehouse.location} yet.")
     except WarehouseUnavailableError as error:
@@ -42,6 +48,22 @@ def status() -> None:
         published = _newest_published(settings.tlc_url, fleet) if fleet in settings.fleets else ""
         table.add_row(fleet, *_cells(loaded.get(fleet)), published)
     print_whole(table)
+    for fleet, months in outdated.items():
+        console.print(
+            f"Load again: {fleet} {_spans(months)}. Columns were added to trips since; they are NULL there.",
+            style="yellow",
+        )
+
+
+def _spans(months: "Sequence[date]") -> str:
+    """Months as spans: 2019-01 to 2019-03, 2020-05."""
+    spans: list[tuple[date, date]] = []
+    for month in months:
+        if spans and next_month(spans[-1][1]) == month:
+            spans[-1] = (spans[-1][0], month)
+        else:
+            spans.append((month, month))
+    return ", ".join(f"{first:%Y-%m}" if first == last else f"{first:%Y-%m} to {last:%Y-%m}" for first, last in spans)
 
 
 def _cells(coverage: "FleetCoverage | None") -> tuple[str, ...]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _WIDTH = 640
-_SMOOTH = 3
+_SMOOTH = 2
 """Drawn so many times as large and scaled down, so that edges are smooth."""
 _WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
 

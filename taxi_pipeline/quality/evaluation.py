@@ -7,25 +7,30 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.quality.rules import (
     DAYS_LOOKED_BACK,
     DEFECTS,
     MAX_DEVIATION,
+    MAX_SHARE_OF_OTHER_TOTALS,
     MIN_DAYS,
     MIN_SHARE_PLACED,
+    PARTS,
+    PARTS_DIFFER,
     WEEKS_LOOKED_BACK,
     Defect,
     level,
     too_many,
     usual_limit,
 )
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.coverage import loaded_span, placed_days, share_placed
 from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
+from taxi_pipeline.warehouse.tables import NUM_PUBLISHED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
     """Name of the check, as in `QUALITY_CHECKS` → its verdict over these days, of all fleets."""
     verdicts = {name: evaluate(session, days) for name, evaluate in _EVALUATIONS.items()}
     counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
+    totals = {(row[0], row[1]): row[-3:] for row in counts}
+    verdicts["parts_add_up"] = _parts_add_up(session, days, totals)
     for position, defect in enumerate(DEFECTS, start=3):
         judged = [(*row[:3], row[position]) for row in counts if defect.judges(row[0], row[1])]
         verdicts[defect.name] = _defect(defect, judged, _usual_limits(session, defect, judged))
@@ -59,6 +66,8 @@ def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
     """As `evaluate_all`; None for all loaded days."""
     return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
 
+
+_MAX_OTHER = MAX_SHARE_OF_OTHER_TOTALS
 
 _NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
 """For a warehouse in which nothing is loaded."""
@@ -125,6 +134,37 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
         what=f"have less than {MIN_SHARE_PLACED:.0%}",
         otherwise=f"{share:.2%} of {len(placed)} days",
         share_placed=share,
+    )
+
+
+def _parts_add_up(
+    session: Session, days: Days, totals: Mapping[tuple[str, date], tuple[int, int, Decimal | None]]
+) -> Verdict:
+    """In each month and fleet the parts of a total add up to it in 80 % of the trips and more.
+
+    Fare, extras, taxes, fees, tolls and tip; of fhvhv what the passenger paid. Trips without a total are not judged,
+    nor are days whose month was loaded before the pipeline had the columns of all parts.
+    """
+    lacking = set(session.rows(_LACKING_PARTS_SQL, [NUM_PUBLISHED_COLUMNS, days.first, days.last]))
+    months: dict[tuple[str, date], list[Any]] = {}
+    for (fleet, day), (trips, differ, difference) in totals.items():
+        if trips and (fleet, day) not in lacking:
+            month = months.setdefault((fleet, month_of(day)), [0, 0, Decimal(0)])
+            month[:] = [month[0] + trips, month[1] + differ, month[2] + (difference or 0)]
+    shares = [
+        (fleet, f"{month:%Y-%m}", trips, differ, f"{differ / trips:.2%}", f"{difference / trips:+.2f}")
+        for (fleet, month), (trips, differ, difference) in sorted(months.items())
+    ]
+    bad = [row for row in shares if too_many(row[3], row[2], _MAX_OTHER)]
+    num_trips, num = sum(row[2] for row in shares), sum(row[3] for row in shares)
+    named = ", ".join(f"{fleet} {month}" for fleet, month, *_ in bad)
+    return Verdict(
+        not bad,
+        f"in more than {_MAX_OTHER:.0%} of the trips they do not: {named}"
+        if bad
+        else f"{num:,} of {num_trips:,} trips have another total",
+        {"num_bad_months": len(bad), "share": num / num_trips if num_trips else 0.0},
+        ("months", ("fleet", "month", "trips", "other totals", "share", "mean difference"), shares),
     )
 
 
@@ -201,6 +241,7 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
 
 QUALITY_CHECKS: dict[str, str] = {
     **{name: inspect.getdoc(evaluate) or "" for name, evaluate in _EVALUATIONS.items()},
+    "parts_add_up": inspect.getdoc(_parts_add_up) or "",
     **{
         defect.name: f"{defect.description} No day has more of them than {_limit_in_words(defect)}, and what chance "
         "makes of it."
@@ -217,6 +258,10 @@ GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns
 """
 
+_LACKING_PARTS_SQL = """
+SELECT fleet, pickup_date FROM loaded_days WHERE coalesce(num_columns, 0) < ? AND pickup_date BETWEEN ? AND ?
+"""
+
 _SHARES_SQL = """
 SELECT fleet, pickup_date, CAST(count(*) FILTER (WHERE {condition}) AS DOUBLE) / count(*)
 FROM trips
@@ -225,7 +270,8 @@ GROUP BY fleet, pickup_date
 """
 
 _DEFECTS_SQL = f"""
-SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER (WHERE {defect.condition})" for defect in DEFECTS)}
+SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER (WHERE {defect.condition})" for defect in DEFECTS)},
+    count(total_amount), count(*) FILTER (WHERE {PARTS_DIFFER}), sum(total_amount - ({PARTS}))
 FROM trips
 WHERE pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date

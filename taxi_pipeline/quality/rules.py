@@ -74,6 +74,28 @@ DEFECTS = (
     Defect("distances_are_plausible", TOO_FAR, 0.004, f"Trips of more than {MAX_PLAUSIBLE_MILES} miles."),
 )
 
+TOTAL_PARTS = (
+    "fare_amount",
+    "extra",
+    "mta_tax",
+    "tip_amount",
+    "tolls_amount",
+    "ehail_fee",
+    "improvement_surcharge",
+    "congestion_surcharge",
+    "airport_fee",
+    "cbd_congestion_fee",
+    "black_car_fund",
+    "sales_tax",
+)
+"""The columns of `trips` that add up to `total_amount`; what a fleet does not publish counts as nothing."""
+PARTS = " + ".join(f"coalesce({part}, 0)" for part in TOTAL_PARTS)
+PARTS_DIFFER = f"total_amount <> {PARTS}"
+"""SQL over a row of `trips`; NULL where there is no total."""
+MAX_SHARE_OF_OTHER_TOTALS = 0.2
+"""Of a fleet's trips in a month, above which the month is reported. Green has 4 % in 2020 and up to 15.5 % in 2023,
+yellow 0.3 % in 2019-01, and 33 % and 35 % in the two months after, whose totals lack the new congestion surcharge."""
+
 MIN_SHARE_PLACED = 0.95
 """Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
 hundred are (0, 0) or lie outside the city; no real month of these years was available when this was chosen."""

@@ -53,6 +53,16 @@ PAYMENT_TYPES = (
     Meaning(6, "Voided trip"),
 )
 
+TRIP_TYPES = (
+    Meaning(1, "Street-hail"),
+    Meaning(2, "Dispatch"),
+)
+
+STORE_AND_FWD_FLAGS = (
+    Meaning("N", "At once"),
+    Meaning("Y", "Stored in the vehicle and forwarded, because it had no connection"),
+)
+
 LICENSEES = (
     Meaning("HV0002", "Juno", LICENSEE_DICTIONARY),
     Meaning("HV0003", "Uber", LICENSEE_DICTIONARY),
@@ -64,6 +74,8 @@ CODES = {
     "vendors": VENDORS,
     "rate_codes": RATE_CODES,
     "payment_types": PAYMENT_TYPES,
+    "trip_types": TRIP_TYPES,
+    "store_and_fwd_flags": STORE_AND_FWD_FLAGS,
     "licensees": LICENSEES,
 }
 """Name of the table → its codes."""

@@ -27,6 +27,8 @@ class Value:
     name: str
     since: date | None = None
     """First month with values, where that is later than the era's; files of before may have or lack the column."""
+    optional: bool = False
+    """Whether trips can be loaded from a file without it; the column is NULL then."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -36,7 +38,7 @@ class Value:
     @property
     def needed(self) -> tuple[str, ...]:
         """Those that every file of the era has."""
-        return () if self.since else self.names
+        return () if self.since or self.optional else self.names
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Code:
     name: str
     meanings: Mapping[str, int | str | bool]
     """Text in upper case, without blanks around it → value."""
+    optional: bool = False
+    """Whether trips can be loaded from a file without it; the column is NULL then."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,7 +59,7 @@ class Code:
     @property
     def needed(self) -> tuple[str, ...]:
         """Those that every file of the era has."""
-        return self.names
+        return () if self.optional else self.names
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Place:
-    """Longitude and latitude in degrees (WGS 84), from which the zone is derived."""
+    """Longitude and latitude in degrees (WGS 84), from which the zone is derived; both are kept, too."""
 
     longitude: str
     latitude: str
@@ -98,8 +102,8 @@ class Era:
     first_month: date
     sources: Mapping[str, Source]
     """Column of `trips` → what feeds it. Columns that are not here are NULL."""
-    unused: frozenset[str]
-    """Published columns that are known and left out, in lower case."""
+    no_values_of_trips: frozenset[str] = frozenset()
+    """Published columns that say nothing of a trip, in lower case; they are known and left out."""
 
     @property
     def has_coordinates(self) -> bool:
@@ -114,7 +118,7 @@ class Era:
 
     def unknown(self, published: Iterable[str]) -> list[str]:
         """The published columns that are neither used nor known, in the file's order."""
-        known = self.unused | {name.lower() for source in self.sources.values() for name in source.names}
+        known = self.no_values_of_trips | {name.lower() for source in self.sources.values() for name in source.names}
         return [name for name in published if name.lower() not in known]
 
 
@@ -215,6 +219,11 @@ _PAYMENTS_BY_NAME = {
 """As 2009 and 2010 spell them (Cash, CASH, CAS, Cre, "No ", …); what later years number."""
 
 _FLAG = {"Y": True, "N": False}
+_STORED = {"0": "N", "0.0": "N", "1": "Y", "1.0": "Y"}
+"""As 2009 and 2010 number what later years write as letters."""
+
+_DATA_FRAMES_INDEX = frozenset({"__index_level_0__"})
+"""The row numbers of a data frame from which two months of 2010 were written. They count on from row to row."""
 
 _METER = {
     name: Value(name)
@@ -231,8 +240,13 @@ _TAXI = {
     **_METER,
     "congestion_surcharge": _SURCHARGE,
     "cbd_congestion_fee": _CBD_FEE,
+    "extra": Value("extra", optional=True),
+    "mta_tax": Value("mta_tax", optional=True),
+    # Due since January 2015.
+    "improvement_surcharge": Value("improvement_surcharge", since=date(2015, 1, 1)),
+    "store_and_fwd_flag": Value("store_and_fwd_flag", optional=True),
+    "request_source": Value("request_source", since=date(2026, 6, 1)),
 }
-_TAXI_UNUSED = frozenset({"store_and_fwd_flag", "extra", "mta_tax", "improvement_surcharge"})
 
 YELLOW = Fleet(
     name="yellow",
@@ -254,8 +268,15 @@ YELLOW = Fleet(
                 "tip_amount": Value("Tip_Amt"),
                 "tolls_amount": Value("Tolls_Amt"),
                 "total_amount": Value("Total_Amt"),
+                "extra": Value("surcharge", optional=True),
+                "mta_tax": Value("mta_tax", optional=True),
+                "store_and_fwd_flag": Code("store_and_forward", _STORED, optional=True),
+                "pickup_longitude": Value("Start_Lon"),
+                "pickup_latitude": Value("Start_Lat"),
+                "dropoff_longitude": Value("End_Lon"),
+                "dropoff_latitude": Value("End_Lat"),
             },
-            unused=frozenset({"store_and_forward", "surcharge", "mta_tax", "__index_level_0__"}),
+            no_values_of_trips=_DATA_FRAMES_INDEX,
         ),
         Era(
             first_month=date(2010, 1, 1),
@@ -268,9 +289,15 @@ YELLOW = Fleet(
                 "pickup_datetime": Value("pickup_datetime"),
                 "dropoff_datetime": Value("dropoff_datetime"),
                 **_METER,
+                "extra": Value("surcharge", optional=True),
+                "mta_tax": Value("mta_tax", optional=True),
+                "store_and_fwd_flag": Code("store_and_fwd_flag", _STORED, optional=True),
+                "pickup_longitude": Value("pickup_longitude"),
+                "pickup_latitude": Value("pickup_latitude"),
+                "dropoff_longitude": Value("dropoff_longitude"),
+                "dropoff_latitude": Value("dropoff_latitude"),
             },
-            # The index of a data frame, which two months of 2010 carry along.
-            unused=frozenset({"store_and_fwd_flag", "surcharge", "mta_tax", "__index_level_0__"}),
+            no_values_of_trips=_DATA_FRAMES_INDEX,
         ),
         Era(
             first_month=date(2011, 1, 1),
@@ -280,7 +307,6 @@ YELLOW = Fleet(
                 "dropoff_datetime": Value("tpep_dropoff_datetime"),
                 "airport_fee": _AIRPORT_FEE,
             },
-            unused=_TAXI_UNUSED,
         ),
     ),
 )
@@ -295,8 +321,9 @@ GREEN = Fleet(
             | {
                 "pickup_datetime": Value("lpep_pickup_datetime"),
                 "dropoff_datetime": Value("lpep_dropoff_datetime"),
+                "trip_type": Value("trip_type", optional=True),
+                "ehail_fee": Value("ehail_fee", optional=True),
             },
-            unused=_TAXI_UNUSED | {"ehail_fee", "trip_type"},
         ),
     ),
 )
@@ -315,8 +342,8 @@ FHV = Fleet(
                 "dispatching_base_num": Value("dispatching_base_num"),
                 # Only ever 1 or NULL, and a column of NULLs from March 2019 to January 2023.
                 "shared_match": Value("SR_Flag"),
+                "affiliated_base_number": Value("Affiliated_base_number", optional=True),
             },
-            unused=frozenset({"affiliated_base_number"}),
         ),
     ),
 )
@@ -361,8 +388,11 @@ FHVHV = Fleet(
                 "access_a_ride": Code("access_a_ride_flag", _FLAG),
                 "wheelchair_request": Code("wav_request_flag", _FLAG),
                 "wheelchair_match": Code("wav_match_flag", _FLAG),
+                "black_car_fund": Value("bcf", optional=True),
+                "sales_tax": Value("sales_tax", optional=True),
+                "trip_time": Value("trip_time", optional=True),
+                "originating_base_num": Value("originating_base_num", optional=True),
             },
-            unused=frozenset({"originating_base_num", "trip_time"}),
         ),
     ),
 )

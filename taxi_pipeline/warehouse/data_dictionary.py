@@ -76,8 +76,11 @@ def _fleets() -> Iterator[str]:
 
 def _era(era: Era) -> str:
     rows = [(f"`{column}`", *_source(source)) for column, source in era.sources.items()]
-    left_out = ", ".join(f"`{name}`" for name in sorted(era.unused))
-    return f"{_markdown(('column', 'published', 'how'), rows)}\nKnown and left out: {left_out}.\n"
+    index = "".join(
+        f"\n`{name}` counts the rows of a data frame, and says nothing of a trip.\n"
+        for name in sorted(era.no_values_of_trips)
+    )
+    return f"{_markdown(('column', 'published', 'how'), rows)}{index}"
 
 
 def _source(source: Source) -> tuple[str, str]:

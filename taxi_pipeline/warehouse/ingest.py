@@ -18,7 +18,7 @@ from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.sql import month_start
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
 
 REJECTED_WITH_DAY = f"CASE WHEN {month_start('pickup_date')} = month THEN pickup_date ELSE month END"
 """SQL for the day with which a row of `rejected_trips` is kept."""
@@ -70,11 +70,14 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage) -> No
             counts[month] = (trips, misfits + _insert_rows_outside(session, fleet, month, columns))
     session.insert(
         LOADED_DAYS,
-        [(fleet.name, day, *counts.get(day, (0, 0)), version, file.num_rows, file.synthetic) for day in days],
+        [
+            (fleet.name, day, *counts.get(day, (0, 0)), version, file.num_rows, file.synthetic, NUM_PUBLISHED_COLUMNS)
+            for day in days
+        ],
     )
 
 
-ROWS_SORTED_AT_ONCE = 900_000
+ROWS_SORTED_AT_ONCE = 600_000
 """Sorted rows are held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
 """Each part reads the whole file where its rows are not in the order of their pickups; the engine sorts on disk what is

@@ -128,14 +128,38 @@ _TRIP_COLUMNS = (
     Column("wheelchair_request", "BOOLEAN", "Whether a wheelchair-accessible vehicle was asked for"),
     Column("wheelchair_match", "BOOLEAN", "Whether the vehicle was wheelchair-accessible"),
 )
+_LATER_TRIP_COLUMNS = (
+    Column("extra", MONEY, "Extras and surcharges: rush hour and overnight charges; before 2011 `surcharge`", _DOLLARS),
+    Column("mta_tax", MONEY, "Tax of the MTA, by the metered rate", _DOLLARS),
+    Column("improvement_surcharge", MONEY, "Improvement surcharge, due since 2015", _DOLLARS),
+    Column(
+        "store_and_fwd_flag",
+        "VARCHAR",
+        "Whether the record was held in the vehicle before it was sent",
+        "code, see store_and_fwd_flags",
+    ),
+    Column("trip_type", "SMALLINT", "Hailed in the street or dispatched", "code, see trip_types"),
+    Column("ehail_fee", MONEY, "Fee for an electronic hail", _DOLLARS),
+    Column("black_car_fund", MONEY, "Collected for the Black Car Fund, `bcf`", _DOLLARS),
+    Column("sales_tax", MONEY, "New York State sales tax", _DOLLARS),
+    Column("trip_time", "INTEGER", "Time in the car with the passenger, as the company reports it", "seconds"),
+    Column("originating_base_num", "VARCHAR", "Licence number of the base that got the request"),
+    Column("affiliated_base_number", "VARCHAR", "Licence number of the base with which the car is affiliated"),
+    Column("request_source", "VARCHAR", "How the trip was asked for, as published"),
+    Column("pickup_longitude", "DOUBLE", "Where the meter was engaged, as published before 2011", "degrees, WGS 84"),
+    Column("pickup_latitude", "DOUBLE", "Where the meter was engaged, as published before 2011", "degrees, WGS 84"),
+    Column("dropoff_longitude", "DOUBLE", "Where it was disengaged, as published before 2011", "degrees, WGS 84"),
+    Column("dropoff_latitude", "DOUBLE", "Where it was disengaged, as published before 2011", "degrees, WGS 84"),
+)
 
-PUBLISHED_COLUMNS = _TRIP_COLUMNS
+PUBLISHED_COLUMNS = (*_TRIP_COLUMNS, *_LATER_TRIP_COLUMNS)
 """The columns of `trips` that come from the file; the fleet is known, the pickup date follows from the pickup time."""
+NUM_PUBLISHED_COLUMNS = len(PUBLISHED_COLUMNS)
 
 TRIPS = Table(
     "trips",
     "One row per trip, as published: refunds, zero distances and odd dates inside the day stay.",
-    (_FLEET, _PICKUP_DATE, *_TRIP_COLUMNS),
+    (_FLEET, _PICKUP_DATE, *PUBLISHED_COLUMNS),
 )
 
 REJECTED_TRIPS = Table(
@@ -153,6 +177,7 @@ REJECTED_TRIPS = Table(
             "VARCHAR",
             "Columns that the row's values do not fit, separated by commas; NULL when all fit",
         ),
+        *_LATER_TRIP_COLUMNS,
     ),
 )
 
@@ -167,6 +192,12 @@ LOADED_DAYS = Table(
         Column("file_version", "VARCHAR", "SHA-256 of the published file", nullable=False),
         Column("file_rows", "BIGINT", "Rows of the published file, all days", nullable=False),
         Column("synthetic", "BOOLEAN", "Whether the file was generated", nullable=False),
+        Column(
+            "num_columns",
+            "SMALLINT",
+            "Published columns that `trips` had when the day was loaded. With fewer than today, or NULL, the month has "
+            "to be loaded again to fill the others: `taxi-pipeline status` names it",
+        ),
     ),
 )
 
@@ -340,6 +371,18 @@ PAYMENT_TYPES = _code_table(
     Column("payment_type", "SMALLINT", "As in trips", nullable=False),
     Column("payment", "VARCHAR", "Way of paying", nullable=False),
 )
+TRIP_TYPES = _code_table(
+    "trip_types",
+    "How green taxis are hired.",
+    Column("trip_type", "SMALLINT", "As in trips", nullable=False),
+    Column("hired", "VARCHAR", "Way of hiring", nullable=False),
+)
+STORE_AND_FWD_FLAGS = _code_table(
+    "store_and_fwd_flags",
+    "Whether records of taxi trips were sent at once.",
+    Column("store_and_fwd_flag", "VARCHAR", "As in trips", nullable=False),
+    Column("sent", "VARCHAR", "When the record was sent", nullable=False),
+)
 LICENSEES = _code_table(
     "licensees",
     "Companies with a high-volume licence (10,000 trips a day and more).",
@@ -362,7 +405,7 @@ WAREHOUSE_VERSION = Table(
     (Column("version", "BIGINT", "One higher after each transaction", nullable=False),),
 )
 
-CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, LICENSEES, ZONE_AREAS)
+CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, TRIP_TYPES, STORE_AND_FWD_FLAGS, LICENSEES, ZONE_AREAS)
 """What the TLC's dictionaries say, not its files."""
 
 TABLES = (

@@ -15,7 +15,7 @@ from taxi_pipeline.storage import StorageError
 from taxi_pipeline.storage.whole_files import make_folder, replacing
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
-from taxi_pipeline.warehouse.tables import TABLES, TRIPS, WAREHOUSE_VERSION, Table
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,7 +74,7 @@ class DuckDBWarehouse(Warehouse):
             # A process killed in the very first transaction leaves a file without tables.
             if not session.column_types(TRIPS.name):
                 raise self._nothing_loaded()
-            if session.column_types(WAREHOUSE_VERSION.name):
+            if not _is_older(session):
                 yield session
                 return
         with self.write():
@@ -276,3 +276,12 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
         except FileNotFoundError:
             states.append(None)
     return states
+
+
+def _is_older(session: DuckDBSession) -> bool:
+    """Whether an older version made the warehouse: a table or the last columns of one are missing."""
+    for table in (WAREHOUSE_VERSION, LOADED_DAYS, TRIPS):
+        found, declared = list(session.column_types(table.name).items()), list(table.column_types.items())
+        if len(found) < len(declared) and found == declared[: len(found)]:
+            return True
+    return False
