@@ -75,7 +75,7 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     tags={"output": "table"},
 )
 def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """Tables `vendors`, `rate_codes`, `payment_types` and `licensees`, out of the TLC's dictionaries, and `zone_areas`.
+    """Tables of what codes mean, out of the TLC's dictionaries, and `zone_areas`.
 
     The meaning of the codes in `trips`, with the date of the dictionary that has it; and which zones are airports or
     lie in the congestion zone.
