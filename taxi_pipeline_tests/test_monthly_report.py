@@ -195,6 +195,24 @@ def test_its_numbers_lie_beside_it_as_csv(loaded: Pipeline, page: Page) -> None:
     for section in ("day", "pickup zone", "from borough to borough", "company"):
         assert sum(value for (part, _), value in rows.items() if part == section) == trips, section
     assert {section for section, _ in rows} >= {"previous", "year_before", *FLEETS}
+    charged = {name: value for (section, name), value in rows.items() if section == "charged, yellow"}
+    total = charged.pop("total_amount")
+    assert sum(charged.values()) == pytest.approx(total)
+
+
+def test_what_a_trip_costs_part_by_part(loaded: Pipeline, page: Page) -> None:
+    found = page.of("data-charge")
+    for fleet in FLEETS:
+        ((trips, total, fare, mta_tax, tips, congestion),) = loaded.rows(
+            "SELECT count(*), sum(total_amount), sum(fare_amount), sum(mta_tax), sum(tip_amount), "
+            "sum(congestion_surcharge) FROM trips WHERE fleet = ? AND pickup_date >= '2023-02-01'",
+            [fleet],
+        )
+        parts = {"fare_amount": fare, "mta_tax": mta_tax, "tip_amount": tips, "congestion_surcharge": congestion}
+        for key, amount in {**parts, "total": total}.items():
+            assert found[f"{fleet}.{key}"] == f"${amount / trips:,.2f}", key
+    assert found["green.airport_fee"] == "-"
+    assert "green.sales_tax" not in found
 
 
 def test_companies_side_by_side(tmp_path: Path) -> None:
@@ -211,6 +229,13 @@ def test_companies_side_by_side(tmp_path: Path) -> None:
     )
     total = sum(n for *_, n in expected)
     assert {"fhvhv Uber", "fhvhv Lyft", "yellow"} <= set(found)
+    pay = pipeline.rows(
+        "SELECT licensee, sum(driver_pay) / count(*), sum(driver_pay) / sum(trip_distance), "
+        "60 * sum(driver_pay) / sum(trip_time) FROM trips WHERE driver_pay IS NOT NULL AND trip_time > 0 GROUP BY ALL"
+    )
+    assert Page(pipeline, "2023-01").of("data-driver-pay") == {
+        name: f"{name}${trip:.2f}${mile:.2f}${minute:.2f}" for name, trip, mile, minute in pay
+    }
     assert list(found.values()) == [
         f"{licensee or 'Yellow taxi'}{n / 2:,.0f}{n / total:.1%}" for _, licensee, n in expected
     ]

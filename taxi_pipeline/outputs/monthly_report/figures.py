@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
+from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.tlc.codes import AREAS
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
@@ -69,6 +70,34 @@ class Totals:
 
 
 @dataclass(frozen=True)
+class Charges:
+    """What passengers of a fleet were charged, part by part, in US dollars. Of trips that have a total."""
+
+    fleet: str
+    num_trips: int
+    total: Decimal
+    parts: Mapping[str, Decimal]
+    """Column of `trips` → its sum; without parts that the fleet does not have."""
+
+    @property
+    def unexplained(self) -> Decimal:
+        """What of the total no part accounts for."""
+        return self.total - sum(self.parts.values(), Decimal(0))
+
+
+@dataclass(frozen=True)
+class DriverPay:
+    """What drivers of a licensee got, of trips that have a pay and a time."""
+
+    licensee: str
+    num_trips: int
+    pay: Decimal
+    """US dollars."""
+    miles: Decimal
+    seconds: int
+
+
+@dataclass(frozen=True)
 class ZoneTrips:
     """Pickups in a zone."""
 
@@ -112,6 +141,10 @@ class MonthFigures:
     by_fleet: Mapping[str, Totals]
     by_company: Sequence[tuple[str, str | None, int]]
     """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
+    charges: Sequence[Charges]
+    """Of the fleets that publish totals."""
+    driver_pay: Sequence[DriverPay]
+    """By licensee, the one with most trips first; none without high-volume trips."""
     trips_per_day: Mapping[date, int]
     """Loaded days only."""
     trips_per_hour: Mapping[tuple[int, int], float]
@@ -146,6 +179,8 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         previous=_totals_if_whole(session, previous_month(month), fleets),
         year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
+        charges=[_charges(*row) for row in _query(session, _CHARGES_SQL, days, fleets)],
+        driver_pay=[DriverPay(*row) for row in _query(session, _DRIVER_PAY_SQL, days, fleets)],
         by_company=[(fleet, name, trips) for fleet, name, trips in _query(session, _COMPANIES_SQL, days, fleets)],
         trips_per_day=dict(
             _query(
@@ -210,6 +245,11 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         manhattan_share=_ratio(in_manhattan, num_trips),
         tips_per_card_trip=_ratio(card_tips, card_trips),
     )
+
+
+def _charges(fleet: str, num_trips: int, total: Decimal, *parts: Decimal | None) -> Charges:
+    there = {name: amount for name, amount in zip(TOTAL_PARTS, parts, strict=True) if amount}
+    return Charges(fleet, num_trips, total, there)
 
 
 def _ratio(amount: Any, count: int) -> float | None:
@@ -314,6 +354,23 @@ LEFT JOIN (
     SELECT pickup_zone_id, sum(num_trips) AS num_trips FROM zone_hourly_trips WHERE {days} GROUP BY pickup_zone_id
 ) AS pickups ON pickup_zone_id = zone_id
 ORDER BY zone_id
+"""
+
+_CHARGES_SQL = f"""
+SELECT fleet, count(*), sum(total_amount), {", ".join(f"sum({part})" for part in TOTAL_PARTS)}
+FROM trips
+WHERE {{days}} AND total_amount IS NOT NULL
+GROUP BY fleet
+ORDER BY fleet
+"""
+
+_DRIVER_PAY_SQL = """
+SELECT coalesce(licensee, 'not known') AS licensee, count(*) AS num_trips, sum(driver_pay),
+    coalesce(sum(trip_distance), 0), CAST(sum(trip_time) AS BIGINT)
+FROM trips
+WHERE {days} AND driver_pay IS NOT NULL AND trip_time > 0
+GROUP BY licensee
+ORDER BY num_trips DESC, licensee
 """
 
 _COMPANIES_SQL = """

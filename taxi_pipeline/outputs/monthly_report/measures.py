@@ -3,12 +3,13 @@
 Here is how a number is written; what is counted is decided in `figures`, how the page looks in `page`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, Totals
+from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Totals
 from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.tlc.months import previous_month, year_before
 
@@ -225,4 +226,58 @@ def by_fleet_rows(by_fleet: Mapping[str, Totals]) -> list[dict[str, Any]]:
             "fleets": [(fleet, measure.words(totals).replace(NO_DATA, "-")) for fleet, totals in by_fleet.items()],
         }
         for measure in MEASURES
+    ]
+
+
+_PART_TITLES = {
+    "fare_amount": "Fare",
+    "extra": "Rush hour, overnight and other extras",
+    "mta_tax": "MTA tax",
+    "tip_amount": "Tip, by card or in the app",
+    "tolls_amount": "Tolls",
+    "ehail_fee": "Electronic hail",
+    "improvement_surcharge": "Improvement surcharge",
+    "congestion_surcharge": "Congestion surcharge (State)",
+    "airport_fee": "Airport fee",
+    "cbd_congestion_fee": "Congestion zone fee (MTA)",
+    "black_car_fund": "Black Car Fund",
+    "sales_tax": "Sales tax",
+}
+
+
+def charges_rows(charges: Sequence[Charges]) -> list[dict[str, Any]]:
+    """Each part of what passengers were charged: dollars per trip of each fleet, and its share of the total."""
+    parts = [part for part in _PART_TITLES if any(part in each.parts for each in charges)]
+    amounts: list[tuple[str, str, list[Decimal | None]]] = [
+        (part, _PART_TITLES[part], [each.parts.get(part) for each in charges]) for part in parts
+    ]
+    amounts.append(("unexplained", "Not accounted for", [each.unexplained for each in charges]))
+    amounts.append(("total", "All together", [each.total for each in charges]))
+    return [
+        {
+            "key": key,
+            "title": title,
+            "fleets": [
+                {
+                    "fleet": each.fleet,
+                    "dollars": "-" if amount is None else f"${amount / each.num_trips:,.2f}",
+                    "share": "" if amount is None or not each.total else f"{float(amount / each.total):.1%}",
+                }
+                for each, amount in zip(charges, fleets, strict=True)
+            ],
+        }
+        for key, title, fleets in amounts
+    ]
+
+
+def driver_pay_rows(driver_pay: Sequence[DriverPay]) -> list[dict[str, str]]:
+    """What drivers got of each licensee: per trip, mile and minute."""
+    return [
+        {
+            "licensee": each.licensee,
+            "per_trip": f"${each.pay / each.num_trips:,.2f}",
+            "per_mile": f"${each.pay / each.miles:,.2f}" if each.miles else "-",
+            "per_minute": f"${each.pay / Decimal(each.seconds) * 60:,.2f}",
+        }
+        for each in driver_pay
     ]

@@ -57,6 +57,9 @@ def page_of(figures: MonthFigures, links: Links) -> str:
         quality=figures.quality,
         warnings=[(name, verdict.description) for name, verdict in figures.verdicts.items() if not verdict.passed],
         num_checks=len(figures.verdicts),
+        charges=measures.charges_rows(figures.charges) if figures.charges else [],
+        charged_fleets=[each.fleet for each in figures.charges],
+        driver_pay=measures.driver_pay_rows(figures.driver_pay),
         companies=drawings.companies_of(figures),
         by_fleet=measures.by_fleet_rows(figures.by_fleet) if figures.by_fleet else [],
         fleet_title=lambda fleet: FLEETS[fleet].title,
@@ -76,6 +79,12 @@ def csv_of(figures: MonthFigures) -> str:
         writer.writerows(
             [section, measure.key, measure.value(totals)] for measure in measures.MEASURES if measure.has_value
         )
+    for each in figures.charges:
+        parts = {**each.parts, "unexplained": each.unexplained, "total_amount": each.total}
+        writer.writerows([f"charged, {each.fleet}", part, amount] for part, amount in parts.items())
+    for each in figures.driver_pay:
+        numbers = {"trips": each.num_trips, "dollars": each.pay, "miles": each.miles, "seconds": each.seconds}
+        writer.writerows([f"driver pay, {each.licensee}", name, number] for name, number in numbers.items())
     writer.writerows(["day", day, trips] for day, trips in figures.trips_per_day.items())
     writer.writerows(
         ["trips in an hour of an average day", f"{WEEKDAYS[weekday][0]} {hour:02}", trips]
