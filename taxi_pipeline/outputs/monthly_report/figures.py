@@ -179,7 +179,10 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         previous=_totals_if_whole(session, previous_month(month), fleets),
         year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
-        charges=[_charges(*row) for row in _query(session, _CHARGES_SQL, days, fleets)],
+        charges=sorted(
+            (_charges(*row) for row in _query(session, _CHARGES_SQL, days, fleets)),
+            key=lambda each: fleets.index(each.fleet),
+        ),
         driver_pay=[DriverPay(*row) for row in _query(session, _DRIVER_PAY_SQL, days, fleets)],
         by_company=[(fleet, name, trips) for fleet, name, trips in _query(session, _COMPANIES_SQL, days, fleets)],
         trips_per_day=dict(
