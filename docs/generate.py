@@ -26,7 +26,7 @@ def _commands() -> Iterator[str]:
     yield "`taxi-pipeline` is in `.venv/bin`. `python -m taxi_pipeline` does the same.\n"
     yield "Exit codes: 0 when all went well, 1 when something failed (the message says what to do), "
     yield "2 for a wrong option.\n"
-    context = click.Context(cli, info_name="taxi-pipeline", terminal_width=100)
+    context = click.Context(cli, info_name="taxi-pipeline", terminal_width=100, **cli.context_settings)
     for name in sorted(cli.commands):
         command = cli.commands[name]
         shown = command.get_help(click.Context(command, info_name=name, parent=context, terminal_width=100))
