@@ -228,26 +228,23 @@ def test_make_one_asset(reader: Reader, ui: str) -> None:
     wait_for("the run", lambda: len(runs(ui)) == before + 1 and runs(ui)[0]["status"] == "SUCCESS")
 
 
-def switch_on(page: "Page", name: str) -> None:
-    """Click the switch in the line of a name. The list is drawn anew now and then, so it is found by its place."""
-    from playwright.sync_api import expect
-
-    switches = page.locator("label[class*=formatSwitch]")
-    expect(switches).to_have_count(8)
-    expect(switches.locator("input:disabled")).to_have_count(0)
+def switch_of(page: "Page", name: str) -> tuple[float, float] | None:
+    """Where the switch in the line of a name is; None while the page draws its list anew, as it does now and then."""
     line = page.get_by_text(name, exact=True).first.bounding_box()
-    assert line
-    middles = switches.evaluate_all(
+    middles = page.locator("label[class*=formatSwitch]:has(input:enabled)").evaluate_all(
         "all => all.map(each => each.getBoundingClientRect()).map(b => [b.x + b.width / 2, b.y + b.height / 2])"
     )
-    x, y = min(middles, key=lambda middle: abs(middle[1] - line["y"] - line["height"] / 2))
-    page.mouse.click(x, y)
+    for x, y in middles:
+        if line and line["y"] - 5 <= y <= line["y"] + line["height"] + 15:
+            return x, y
+    return None
 
 
 def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
     """Step 5."""
+    page = reader.page
     reader.navigate("Automation")
-    reader.page.get_by_text("daily_refresh", exact=True).first.wait_for()
+    page.get_by_text("daily_refresh", exact=True).first.wait_for()
 
     def running() -> set[str]:
         schedules = "schedules { name scheduleState { status } }"
@@ -257,9 +254,13 @@ def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
 
     for name in ("daily_observation", "daily_refresh"):
         reader.named(f"`{name}`")
-        switch_on(reader.page, name)
-        reader.page.wait_for_timeout(1_000)
-    wait_for("the schedules", lambda: running() == {"daily_observation", "daily_refresh"})
+        for _ in range(30):
+            if name in running():
+                break
+            if place := switch_of(page, name):
+                page.mouse.click(*place)
+            page.wait_for_timeout(2_000)
+    assert running() == {"daily_observation", "daily_refresh"}
 
 
 def test_the_report_and_the_explorer_open_from_the_ui(reader: Reader, ui: str, browser: "Browser") -> None:
