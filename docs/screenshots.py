@@ -63,7 +63,9 @@ def main() -> None:
                 page.reload()
                 page.wait_for_timeout(8_000)  # the graph moves into place
                 page.mouse.move(1000, 750)
-                page.mouse.wheel(0, 300)  # smaller, until all of it is in the window
+                page.keyboard.down("Control")
+                page.mouse.wheel(0, 130)  # smaller, until all of it is in the window
+                page.keyboard.up("Control")
                 page.wait_for_timeout(2_000)
                 _keep(page, "lineage")
             with _page(browser, (1440, 1500)) as page:
