@@ -1,8 +1,10 @@
 """A real browser, headless: for the tests of the HTML pages and the pictures in the documentation."""
 
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,3 +37,14 @@ def opened_browser() -> "Iterator[Browser]":
         browser = running.chromium.launch(executable_path=found, args=arguments)
         yield browser
         browser.close()
+
+
+@contextmanager
+def browser_or_skip() -> "Iterator[Browser]":
+    """As `opened_browser`, for a test: without a browser it is skipped, with the reason."""
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(opened_browser())
+        except NoBrowserError as error:
+            pytest.skip(f"no browser: {error}")
+        yield browser

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 import requests
 
 from taxi_pipeline_tests.conftest import range_tags
+from taxi_pipeline_tests.services.servers import free_ports
 
 PATIENCE_SECONDS = 420
 """The daemon looks every half minute, and other tests want the processor, too."""
@@ -24,16 +24,31 @@ PATIENCE_SECONDS = 420
 @contextmanager
 def dagster_dev(environment: Mapping[str, str], log: Path) -> Iterator[str]:
     """Start the webserver and the daemon, give their URL, and stop them at the end, as Ctrl-C does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [Path(sys.executable).with_name("dagster"), "dev", "-h", "127.0.0.1", "-p", str(port)]
+    (port,) = free_ports(1)
+    command = [str(Path(sys.executable).with_name("dagster")), "dev", "-h", "127.0.0.1", "-p", str(port)]
     command += ["-m", "taxi_pipeline.definitions"]
     # Started outside the project, so that a developer's .env is not read.
+    with running_ui(command, port, environment, log, folder=log.parent) as url:
+        yield url
+
+
+@contextmanager
+def running_ui(
+    command: Sequence[str], port: int, environment: Mapping[str, str], log: Path, *, folder: Path
+) -> Iterator[str]:
+    """Run a command that serves the UI, give its URL when it answers, and stop it at the end, as Ctrl-C does.
+
+    Args:
+        command: and its arguments.
+        port: of the UI.
+        environment: of the command.
+        log: gets what it prints.
+        folder: in which it runs.
+    """
     with (
         log.open("ab") as output,
         subprocess.Popen(
-            command, env=environment, cwd=log.parent, stdout=output, stderr=output, start_new_session=True
+            command, env=environment, cwd=folder, stdout=output, stderr=output, start_new_session=True
         ) as process,
     ):
         try:

@@ -6,20 +6,17 @@ The demo is made in a folder of its own, by the README's commands; what the READ
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import requests
 
-from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
+from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
-from taxi_pipeline_tests.running_dagster import wait_for
+from taxi_pipeline_tests.running_dagster import ask, running_ui, wait_for
+from taxi_pipeline_tests.services.servers import free_ports
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -30,23 +27,14 @@ FIVE_MINUTES = README.split("## Five minutes in the UI\n")[1].split("\n## ")[0]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("first_hour")]
 
 
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables of `make` with which the demo was made: its folder and its ports."""
     if not (REPOSITORY / ".venv" / ".ready").is_file() or shutil.which("make") is None:
         pytest.skip("make, or the .venv that it sets up, is missing")
     folder = tmp_path_factory.mktemp("demo")
-    variables = {
-        "DEMO": os.path.relpath(folder, REPOSITORY),
-        "PORT": str(free_port()),
-        "PAGES_PORT": str(free_port()),
-    }
+    port, pages_port = free_ports(2)
+    variables = {"DEMO": os.path.relpath(folder, REPOSITORY), "PORT": str(port), "PAGES_PORT": str(pages_port)}
     assert "\nmake demo " in README
     result = subprocess.run(
         make("demo", variables), cwd=REPOSITORY, env=environment(), capture_output=True, text=True, check=False
@@ -69,48 +57,19 @@ def ui(made: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The URL of the UI that `make demo-ui` opens; afterwards it began without a warning."""
     assert "\nmake demo-ui\n" in README
     log = tmp_path_factory.mktemp("log") / "demo-ui.log"
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            make("demo-ui", made),
-            cwd=REPOSITORY,
-            env=environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        ) as process,
-    ):
-        url = f"http://127.0.0.1:{made['PORT']}"
-
-        def is_up() -> bool:
-            assert process.poll() is None, log.read_text()
-            try:
-                return requests.get(f"{url}/server_info", timeout=5).ok
-            except requests.ConnectionError:
-                return False
-
-        try:
-            wait_for("the UI", is_up)
-            begun = log.read_text()
-            assert not [
-                line for line in begun.splitlines() if re.search("warning|superseded|deprecat", line, re.IGNORECASE)
-            ]
-            yield url
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(60)
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+    command = make("demo-ui", made)
+    with running_ui(command, int(made["PORT"]), environment(), log, folder=REPOSITORY) as url:
+        begun = log.read_text()
+        assert not [
+            line for line in begun.splitlines() if re.search("warning|superseded|deprecat", line, re.IGNORECASE)
+        ]
+        yield url
 
 
 @pytest.fixture(scope="module")
 def browser(ui: str) -> "Iterator[Browser]":
-    try:
-        with opened_browser() as opened:
-            yield opened
-    except NoBrowserError as error:
-        pytest.skip(f"no browser: {error}")
+    with browser_or_skip() as opened:
+        yield opened
 
 
 class Reader:
@@ -161,7 +120,7 @@ def reader(browser: "Browser", ui: str) -> "Iterator[Reader]":
 def runs(ui: str) -> list[dict[str, Any]]:
     """Newest first."""
     query = "{ runsOrError { ... on Runs { results { jobName status tags { key value } } } } }"
-    return requests.post(f"{ui}/graphql", json={"query": query}, timeout=30).json()["data"]["runsOrError"]["results"]
+    return ask(ui, query)["runsOrError"]["results"]
 
 
 def test_look_around(reader: Reader, browser: "Browser") -> None:
@@ -249,8 +208,8 @@ def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
     def running() -> set[str]:
         schedules = "schedules { name scheduleState { status } }"
         query = f"{{ repositoriesOrError {{ ... on RepositoryConnection {{ nodes {{ {schedules} }} }} }} }}"
-        nodes = requests.post(f"{ui}/graphql", json={"query": query}, timeout=30).json()["data"]["repositoriesOrError"]
-        return {each["name"] for each in nodes["nodes"][0]["schedules"] if each["scheduleState"]["status"] == "RUNNING"}
+        nodes = ask(ui, query)["repositoriesOrError"]["nodes"]
+        return {each["name"] for each in nodes[0]["schedules"] if each["scheduleState"]["status"] == "RUNNING"}
 
     for name in ("daily_observation", "daily_refresh"):
         reader.named(f"`{name}`")

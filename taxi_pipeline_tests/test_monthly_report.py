@@ -21,7 +21,7 @@ from taxi_pipeline.outputs.monthly_report.drawings import round_ticks
 from taxi_pipeline.outputs.monthly_report.measures import NO_DATA
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
+from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.conftest import Pipeline, error_of, materializations_of, pipeline_in
 
 MakePipeline = Callable[..., Pipeline]
@@ -485,32 +485,29 @@ def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, t
 def test_it_fits_a_phone_a_dark_room_and_a_sheet_of_paper(page: Page) -> None:
     """Regression: on paper the hours after 19:00 and the last boroughs were cut off."""
     url = page.path.as_uri()
-    try:
-        with opened_browser() as browser:
-            phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
-            asked: list[str] = []
-            phone.on("request", lambda request: asked.append(request.url))
-            phone.goto(url)
-            assert asked == [url]
-            assert phone.evaluate("document.documentElement.scrollWidth") <= 390
-            chart = phone.get_by_label("Trips per day").bounding_box()
-            assert chart
-            assert chart["y"] + chart["height"] <= 800, "within the first screen"
-            cards = [card.bounding_box() for card in phone.locator(".numbers div").all()]
-            rows = Counter(round(card["y"]) for card in cards if card)
-            assert set(rows.values()) == {2}, "two columns"
-            assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 28)"
-            paper = browser.new_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")  # A4 within margins
-            paper.goto(url)
-            paper.emulate_media(media="print")
-            assert paper.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-            assert not paper.get_by_text("when the pointer rests on it").is_visible()
-            assert paper.evaluate("document.documentElement.scrollWidth") <= 700
-            widths = "boxes => boxes.map(box => [box.scrollWidth, box.clientWidth])"
-            for wanted, there in paper.locator(".scroll").evaluate_all(widths):
-                assert wanted <= there
-    except NoBrowserError as error:
-        pytest.skip(f"no browser: {error}")
+    with browser_or_skip() as browser:
+        phone = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
+        asked: list[str] = []
+        phone.on("request", lambda request: asked.append(request.url))
+        phone.goto(url)
+        assert asked == [url]
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+        chart = phone.get_by_label("Trips per day").bounding_box()
+        assert chart
+        assert chart["y"] + chart["height"] <= 800, "within the first screen"
+        cards = [card.bounding_box() for card in phone.locator(".numbers div").all()]
+        rows = Counter(round(card["y"]) for card in cards if card)
+        assert set(rows.values()) == {2}, "two columns"
+        assert phone.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 22, 28)"
+        paper = browser.new_page(viewport={"width": 700, "height": 1000}, color_scheme="dark")  # A4 within margins
+        paper.goto(url)
+        paper.emulate_media(media="print")
+        assert paper.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert not paper.get_by_text("when the pointer rests on it").is_visible()
+        assert paper.evaluate("document.documentElement.scrollWidth") <= 700
+        widths = "boxes => boxes.map(box => [box.scrollWidth, box.clientWidth])"
+        for wanted, there in paper.locator(".scroll").evaluate_all(widths):
+            assert wanted <= there
 
 
 @pytest.mark.parametrize(

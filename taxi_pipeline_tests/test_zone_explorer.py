@@ -19,7 +19,7 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
-from taxi_pipeline_tests.browsers import NoBrowserError, opened_browser
+from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 
 if TYPE_CHECKING:
@@ -162,11 +162,8 @@ def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
 @pytest.fixture(scope="module")
 def browser(loaded: Pipeline) -> "Iterator[Browser]":
     """A real browser, opened when Dagster is done: both want the thread's event loop for themselves."""
-    try:
-        with opened_browser() as opened:
-            yield opened
-    except NoBrowserError as error:
-        pytest.skip(f"no browser: {error}")
+    with browser_or_skip() as opened:
+        yield opened
 
 
 @pytest.fixture
