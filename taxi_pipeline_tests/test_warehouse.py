@@ -13,7 +13,6 @@ import pytest
 
 from taxi_pipeline.warehouse.coverage import outdated_months, warehouse_version
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, ZONES
 from taxi_pipeline_tests.processes import held_by_another_process, process
@@ -117,8 +116,11 @@ def test_a_warehouse_without_the_later_columns_gets_them_and_names_the_months(wa
         for table in ("trips", "rejected_trips"):
             for column in LATER:
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        # As out of a copy, when another process holds the file.
-        months = outdated_months(DuckDBSession(connection))
+    with (
+        held_by_another_process(warehouse.database, read_only=False),
+        warehouse.read_without_waiting() as session,
+    ):
+        months = outdated_months(session)
     assert months == {"yellow": [date(2023, 1, 1), date(2023, 2, 1)]}
     assert list(warehouse.query(lambda session: session.column_types("trips"))) == list(TRIPS.column_names)
     assert warehouse.query(outdated_months) == months

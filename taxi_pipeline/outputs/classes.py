@@ -66,14 +66,6 @@ def _rounded_down(count: float) -> int:
     return max((factor * power for factor in _ROUND if factor * power <= count), default=1)
 
 
-def short(number: int) -> str:
-    """A round number in few letters: 700, 2k, 10M."""
-    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
-        if number >= unit:
-            return f"{number / unit:g}{letter}"
-    return str(number)
-
-
 def palette_css() -> str:
     """The palette as CSS variables `--s1` … `--s8`, `--d1` … `--d7` and `--none`: for light, dark and paper.
 

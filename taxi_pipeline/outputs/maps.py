@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes, short
+from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
+from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     positions = zip(middles.x, middles.y, strict=True)
     for name, middle, trips in zip(boroughs.index, positions, boroughs["num_trips"].tolist(), strict=True):
         x, y, align = BOROUGH_LABELS.get(name, (*middle, "center"))
-        share = f"\n{_share(trips / total)}" if total else ""
+        share = f"\n{percent(trips / total)}" if total else ""
         axes.text(
             x,
             y,
@@ -157,10 +158,6 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
             linespacing=1.2,
             path_effects=[withStroke(linewidth=3, foreground="white")],
         )
-
-
-def _share(share: float) -> str:
-    return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:

@@ -1,7 +1,5 @@
-"""The weekly tables `trips_by_week.csv` and `trips_by_week_by_fleet.csv`: their queries and their text."""
+"""The weekly tables `trips_by_week.csv` and `trips_by_week_by_fleet.csv`: their queries and their rows."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,13 +27,6 @@ def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
     """The weeks that have trips, of all these fleets together and of each by itself."""
     by_fleet = _weeks(session, "period, fleet", fleets) if len(fleets) > 1 else []
     return Weeks(_weeks(session, "period", fleets), by_fleet, coverage_of(session, fleets))
-
-
-def csv_text(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """The text of a CSV file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
 
 
 def week_row(*week: Any) -> list[str]:

@@ -26,11 +26,10 @@ from taxi_pipeline.quality.rules import (
     usual_limit,
 )
 from taxi_pipeline.tlc.months import Days, month_of
-from taxi_pipeline.warehouse.coverage import loaded_span, placed_days, share_placed
+from taxi_pipeline.warehouse.coverage import LACKS_COLUMNS, loaded_span, placed_days, share_placed
 from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
-from taxi_pipeline.warehouse.tables import NUM_PUBLISHED_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,6 @@ def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
     """As `evaluate_all`; None for all loaded days."""
     return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
 
-
-_MAX_OTHER = MAX_SHARE_OF_OTHER_TOTALS
 
 _NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
 """For a warehouse in which nothing is loaded."""
@@ -145,7 +142,7 @@ def _parts_add_up(
     Fare, extras, taxes, fees, tolls and tip; of fhvhv what the passenger paid. Trips without a total are not judged,
     nor are days whose month was loaded before the pipeline had the columns of all parts.
     """
-    lacking = set(session.rows(_LACKING_PARTS_SQL, [NUM_PUBLISHED_COLUMNS, days.first, days.last]))
+    lacking = set(session.rows(_LACKING_PARTS_SQL, [days.first, days.last]))
     months: dict[tuple[str, date], list[Any]] = {}
     for (fleet, day), (trips, differ, difference) in totals.items():
         if trips and (fleet, day) not in lacking:
@@ -155,12 +152,12 @@ def _parts_add_up(
         (fleet, f"{month:%Y-%m}", trips, differ, f"{differ / trips:.2%}", f"{difference / trips:+.2f}")
         for (fleet, month), (trips, differ, difference) in sorted(months.items())
     ]
-    bad = [row for row in shares if too_many(row[3], row[2], _MAX_OTHER)]
+    bad = [row for row in shares if too_many(row[3], row[2], MAX_SHARE_OF_OTHER_TOTALS)]
     num_trips, num = sum(row[2] for row in shares), sum(row[3] for row in shares)
     named = ", ".join(f"{fleet} {month}" for fleet, month, *_ in bad)
     return Verdict(
         not bad,
-        f"in more than {_MAX_OTHER:.0%} of the trips they do not: {named}"
+        f"in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips they do not: {named}"
         if bad
         else f"{num:,} of {num_trips:,} trips have another total",
         {"num_bad_months": len(bad), "share": num / num_trips if num_trips else 0.0},
@@ -258,8 +255,8 @@ GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns
 """
 
-_LACKING_PARTS_SQL = """
-SELECT fleet, pickup_date FROM loaded_days WHERE coalesce(num_columns, 0) < ? AND pickup_date BETWEEN ? AND ?
+_LACKING_PARTS_SQL = f"""
+SELECT fleet, pickup_date FROM loaded_days WHERE {LACKS_COLUMNS} AND pickup_date BETWEEN ? AND ?
 """
 
 _SHARES_SQL = """

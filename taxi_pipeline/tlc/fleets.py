@@ -231,6 +231,21 @@ _METER = {
 }
 """What has had the same name in taxi files since 2010."""
 
+_BEFORE_2011 = {"extra": Value("surcharge", optional=True), "mta_tax": Value("mta_tax", optional=True)}
+
+
+def _coordinates(*, pickup: Place, dropoff: Place) -> dict[str, Source]:
+    """The zones at both ends, and the coordinates that they are derived from."""
+    return {
+        "pickup_zone_id": pickup,
+        "dropoff_zone_id": dropoff,
+        "pickup_longitude": Value(pickup.longitude),
+        "pickup_latitude": Value(pickup.latitude),
+        "dropoff_longitude": Value(dropoff.longitude),
+        "dropoff_latitude": Value(dropoff.latitude),
+    }
+
+
 _TAXI = {
     "vendor_id": Value("VendorID"),
     "pickup_zone_id": Value("PULocationID"),
@@ -256,8 +271,7 @@ YELLOW = Fleet(
             first_month=date(2009, 1, 1),
             sources={
                 "vendor_id": Code("vendor_name", _VENDORS_BY_NAME),
-                "pickup_zone_id": Place("Start_Lon", "Start_Lat"),
-                "dropoff_zone_id": Place("End_Lon", "End_Lat"),
+                **_coordinates(pickup=Place("Start_Lon", "Start_Lat"), dropoff=Place("End_Lon", "End_Lat")),
                 "rate_code_id": Value("Rate_Code"),
                 "payment_type": Code("Payment_Type", _PAYMENTS_BY_NAME),
                 "pickup_datetime": Value("Trip_Pickup_DateTime"),
@@ -268,13 +282,8 @@ YELLOW = Fleet(
                 "tip_amount": Value("Tip_Amt"),
                 "tolls_amount": Value("Tolls_Amt"),
                 "total_amount": Value("Total_Amt"),
-                "extra": Value("surcharge", optional=True),
-                "mta_tax": Value("mta_tax", optional=True),
+                **_BEFORE_2011,
                 "store_and_fwd_flag": Code("store_and_forward", _STORED, optional=True),
-                "pickup_longitude": Value("Start_Lon"),
-                "pickup_latitude": Value("Start_Lat"),
-                "dropoff_longitude": Value("End_Lon"),
-                "dropoff_latitude": Value("End_Lat"),
             },
             no_values_of_trips=_DATA_FRAMES_INDEX,
         ),
@@ -282,20 +291,17 @@ YELLOW = Fleet(
             first_month=date(2010, 1, 1),
             sources={
                 "vendor_id": Code("vendor_id", _VENDORS_BY_NAME),
-                "pickup_zone_id": Place("pickup_longitude", "pickup_latitude"),
-                "dropoff_zone_id": Place("dropoff_longitude", "dropoff_latitude"),
+                **_coordinates(
+                    pickup=Place("pickup_longitude", "pickup_latitude"),
+                    dropoff=Place("dropoff_longitude", "dropoff_latitude"),
+                ),
                 "rate_code_id": Value("rate_code"),
                 "payment_type": Code("payment_type", _PAYMENTS_BY_NAME),
                 "pickup_datetime": Value("pickup_datetime"),
                 "dropoff_datetime": Value("dropoff_datetime"),
                 **_METER,
-                "extra": Value("surcharge", optional=True),
-                "mta_tax": Value("mta_tax", optional=True),
+                **_BEFORE_2011,
                 "store_and_fwd_flag": Code("store_and_fwd_flag", _STORED, optional=True),
-                "pickup_longitude": Value("pickup_longitude"),
-                "pickup_latitude": Value("pickup_latitude"),
-                "dropoff_longitude": Value("dropoff_longitude"),
-                "dropoff_latitude": Value("dropoff_latitude"),
             },
             no_values_of_trips=_DATA_FRAMES_INDEX,
         ),

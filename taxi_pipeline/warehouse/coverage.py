@@ -13,7 +13,7 @@ from taxi_pipeline.tlc.months import Days, days_in, month_of
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import month_start, placeholders
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, Table
+from taxi_pipeline.warehouse.tables import NUM_PUBLISHED_COLUMNS, Table
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,16 @@ def coverage_by_fleet(session: Session) -> dict[str, FleetCoverage]:
     return {fleet: FleetCoverage(*rest) for fleet, *rest in session.rows(_FLEETS_SQL)}
 
 
+LACKS_COLUMNS = f"coalesce(num_columns, 0) < {NUM_PUBLISHED_COLUMNS}"
+"""SQL over a row of `loaded_days`: whether the day was loaded before `trips` had all of today's columns."""
+
+
 def outdated_months(session: Session) -> dict[str, list[date]]:
     """Fleet → its months with days that were loaded before `trips` had all of today's columns."""
-    table, column = LOADED_DAYS.name, "num_columns"
-    is_old = f"coalesce({column}, 0) < {NUM_PUBLISHED_COLUMNS}" if column in session.column_types(table) else "TRUE"
     month = month_start("pickup_date")
     rows = session.rows(
-        f"SELECT fleet, {month} AS month FROM {table} WHERE {is_old} GROUP BY fleet, {month} ORDER BY fleet, month"
+        f"SELECT fleet, {month} AS month FROM loaded_days WHERE {LACKS_COLUMNS} GROUP BY fleet, {month} "
+        "ORDER BY fleet, month"
     )
     months: dict[str, list[date]] = {}
     for fleet, month in rows:

@@ -12,7 +12,8 @@ import dagster as dg
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_schema, written
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
-from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, csv_text, weekly_totals
+from taxi_pipeline.outputs.text import csv_text
+from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
 from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 

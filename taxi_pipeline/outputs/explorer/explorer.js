@@ -184,6 +184,9 @@ function choose(what) {
   show();
 }
 
+/* The whole city, or the borough that is shown. */
+const fitShown = () => map.fit(view.borough === "all" ? [] : placed.filter(isShown));
+
 const select = (what) => choose({ selection: { ...view.selection, ...what } });
 
 function chooseWeeks(range) {
@@ -197,7 +200,7 @@ function chooseHours(range) {
 function chooseBorough(borough) {
   const zone = view.zone !== null && (borough === "all" || zoneOf.get(view.zone).borough === borough) ? view.zone : null;
   choose({ borough, zone });
-  map.fit(borough === "all" ? [] : placed.filter(isShown));
+  fitShown();
 }
 
 function find(text) {
@@ -278,11 +281,11 @@ function start() {
   byId("print").addEventListener("click", () => print());
   byId("closer").addEventListener("click", () => map.zoomBy(1.6));
   byId("farther").addEventListener("click", () => map.zoomBy(1 / 1.6));
-  byId("whole").addEventListener("click", () => map.fit(view.borough === "all" ? [] : placed.filter(isShown)));
+  byId("whole").addEventListener("click", fitShown);
   byId("reset").addEventListener("click", () => {
     byId("search").value = "";
     view = viewFromFragment("");
-    map.fit([]);
+    fitShown();
     show();
   });
   document.addEventListener("keydown", (event) => {
@@ -298,7 +301,7 @@ function start() {
     resized = setTimeout(show, 150);
   });
   show();
-  if (view.borough !== "all") map.fit(placed.filter(isShown));
+  fitShown();
 }
 
 start();

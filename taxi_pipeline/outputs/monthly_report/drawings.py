@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from taxi_pipeline.outputs.classes import NUM_SHADES, round_classes, short
+from taxi_pipeline.outputs.classes import NUM_SHADES, round_classes
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS, Plane, on_plane
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, ZoneTrips
 from taxi_pipeline.outputs.monthly_report.measures import count, share_words
 from taxi_pipeline.outputs.style import WEEKDAYS
+from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
 
@@ -168,15 +169,11 @@ def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
             "name": licensee or FLEETS[fleet].title,
             "fleet": FLEETS[fleet].title,
             "per_day": count(trips / figures.totals.num_days),
-            "share": _small_share(trips / figures.totals.num_trips),
+            "share": percent(trips / figures.totals.num_trips),
             "width": round(100 * trips / most, 1),
         }
         for fleet, licensee, trips in figures.by_company
     ]
-
-
-def _small_share(share: float) -> str:
-    return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def flows_of(flows: Mapping[tuple[str, str], int]) -> dict[str, Any]:

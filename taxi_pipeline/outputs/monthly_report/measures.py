@@ -136,14 +136,13 @@ def finding_of(figures: MonthFigures) -> str:
     totals, month = figures.totals, figures.days.first
     if not totals.num_trips:
         return f"{month:%B %Y} has no trips."
-    sentences = [f"{month:%B %Y} had {_count(totals.trips_per_day)} trips a day."]
     changes = [
         f"{_more_or_fewer(totals.trips_per_day, other.trips_per_day)} than in {first:%B %Y}"
         for first, other in others_of(figures).values()
         if other and other.trips_per_day and totals.trips_per_day
     ]
-    if changes:
-        sentences[0] = sentences[0].removesuffix(".") + f", {' and '.join(changes)}."
+    compared = f", {' and '.join(changes)}" if changes else ""
+    sentences = [f"{month:%B %Y} had {_count(totals.trips_per_day)} trips a day{compared}."]
     if totals.busiest_day:
         day, trips = totals.busiest_day
         sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")

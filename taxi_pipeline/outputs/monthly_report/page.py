@@ -4,10 +4,9 @@ The page is well-formed XML, needs nothing but itself, and is the same bytes for
 decided in `figures`, how a number is written in `measures`, and where things are drawn in `drawings`.
 """
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from taxi_pipeline.outputs.classes import palette_css
 from taxi_pipeline.outputs.monthly_report import drawings, measures
@@ -15,6 +14,7 @@ from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.templates import render
+from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import next_month, previous_month
 
@@ -68,35 +68,31 @@ def page_of(figures: MonthFigures, links: Links) -> str:
 
 def csv_of(figures: MonthFigures) -> str:
     """The numbers of the page as CSV, one a row: what it is of, its name, and its value without formatting."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["section", "name", "value"])
-    months = {
-        "month": figures.totals,
-        **{name: totals for name, (_, totals) in measures.others_of(figures).items() if totals},
-    }
-    for section, totals in [*months.items(), *figures.by_fleet.items()]:
-        writer.writerows(
-            [section, measure.key, measure.value(totals)] for measure in measures.MEASURES if measure.has_value
-        )
+    others = {key: totals for key, (_, totals) in measures.others_of(figures).items() if totals}
+    rows: list[tuple[str, Any, Any]] = [
+        (section, measure.key, measure.value(totals))
+        for section, totals in [("month", figures.totals), *others.items(), *figures.by_fleet.items()]
+        for measure in measures.MEASURES
+        if measure.has_value
+    ]
     for each in figures.charges:
         parts = {**each.parts, "unexplained": each.unexplained, "total_amount": each.total}
-        writer.writerows([f"charged, {each.fleet}", part, amount] for part, amount in parts.items())
+        rows += [(f"charged, {each.fleet}", part, amount) for part, amount in parts.items()]
     for each in figures.driver_pay:
         numbers = {"trips": each.num_trips, "dollars": each.pay, "miles": each.miles, "seconds": each.seconds}
-        writer.writerows([f"driver pay, {each.licensee}", name, number] for name, number in numbers.items())
-    writer.writerows(["day", day, trips] for day, trips in figures.trips_per_day.items())
-    writer.writerows(
-        ["trips in an hour of an average day", f"{WEEKDAYS[weekday][0]} {hour:02}", trips]
+        rows += [(f"driver pay, {each.licensee}", name, number) for name, number in numbers.items()]
+    rows += [("day", day, trips) for day, trips in figures.trips_per_day.items()]
+    rows += [
+        ("trips in an hour of an average day", f"{WEEKDAYS[weekday][0]} {hour:02}", trips)
         for (weekday, hour), trips in sorted(figures.trips_per_hour.items())
-    )
-    writer.writerows(["pickup zone", zone.zone_id, zone.num_trips] for zone in figures.zones)
-    writer.writerows(["from borough to borough", " > ".join(pair), trips] for pair, trips in figures.flows.items())
-    writer.writerows(
-        ["company", f"{fleet} {licensee}" if licensee else fleet, trips]
+    ]
+    rows += [("pickup zone", zone.zone_id, zone.num_trips) for zone in figures.zones]
+    rows += [("from borough to borough", " > ".join(pair), trips) for pair, trips in figures.flows.items()]
+    rows += [
+        ("company", f"{fleet} {licensee}" if licensee else fleet, trips)
         for fleet, licensee, trips in figures.by_company
-    )
-    return text.getvalue()
+    ]
+    return csv_text(["section", "name", "value"], rows)
 
 
 def preview_of(figures: MonthFigures) -> bytes:

@@ -128,7 +128,7 @@ class DuckDBWarehouse(Warehouse):
 
     def _add_new_columns(self, session: DuckDBSession, table: Table, found: Mapping[str, str]) -> None:
         new = table.columns[len(found) :]
-        if list(found.items()) != list(table.column_types.items())[: len(found)] or not all(c.nullable for c in new):
+        if not _begins(table, found) or not all(column.nullable for column in new):
             raise WarehouseUnavailableError(
                 f"{self.database} was made by another version: its table {table.name} has the columns "
                 f"{', '.join(found)}, where {', '.join(table.column_names)} are expected. Move the file away and "
@@ -281,7 +281,12 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
 def _is_older(session: DuckDBSession) -> bool:
     """Whether an older version made the warehouse: a table or the last columns of one are missing."""
     for table in (WAREHOUSE_VERSION, LOADED_DAYS, TRIPS):
-        found, declared = list(session.column_types(table.name).items()), list(table.column_types.items())
-        if len(found) < len(declared) and found == declared[: len(found)]:
+        found = session.column_types(table.name)
+        if len(found) < len(table.columns) and _begins(table, found):
             return True
     return False
+
+
+def _begins(table: Table, found: Mapping[str, str]) -> bool:
+    """Whether the columns found are the first that are declared, in their order."""
+    return list(found.items()) == list(table.column_types.items())[: len(found)]

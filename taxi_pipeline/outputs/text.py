@@ -1,0 +1,26 @@
+"""How outputs spell numbers and tables: round numbers, small shares, CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def short(number: int) -> str:
+    """A round number in few letters: 700, 2k, 10M."""
+    for unit, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= unit:
+            return f"{number / unit:g}{letter}"
+    return str(number)
+
+
+def percent(share: float) -> str:
+    """A share in percent with one decimal; a small one is not rounded to nothing."""
+    return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """The text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    return text.getvalue()
