@@ -10,7 +10,7 @@ from taxi_pipeline.settings import Settings
 _settings = Settings.from_environment()
 
 defs = dg.Definitions(
-    assets=between(_settings.start_date, None, ASSETS),
+    assets=between(_settings.start_date, None, _settings.fleets, ASSETS),
     resources={**build_resources(_settings)},
     executor=dg.multiprocess_executor,
 )

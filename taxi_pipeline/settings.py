@@ -5,12 +5,13 @@ environment; `.env.example` documents the same variables for people.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from taxi_pipeline.datasets.tables import FORMATS
 from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
@@ -52,6 +53,8 @@ class Settings:
     start_date: date
     end_date: date | None
     """The last daily partition; None for the last day that can be published."""
+    datasets_format: str
+    """Of the files of the datasets: `parquet` or `csv`."""
     automation: bool
     """Whether schedules and sensors are on from the start."""
     pages_url: str | None
@@ -94,7 +97,8 @@ class Settings:
             fleets=fleets,
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
-            automation=_on_or_off("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off")),
+            datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
+            automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
             alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
@@ -147,10 +151,10 @@ def _date(variable: str, value: str, first: date, what_first_is: str) -> date:
     return day
 
 
-def _on_or_off(variable: str, value: str) -> bool:
-    if value.lower() not in ("on", "off"):
-        raise SettingsError(variable, value, "on or off")
-    return value.lower() == "on"
+def _choice(variable: str, value: str, choices: Sequence[str]) -> str:
+    if value.lower() not in choices:
+        raise SettingsError(variable, value, " or ".join(choices))
+    return value.lower()
 
 
 def _http_url(variable: str, value: str) -> str | None:

@@ -12,10 +12,11 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs import partitions
-from taxi_pipeline.defs.assets import ASSETS, city_map, zone_explorer
+from taxi_pipeline.defs.assets import ASSETS, city_map, demand_model, market_shares, zone_explorer, zone_hours
 from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
@@ -38,6 +39,7 @@ SETTINGS = (
     "TAXI_START_DATE",
     "TAXI_END_DATE",
     "TAXI_AUTOMATION",
+    "TAXI_DATASETS_FORMAT",
     "TAXI_PAGES_URL",
     "TAXI_ALERT_WEBHOOK_URL",
 )
@@ -45,6 +47,7 @@ SETTINGS = (
 TAKING_LONG = (city_map, zone_explorer)
 """A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
 EVERYTHING = tuple(ASSETS)
+DATASET_ASSETS = (zone_hours, market_shares, demand_model)
 CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
 """The tables whose rows do not depend on how often the warehouse was written to."""
 _GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
@@ -119,11 +122,13 @@ class Pipeline:
     tlc: TlcSource
     warehouse: DuckDBWarehouse
     files: Storage
+    datasets_format: str = "parquet"
 
     @property
     def resources(self) -> dict[str, Any]:
         """By the keys under which assets ask for them."""
-        return {"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files}
+        datasets = build_datasets_io_manager(self.datasets_format)
+        return {"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files, "datasets": datasets}
 
     def run_job(self, selection: dg.AssetSelection, tags: Mapping[str, str]) -> dg.ExecuteInProcessResult:
         """Run a selection of assets and checks as a job."""
@@ -158,7 +163,7 @@ class Pipeline:
         """Materialize days through Dagster, however that ends."""
         return self._materialize(
             # Dagster lists all partitions several times a run; days since 2011 would take most of it.
-            [*partitions.between(date.fromisoformat(first), None, ASSETS), *CHECKS],
+            [*partitions.between(date.fromisoformat(first), None, self.tlc.fleets, ASSETS), *CHECKS],
             range_tags(first, last),
             selection=_GRAPH if select is None else dg.AssetSelection.assets(*select),
         )
@@ -167,8 +172,22 @@ class Pipeline:
         """Materialize reports of weeks or months by their partitions, as a backfill does, however that ends."""
         return self._materialize([asset], range_tags(first, last or first))
 
+    def dataset(self, fleet: str, month: str, *assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+        """Materialize a fleet's month (YYYY-MM) of datasets, however that ends; by default of all of them."""
+        made = partitions.between(date(2023, 1, 1), None, self.tlc.fleets, DATASET_ASSETS)
+        return self._materialize(
+            made,
+            {},
+            partition_key=f"{fleet}|{month}-01",
+            selection=dg.AssetSelection.assets(*(assets or DATASET_ASSETS)),
+        )
+
     def _materialize(
-        self, definitions: Sequence[Any], tags: Mapping[str, str], selection: dg.AssetSelection | None = None
+        self,
+        definitions: Sequence[Any],
+        tags: Mapping[str, str],
+        selection: dg.AssetSelection | None = None,
+        partition_key: str | None = None,
     ) -> dg.ExecuteInProcessResult:
         with dg.DagsterInstance.ephemeral() as instance:
             return dg.materialize(
@@ -176,6 +195,7 @@ class Pipeline:
                 selection=selection,
                 resources=self.resources,
                 tags=tags,
+                partition_key=partition_key,
                 run_config=QUIET,
                 instance=instance,
                 raise_on_error=False,

@@ -337,7 +337,7 @@ def test_the_data_version_of_a_day_is_that_of_its_own_file(make_pipeline: MakePi
     pipeline = make_pipeline(mirror)
     with dg.instance_for_test() as instance:
         result = dg.materialize(
-            [*partitions.between(date(2023, 1, 30), None, [taxi_trips_file])],
+            [*partitions.between(date(2023, 1, 30), None, ["yellow"], [taxi_trips_file])],
             resources=pipeline.resources,
             tags=range_tags("2023-01-30", "2023-02-02"),
             instance=instance,

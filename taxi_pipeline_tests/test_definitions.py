@@ -17,7 +17,14 @@ from dagster._core.test_utils import freeze_time
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.metadata import column_lineage
-from taxi_pipeline.defs.partitions import daily_partitions, days_from, days_of, months_from, weeks_from
+from taxi_pipeline.defs.partitions import (
+    daily_partitions,
+    days_from,
+    days_of,
+    fleet_months_from,
+    months_from,
+    weeks_from,
+)
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
@@ -47,6 +54,9 @@ DEPS = {
     "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
     "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
+    "zone_hours": {"zone_hourly_trips", "taxi_zones"},
+    "market_shares": {"taxi_trips"},
+    "demand_model": {"zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
 GROUPS = {
@@ -55,6 +65,7 @@ GROUPS = {
     "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
     "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
     "reports": {"week_summary", "monthly_report"},
+    "datasets": {"zone_hours", "market_shares", "demand_model"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
@@ -62,7 +73,14 @@ TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
 MONTHLY = {"monthly_report"}
-ON_THE_DATABASE = {*GROUPS["warehouse"], *GROUPS["metrics"], *GROUPS["reports"], "trip_request"} - {"manhattan_map"}
+BY_FLEET_AND_MONTH = GROUPS["datasets"]
+ON_THE_DATABASE = {
+    *GROUPS["warehouse"],
+    *GROUPS["metrics"],
+    *GROUPS["reports"],
+    *GROUPS["datasets"],
+    "trip_request",
+} - {"manhattan_map"}
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +159,11 @@ def test_partitions(definitions: dg.Definitions) -> None:
     assert {name for name, spec in specs.items() if spec.partitions_def == days_from(start)} == DAILY
     assert {name for name, spec in specs.items() if spec.partitions_def == weeks_from(start)} == WEEKLY
     assert {name for name, spec in specs.items() if spec.partitions_def == months_from(start)} == MONTHLY
-    assert {name for name, spec in specs.items() if spec.partitions_def} == DAILY | WEEKLY | MONTHLY
+    by_fleet_and_month = fleet_months_from(["yellow"], start)
+    assert {name for name, spec in specs.items() if spec.partitions_def == by_fleet_and_month} == BY_FLEET_AND_MONTH
+    assert {name for name, spec in specs.items() if spec.partitions_def} == (
+        DAILY | WEEKLY | MONTHLY | BY_FLEET_AND_MONTH
+    )
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
     assert months_from(date(2023, 1, 1)).get_first_partition_key() == "2023-01-01"
@@ -300,7 +322,7 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     files = LocalFolder(tmp_path)
     definitions = build_definitions(settings=Settings.from_environment({}), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
-    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "alerts"}
+    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "alerts", "datasets"}
 
 
 def test_loading_imports_nothing_heavy() -> None:

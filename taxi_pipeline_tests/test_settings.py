@@ -24,6 +24,7 @@ def test_defaults() -> None:
         start_date=date(2023, 1, 1),
         end_date=None,
         automation=False,
+        datasets_format="parquet",
         pages_url=None,
         alert_webhook_url=None,
     )

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @day_range
-@click.option("--reports", is_flag=True, help="Also make the reports of the weeks and months that lie in these days.")
+@click.option(
+    "--reports", is_flag=True, help="Also make the reports and datasets of the weeks and months that lie in these days."
+)
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
 
@@ -89,7 +91,7 @@ def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
         instance = current_instance()
     except InstanceError as error:
         raise click.ClickException(str(error)) from error
-    with instance, progress_bar("Starting", total=num_materializations(days, reports=reports)) as bar:
+    with instance, progress_bar("Starting", total=num_materializations(days, settings.fleets, reports=reports)) as bar:
         tlc = TlcSource(
             url=settings.tlc_url,
             zones_url=settings.zones_url,

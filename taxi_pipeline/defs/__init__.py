@@ -8,7 +8,13 @@ import warnings
 
 import dagster as dg
 
-# The design rests on backfill policies and on an observable asset, which Dagster calls beta. Users of the pipeline can
-# do nothing about that; `constraints.txt` pins the version with which both work.
-for _beta in ("Parameter `backfill_policy`", "Function `multi_observable_source_asset`"):
+# The design rests on backfill policies, on an observable asset and on partitions by fleet and month, which Dagster
+# calls beta. Users of the pipeline can do nothing about that; `constraints.txt` pins the version with which they work.
+for _beta in (
+    "Parameter `backfill_policy`",
+    "Function `multi_observable_source_asset`",
+    "Class `MultiPartitionMapping`",
+    "Class `MultiToSingleDimensionPartitionMapping`",
+    "Parameter `allow_nonexistent_upstream_partitions`",
+):
     warnings.filterwarnings("ignore", message=_beta, category=dg.BetaWarning)

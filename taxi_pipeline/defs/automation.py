@@ -37,7 +37,7 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.groups("reports"),
+        target=dg.AssetSelection.groups("reports", "datasets"),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Makes the reports whose week or month is complete.",
+        description="Makes the reports and datasets whose week or month is complete.",
     )

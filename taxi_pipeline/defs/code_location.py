@@ -10,6 +10,7 @@ from taxi_pipeline.defs import assets, checks
 from taxi_pipeline.defs.automation import build_automation_sensor
 from taxi_pipeline.defs.jobs import (
     daily_trips,
+    datasets,
     freshness,
     monthly_reports,
     tlc_observation,
@@ -41,11 +42,16 @@ def build_definitions(
         SettingsError: the environment holds a value that can't be used.
     """
     settings = settings or Settings.from_environment()
-    found = dg.load_assets_from_package_module(assets, include_specs=True)
+    found = between(
+        settings.start_date,
+        settings.end_date,
+        settings.fleets,
+        dg.load_assets_from_package_module(assets, include_specs=True),
+    )
     return dg.Definitions(
-        assets=_with_code_references(_as_shown(between(settings.start_date, settings.end_date, found))),
+        assets=_with_code_references(_as_shown(found)),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=[daily_trips, week_summaries, monthly_reports, zones, tlc_observation, freshness, trip_requests],
+        jobs=[daily_trips, week_summaries, monthly_reports, datasets, zones, tlc_observation, freshness, trip_requests],
         schedules=build_schedules(running=settings.automation),
         sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
         resources={**build_resources(settings), **(resources or {})},

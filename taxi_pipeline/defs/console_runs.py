@@ -1,4 +1,4 @@
-"""Runs in this process, of days month by month and of reports: what `taxi-pipeline materialize` launches.
+"""Runs in this process, of days month by month, reports and datasets: what `taxi-pipeline materialize` launches.
 
 The runs are those of the current instance, so the UI shows them. How their progress and outcome look on a terminal is
 decided in `cli`.
@@ -8,7 +8,7 @@ import gc
 import logging
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -17,10 +17,17 @@ from typing import Any, Protocol
 
 import dagster as dg
 
+from taxi_pipeline.datasets.tables import DATASETS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.failures import failed_fleets, message_of
-from taxi_pipeline.defs.partitions import daily_partitions, monthly_partitions, range_tags, weekly_partitions
+from taxi_pipeline.defs.partitions import (
+    daily_partitions,
+    fleet_month_key,
+    monthly_partitions,
+    range_tags,
+    weekly_partitions,
+)
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
@@ -78,11 +85,14 @@ def last_day_that_can_be_published() -> str:
     return str(daily_partitions.get_last_partition_key())
 
 
-def num_materializations(days: Days, *, reports: bool) -> int:
+def num_materializations(days: Days, fleets: Sequence[str], *, reports: bool) -> int:
     """How often `Follower.materialized` is called when all goes well."""
     daily, once, rollups = _selections()
-    windows = [*_whole_windows(weekly_partitions, days), *_whole_windows(monthly_partitions, days)] if reports else []
-    return len(list(days)) * len(daily) + len(once) + len(rollups) + len(windows)
+    num_windows = 0
+    if reports:
+        num_months = len(_whole_windows(monthly_partitions, days))
+        num_windows = len(_whole_windows(weekly_partitions, days)) + num_months * (1 + len(fleets) * len(DATASETS))
+    return len(list(days)) * len(daily) + len(once) + len(rollups) + num_windows
 
 
 def run_months(
@@ -105,7 +115,8 @@ def run_months(
         instance: where the runs are recorded.
         follower: is called while the runs go on.
         resources: take the place of those made from the settings.
-        reports: whether to make the reports of the weeks and months that lie wholly in these days, when all is loaded.
+        reports: whether to make the reports and datasets of the weeks and months that lie wholly in these days, when
+            all is loaded.
     """
     definitions = build_definitions(settings=settings, resources=resources)
     daily, once, outputs = _selections()
@@ -115,17 +126,18 @@ def run_months(
     gc.freeze()
 
     def launch(
-        job: str, window: Days, selection: list[dg.AssetKey] | None = None, words: str = ""
+        job: str, partitions: Days | str, selection: list[dg.AssetKey] | None = None, words: str = ""
     ) -> dg.ExecuteInProcessResult:
         run_id = str(uuid.uuid4())
         listed, list_under_job = _listing_under_job(instance, job)
         instance.add_event_listener(run_id, list_under_job)
-        instance.add_event_listener(run_id, _following(follower, words or f"{window.first:%Y-%m}"))
+        instance.add_event_listener(run_id, _following(follower, words))
         result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             run_id=run_id,
             asset_selection=selection,
-            tags={**range_tags(window), **listed},
+            partition_key=partitions if isinstance(partitions, str) else None,
+            tags={**(range_tags(partitions) if isinstance(partitions, Days) else {}), **listed},
             run_config=QUIET,
             raise_on_error=False,
         )
@@ -136,7 +148,8 @@ def run_months(
     for month in months:
         first, last = month is months[0], month is months[-1]
         # Coordinates need the zones; the outputs need all months.
-        result = launch("daily_trips", month, daily + (once if first else []) + (outputs if last else []))
+        selection = daily + (once if first else []) + (outputs if last else [])
+        result = launch("daily_trips", month, selection, f"{month.first:%Y-%m}")
         if result.success:
             continue
         if not _only_some_fleets_failed(result):
@@ -144,16 +157,27 @@ def run_months(
             return outcome
         outcome.failed_fleets.append(_cause(result))
         if last:
-            launch("daily_trips", month, outputs)
+            launch("daily_trips", month, outputs, f"{month.first:%Y-%m}")
     if reports and not outcome.failed_fleets:
-        for job, partitions in (("week_summaries", weekly_partitions), ("monthly_reports", monthly_partitions)):
-            if windows := _whole_windows(partitions, days):
-                # A range of partitions is named by the first days of its first and last window.
-                result = launch(job, Days(windows[0], windows[-1]), words="reports")
-                if not result.success:
-                    outcome.stopped, outcome.stopped_in = _cause(result), days
-                    return outcome
+        for job, partitions, words in _runs_of_windows(days, settings.fleets):
+            result = launch(job, partitions, words=words)
+            if not result.success:
+                outcome.stopped, outcome.stopped_in = _cause(result), days
+                return outcome
     return outcome
+
+
+def _runs_of_windows(days: Days, fleets: Sequence[str]) -> Iterator[tuple[str, Days | str, str]]:
+    """Job, partitions and what to call them, of each run for the weeks and months that lie wholly in these days."""
+    weeks, months = _whole_windows(weekly_partitions, days), _whole_windows(monthly_partitions, days)
+    # A range of partitions is named by the first days of its first and last window.
+    if weeks:
+        yield "week_summaries", Days(weeks[0], weeks[-1]), "reports"
+    if months:
+        yield "monthly_reports", Days(months[0], months[-1]), "reports"
+    for month in months:
+        for fleet in fleets:
+            yield "datasets", fleet_month_key(fleet, month), "datasets"
 
 
 def _whole_windows(partitions: dg.TimeWindowPartitionsDefinition, days: Days) -> list[date]:

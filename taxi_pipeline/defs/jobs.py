@@ -26,6 +26,12 @@ monthly_reports = dg.define_asset_job(
     description="The reports of months. Automation makes each when its days are loaded; this makes any of them.",
 )
 
+datasets = dg.define_asset_job(
+    "datasets",
+    selection=dg.AssetSelection.groups("datasets"),
+    description="The files of fleets' months. Automation makes each when its days are loaded; this makes any of them.",
+)
+
 zones = dg.define_asset_job(
     "zones",
     selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from taxi_pipeline.tlc.fleets import FIRST_DAY
+from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month
 from taxi_pipeline.tlc.publication import SHORTEST_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 _RANGE_START = "dagster/asset_partition_range_start"
@@ -72,20 +72,37 @@ def months_from(first_day: date, last_day: date | None = None) -> dg.MonthlyPart
 monthly_partitions = months_from(FIRST_DAY)
 """As the assets declare them; `between` narrows them to the configured days."""
 
+
+def fleet_months_from(
+    fleets: "Sequence[str]", first_day: date, last_day: date | None = None
+) -> dg.MultiPartitionsDefinition:
+    """Each of these fleets with each of the months of `months_from`.
+
+    A fleet has all these months, also those before it existed: their files have no rows.
+    """
+    return dg.MultiPartitionsDefinition(
+        {"fleet": dg.StaticPartitionsDefinition(list(fleets)), "month": months_from(first_day, last_day)}
+    )
+
+
+fleet_month_partitions = fleet_months_from(list(FLEETS), FIRST_DAY)
+"""As the assets declare them; `between` narrows them to the configured fleets and days."""
+
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
 
-def between(first_day: date, last_day: date | None, assets: "Iterable[Any]") -> "list[Any]":
-    """The same assets, those with daily, weekly or monthly partitions from the first to the last day."""
-    narrower = {
-        daily_partitions: days_from(first_day, last_day),
-        weekly_partitions: weeks_from(first_day, last_day),
-        monthly_partitions: months_from(first_day, last_day),
-    }
+def between(first_day: date, last_day: date | None, fleets: "Sequence[str]", assets: "Iterable[Any]") -> "list[Any]":
+    """The same assets, those with partitions from the first to the last day and for these fleets alone."""
+    narrower = [
+        (daily_partitions, days_from(first_day, last_day)),
+        (weekly_partitions, weeks_from(first_day, last_day)),
+        (monthly_partitions, months_from(first_day, last_day)),
+        (fleet_month_partitions, fleet_months_from(fleets, first_day, last_day)),
+    ]
 
     def narrowed(spec: dg.AssetSpec) -> dg.AssetSpec:
-        for declared, partitions in narrower.items():
+        for declared, partitions in narrower:
             if spec.partitions_def == declared:
                 return spec.replace_attributes(partitions_def=partitions)
         return spec
@@ -99,6 +116,26 @@ def days_of_definition(partitions: dg.PartitionsDefinition | None) -> Days:
         raise TypeError(f"daily partitions are expected, not {partitions}")
     first, last = partitions.get_first_partition_key(), partitions.get_last_partition_key()
     return Days(date.fromisoformat(str(first)), date.fromisoformat(str(last)))
+
+
+def fleet_month_key(fleet: str, month: date) -> str:
+    """The key in `fleet_month_partitions` of a fleet's month.
+
+    Args:
+        fleet: its name.
+        month: its first day.
+    """
+    return dg.MultiPartitionKey({"fleet": fleet, "month": str(month)})
+
+
+def fleet_and_month(partition_key: str) -> tuple[str, date]:
+    """The fleet and the first day of the month of a key of `fleet_month_partitions`.
+
+    Args:
+        partition_key: `yellow|2023-03-01`, or with a slash, as IO managers get it.
+    """
+    fleet, month = partition_key.replace("|", "/").split("/")
+    return fleet, date.fromisoformat(month)
 
 
 def range_tags(days: Days) -> dict[str, str]:

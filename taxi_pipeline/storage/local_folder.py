@@ -16,7 +16,7 @@ class LocalFolder(Storage):
 
     def uri(self, name: str) -> str:
         """A `file://` URI."""
-        return self._path(name).as_uri()
+        return _uri_of(self._path(name))
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of that name."""
@@ -28,7 +28,7 @@ class LocalFolder(Storage):
         try:
             return path.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
-            raise MissingFileError(f"{path.as_uri()} does not exist") from None
+            raise MissingFileError(f"{_uri_of(path)} does not exist") from None
 
     def write(self, name: str, content: bytes | str) -> StoredFile:
         """Write a whole file."""
@@ -51,7 +51,7 @@ class LocalFolder(Storage):
         """The file itself."""
         path = self._path(name)
         if not path.is_file():
-            raise MissingFileError(f"{path.as_uri()} does not exist")
+            raise MissingFileError(f"{_uri_of(path)} does not exist")
         yield path
 
     def describe(self, name: str) -> StoredFile:
@@ -93,3 +93,8 @@ class LocalFolder(Storage):
             sha256=sha256_of(path),
             link=self.link(name),
         )
+
+
+def _uri_of(path: Path) -> str:
+    """As `Path.as_uri`, but `=` stays as it is, which folders of datasets have in their names."""
+    return path.as_uri().replace("%3D", "=")

@@ -1,7 +1,7 @@
-"""The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, fleets with their eras, codes.
+"""The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, datasets, fleets, codes.
 
-All of it comes from `tables`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file, and a test fails when it is
-out of date.
+All of it comes from `tables`, `datasets.tables`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file, and a test
+fails when it is out of date.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from taxi_pipeline.datasets.tables import DATASETS
 from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
@@ -16,15 +17,15 @@ from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
 
 _HEAD = """# Data dictionary
 
-Written by `make docs` from the declarations in `taxi_pipeline/warehouse/tables.py`, `taxi_pipeline/tlc/fleets.py` and
-`taxi_pipeline/tlc/codes.py`; change those. Times are New York wall time, without a time zone. A column that a fleet or
-a month does not publish is NULL.
+Written by `make docs` from the declarations in `taxi_pipeline/warehouse/tables.py`,
+`taxi_pipeline/datasets/tables.py`, `taxi_pipeline/tlc/fleets.py` and `taxi_pipeline/tlc/codes.py`; change those. Times
+are New York wall time, without a time zone. A column that a fleet or a month does not publish is NULL.
 """
 
 
 def data_dictionary() -> str:
     """The page, as Markdown."""
-    return "\n".join([_HEAD, *_tables(), *_fleets(), *_codes()])
+    return "\n".join([_HEAD, *_tables(), *_datasets(), *_fleets(), *_codes()])
 
 
 def _tables() -> Iterator[str]:
@@ -32,6 +33,14 @@ def _tables() -> Iterator[str]:
     for table in TABLES:
         yield f"### `{table.name}`\n\n{table.description}\n"
         yield _columns_of_trips(table) if table is TRIPS else _columns(table)
+
+
+def _datasets() -> Iterator[str]:
+    yield "## Datasets\n"
+    yield "Files of a fleet's month, see [datasets](datasets.md).\n"
+    for table in DATASETS:
+        yield f"### `{table.name}`\n\n{table.description}\n"
+        yield _columns(table)
 
 
 def _columns(table: Table) -> str:

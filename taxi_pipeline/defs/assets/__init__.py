@@ -1,8 +1,9 @@
-"""The assets, one module per group: what the TLC publishes, raw files, tables, metrics, reports, requests.
+"""The assets, one module per group: what the TLC publishes, raw files, tables, metrics, reports, datasets, requests.
 
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """
 
+from taxi_pipeline.defs.assets.datasets import demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.defs.assets.reports import monthly_report, week_summary
@@ -28,8 +29,10 @@ __all__ = [
     "ASSETS",
     "city_map",
     "code_tables",
+    "demand_model",
     "manhattan_map",
     "manhattan_stats",
+    "market_shares",
     "monthly_report",
     "taxi_trips_file",
     "taxi_zones",
@@ -40,4 +43,5 @@ __all__ = [
     "trips_by_week",
     "week_summary",
     "zone_explorer",
+    "zone_hours",
 ]

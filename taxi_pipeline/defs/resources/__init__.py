@@ -8,6 +8,7 @@ from typing import TypedDict
 
 import dagster as dg
 
+from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
 from taxi_pipeline.defs.resources.boundaries import FilesResource, TlcResource, WarehouseResource
 from taxi_pipeline.settings import Settings
@@ -17,6 +18,9 @@ from taxi_pipeline.warehouse.interface import Warehouse
 
 POOL = "duckdb"
 """Every asset and check that opens the warehouse is in this pool; its limit lets one run at a time do so."""
+
+DATASETS = "datasets"
+"""Key of the IO manager that keeps data frames as files."""
 
 WarehouseParam = dg.ResourceParam[Warehouse]
 FilesParam = dg.ResourceParam[Storage]
@@ -30,6 +34,7 @@ class Resources(TypedDict):
     files: FilesResource
     tlc: TlcResource
     alerts: Alerts
+    datasets: dg.IOManagerDefinition
 
 
 def build_resources(settings: Settings) -> Resources:
@@ -46,10 +51,12 @@ def build_resources(settings: Settings) -> Resources:
             last_day=settings.end_date.isoformat() if settings.end_date else "",
         ),
         alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
+        datasets=build_datasets_io_manager(settings.datasets_format),
     )
 
 
 __all__ = [
+    "DATASETS",
     "POOL",
     "Alerts",
     "FilesParam",

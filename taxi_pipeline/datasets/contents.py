@@ -1,0 +1,77 @@
+"""What the datasets that are made out of the warehouse hold: the rows of a fleet's month."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from taxi_pipeline.datasets.encoding import frame_of
+from taxi_pipeline.datasets.tables import MARKET_SHARES, ZONE_HOURS
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.coverage import loaded_days, not_loaded
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.sql import placeholders
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def zone_hours_of(session: Session, fleet: str, month: date) -> "pd.DataFrame":
+    """The trips of a fleet's month by day, hour and pickup zone, as far as it is loaded."""
+    days = Days.of_month(month)
+    return frame_of(ZONE_HOURS, fleet, session.rows(_ZONE_HOURS_SQL, [fleet, days.first, days.last]))
+
+
+def market_shares_of(session: Session, fleet: str, month: date, fleets: Sequence[str]) -> "pd.DataFrame":
+    """The trips of a fleet's month by company, as far as it is loaded.
+
+    Args:
+        session: the warehouse.
+        fleet: whose companies.
+        month: its first day.
+        fleets: those among whose trips the shares are.
+    """
+    days = Days.of_month(month)
+    rows = session.rows(_COMPANIES_SQL, [fleet, days.first, days.last])
+    num_trips = sum(row[1] for row in rows)
+    num_all = _num_trips(session, days, fleets)
+    shares = [
+        (month, company, trips, amount, trips / num_trips, trips / num_all if num_all else None)
+        for company, trips, amount in rows
+    ]
+    return frame_of(MARKET_SHARES, fleet, shares)
+
+
+def missing_days(session: Session, fleet: str, month: date) -> list[date]:
+    """The days of a fleet's month that are published and not loaded."""
+    days = Days.of_month(month)
+    return [day for _, day in not_loaded(loaded_days(session, days, [fleet]), days, [fleet])]
+
+
+def _num_trips(session: Session, days: Days, fleets: Sequence[str]) -> int | None:
+    """The trips of all these fleets; None when a day of one of them is not loaded."""
+    if not_loaded(loaded_days(session, days, fleets), days, fleets):
+        return None
+    found: tuple[Any, ...] = session.row(
+        "SELECT CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
+        f"WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})",
+        [days.first, days.last, *fleets],
+    )
+    return found[0]
+
+
+_ZONE_HOURS_SQL = """
+SELECT pickup_date, pickup_hour, pickup_zone_id, zone, borough, num_trips, passenger_count, trip_distance, fare_amount,
+    tip_amount, total_amount
+FROM zone_hourly_trips
+JOIN zones ON zone_id = pickup_zone_id
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
+ORDER BY pickup_date, pickup_hour, pickup_zone_id
+"""
+
+_COMPANIES_SQL = """
+SELECT coalesce(licensee, 'all') AS company, count(*) AS num_trips, sum(total_amount)
+FROM trips
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
+GROUP BY licensee
+ORDER BY num_trips DESC, company
+"""

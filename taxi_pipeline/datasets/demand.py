@@ -1,0 +1,193 @@
+"""The demand model: what to expect in an hour of a weekday in a zone, learned from past months of `zone_hours`.
+
+A weighted mean of the same hour of the same weekday: a week counts half as much as the one eight weeks after it, so
+that the model follows the season. The interval comes from how far the past hours were from their mean, in units of its
+square root (Pearson residuals: counts scatter more where more is expected), over all weekdays of the zone's hour,
+because four Mondays alone say little. It is between their weighted 5th and 95th percentiles, widened for what a mean of
+few weeks does not know itself.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.datasets.encoding import frame_of
+from taxi_pipeline.datasets.tables import DEMAND_MODEL
+from taxi_pipeline.tlc.zones import NUM_SHAPES
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+HALF_LIFE_WEEKS = 8
+INTERVAL = (0.05, 0.95)
+"""The percentiles between which an hour is expected."""
+
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good the model is, over the days of a month that it has not seen."""
+
+    num_hours: int
+    """Hours of zones that were compared."""
+    mean_error: float
+    """Mean absolute error, in pickups an hour."""
+    last_weeks_mean_error: float
+    """That of expecting what the same hour of the week before had."""
+    share_inside: float | None
+    """Share of the hours with an expected pickup or more that lie in the interval; None when there are none.
+
+    In most hours of most zones nobody is picked up, and nobody is expected: they would make any interval look right.
+    """
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the model errs less than the week before does."""
+        return self.mean_error < self.last_weeks_mean_error
+
+
+@dataclass(frozen=True)
+class Pickups:
+    """Pickups by day, hour and zone, also where there were none."""
+
+    days: "pd.DatetimeIndex"
+    counts: "NDArray[np.float64]"
+    """Shape: days × 24 hours × zones 1 to 263."""
+
+    @property
+    def weekdays(self) -> "NDArray[np.int64]":
+        """Of the days; 0 for Sunday."""
+        return ((self.days.day_of_week + 1) % _WEEK).to_numpy()
+
+
+def pickups_of(zone_hours: "pd.DataFrame") -> Pickups:
+    """The pickups of a frame of `zone_hours`; days without any trip count as not loaded."""
+    import numpy as np
+    import pandas as pd
+
+    zone_hours = zone_hours[zone_hours["zone_id"] <= NUM_SHAPES]
+    days = pd.DatetimeIndex(np.sort(zone_hours["pickup_date"].unique()))
+    counts = np.zeros((len(days), 24, NUM_SHAPES))
+    day = days.get_indexer(pd.DatetimeIndex(zone_hours["pickup_date"]))
+    counts[day, zone_hours["pickup_hour"], zone_hours["zone_id"] - 1] = zone_hours["num_trips"]
+    return Pickups(days, counts)
+
+
+def demand_model_of(zone_hours: "pd.DataFrame") -> "pd.DataFrame":
+    """The model, as the dataset `demand_model`; zones that had no pickup are left out.
+
+    Args:
+        zone_hours: past months of one fleet. Without any day the model has no rows.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if zone_hours.empty:
+        return frame_of(DEMAND_MODEL, "", ())
+    past = pickups_of(zone_hours)
+    names = zone_hours.loc[zone_hours["zone_id"] <= NUM_SHAPES, ["zone_id", "zone", "borough"]].drop_duplicates()
+    names = names.sort_values("zone_id", ignore_index=True)
+    weekdays = np.unique(past.weekdays)
+    weights = 0.5 ** ((past.days.max() - past.days).days.to_numpy() // _WEEK / HALF_LIFE_WEEKS)
+    expected = np.empty((len(weekdays), 24, NUM_SHAPES))
+    residuals = np.empty_like(past.counts)
+    num_weeks = []
+    for number, weekday in enumerate(weekdays):
+        these = past.weekdays == weekday
+        mean = expected[number] = np.average(past.counts[these], axis=0, weights=weights[these])
+        scale = np.sqrt(np.where(mean > 0, mean, 1))
+        residuals[these] = (past.counts[these] - mean) / scale * _widening(weights[these])
+        num_weeks.append(int(these.sum()))
+    below, above = _percentiles(residuals, weights)
+    low = np.maximum(expected + below * np.sqrt(expected), 0)
+    high = expected + above * np.sqrt(expected)
+    zones = names["zone_id"].to_numpy() - 1
+    rows = len(weekdays) * 24
+
+    def column(values: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        return values[:, :, zones].transpose(2, 0, 1).ravel().round(4)
+
+    return pd.DataFrame(
+        {
+            "fleet": zone_hours["fleet"].iloc[0],
+            **{name: names[name].repeat(rows).to_numpy() for name in names},
+            "weekday": np.tile(np.repeat(weekdays, 24), len(names)).astype("int16"),
+            "pickup_hour": np.tile(np.arange(24, dtype="int16"), len(weekdays) * len(names)),
+            "expected": column(expected),
+            "low": column(low),
+            "high": column(high),
+            "num_weeks": np.tile(np.repeat(np.array(num_weeks, dtype="int16"), 24), len(names)),
+        },
+        columns=list(DEMAND_MODEL.column_names),
+    )
+
+
+def judged(model: "pd.DataFrame", past: "pd.DataFrame", held_out: "pd.DataFrame") -> Judgement | None:
+    """How good the model is over a month that it has not seen; None when there is no hour to compare.
+
+    An hour is compared when the week before it is loaded, too. "The week before" may lie in the held-out month, which
+    the model has not seen: that makes it the stronger opponent.
+
+    Args:
+        model: learned from `past`.
+        past: the months of `zone_hours` before.
+        held_out: the month of `zone_hours` that is expected.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if past.empty or held_out.empty:
+        return None
+    known = pickups_of(pd.concat([past, held_out]))
+    week_before = known.days.get_indexer(known.days - pd.Timedelta(days=_WEEK))
+    compared = (known.days >= held_out["pickup_date"].min()) & (week_before >= 0)
+    compared &= np.isin(known.weekdays, model["weekday"].unique())
+    if not compared.any():
+        return None
+    actual, last_week = known.counts[compared], known.counts[week_before[compared]]
+    expected, low, high = (_by_weekday(model, name)[known.weekdays[compared]] for name in ("expected", "low", "high"))
+    inside = ((low <= actual) & (actual <= high))[expected >= 1]
+    return Judgement(
+        num_hours=actual.size,
+        mean_error=float(np.abs(actual - expected).mean()),
+        last_weeks_mean_error=float(np.abs(actual - last_week).mean()),
+        share_inside=float(inside.mean()) if inside.size else None,
+    )
+
+
+def _by_weekday(model: "pd.DataFrame", column: str) -> "NDArray[np.float64]":
+    """A column of the model as weekday × hour × zone; 0 for zones that the model does not know."""
+    import numpy as np
+
+    values = np.zeros((_WEEK, 24, NUM_SHAPES))
+    values[model["weekday"], model["pickup_hour"], model["zone_id"] - 1] = model[column]
+    return values
+
+
+def _widening(weights: "NDArray[np.float64]") -> float:
+    """By how much a new value is farther from a weighted mean than the values that the mean was made of.
+
+    As many equal weights as these are worth, n, give sqrt((1 + 1/n) / (1 - 1/n)); at most 2 is taken for few.
+    """
+    n = weights.sum() ** 2 / (weights**2).sum()
+    return min(2.0, float(((n + 1) / max(n - 1, 1e-9)) ** 0.5))
+
+
+def _percentiles(
+    values: "NDArray[np.float64]", weights: "NDArray[np.float64]"
+) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """The weighted percentiles of INTERVAL along the first axis: the least value that reaches the share of weight."""
+    import numpy as np
+
+    order = np.argsort(values, axis=0, kind="stable")
+    ordered = np.take_along_axis(values, order, axis=0)
+    reached = np.cumsum(weights[order], axis=0) / weights.sum()
+
+    def at(share: float) -> "NDArray[np.float64]":
+        # The last one has all the weight, whatever rounding makes of its sum.
+        first = np.minimum((reached < share - 1e-12).sum(axis=0), len(values) - 1)
+        return np.take_along_axis(ordered, first[np.newaxis], axis=0)[0]
+
+    return at(INTERVAL[0]), at(INTERVAL[1])

@@ -1,0 +1,182 @@
+"""Group `datasets`: a fleet's month as a data frame, which the IO manager keeps as a file.
+
+What the frames hold is in `taxi_pipeline.datasets`, where the files lie in `defs.io_managers`.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_pipeline.datasets.contents import market_shares_of, missing_days, zone_hours_of
+from taxi_pipeline.datasets.tables import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
+from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.io_managers import DATA_FRAME
+from taxi_pipeline.defs.metadata import file_metadata, picture, table_schema
+from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions
+from taxi_pipeline.defs.resources import DATASETS, POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.warehouse.coverage import is_synthetic
+from taxi_pipeline.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from taxi_pipeline.datasets.demand import Judgement
+
+_DAYS_OF_THE_MONTH = dg.MultiToSingleDimensionPartitionMapping("month")
+
+_YEAR_BEFORE = dg.MultiPartitionMapping(
+    {
+        "fleet": dg.DimensionPartitionMapping("fleet", dg.IdentityPartitionMapping()),
+        "month": dg.DimensionPartitionMapping(
+            "month", dg.TimeWindowPartitionMapping(start_offset=-12, allow_nonexistent_upstream_partitions=True)
+        ),
+    }
+)
+"""The month itself, and of the twelve before it those that the partitions have."""
+
+_EXPECTS_THE_MONTH = dg.AssetCheckSpec(
+    "expects_the_month",
+    asset="demand_model",
+    description="The model errs less over the month, which it has not seen, than expecting what the same hour of the "
+    "week before had; and at least 80 % of the hours lie in its interval.",
+)
+
+MIN_SHARE_INSIDE = 0.8
+"""Of the hours, nine of ten of which are expected in the interval."""
+
+
+def _of_dataset(declared: Table) -> dict[str, Any]:
+    return {"dagster/column_schema": table_schema(declared)}
+
+
+@dg.asset(
+    group_name="datasets",
+    partitions_def=fleet_month_partitions,
+    deps=[dg.AssetDep("zone_hourly_trips", partition_mapping=_DAYS_OF_THE_MONTH), "taxi_zones"],
+    automation_condition=window_complete,
+    io_manager_key=DATASETS,
+    dagster_type=DATA_FRAME,
+    pool=POOL,
+    kinds={"duckdb", "pandas"},
+    tags={"output": "data-file"},
+    metadata=_of_dataset(ZONE_HOURS),
+)
+def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
+    """`datasets/zone_hours/fleet=FLEET/month=YYYY-MM.parquet`: trips by day, hour and pickup zone, with zone names.
+
+    Automation makes it when all days of the month are loaded; made earlier, it has the loaded days, and `missing_days`
+    names the others. A month in which the fleet did not exist yet has no rows.
+    """
+    fleet, month = fleet_and_month(context.partition_key)
+    with warehouse.read() as session:
+        frame = zone_hours_of(session, fleet, month)
+        missing, synthetic = missing_days(session, fleet, month), is_synthetic(session)
+    return dg.MaterializeResult(
+        value=frame,
+        metadata={
+            "trips": int(frame["num_trips"].sum()),
+            "missing_days": ", ".join(map(str, missing)) or "none",
+            "synthetic": synthetic,
+        },
+    )
+
+
+@dg.asset(
+    group_name="datasets",
+    partitions_def=fleet_month_partitions,
+    deps=[dg.AssetDep("taxi_trips", partition_mapping=_DAYS_OF_THE_MONTH)],
+    automation_condition=window_complete,
+    io_manager_key=DATASETS,
+    dagster_type=DATA_FRAME,
+    pool=POOL,
+    kinds={"duckdb", "pandas"},
+    tags={"output": "data-file"},
+    metadata=_of_dataset(MARKET_SHARES),
+)
+def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, tlc: TlcParam) -> dg.MaterializeResult:
+    """`datasets/market_shares/fleet=FLEET/month=YYYY-MM.parquet`: trips by company, and their shares.
+
+    Shares of the fleet's trips, and of those of all configured fleets.
+    """
+    fleet, month = fleet_and_month(context.partition_key)
+    with warehouse.read() as session:
+        frame = market_shares_of(session, fleet, month, tlc.fleets)
+        missing, synthetic = missing_days(session, fleet, month), is_synthetic(session)
+    return dg.MaterializeResult(
+        value=frame, metadata={"missing_days": ", ".join(map(str, missing)) or "none", "synthetic": synthetic}
+    )
+
+
+@dg.asset(
+    group_name="datasets",
+    partitions_def=fleet_month_partitions,
+    ins={"zone_hours": dg.AssetIn(partition_mapping=_YEAR_BEFORE, metadata={"allow_missing_partitions": True})},
+    automation_condition=window_complete,
+    io_manager_key=DATASETS,
+    dagster_type=DATA_FRAME,
+    pool=POOL,
+    kinds={"pandas"},
+    tags={"output": "data-file"},
+    metadata=_of_dataset(DEMAND_MODEL),
+    check_specs=[_EXPECTS_THE_MONTH],
+)
+def demand_model(
+    context: dg.AssetExecutionContext, zone_hours: Any, warehouse: WarehouseParam, files: FilesParam
+) -> dg.MaterializeResult:
+    """`datasets/demand_model/…`: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
+
+    Learned from the year before the month, as far as `zone_hours` has it, and judged by the month itself.
+    `outputs/demand_model/FLEET-YYYY-MM.png` shows the three busiest zones.
+    """
+    from taxi_pipeline.datasets.demand import demand_model_of, judged
+    from taxi_pipeline.outputs.demand_chart import draw_demand
+
+    fleet, month = fleet_and_month(context.partition_key)
+    past, held_out = _before_and_in(context.partition_key, zone_hours)
+    model = demand_model_of(past)
+    judgement = judged(model, past, held_out)
+    synthetic = warehouse.query(is_synthetic)
+    chart = draw_demand(model, held_out, f"{FLEETS[fleet].title} pickups, {month:%B %Y}", synthetic=synthetic)
+    file = files.write(f"outputs/demand_model/{fleet}-{month:%Y-%m}.png", chart)
+    return dg.MaterializeResult(
+        value=model,
+        metadata={
+            "days_learned_from": int(past["pickup_date"].nunique()),
+            "synthetic": synthetic,
+            "chart": picture(chart, "Expected and counted pickups"),
+            "chart_file": dg.MetadataValue.path(file.uri),
+            **({"open": file_metadata(file)["open"]} if file.link else {}),
+        },
+        check_results=[_check_of(judgement)],
+    )
+
+
+def _before_and_in(partition_key: str, frames: Any) -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The months before the partition, and the partition's own, out of what the IO manager loaded."""
+    import pandas as pd
+
+    by_key: Mapping[str, pd.DataFrame] = frames if isinstance(frames, Mapping) else {partition_key: frames}
+    empty = next(iter(by_key.values())).iloc[:0]
+    before = [frame for key, frame in sorted(by_key.items()) if key != partition_key and not frame.empty]
+    return pd.concat(before, ignore_index=True) if before else empty, by_key.get(partition_key, empty)
+
+
+def _check_of(judgement: "Judgement | None") -> dg.AssetCheckResult:
+    if judgement is None:
+        return dg.AssetCheckResult(passed=True, description="nothing to compare: no month before, or no trips")
+    inside = judgement.share_inside
+    return dg.AssetCheckResult(
+        passed=judgement.is_better and (inside is None or inside >= MIN_SHARE_INSIDE),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{judgement.mean_error / judgement.last_weeks_mean_error:.0%} of the error of the week before"
+        if judgement.last_weeks_mean_error
+        else "every hour is as in the week before",
+        metadata={
+            "num_hours": judgement.num_hours,
+            "mean_error": judgement.mean_error,
+            "mean_error_of_last_week": judgement.last_weeks_mean_error,
+            **({"share_inside": inside} if inside is not None else {}),
+        },
+    )
