@@ -70,6 +70,8 @@ class Bench:
             "TLC_URL": mirror.as_uri(),
             "TAXI_FLEETS": fleets,
             "TAXI_START_DATE": str(start),
+            # Without them the extra dbt costs nothing; the case `marts` has them.
+            "TAXI_MARTS": "off",
             "PYTHONPATH": str(REPOSITORY),
         }
 
@@ -355,6 +357,22 @@ def ui_run(bench: Bench) -> None:
     )
 
 
+def marts(bench: Bench) -> None:
+    """What the marts cost: a process that has them in its graph, and a month of them against the month's graph."""
+    data = bench.fresh("marts")
+    environment = bench.environment(data, bench.mirror, MARCH[0])
+    graph = bench.materialize(environment, *MARCH)
+    with_marts = environment | {"TAXI_MARTS": "on"}
+    load = [BIN / "python", "-W", "ignore", "-c", "import taxi_pipeline.definitions"]
+    run(load, with_marts)  # dbt parses the project once
+    ours, plain = (middle([run(load, one) for _ in range(2 * bench.repeat + 1)]) for one in (with_marts, environment))
+    bench.note("marts", "code location with them, and without", f"{_s(ours)}, {_s(plain)}")
+    command = [BIN / "dagster", "asset", "materialize", "--select", "group:marts", "--partition", str(MARCH[0])]
+    month = middle([run([*command, "-m", "taxi_pipeline.definitions"], with_marts) for _ in range(bench.repeat)])
+    ratio = month.seconds / graph.seconds
+    bench.add("marts", f"a month of {_trips(bench)} trips", _s(month), f"{_s(graph)} the graph", ratio=ratio, most=3)
+
+
 CASES: dict[str, Callable[[Bench], None]] = {
     "import": import_,
     "sample": sample,
@@ -365,6 +383,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "backfill": backfill,
     "big_fleet": big_fleet,
     "year": year,
+    "marts": marts,
 }
 
 

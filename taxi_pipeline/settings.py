@@ -55,6 +55,8 @@ class Settings:
     """The last daily partition; None for the last day that can be published."""
     datasets_format: str
     """Of the files of the datasets: `parquet` or `csv`."""
+    marts: bool
+    """Whether the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed."""
     automation: bool
     """Whether schedules and sensors are on from the start."""
     pages_url: str | None
@@ -98,6 +100,7 @@ class Settings:
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
+            marts=_choice("TAXI_MARTS", value("TAXI_MARTS", "on"), ("on", "off")) == "on",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
             alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),

@@ -18,6 +18,7 @@ from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
@@ -39,6 +40,7 @@ SETTINGS = (
     "TAXI_START_DATE",
     "TAXI_END_DATE",
     "TAXI_AUTOMATION",
+    "TAXI_MARTS",
     "TAXI_DATASETS_FORMAT",
     "TAXI_PAGES_URL",
     "TAXI_ALERT_WEBHOOK_URL",
@@ -70,6 +72,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the developer has exported must not decide how a test ends."""
     for variable in (*SETTINGS, "DAGSTER_HOME"):
         monkeypatch.delenv(variable, raising=False)
+    # dbt would make each process a second slower; test_marts.py has the marts.
+    monkeypatch.setenv("TAXI_MARTS", "off")
 
 
 _SEEN_STATEMENTS: dict[str, Path] = {}
@@ -260,6 +264,11 @@ def make_pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
         return pipeline_in(tmp_path / name, mirror, fleets)
 
     return make
+
+
+def settings_of(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of an environment, without the marts, which `test_marts.py` has."""
+    return Settings.from_environment({"TAXI_MARTS": "off", **(environment or {})})
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -21,9 +21,17 @@ from taxi_pipeline.defs.assets import demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_months_from
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, check_of, error_of, materializations_of, pipeline_in, table_of
+from taxi_pipeline_tests.conftest import (
+    QUIET,
+    Pipeline,
+    check_of,
+    error_of,
+    materializations_of,
+    pipeline_in,
+    settings_of,
+    table_of,
+)
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 
 FLEETS = ("yellow", "fhvhv")
@@ -204,7 +212,7 @@ def test_a_frame_can_be_loaded_without_a_run(loaded: Pipeline, tmp_path: Path) -
     """As docs/datasets.md shows it."""
     pipeline = with_files_in(loaded, tmp_path)
     made = pipeline.dataset("yellow", "2023-01", zone_hours).output_for_node("zone_hours")
-    settings = Settings.from_environment({"TAXI_FLEETS": "yellow,fhvhv"})
+    settings = settings_of({"TAXI_FLEETS": "yellow,fhvhv"})
     definitions = build_definitions(settings=settings, resources=pipeline.resources)
     with dg.DagsterInstance.ephemeral() as instance:
         found = definitions.load_asset_value("zone_hours", partition_key="yellow|2023-01-01", instance=instance)
@@ -230,7 +238,7 @@ class Automation:
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
         environment = {"TAXI_START_DATE": "2023-01-01", "TAXI_FLEETS": "yellow,green"}
-        self._definitions = build_definitions(settings=Settings.from_environment(environment))
+        self._definitions = build_definitions(settings=settings_of(environment))
         self._instance = instance
         self._cursor: Any = None
 

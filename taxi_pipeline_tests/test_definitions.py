@@ -25,7 +25,6 @@ from taxi_pipeline.defs.partitions import (
     months_from,
     weeks_from,
 )
-from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import (
@@ -36,7 +35,7 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_TRIPS,
     ZONES,
 )
-from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of
+from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of, settings_of
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -85,7 +84,7 @@ ON_THE_DATABASE = {
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    return build_definitions(settings=Settings.from_environment({}))
+    return build_definitions(settings=settings_of())
 
 
 def spec_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
@@ -184,7 +183,7 @@ def test_partitions(definitions: dg.Definitions) -> None:
 def test_partitions_end_with_the_end_date(last: str, weeks: list[str], months: list[str]) -> None:
     """A week or month whose days are not all partitions is none."""
     environment = {"TAXI_START_DATE": "2023-02-26", "TAXI_END_DATE": last}
-    specs = spec_of(build_definitions(settings=Settings.from_environment(environment)))
+    specs = spec_of(build_definitions(settings=settings_of(environment)))
 
     def keys(asset: str) -> list[str]:
         partitions = specs[asset].partitions_def
@@ -226,7 +225,7 @@ def test_days_on_which_clocks_change_are_days_like_others(day: str) -> None:
 
 
 def test_the_first_day_is_the_configured_one() -> None:
-    definitions = build_definitions(settings=Settings.from_environment({"TAXI_START_DATE": "2019-01-01"}))
+    definitions = build_definitions(settings=settings_of({"TAXI_START_DATE": "2019-01-01"}))
     partitions = spec_of(definitions)["taxi_trips"].partitions_def
     assert partitions is not None
     assert partitions.get_first_partition_key() == "2019-01-01"
@@ -320,7 +319,7 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     from taxi_pipeline.storage import LocalFolder
 
     files = LocalFolder(tmp_path)
-    definitions = build_definitions(settings=Settings.from_environment({}), resources={"files": files})
+    definitions = build_definitions(settings=settings_of(), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
     assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "alerts", "datasets"}
 

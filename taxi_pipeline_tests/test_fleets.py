@@ -15,7 +15,6 @@ import pytest
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.sample.zones import write_zones_zip
-from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FHV, FHVHV, FLEETS, GREEN, YELLOW, Fleet
@@ -26,7 +25,7 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import TRIPS, ZONES
-from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of, materializations_of
+from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of, materializations_of, settings_of
 from taxi_pipeline_tests.published_files import JFK_AIRPORT, PUBLISHED, TIMES_SQUARE, Published
 
 MakePipeline = Callable[..., Pipeline]
@@ -285,7 +284,7 @@ def test_a_run_executed_again_from_its_failure_loads_no_older_copy(make_pipeline
     good = (mirror / "trip-data" / "green_tripdata_2025-01.parquet").read_bytes()
     (mirror / "trip-data" / "green_tripdata_2025-01.parquet").write_text("<html>maintenance</html>")
     definitions = build_definitions(
-        settings=Settings.from_environment({"TAXI_START_DATE": "2025-01-01"}), resources=pipeline.resources
+        settings=settings_of({"TAXI_START_DATE": "2025-01-01"}), resources=pipeline.resources
     )
     job = definitions.resolve_job_def("daily_trips")
     with dg.instance_for_test() as instance:

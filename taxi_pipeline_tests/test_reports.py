@@ -15,9 +15,8 @@ from taxi_pipeline.defs.assets import ASSETS, week_summary
 from taxi_pipeline.defs.checks.freshness import LATE_DAYS, TOO_LATE_DAYS, newest_day_is_recent
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.partitions import daily_partitions, weekly_partitions, weeks_from
-from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, settings_of
 
 MakePipeline = Callable[..., Pipeline]
 
@@ -116,7 +115,7 @@ class Automation:
     """The automation sensor's decisions, one after the other, on a throwaway instance."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        settings = Settings.from_environment({"TAXI_START_DATE": "2023-01-01"})
+        settings = settings_of({"TAXI_START_DATE": "2023-01-01"})
         self._definitions = build_definitions(settings=settings)
         self._instance = instance
         self._cursor: Any = None
@@ -237,7 +236,7 @@ def test_the_newest_day_has_an_age(
 def test_freshness_is_looked_at_by_itself_and_in_no_run_of_days(make_pipeline: MakePipeline, mirror: Path) -> None:
     """Regression: a month of 2023 that was loaded well was reported as failed, for being old."""
     pipeline = make_pipeline(mirror)
-    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
     daily = definitions.resolve_job_def("daily_trips").get_subset(asset_selection={dg.AssetKey("taxi_trips")})
     names = {key.name for key in daily.asset_layer.asset_graph.asset_check_keys}
     assert "trips_conserved" in names
@@ -265,7 +264,7 @@ def test_a_changed_zone_file_marks_what_depends_on_it_as_stale(
 
     own = Path(shutil.copytree(mirror, tmp_path / "own"))
     pipeline = make_pipeline(own)
-    graph = build_definitions(settings=Settings.from_environment({})).resolve_asset_graph()
+    graph = build_definitions(settings=settings_of()).resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
 
         def materialize(*assets: Any) -> None:

@@ -13,12 +13,11 @@ from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.partitions import daily_partitions, days_from
 from taxi_pipeline.defs.schedules import CHUNK_TAG
-from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.months import month_of, new_york_today
 from taxi_pipeline.tlc.publication import SHORTEST_DELAY, SURE_DELAY
-from taxi_pipeline_tests.conftest import Pipeline, error_of, range_tags
+from taxi_pipeline_tests.conftest import Pipeline, error_of, range_tags, settings_of
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 from taxi_pipeline_tests.processes import held_by_another_process
 
@@ -36,7 +35,7 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 def observe(pipeline: Pipeline, instance: dg.DagsterInstance, *, fails: bool = False) -> dg.ExecuteInProcessResult:
     """The run of the job `tlc_observation`."""
-    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
     result = definitions.resolve_job_def("tlc_observation").execute_in_process(
         instance=instance, run_config=QUIET, raise_on_error=False
     )
@@ -48,7 +47,7 @@ def only_tick(
     pipeline: Pipeline, instance: dg.DagsterInstance, schedule: str = "daily_refresh"
 ) -> tuple[list[dg.RunRequest], str | None]:
     """One tick, as the daemon makes it: the runs that it requests, or why there are none."""
-    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
     with dg.build_schedule_context(
         instance=instance, repository_def=definitions.get_repository_def(), resources=pipeline.resources
     ) as context:
@@ -116,7 +115,7 @@ def test_a_month_is_not_launched_while_it_runs_or_waits(
     pipeline = make_pipeline(mirror)
     (request,), _ = tick(pipeline, instance)
     run = instance.create_run_for_job(
-        build_definitions(settings=Settings.from_environment({})).resolve_job_def("daily_trips"),
+        build_definitions(settings=settings_of()).resolve_job_def("daily_trips"),
         tags=dict(request.tags),
         status=dg.DagsterRunStatus.STARTED,
     )
@@ -230,7 +229,7 @@ def test_what_was_loaded_since_the_observation_is_not_launched_again(
     pipeline = make_pipeline(mirror)
     (request,), _ = tick(pipeline, instance)
     instance.create_run_for_job(
-        build_definitions(settings=Settings.from_environment({})).resolve_job_def("daily_trips"),
+        build_definitions(settings=settings_of()).resolve_job_def("daily_trips"),
         tags=dict(request.tags),
         status=dg.DagsterRunStatus.SUCCESS,
     )
@@ -264,7 +263,7 @@ def test_an_observation_does_not_wait_for_a_run_that_writes(
 def test_automation_switches_all_on_but_the_one_that_would_do_the_work_twice(
     automation: str, running: set[str]
 ) -> None:
-    definitions = build_definitions(settings=Settings.from_environment({"TAXI_AUTOMATION": automation}))
+    definitions = build_definitions(settings=settings_of({"TAXI_AUTOMATION": automation}))
     schedules = {schedule.name: schedule for schedule in definitions.get_repository_def().schedule_defs}
     assert set(schedules) == {*ALWAYS, "daily_trips_by_partition"}
     assert {

@@ -17,8 +17,7 @@ from taxi_pipeline.defs.resources import Alerts
 from taxi_pipeline.defs.sensors import run_failure_alert
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import BadRequestError, TripRequest, decide, parse_request
-from taxi_pipeline.settings import Settings
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, materializations_of, pipeline_in
+from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, materializations_of, pipeline_in, settings_of
 from taxi_pipeline_tests.faulty_server import faulty_server
 
 MakePipeline = Callable[..., Pipeline]
@@ -129,7 +128,7 @@ def test_a_chart_can_not_leave_its_folder(name: str) -> None:
 
 
 def tick(pipeline: Pipeline, cursor: str | None = None) -> Any:
-    definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+    definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
     sensor = definitions.resolve_sensor_def("trip_request_sensor")
     with (
         dg.instance_for_test() as instance,
@@ -253,7 +252,7 @@ def test_without_a_configuration_every_request_is_drawn(loaded_once: Pipeline) -
 
 def test_materialize_all_leaves_the_requests_out() -> None:
     """Regression: a backfill of everything made `trip_request` green with two empty tables."""
-    definitions = build_definitions(settings=Settings.from_environment({}))
+    definitions = build_definitions(settings=settings_of())
     graph = definitions.resolve_asset_graph()
     assert "trip_request" in {key.to_user_string() for key in graph.get_all_asset_keys()}
     assert "trip_request" not in {key.to_user_string() for key in graph.materializable_asset_keys}
@@ -305,7 +304,7 @@ def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loade
 def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
     """A run that fails because its month is not published, and the sensor's look at it."""
     with dg.instance_for_test() as instance:
-        definitions = build_definitions(settings=Settings.from_environment({}), resources=pipeline.resources)
+        definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
         job = definitions.resolve_job_def("daily_trips")
         result = job.execute_in_process(
             instance=instance, partition_key="2023-04-05", run_config=QUIET, raise_on_error=False

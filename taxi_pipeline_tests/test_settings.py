@@ -25,6 +25,7 @@ def test_defaults() -> None:
         end_date=None,
         automation=False,
         datasets_format="parquet",
+        marts=True,
         pages_url=None,
         alert_webhook_url=None,
     )

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.command()
 @day_range
 @click.option(
-    "--reports", is_flag=True, help="Also make the reports and datasets of the weeks and months that lie in these days."
+    "--reports",
+    is_flag=True,
+    help="Also make reports, datasets and marts of the weeks and months that lie in these days.",
 )
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
@@ -84,14 +86,14 @@ def _covering(settings: Settings, days: Days) -> Settings:
 
 
 def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
-    from taxi_pipeline.defs.console_runs import InstanceError, current_instance, num_materializations, run_months
+    from taxi_pipeline.defs.console_runs import InstanceError, current_instance, run_months
     from taxi_pipeline.tlc.source import TlcSource
 
     try:
         instance = current_instance()
     except InstanceError as error:
         raise click.ClickException(str(error)) from error
-    with instance, progress_bar("Starting", total=num_materializations(days, settings.fleets, reports=reports)) as bar:
+    with instance, progress_bar("Starting") as bar:
         tlc = TlcSource(
             url=settings.tlc_url,
             zones_url=settings.zones_url,

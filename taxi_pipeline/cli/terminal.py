@@ -59,6 +59,10 @@ class ProgressBar:
         self._download: TaskID | None = None
         self._warnings: list[str] = []
 
+    def expects(self, num_materializations: int) -> None:
+        """Set the number of steps."""
+        self._progress.update(self._task, total=num_materializations)
+
     def materialized(self) -> None:
         """One step forward."""
         self._progress.advance(self._task)
@@ -96,12 +100,12 @@ class ProgressBar:
 
 
 @contextmanager
-def progress_bar(description: str, total: int) -> Iterator[ProgressBar]:
+def progress_bar(description: str, total: int | None = None) -> Iterator[ProgressBar]:
     """A progress bar as long as the block runs.
 
     Args:
         description: what is going on.
-        total: number of steps.
+        total: number of steps; None when `ProgressBar.expects` will be told it.
     """
     columns = (
         SpinnerColumn(),

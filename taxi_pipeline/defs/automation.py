@@ -6,13 +6,14 @@ What runs by the clock is in `schedules`.
 import dagster as dg
 
 _missing_and_complete = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
-_zones = dg.AssetSelection.assets("taxi_zones")
-_days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_zones)
-# Zones are fetched each month and hardly ever change: an update alone is no reason to make years of weeks again.
-_zones_changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed()).allow(_zones)
+_reference = dg.AssetSelection.assets("taxi_zones", "code_tables")
+_days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_reference)
+# Zones and codes are written often and hardly ever change: an update alone is no reason to make years of weeks again.
+_version_changed = dg.AutomationCondition.data_version_changed()
+_reference_changed = dg.AutomationCondition.any_deps_match(_version_changed).allow(_reference)
 _handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
 
-_changed = _missing_and_complete.newly_true() | _days_loaded_again | _zones_changed
+_changed = _missing_and_complete.newly_true() | _days_loaded_again | _reference_changed
 
 window_complete = (
     # By itself `since` forgets what changed in the same half minute in which the partition was made.
@@ -37,7 +38,7 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.groups("reports", "datasets"),
+        target=dg.AssetSelection.groups("reports", "datasets", "marts"),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Makes the reports and datasets whose week or month is complete.",
+        description="Makes the reports, datasets and marts whose week or month is complete.",
     )

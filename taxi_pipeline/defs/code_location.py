@@ -18,6 +18,7 @@ from taxi_pipeline.defs.jobs import (
     week_summaries,
     zones,
 )
+from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
@@ -42,19 +43,30 @@ def build_definitions(
         SettingsError: the environment holds a value that can't be used.
     """
     settings = settings or Settings.from_environment()
+    marts = build_marts(settings)
     found = between(
         settings.start_date,
         settings.end_date,
         settings.fleets,
-        dg.load_assets_from_package_module(assets, include_specs=True),
+        [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets],
     )
     return dg.Definitions(
         assets=_with_code_references(_as_shown(found)),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=[daily_trips, week_summaries, monthly_reports, datasets, zones, tlc_observation, freshness, trip_requests],
+        jobs=[
+            daily_trips,
+            week_summaries,
+            monthly_reports,
+            datasets,
+            zones,
+            tlc_observation,
+            freshness,
+            trip_requests,
+            *marts.jobs,
+        ],
         schedules=build_schedules(running=settings.automation),
         sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
-        resources={**build_resources(settings), **(resources or {})},
+        resources={**build_resources(settings), **marts.resources, **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )

@@ -21,6 +21,7 @@ from taxi_pipeline.datasets.tables import DATASETS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.failures import failed_fleets, message_of
+from taxi_pipeline.defs.marts import MARTS
 from taxi_pipeline.defs.partitions import (
     daily_partitions,
     fleet_month_key,
@@ -45,6 +46,9 @@ class InstanceError(RuntimeError):
 
 class Follower(Protocol):
     """Follows the runs."""
+
+    def expects(self, num_materializations: int) -> None:
+        """How often `materialized` is called when all goes well; called once, before the first run."""
 
     def step_started(self, month: str, step: str) -> None:
         """A step of the run of the month (YYYY-MM) has started."""
@@ -85,16 +89,6 @@ def last_day_that_can_be_published() -> str:
     return str(daily_partitions.get_last_partition_key())
 
 
-def num_materializations(days: Days, fleets: Sequence[str], *, reports: bool) -> int:
-    """How often `Follower.materialized` is called when all goes well."""
-    daily, once, rollups = _selections()
-    num_windows = 0
-    if reports:
-        num_months = len(_whole_windows(monthly_partitions, days))
-        num_windows = len(_whole_windows(weekly_partitions, days)) + num_months * (1 + len(fleets) * len(DATASETS))
-    return len(list(days)) * len(daily) + len(once) + len(rollups) + num_windows
-
-
 def run_months(
     settings: Settings,
     days: Days,
@@ -115,8 +109,8 @@ def run_months(
         instance: where the runs are recorded.
         follower: is called while the runs go on.
         resources: take the place of those made from the settings.
-        reports: whether to make the reports and datasets of the weeks and months that lie wholly in these days, when
-            all is loaded.
+        reports: whether to make the reports, datasets and marts of the weeks and months that lie wholly in these days,
+            when all is loaded.
     """
     definitions = build_definitions(settings=settings, resources=resources)
     daily, once, outputs = _selections()
@@ -144,6 +138,10 @@ def run_months(
         outcome.failed_checks += _failed_checks(result)
         return result
 
+    window_runs = list(_window_runs(definitions, days, settings.fleets)) if reports else []
+    follower.expects(
+        len(list(days)) * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs)
+    )
     months = days.by_month()
     for month in months:
         first, last = month is months[0], month is months[-1]
@@ -159,25 +157,39 @@ def run_months(
         if last:
             launch("daily_trips", month, outputs, f"{month.first:%Y-%m}")
     if reports and not outcome.failed_fleets:
-        for job, partitions, words in _runs_of_windows(days, settings.fleets):
-            result = launch(job, partitions, words=words)
+        for run in window_runs:
+            result = launch(run.job, run.partitions, words=run.words)
             if not result.success:
                 outcome.stopped, outcome.stopped_in = _cause(result), days
                 return outcome
     return outcome
 
 
-def _runs_of_windows(days: Days, fleets: Sequence[str]) -> Iterator[tuple[str, Days | str, str]]:
-    """Job, partitions and what to call them, of each run for the weeks and months that lie wholly in these days."""
+@dataclass(frozen=True)
+class _WindowRun:
+    """A run for weeks or months."""
+
+    job: str
+    partitions: Days | str
+    """A range, named by the first days of its first and last window; or a single key."""
+    num_materializations: int
+    words: str
+    """What the follower is told that it is."""
+
+
+def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str]) -> Iterator[_WindowRun]:
+    """The runs for the weeks and months that lie wholly in these days."""
     weeks, months = _whole_windows(weekly_partitions, days), _whole_windows(monthly_partitions, days)
-    # A range of partitions is named by the first days of its first and last window.
     if weeks:
-        yield "week_summaries", Days(weeks[0], weeks[-1]), "reports"
+        yield _WindowRun("week_summaries", Days(weeks[0], weeks[-1]), len(weeks), "reports")
     if months:
-        yield "monthly_reports", Days(months[0], months[-1]), "reports"
+        yield _WindowRun("monthly_reports", Days(months[0], months[-1]), len(months), "reports")
     for month in months:
         for fleet in fleets:
-            yield "datasets", fleet_month_key(fleet, month), "datasets"
+            yield _WindowRun("datasets", fleet_month_key(fleet, month), len(DATASETS), "datasets")
+    marts = [spec for spec in definitions.resolve_all_asset_specs() if spec.group_name == MARTS]
+    if months and marts:
+        yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)
 
 
 def _whole_windows(partitions: dg.TimeWindowPartitionsDefinition, days: Days) -> list[date]:

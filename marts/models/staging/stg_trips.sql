@@ -1,0 +1,31 @@
+select
+    fleet,
+    coalesce(licensee, 'all') as licensee,
+    pickup_date,
+    cast(date_trunc('month', pickup_date) as date) as month,
+    pickup_zone_id,
+    dropoff_zone_id,
+    trip_distance,
+    trip_time,
+    {{ dbt.datediff('pickup_datetime', 'dropoff_datetime', 'second') }} as duration_seconds,
+    coalesce(
+        trip_distance <= {{ var('max_plausible_miles') }}
+        and dropoff_datetime <= pickup_datetime + interval '{{ var("max_plausible_hours") }}' hour
+        and dropoff_datetime >= pickup_datetime,
+        false
+    ) as is_plausible,
+    fare_amount,
+    extra,
+    mta_tax,
+    tip_amount,
+    tolls_amount,
+    ehail_fee,
+    improvement_surcharge,
+    congestion_surcharge,
+    airport_fee,
+    cbd_congestion_fee,
+    black_car_fund,
+    sales_tax,
+    total_amount,
+    driver_pay
+from {{ source('warehouse', 'trips') }}

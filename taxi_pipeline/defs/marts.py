@@ -1,0 +1,178 @@
+"""Group `marts`: the dbt project in `marts/` as assets of the graph, by month, when the extra `dbt` is installed.
+
+Here dbt's models and tests become assets and checks. Their SQL, columns and tests are in `marts/`.
+"""
+
+import hashlib
+import importlib.util
+import io
+import itertools
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions
+from taxi_pipeline.defs.resources import POOL, WarehouseParam
+from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.storage.whole_files import locked
+from taxi_pipeline.tlc.months import Days
+
+if TYPE_CHECKING:
+    from dagster_dbt import DbtCliInvocation, DbtProject
+
+MARTS = "marts"
+"""Name of the group and of the job."""
+
+_ASSETS_OF_TABLES = {
+    "trips": "taxi_trips",
+    "loaded_days": "taxi_trips",
+    "zone_hourly_trips": "zone_hourly_trips",
+    "zone_hourly_dropoffs": "zone_hourly_trips",
+    "zones": "taxi_zones",
+    "zone_areas": "code_tables",
+}
+"""Table of the warehouse → the asset that it belongs to."""
+
+_DAILY = {"taxi_trips", "zone_hourly_trips"}
+
+
+class MartsError(RuntimeError):
+    """The dbt project can't be used."""
+
+
+@dataclass(frozen=True)
+class Marts:
+    """What the marts add to the code location."""
+
+    assets: list[Any]
+    jobs: list[Any]
+    resources: Mapping[str, Any]
+
+
+def build_marts(settings: Settings) -> Marts:
+    """The marts; nothing when they are off, when the extra `dbt` is not installed, or without the folder `marts/`."""
+    folder = project_root() / "marts"
+    if not settings.marts or importlib.util.find_spec("dagster_dbt") is None or not folder.is_dir():
+        return Marts([], [], {})
+    from dagster_dbt import DbtCliResource, DbtProject
+
+    project = DbtProject(folder)
+    executable = str(Path(sys.executable).with_name("dbt"))
+    _parse_when_changed(project, executable)
+    job = dg.define_asset_job(
+        MARTS,
+        selection=dg.AssetSelection.groups(MARTS),
+        description="The marts of months. Automation makes each when its days are loaded; this makes any of them.",
+    )
+    dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
+    return Marts([_assets_of(project)], [job], {"dbt": dbt})
+
+
+def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
+    from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+
+    # An asset can have several tables.
+    translator_settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
+
+    class Translator(DagsterDbtTranslator):
+        """How models and tables of the warehouse are named and shown."""
+
+        def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+            name = dbt_resource_props["name"]
+            if dbt_resource_props["resource_type"] == "source":
+                return dg.AssetKey(_ASSETS_OF_TABLES[name])
+            return dg.AssetKey(["marts", name])
+
+        def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:  # noqa: ARG002
+            return MARTS
+
+        def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002
+            return {"output": "table"}
+
+        def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+            return dbt_resource_props["description"]
+
+        def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition:  # noqa: ARG002
+            return window_complete
+
+        def get_partition_mapping(
+            self,
+            dbt_resource_props: Mapping[str, Any],  # noqa: ARG002
+            dbt_parent_resource_props: Mapping[str, Any],
+        ) -> dg.PartitionMapping | None:
+            parent = self.get_asset_key(dbt_parent_resource_props).to_user_string()
+            return dg.TimeWindowPartitionMapping() if parent in _DAILY else None
+
+    @dbt_assets(
+        manifest=project.manifest_path,
+        project=project,
+        name="dbt_marts",
+        partitions_def=monthly_partitions,
+        backfill_policy=backfill_policy,
+        dagster_dbt_translator=Translator(translator_settings),
+        pool=POOL,
+    )
+    def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam) -> Iterator[Any]:
+        """Build the models of these months, and test them."""
+        months = [date.fromisoformat(key) for key in context.partition_keys]
+        days = Days(min(months), Days.of_month(max(months)).last)
+        values = {"database": warehouse.location, "first_day": str(days.first), "last_day": str(days.last)}
+        yield from _with_output_in_log(context, dbt.cli(["build", "--vars", json.dumps(values)], context=context))
+
+    return dbt_marts
+
+
+def _with_output_in_log(context: dg.AssetExecutionContext, invocation: "DbtCliInvocation") -> Iterator[Any]:
+    """The events of an invocation, whose output becomes one message of the run's log and no lines on a terminal.
+
+    What was made and tested before dbt failed counts, too.
+    """
+    from dagster_dbt import DagsterDbtCliRuntimeError
+
+    output, events, failure = io.StringIO(), [], None
+    with redirect_stdout(output):
+        try:
+            for event in invocation.stream():
+                events.append(event)
+        except DagsterDbtCliRuntimeError as error:
+            failure = error
+    context.log.info(output.getvalue())
+    yield from events
+    if failure:
+        raise failure
+
+
+def _parse_when_changed(project: "DbtProject", executable: str) -> None:
+    """Let dbt write its manifest, out of which the assets are made, when a file of the project changed since.
+
+    Several processes load the code location at the same time; one of them does it. It is a process of its own, because
+    dbt would import DuckDB into this one.
+
+    Raises:
+        MartsError: dbt does not understand the project; has dbt's message.
+    """
+    folder = project.project_dir
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".sql", ".yml")]
+    sources = [path for path in paths if not path.is_relative_to(project.manifest_path.parent)]
+    digest = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in sources)).hexdigest()
+    note = project.manifest_path.with_name("parsed.sha256")
+    with locked(note):
+        if project.manifest_path.is_file() and note.is_file() and note.read_text() == digest:
+            return
+        options = {"--project-dir": folder, "--profiles-dir": folder, "--log-path": project.manifest_path.parent}
+        command = [executable, "--quiet", "--no-use-colors", "parse", *itertools.chain(*options.items())]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own project
+        if result.returncode:
+            raise MartsError(
+                f"dbt can't parse {folder}: {result.stdout.strip()}. Correct it, or set TAXI_MARTS=off to do without"
+            )
+        note.write_text(digest)

@@ -1,0 +1,306 @@
+"""The marts: what they hold, by month and by fleet; how they are part of the graph, and what they cost without dbt."""
+
+import subprocess
+import sys
+from contextlib import nullcontext
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.quality.rules import TOTAL_PARTS
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.conftest import QUIET, REPOSITORY, Pipeline, error_of, pipeline_in, range_tags
+
+pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("marts"),  # one process parses the project and loads the trips
+    pytest.mark.filterwarnings("ignore"),  # dbt's own, of which there are many
+]
+
+FLEETS = ("yellow", "green", "fhv", "fhvhv")
+MARTS = ("market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "zone_months")
+STAGING = ("stg_trips", "stg_loaded_days")
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    environment = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
+    return build_definitions(settings=Settings.from_environment(environment))
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitions) -> Pipeline:
+    """All fleets over the month before the congestion fee and that in which it began, and their marts."""
+    mirror = tmp_path_factory.mktemp("mirror_of_marts")
+    for fleet in FLEETS:
+        write_mirror(mirror, Days(date(2024, 12, 1), date(2025, 1, 31)), fleet=fleet, trips_per_day=250)
+    made = pipeline_in(tmp_path_factory.mktemp("marts"), mirror, FLEETS)
+    made.run("2024-12-01", "2025-01-31")
+    result = make(made, "2024-12-01", "2025-01-01")
+    assert result.success, error_of(result)
+    assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
+    assert len(result.get_asset_check_evaluations()) == 43
+    return made
+
+
+def make(
+    pipeline: Pipeline, first: str, last: str, instance: dg.DagsterInstance | None = None
+) -> dg.ExecuteInProcessResult:
+    """The marts of the months that begin on these days."""
+    environment = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
+    definitions = build_definitions(settings=Settings.from_environment(environment), resources=pipeline.resources)
+    with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
+        return definitions.resolve_job_def("marts").execute_in_process(
+            instance=used,
+            asset_selection=[dg.AssetKey(["marts", name]) for name in (*STAGING, *MARTS)],
+            tags=range_tags(first, last),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+
+
+def test_models_are_assets_by_month_and_tests_are_checks(definitions: dg.Definitions) -> None:
+    specs = {spec.key: spec for spec in definitions.resolve_all_asset_specs() if spec.group_name == "marts"}
+    assert {key.path[-1] for key in specs} == {*MARTS, *STAGING}
+    for key, spec in specs.items():
+        assert key.path[0] == "marts"
+        assert spec.description, key
+        assert isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
+        assert spec.partitions_def.get_partition_keys() == ["2024-12-01", "2025-01-01"]
+        assert spec.owners == ["team:taxi-pipeline"]
+        if key.path[-1] in MARTS:
+            columns = spec.metadata["dagster/column_schema"].columns
+            assert columns, key
+            assert all(column.description for column in columns), key
+    graph = definitions.resolve_asset_graph()
+    parents = {parent.to_user_string() for key in specs for parent in graph.get(key).parent_keys}
+    assert parents - {key.to_user_string() for key in specs} == {
+        "taxi_trips",
+        "zone_hourly_trips",
+        "taxi_zones",
+        "code_tables",
+    }
+    (asset,) = [a for a in definitions.assets or [] if isinstance(a, dg.AssetsDefinition) and set(a.keys) == set(specs)]
+    assert asset.op.pool == "duckdb"
+    assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
+    checked = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.asset_key.path[0] == "marts"}
+    assert checked == {*MARTS}
+
+
+def test_market_share(pipeline: Pipeline) -> None:
+    expected = pipeline.rows(
+        "WITH counted AS (SELECT date_trunc('month', pickup_date)::DATE AS month, fleet, coalesce(licensee, 'all') AS "
+        "company, count(*) AS trips, sum(total_amount) AS amount FROM trips GROUP BY ALL) "
+        "SELECT *, trips / sum(trips) OVER (PARTITION BY month, fleet), trips / sum(trips) OVER (PARTITION BY month) "
+        "FROM counted ORDER BY 1, 2, 3"
+    )
+    assert pipeline.rows("SELECT * FROM marts.market_share ORDER BY 1, 2, 3") == expected
+    assert {row[1] for row in expected} == {*FLEETS}
+    assert {row[2] for row in expected} >= {"Uber", "Lyft"}
+
+
+def test_congestion_zone(pipeline: Pipeline) -> None:
+    """January has a row before the fee and one since for each fleet."""
+    rows = pipeline.rows("SELECT month, fleet, period, num_days FROM marts.congestion_zone ORDER BY ALL")
+    january = [(fleet, period, days) for month, fleet, period, days in rows if month == date(2025, 1, 1)]
+    assert january == [
+        (fleet, period, days) for fleet in sorted(FLEETS) for period, days in (("before", 4), ("since", 27))
+    ]
+    ((within, into, out_of, fees, trips),) = pipeline.rows(
+        "WITH zone AS (SELECT zone_id FROM zone_areas WHERE area = 'congestion zone'), flagged AS ("
+        "SELECT *, pickup_zone_id IN (FROM zone) AS begins, dropoff_zone_id IN (FROM zone) AS ends FROM trips "
+        "WHERE fleet = 'yellow' AND pickup_date BETWEEN '2025-01-05' AND '2025-01-31') "
+        "SELECT count(*) FILTER (begins AND ends), count(*) FILTER (ends AND NOT begins), "
+        "count(*) FILTER (begins AND NOT ends), coalesce(sum(cbd_congestion_fee), 0), count(*) FROM flagged"
+    )
+    assert pipeline.rows(
+        "SELECT num_within_zone, num_into_zone, num_out_of_zone, cbd_congestion_fee, num_trips, trips_per_day_in_zone "
+        "FROM marts.congestion_zone WHERE fleet = 'yellow' AND period = 'since'"
+    ) == [(within, into, out_of, fees, trips, (within + into + out_of) / 27)]
+    assert within > 0
+
+
+def test_airport_trips(pipeline: Pipeline) -> None:
+    (row,) = pipeline.rows(
+        "SELECT num_trips, total_amount, mean_total_amount, mean_minutes, mean_miles FROM marts.airport_trips "
+        "WHERE month = '2025-01-01' AND fleet = 'yellow' AND airport = 'JFK Airport' AND direction = 'from'"
+    )
+    trips = pipeline.rows(
+        "SELECT total_amount, epoch(dropoff_datetime - pickup_datetime), trip_distance FROM trips "
+        "WHERE fleet = 'yellow' AND pickup_zone_id = 132 AND pickup_date >= '2025-01-01'"
+    )
+    assert len(trips) > 50
+    plausible = [(s, m) for _, s, m in trips if m <= MAX_PLAUSIBLE_MILES and 0 <= s <= MAX_PLAUSIBLE_HOURS * 3600]
+    total = sum(trip[0] for trip in trips)
+    assert row[:2] == (len(trips), total)
+    assert row[2] == pytest.approx(float(total) / len(trips))
+    assert row[3] == pytest.approx(sum(s for s, _ in plausible) / 60 / len(plausible))
+    assert row[4] == pytest.approx(float(sum(m for _, m in plausible)) / len(plausible))
+
+
+def test_fare_parts(pipeline: Pipeline) -> None:
+    for fleet in ("yellow", "fhvhv"):
+        rows = pipeline.rows(
+            "SELECT part, num_trips, amount FROM marts.fare_parts WHERE fleet = ? AND month = '2025-01-01'", [fleet]
+        )
+        expected = []
+        for part in TOTAL_PARTS:
+            ((num_trips, amount),) = pipeline.rows(
+                f"SELECT count(*) FILTER ({part} <> 0), sum({part}) FROM trips "
+                "WHERE fleet = ? AND pickup_date >= '2025-01-01' AND total_amount IS NOT NULL",
+                [fleet],
+            )
+            expected += [(part, num_trips, amount)] if amount is not None else []
+        assert sorted(rows) == sorted(expected)
+    assert pipeline.rows("SELECT count(*) FROM marts.fare_parts WHERE fleet = 'fhv'") == [(0,)], "fhv has no totals"
+
+
+def test_driver_pay(pipeline: Pipeline) -> None:
+    rows = pipeline.rows(
+        "SELECT licensee, num_trips, pay_per_mile, pay_per_minute FROM marts.driver_pay "
+        "WHERE month = '2025-01-01' ORDER BY 1"
+    )
+    expected = pipeline.rows(
+        "SELECT licensee, count(*), sum(driver_pay)::DOUBLE / sum(trip_distance)::DOUBLE, "
+        "60 * sum(driver_pay)::DOUBLE / sum(trip_time) FROM trips "
+        "WHERE fleet = 'fhvhv' AND pickup_date >= '2025-01-01' AND driver_pay IS NOT NULL AND trip_time > 0 "
+        "GROUP BY licensee ORDER BY 1"
+    )
+    assert [row[:2] for row in rows] == [row[:2] for row in expected]
+    for row, of_trips in zip(rows, expected, strict=True):
+        assert row[2:] == pytest.approx(of_trips[2:])
+
+
+def test_zone_months(pipeline: Pipeline) -> None:
+    found = pipeline.rows(
+        "SELECT zone_id, zone, borough, num_pickups, num_dropoffs, total_amount FROM marts.zone_months "
+        "WHERE fleet = 'green' AND month = '2024-12-01' ORDER BY zone_id"
+    )
+    expected = pipeline.rows(
+        "WITH december AS (FROM trips WHERE fleet = 'green' AND pickup_date < '2025-01-01') "
+        "SELECT * FROM (SELECT zone_id, zone, borough, "
+        "(SELECT count(*) FROM december WHERE pickup_zone_id = zone_id) AS pickups, "
+        "(SELECT count(*) FROM december WHERE dropoff_zone_id = zone_id) AS dropoffs, "
+        "(SELECT coalesce(sum(total_amount), 0) FROM december WHERE pickup_zone_id = zone_id) FROM zones) "
+        "WHERE pickups + dropoffs > 0 ORDER BY zone_id"
+    )
+    assert found == expected
+
+
+def test_a_month_is_replaced_and_no_other(pipeline: Pipeline) -> None:
+    """A month costs a month: what was made of December stays as it is, right or wrong, until December is made again."""
+    before = pipeline.rows("SELECT * FROM marts.market_share ORDER BY ALL")
+    pipeline.execute("UPDATE marts.market_share SET num_trips = num_trips + 1")
+    result = make(pipeline, "2025-01-01", "2025-01-01")
+    assert result.success, error_of(result)
+    rows = pipeline.rows("SELECT * FROM marts.market_share ORDER BY ALL")
+    january = [row for row in rows if row[0] == date(2025, 1, 1)]
+    assert january == [row for row in before if row[0] == date(2025, 1, 1)]
+    december = [row for row in rows if row[0] == date(2024, 12, 1)]
+    assert december == [(*row[:3], row[3] + 1, *row[4:]) for row in before if row[0] == date(2024, 12, 1)]
+    assert make(pipeline, "2024-12-01", "2024-12-01").success
+    assert pipeline.rows("SELECT * FROM marts.market_share ORDER BY ALL") == before
+
+
+def test_a_mart_that_differs_from_the_trips_fails_its_check(pipeline: Pipeline) -> None:
+    """The comparisons with plain queries can fail: a trip that the rollup has and the table has not."""
+    with pipeline.warehouse.write() as session:
+        session.execute("CREATE TABLE kept AS FROM zone_hourly_trips")
+        session.execute("UPDATE zone_hourly_trips SET num_trips = num_trips + 1 WHERE pickup_date = DATE '2025-01-10'")
+    try:
+        result = make(pipeline, "2025-01-01", "2025-01-01")
+        failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
+        assert "zone_months_count_all_trips" in failed
+        assert "market_share_counts_all_trips" not in failed
+        assert not result.success
+    finally:
+        with pipeline.warehouse.write() as session:
+            session.execute("DELETE FROM zone_hourly_trips")
+            session.execute("INSERT INTO zone_hourly_trips FROM kept")
+            session.execute("DROP TABLE kept")
+    assert make(pipeline, "2025-01-01", "2025-01-01").success
+
+
+def test_constants_and_columns_are_those_of_the_pipeline() -> None:
+    project = yaml.safe_load((REPOSITORY / "marts" / "dbt_project.yml").read_text())
+    assert project["vars"]["max_plausible_miles"] == MAX_PLAUSIBLE_MILES
+    assert project["vars"]["max_plausible_hours"] == MAX_PLAUSIBLE_HOURS
+    assert project["vars"]["congestion_zone_since"] == str(CONGESTION_ZONE_SINCE)
+    model = (REPOSITORY / "marts" / "models" / "marts" / "fare_parts.sql").read_text()
+    listed = model.partition("[")[2].partition("]")[0]
+    assert [part.strip(" \n'") for part in listed.split(",") if part.strip()] == [*TOTAL_PARTS]
+
+
+class Automation:
+    """The automation sensor's decisions on a throwaway instance."""
+
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._definitions, self.instance = definitions, instance
+        self._cursor: Any = None
+
+    def load(self, *days: date) -> None:
+        for day in days:
+            for asset in ("taxi_trips", "zone_hourly_trips"):
+                self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, partition=str(day)))
+
+    def codes(self, version: str) -> None:
+        tags = {"dagster/data_version": version}
+        for asset in ("taxi_zones", "code_tables"):
+            self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, tags=tags))
+
+    def requested(self) -> dict[str, set[str]]:
+        """Month → the models that are launched now."""
+        result = dg.evaluate_automation_conditions(
+            self._definitions, self.instance, asset_selection=dg.AssetSelection.groups("marts"), cursor=self._cursor
+        )
+        self._cursor = result.cursor
+        found: dict[str, set[str]] = {}
+        for name in (*STAGING, *MARTS):
+            for partition in result.get_requested_partitions(dg.AssetKey(["marts", name])):
+                found.setdefault(str(partition), set()).add(name)
+        return found
+
+
+def test_the_marts_of_a_month_are_made_at_once_when_it_is_complete(
+    definitions: dg.Definitions, pipeline: Pipeline
+) -> None:
+    """And not again because the codes were written again, which every run of days does."""
+    december = list(Days(date(2024, 12, 1), date(2024, 12, 31)))
+    everything = {"2024-12-01": {*STAGING, *MARTS}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        automation = Automation(definitions, instance)
+        automation.codes("a")
+        automation.load(*december[:-1])
+        assert automation.requested() == {}
+        automation.load(december[-1])
+        assert automation.requested() == everything
+        assert make(pipeline, "2024-12-01", "2024-12-01", instance).success
+        assert automation.requested() == {}
+        automation.codes("a")
+        assert automation.requested() == {}
+        automation.load(december[4])
+        assert automation.requested() == everything
+        automation.codes("b")
+        assert automation.requested() == {"2024-12-01": {"airport_trips", "congestion_zone", "zone_months"}}
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("off", "False False"), ("on", "True True")])
+def test_without_the_marts_nothing_of_dbt_is_imported(switch: str, expected: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, taxi_pipeline.definitions as d\n"
+        "print('dagster_dbt' in sys.modules, any(job.name == 'marts' for job in d.defs.jobs))"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "TAXI_MARTS": switch, "HOME": str(tmp_path)}
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
+    assert result.stdout.strip().endswith(expected)
