@@ -20,10 +20,10 @@ DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow,green TAXI_START_DATE=2023-02-01 \
 	TAXI_END_DATE=2023-03-31 \
-	TAXI_AUTOMATION= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
+	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui dev test services services-stop test-services bench lint format docs docs-site baselines screenshots zone-shapes clean
+.PHONY: help demo demo-ui tour dev test services services-stop test-services bench lint format docs docs-site baselines screenshots zone-shapes clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -44,6 +44,11 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
 		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
+
+tour: $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
+	@cd $(DEMO) && export $(DEMO_ENV) && log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select tour \
+		-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
+	@echo "$(DEMO_FILES)/outputs/tour.html"
 
 dev: $(READY) ## The Dagster UI for real data; settings from .env
 	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \

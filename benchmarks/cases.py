@@ -70,8 +70,9 @@ class Bench:
             "TLC_URL": mirror.as_uri(),
             "TAXI_FLEETS": fleets,
             "TAXI_START_DATE": str(start),
-            # Without them the extra dbt costs nothing; the case `marts` has them.
+            # As without the extras; the case `marts` has them.
             "TAXI_MARTS": "off",
+            "TAXI_NOTEBOOKS": "off",
             "PYTHONPATH": str(REPOSITORY),
         }
 

@@ -57,6 +57,8 @@ class Settings:
     """Of the files of the datasets: `parquet` or `csv`."""
     marts: bool
     """Whether the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed."""
+    notebooks: bool
+    """Whether the notebook `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed."""
     automation: bool
     """Whether schedules and sensors are on from the start."""
     pages_url: str | None
@@ -101,6 +103,7 @@ class Settings:
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
             marts=_choice("TAXI_MARTS", value("TAXI_MARTS", "on"), ("on", "off")) == "on",
+            notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
             alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),

@@ -41,6 +41,7 @@ SETTINGS = (
     "TAXI_END_DATE",
     "TAXI_AUTOMATION",
     "TAXI_MARTS",
+    "TAXI_NOTEBOOKS",
     "TAXI_DATASETS_FORMAT",
     "TAXI_PAGES_URL",
     "TAXI_ALERT_WEBHOOK_URL",
@@ -74,6 +75,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(variable, raising=False)
     # dbt would make each process a second slower; test_marts.py has the marts.
     monkeypatch.setenv("TAXI_MARTS", "off")
+    monkeypatch.setenv("TAXI_NOTEBOOKS", "off")
 
 
 _SEEN_STATEMENTS: dict[str, Path] = {}
@@ -267,8 +269,8 @@ def make_pipeline(tmp_path: Path) -> Callable[..., Pipeline]:
 
 
 def settings_of(environment: Mapping[str, str] | None = None) -> Settings:
-    """The settings of an environment, without the marts, which `test_marts.py` has."""
-    return Settings.from_environment({"TAXI_MARTS": "off", **(environment or {})})
+    """The settings of an environment, without marts and notebooks, which `test_marts.py` has."""
+    return Settings.from_environment({"TAXI_MARTS": "off", "TAXI_NOTEBOOKS": "off", **(environment or {})})
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
-"""The marts: what they hold, by month and by fleet; how they are part of the graph, and what they cost without dbt."""
+"""The marts: what they hold, by month and by fleet; how they are part of the graph. And the tour, which asks them."""
 
+import json
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -294,13 +295,66 @@ def test_the_marts_of_a_month_are_made_at_once_when_it_is_complete(
         assert automation.requested() == {"2024-12-01": {"airport_trips", "congestion_zone", "zone_months"}}
 
 
-@pytest.mark.parametrize(("switch", "expected"), [("off", "False False"), ("on", "True True")])
-def test_without_the_marts_nothing_of_dbt_is_imported(switch: str, expected: str, tmp_path: Path) -> None:
+def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[str, str]) -> None:
+    """As an asset, in a process of its own: the page has all answers, in pictures and tables, of the newest month."""
+    for month in ("2024-12", "2025-01"):
+        assert pipeline.dataset("yellow", month).success
+    settings = {
+        "TAXI_DATA_DIR": str(pipeline.folder),
+        "TLC_URL": pipeline.tlc.url,
+        "TAXI_FLEETS": ",".join(FLEETS),
+        "TAXI_START_DATE": "2024-12-01",
+        "TAXI_END_DATE": "2025-01-31",
+        "TAXI_NOTEBOOKS": "on",
+    }
+    command = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize", "--select", "tour"]
+    result = subprocess.run(
+        [*command, "-m", "taxi_pipeline.definitions"],
+        env={**environment, **settings},
+        cwd=pipeline.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    executed = json.loads(pipeline.files.read("outputs/tour.ipynb"))
+    # Dagster adds cells of its own.
+    outputs = [out for cell in executed["cells"] if cell["id"].startswith("cell-") for out in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 6
+    assert sum("text/html" in output.get("data", {}) for output in outputs) == 5
+    assert [output for output in outputs if output["output_type"] == "stream"] == [], "no warnings"
+    page = pipeline.files.read_text("outputs/tour.html")
+    assert [f"{number}. " in page for number in range(1, 11)] == [True] * 10
+    ((pickups, zone),) = pipeline.rows(
+        "SELECT count(*) AS trips, zone FROM trips JOIN zones ON zone_id = pickup_zone_id "
+        "WHERE fleet = 'yellow' AND pickup_date >= '2025-01-01' AND zone_id < 264 "
+        "GROUP BY zone ORDER BY trips DESC LIMIT 1"
+    )
+    assert f"<td>{zone}</td>" in page
+    assert f"<td>{pickups}</td>" in page
+
+
+def test_the_tour_is_committed_without_answers() -> None:
+    """So that it can't show old ones."""
+    notebook = json.loads((REPOSITORY / "docs" / "tour.ipynb").read_text())
+    assert [cell for cell in notebook["cells"] if cell.get("outputs") or cell.get("execution_count")] == []
+    titles = [cell["source"][0] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    assert sum(title.startswith("## ") for title in titles) == 10
+
+
+@pytest.mark.parametrize(("switch", "expected"), [("off", "False False False"), ("on", "True True True")])
+def test_without_marts_and_notebooks_nothing_of_theirs_is_imported(switch: str, expected: str, tmp_path: Path) -> None:
     code = (
         "import sys, taxi_pipeline.definitions as d\n"
-        "print('dagster_dbt' in sys.modules, any(job.name == 'marts' for job in d.defs.jobs))"
+        "marts = any(job.name == 'marts' for job in d.defs.jobs)\n"
+        "print('dagster_dbt' in sys.modules, 'dagstermill' in sys.modules, marts)"
     )
-    environment = {"PATH": "/usr/bin:/bin", "TAXI_MARTS": switch, "HOME": str(tmp_path)}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "TAXI_MARTS": switch,
+        "TAXI_NOTEBOOKS": switch,
+        "HOME": str(tmp_path),
+    }
     command = [sys.executable, "-W", "ignore", "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
     assert result.stdout.strip().endswith(expected)

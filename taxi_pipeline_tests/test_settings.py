@@ -26,6 +26,7 @@ def test_defaults() -> None:
         automation=False,
         datasets_format="parquet",
         marts=True,
+        notebooks=True,
         pages_url=None,
         alert_webhook_url=None,
     )

@@ -8,13 +8,15 @@ import warnings
 
 import dagster as dg
 
-# The design rests on backfill policies, on an observable asset and on partitions by fleet and month, which Dagster
-# calls beta. Users of the pipeline can do nothing about that; `constraints.txt` pins the version with which they work.
+# The design rests on backfill policies, an observable asset, partitions by fleet and month and a notebook, which
+# Dagster calls beta. Users can do nothing about that; `constraints.txt` pins the version with which they work.
 for _beta in (
     "Parameter `backfill_policy`",
     "Function `multi_observable_source_asset`",
     "Class `MultiPartitionMapping`",
     "Class `MultiToSingleDimensionPartitionMapping`",
     "Parameter `allow_nonexistent_upstream_partitions`",
+    "Class `Manager`",  # of dagstermill
+    "Function `define_dagstermill_asset`",
 ):
     warnings.filterwarnings("ignore", message=_beta, category=dg.BetaWarning)

@@ -19,6 +19,7 @@ from taxi_pipeline.defs.jobs import (
     zones,
 )
 from taxi_pipeline.defs.marts import build_marts
+from taxi_pipeline.defs.notebooks import build_notebooks
 from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
@@ -44,11 +45,12 @@ def build_definitions(
     """
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
+    notebooks, notebook_resources = build_notebooks(settings)
     found = between(
         settings.start_date,
         settings.end_date,
         settings.fleets,
-        [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets],
+        [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets, *notebooks],
     )
     return dg.Definitions(
         assets=_with_code_references(_as_shown(found)),
@@ -66,7 +68,7 @@ def build_definitions(
         ],
         schedules=build_schedules(running=settings.automation),
         sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
-        resources={**build_resources(settings), **marts.resources, **(resources or {})},
+        resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )

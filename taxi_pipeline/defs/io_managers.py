@@ -92,6 +92,14 @@ class DatasetIOManager(dg.UPathIOManager):
         fleet = path.parent.name.removeprefix("fleet=")
         return decoded(content, _table_of(path), fleet, self._extension)
 
+    def get_loading_input_partition_log_message(self, path: "UPath", partition_key: str) -> str:
+        """Where the partition really is."""
+        return f"Loading {partition_key} from {self._files.uri(_name(path))}"
+
+    def get_writing_output_log_message(self, path: "UPath") -> str:
+        """Where the file really will be."""
+        return f"Writing {self._files.uri(_name(path))}"
+
     def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, Any]:
         """Where the file lies, how many rows it has, the first of them."""
         dataset = context.asset_key.path[-1]

@@ -1,0 +1,67 @@
+"""Group `notebooks`: `docs/tour.ipynb` as an asset, when the extra `notebook` is installed.
+
+What the notebook asks is in the notebook; here is how it becomes a page of the outputs.
+"""
+
+import importlib.util
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.defs.metadata import file_metadata
+from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.storage import Storage
+
+_IO_MANAGER = "notebook_pages"
+
+
+class NotebookIOManager(dg.IOManager):
+    """Keeps an executed notebook in the storage, as it is and as a page."""
+
+    def __init__(self, files: Storage) -> None:
+        """Nothing is written yet."""
+        self._files = files
+
+    def handle_output(self, context: dg.OutputContext, obj: bytes) -> None:
+        """Write `outputs/NAME.ipynb` and `outputs/NAME.html`.
+
+        Args:
+            context: of the asset, whose name the files get.
+            obj: the executed notebook.
+        """
+        import nbformat
+        from nbconvert import HTMLExporter
+
+        name = f"outputs/{context.asset_key.path[-1]}"
+        page, _ = HTMLExporter().from_notebook_node(nbformat.reads(obj.decode(), as_version=4))
+        self._files.write(f"{name}.ipynb", obj)
+        context.add_output_metadata(file_metadata(self._files.write(f"{name}.html", page)))
+
+    def load_input(self, context: dg.InputContext) -> bytes:
+        """The executed notebook."""
+        return self._files.read(f"outputs/{context.asset_key.path[-1]}.ipynb")
+
+
+def build_notebooks(settings: Settings) -> tuple[list[Any], dict[str, Any]]:
+    """The assets and resources of the notebooks; none when they are off, or the extra `notebook` is not installed."""
+    path = project_root() / "docs" / "tour.ipynb"
+    if not settings.notebooks or importlib.util.find_spec("dagstermill") is None or not path.is_file():
+        return [], {}
+    from dagstermill import define_dagstermill_asset
+
+    tour = define_dagstermill_asset(
+        name="tour",
+        notebook_path=str(path),
+        deps=["taxi_trips", "borough_flows", "zone_hours", "demand_model"],
+        group_name="notebooks",
+        description="outputs/tour.html: ten questions to the warehouse and its datasets, of the newest whole month. "
+        "Materialize the datasets and the marts of the month before.",
+        io_manager_key=_IO_MANAGER,
+        asset_tags={"output": "page"},
+    )
+
+    @dg.io_manager(required_resource_keys={"files"})
+    def notebook_pages(context: dg.InitResourceContext) -> NotebookIOManager:
+        return NotebookIOManager(context.resources.files)
+
+    return [tour], {_IO_MANAGER: notebook_pages}
