@@ -45,7 +45,7 @@ def build_definitions(
     """
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
-    notebooks, notebook_resources = build_notebooks(settings)
+    notebooks, notebook_resources = build_notebooks(settings, marts.assets)
     found = between(
         settings.start_date,
         settings.end_date,

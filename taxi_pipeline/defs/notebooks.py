@@ -4,6 +4,7 @@ What the notebook asks is in the notebook; here is how it becomes a page of the 
 """
 
 import importlib.util
+from collections.abc import Iterable
 from typing import Any
 
 import dagster as dg
@@ -42,8 +43,13 @@ class NotebookIOManager(dg.IOManager):
         return self._files.read(f"outputs/{context.asset_key.path[-1]}.ipynb")
 
 
-def build_notebooks(settings: Settings) -> tuple[list[Any], dict[str, Any]]:
-    """The assets and resources of the notebooks; none when they are off, or the extra `notebook` is not installed."""
+def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) -> tuple[list[Any], dict[str, Any]]:
+    """The assets and resources of the notebooks; none when they are off, or the extra `notebook` is not installed.
+
+    Args:
+        settings: of the code location.
+        marts: the assets of the marts, which the notebook asks.
+    """
     path = project_root() / "docs" / "tour.ipynb"
     if not settings.notebooks or importlib.util.find_spec("dagstermill") is None or not path.is_file():
         return [], {}
@@ -52,10 +58,10 @@ def build_notebooks(settings: Settings) -> tuple[list[Any], dict[str, Any]]:
     tour = define_dagstermill_asset(
         name="tour",
         notebook_path=str(path),
-        deps=["taxi_trips", "borough_flows", "zone_hours", "demand_model"],
+        deps=["taxi_trips", "borough_flows", "zone_hours", "demand_model", *_asked(marts)],
         group_name="notebooks",
-        description="outputs/tour.html: ten questions to the warehouse and its datasets, of the newest whole month. "
-        "Materialize the datasets and the marts of the month before.",
+        description="outputs/tour.html: ten questions to the warehouse, the marts and the datasets of the newest whole "
+        "month. The datasets and the marts of that month must be there.",
         io_manager_key=_IO_MANAGER,
         asset_tags={"output": "page"},
     )
@@ -65,3 +71,7 @@ def build_notebooks(settings: Settings) -> tuple[list[Any], dict[str, Any]]:
         return NotebookIOManager(context.resources.files)
 
     return [tour], {_IO_MANAGER: notebook_pages}
+
+
+def _asked(marts: Iterable[dg.AssetsDefinition]) -> list[dg.AssetKey]:
+    return [key for mart in marts for key in mart.keys if key.path[-1] in ("airport_trips", "fare_parts")]
