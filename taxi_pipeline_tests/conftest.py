@@ -65,7 +65,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that they are not those that all wait for at the end."""
-    items.sort(key=lambda item: not any(name in item.nodeid for name in ("test_system", "survives_the_end_of")))
+    longest = ("test_system", "test_first_hour", "test_faults", "test_odd_months", "test_marts", "test_deploy")
+    items.sort(key=lambda item: not any(name in item.nodeid for name in longest))
 
 
 @pytest.fixture(autouse=True)

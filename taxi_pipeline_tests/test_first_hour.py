@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 FIVE_MINUTES = README.split("## Five minutes in the UI\n")[1].split("\n## ")[0]
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("first_hour")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -181,8 +181,8 @@ def test_make_one_asset(reader: Reader, ui: str) -> None:
     """Step 4."""
     before = len(runs(ui))
     reader.navigate("Catalog")
-    reader.open("trips_by_week")
-    reader.page.wait_for_url("**/assets/trips_by_week**")
+    reader.open("city_map")
+    reader.page.wait_for_url("**/assets/city_map**")
     reader.page.get_by_role("button", name=reader.named("*Materialize*").strip("*")).first.click()
     wait_for("the run", lambda: len(runs(ui)) == before + 1 and runs(ui)[0]["status"] == "SUCCESS")
 

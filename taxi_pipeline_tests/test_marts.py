@@ -24,7 +24,6 @@ from taxi_pipeline_tests.conftest import QUIET, REPOSITORY, Pipeline, error_of, 
 pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("marts"),  # one process parses the project and loads the trips
     pytest.mark.filterwarnings("ignore"),  # dbt's own, of which there are many
 ]
 
