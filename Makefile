@@ -8,6 +8,7 @@ PAGES_PORT ?= 3001
 BIN := .venv/bin
 READY := .venv/.ready
 SERVICES_READY := .venv-services/.ready
+CLUSTER_READY := .venv-cluster/.ready
 
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
@@ -23,7 +24,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui tour dev test services services-stop test-services bench lint format docs docs-site baselines screenshots zone-shapes clean
+.PHONY: help demo demo-ui tour dev test services services-stop test-services test-cluster bench lint format docs docs-site baselines screenshots zone-shapes clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -67,6 +68,9 @@ services-stop: $(READY) ## Stop the services in the background; what they store 
 test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
 	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 3
 
+test-cluster: $(READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback
+	@$(BIN)/python -m taxi_pipeline_tests.services.cluster -- $(BIN)/python -m pytest -m cluster
+
 bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
@@ -96,7 +100,7 @@ zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of Ne
 	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	rm -rf .venv .venv-services .venv-cluster $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -111,6 +115,12 @@ $(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
 	@echo "Setting up .venv-services (once; half a minute) ..." >&2
 	@$(PYTHON) -m venv .venv-services
 	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(CLUSTER_READY): taxi_pipeline_tests/services/spark-requirements.txt
+	@echo "Setting up .venv-cluster (once; a minute) ..." >&2
+	@$(PYTHON) -m venv .venv-cluster
+	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
 $(DEMO_TRIPS): | $(READY)

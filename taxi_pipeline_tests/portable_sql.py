@@ -86,8 +86,13 @@ def module_of_statement() -> Path | None:
 
 
 @contextmanager
-def checked_statements(seen: dict[str, Path]) -> Iterator[None]:
-    """Translate each statement that is not among the seen ones, and keep it with its module."""
+def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] | None = None) -> Iterator[None]:
+    """Translate each statement that is not among the seen ones, and keep it with its module.
+
+    Args:
+        seen: statement → module that runs it.
+        bound: gets the values that were bound the first time, by statement.
+    """
     execute, rows = DuckDBSession.execute, DuckDBSession.rows
 
     def checking(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,6 +100,8 @@ def checked_statements(seen: dict[str, Path]) -> Iterator[None]:
             if sql not in seen and (module := module_of_statement()):
                 translate(sql)
                 seen[sql] = module
+                if bound is not None:
+                    bound[sql] = tuple(values)
             return method(self, sql, values)
 
         return run

@@ -10,10 +10,10 @@ import pytest
 from taxi_pipeline_tests.services import postgres
 
 
-def service(variable: str) -> str:
+def service(variable: str, *, started_by: str = "make test-services") -> str:
     """Where a server is; the test skips when none is running."""
     if not (found := os.environ.get(variable)):
-        pytest.skip(f"no servers: {variable} is not set; make test-services starts them")
+        pytest.skip(f"no servers: {variable} is not set; {started_by} starts them")
     return found
 
 

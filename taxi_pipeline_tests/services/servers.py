@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,9 +97,9 @@ def running_servers(
     }
     with ExitStack() as stack:
         for name, command in commands.items():
-            stack.enter_context(_running(name, command, logs / f"{name}.log"))
+            stack.enter_context(running(name, command, logs / f"{name}.log"))
         for name in ("account", "container", "object", "proxy", "moto", "postgres"):
-            _wait_for(name, ports[name], logs)
+            wait_for_port(name, ports[name], logs)
         _make_database(programs, ports["postgres"])
         for endpoint in (addresses.s3, addresses.moto):
             make_bucket(endpoint, BUCKET)
@@ -149,8 +149,17 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def _running(name: str, command: list[str], log: Path) -> Iterator[None]:
+def running(name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+    """A server as long as the block runs.
+
+    Args:
+        name: of the server.
+        command: that starts it.
+        log: file that its output is appended to.
+        environment: variables that it gets besides those of this process.
+    """
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "TAXI_"))}
+    clean |= environment or {}
     with (
         log.open("ab") as output,
         subprocess.Popen(
@@ -168,7 +177,8 @@ def _running(name: str, command: list[str], log: Path) -> Iterator[None]:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _wait_for(name: str, port: int, logs: Path) -> None:
+def wait_for_port(name: str, port: int, logs: Path) -> None:
+    """Wait until a server listens, or end this process with the end of the server's log."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):

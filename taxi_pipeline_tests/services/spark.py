@@ -1,0 +1,73 @@
+"""Apache Spark on loopback, out of the package pyspark: a standalone master, two workers, and a Connect server.
+
+Real processes, as on a cluster: what passes on a look-alike in one process says little about Spark.
+"""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+HOME = REPOSITORY / ".venv-cluster"
+"""The environment that Spark is installed in, by `make`."""
+
+NUM_WORKERS = 2
+_CLASSES = "org.apache.spark.deploy"
+_CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+SETTINGS = {
+    # Times are New York's wall time, without a zone.
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.session.timeZone": "UTC",
+    # Two cores: the default of 200 parts makes a second of each question.
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.memory": "1g",
+    "spark.executor.memory": "1g",
+    "spark.ui.enabled": "false",
+}
+
+
+def spark_home() -> Path | None:
+    """The folder of the package; None when it is not installed."""
+    found = sorted(HOME.glob("lib/python3*/site-packages/pyspark"))
+    return found[0] if found else None
+
+
+def commands(home: Path, folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
+    """Name of the process → its command, in the order in which they start.
+
+    Args:
+        home: of Spark.
+        folder: holds what the workers write.
+        ports: of `master` and `connect`.
+    """
+    master = f"spark://127.0.0.1:{ports['master']}"
+    options = [option for name, value in SETTINGS.items() for option in ("--conf", f"{name}={value}")]
+    run = str(home / "bin" / "spark-class")
+    return {
+        "master": [
+            run, f"{_CLASSES}.master.Master", "--host", "127.0.0.1", "--port", str(ports["master"]),
+            "--webui-port", "0",
+        ],
+        **{
+            f"worker{number}": [
+                run, f"{_CLASSES}.worker.Worker", master, "--host", "127.0.0.1", "--cores", "1", "--memory", "1500m",
+                "--webui-port", "0", "--work-dir", str(folder / f"worker{number}"),
+            ]
+            for number in range(NUM_WORKERS)
+        },
+        "connect": [
+            str(home / "bin" / "spark-submit"), "--class", _CONNECT, "--master", master, *options,
+            "--conf", f"spark.connect.grpc.binding.port={ports['connect']}", "spark-internal",
+        ],
+    }  # fmt: skip
+
+
+def environment(home: Path) -> dict[str, str]:
+    """For each of the processes."""
+    return {
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": str(HOME / "bin" / "python"),
+        # Scripts that the package has none of look for a user.
+        "USER": os.environ.get("USER", "taxi"),
+    }
