@@ -100,7 +100,7 @@ zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of Ne
 	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -199,6 +199,7 @@ def test_zone_months(pipeline: Pipeline) -> None:
 
 def test_a_month_is_replaced_and_no_other(pipeline: Pipeline) -> None:
     """A month costs a month: what was made of December stays as it is, right or wrong, until December is made again."""
+    kept_by_dbt = set((REPOSITORY / "marts" / "target").iterdir())
     before = pipeline.rows("SELECT * FROM marts.market_share ORDER BY ALL")
     pipeline.execute("UPDATE marts.market_share SET num_trips = num_trips + 1")
     result = make(pipeline, "2025-01-01", "2025-01-01")
@@ -210,6 +211,7 @@ def test_a_month_is_replaced_and_no_other(pipeline: Pipeline) -> None:
     assert december == [(*row[:3], row[3] + 1, *row[4:]) for row in before if row[0] == date(2024, 12, 1)]
     assert make(pipeline, "2024-12-01", "2024-12-01").success
     assert pipeline.rows("SELECT * FROM marts.market_share ORDER BY ALL") == before
+    assert set((REPOSITORY / "marts" / "target").iterdir()) == kept_by_dbt, "what a run compiled is not kept"
 
 
 def test_a_mart_that_differs_from_the_trips_fails_its_check(pipeline: Pipeline) -> None:

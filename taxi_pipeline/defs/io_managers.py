@@ -49,7 +49,8 @@ class DatasetIOManager(dg.UPathIOManager):
         self.extension = f".{extension}"
         self._extension = extension
         self._files = files
-        super().__init__(UPath("memory:///datasets"))
+        self._root = UPath("memory:///datasets")
+        super().__init__(self._root)
 
     def get_path_for_partition(
         self,
@@ -60,7 +61,7 @@ class DatasetIOManager(dg.UPathIOManager):
         """The path of a fleet's month; the base adds the extension."""
         fleet, month = fleet_and_month(partition)
         name = dataset_file(path.name, fleet, month, self._extension)
-        return self._base_path.joinpath(*name.removesuffix(f".{self._extension}").split("/")[1:])
+        return self._root.joinpath(*name.removesuffix(f".{self._extension}").split("/")[1:])
 
     def make_directory(self, path: "UPath") -> None:
         """The storage makes folders itself."""

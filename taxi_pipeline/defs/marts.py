@@ -4,12 +4,14 @@ Here dbt's models and tests become assets and checks. Their SQL, columns and tes
 """
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import io
 import itertools
 import json
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -126,7 +128,10 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
         months = [date.fromisoformat(key) for key in context.partition_keys]
         days = Days(min(months), Days.of_month(max(months)).last)
         values = {"database": warehouse.location, "first_day": str(days.first), "last_day": str(days.last)}
-        yield from _with_output_in_log(context, dbt.cli(["build", "--vars", json.dumps(values)], context=context))
+        with tempfile.TemporaryDirectory(prefix="taxi-marts-") as folder:  # dbt keeps what it compiled in each run
+            command = ["build", "--vars", json.dumps(values)]
+            invocation = dbt.cli(command, context=context, target_path=Path(folder))
+            yield from _with_output_in_log(context, invocation)
 
     return dbt_marts
 
@@ -163,7 +168,8 @@ def _parse_when_changed(project: "DbtProject", executable: str) -> None:
     folder = project.project_dir
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".sql", ".yml")]
     sources = [path for path in paths if not path.is_relative_to(project.manifest_path.parent)]
-    digest = hashlib.sha256(b"".join(str(path).encode() + path.read_bytes() for path in sources)).hexdigest()
+    contents = [f"{path}\n".encode() + path.read_bytes() for path in sources]
+    digest = hashlib.sha256(b"".join([importlib.metadata.version("dbt-core").encode(), *contents])).hexdigest()
     note = project.manifest_path.with_name("parsed.sha256")
     with locked(note):
         if project.manifest_path.is_file() and note.is_file() and note.read_text() == digest:
