@@ -1,7 +1,7 @@
 """The datasets: what the files hold, how they are kept and loaded, when they are made; the demand model."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -153,7 +153,6 @@ def test_a_month_that_is_not_complete_names_the_missing_days(tmp_path: Path, mir
 
 def test_a_month_before_the_fleet_has_no_rows(loaded: Pipeline, tmp_path: Path) -> None:
     pipeline = with_files_in(loaded, tmp_path)
-    pipeline.tlc = loaded.tlc
     for frame in (
         pipeline.dataset("fhvhv", "2023-03", asset).output_for_node(declared.name)
         for asset, declared in ((zone_hours, ZONE_HOURS), (market_shares, MARKET_SHARES))
@@ -308,9 +307,6 @@ def test_partition_keys_have_a_fleet_and_a_month() -> None:
         "yellow|2023-03-01",
     ]
     assert fleet_and_month("green|2023-02-01") == fleet_and_month("green/2023-02-01") == ("green", date(2023, 2, 1))
-
-
-Hours = Callable[..., pd.DataFrame]
 
 
 def hours(counts: dict[str, int], *, hour: int = 8, zone: int = 4) -> pd.DataFrame:

@@ -30,12 +30,12 @@ pytestmark = [
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MARTS = ("market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "zone_months")
 STAGING = ("stg_trips", "stg_loaded_days")
+ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
 
 
 @pytest.fixture(scope="module")
 def definitions() -> dg.Definitions:
-    environment = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
-    return build_definitions(settings=Settings.from_environment(environment))
+    return build_definitions(settings=Settings.from_environment(ENVIRONMENT))
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +57,7 @@ def make(
     pipeline: Pipeline, first: str, last: str, instance: dg.DagsterInstance | None = None
 ) -> dg.ExecuteInProcessResult:
     """The marts of the months that begin on these days."""
-    environment = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
-    definitions = build_definitions(settings=Settings.from_environment(environment), resources=pipeline.resources)
+    definitions = build_definitions(settings=Settings.from_environment(ENVIRONMENT), resources=pipeline.resources)
     with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
         return definitions.resolve_job_def("marts").execute_in_process(
             instance=used,
@@ -303,10 +302,8 @@ def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[st
     settings = {
         "TAXI_DATA_DIR": str(pipeline.folder),
         "TLC_URL": pipeline.tlc.url,
-        "TAXI_FLEETS": ",".join(FLEETS),
-        "TAXI_START_DATE": "2024-12-01",
-        "TAXI_END_DATE": "2025-01-31",
         "TAXI_NOTEBOOKS": "on",
+        **ENVIRONMENT,
     }
     command = [str(Path(sys.executable).with_name("dagster")), "asset", "materialize", "--select", "tour"]
     result = subprocess.run(

@@ -8,13 +8,13 @@ with mart as (
 ),
 
 plain as (
-    select cast(date_trunc('month', pickup_date) as date) as month, fleet, 'from' as direction, sum(num_trips) as num_trips
+    select {{ month_of('pickup_date') }} as month, fleet, 'from' as direction, sum(num_trips) as num_trips
     from {{ source('warehouse', 'zone_hourly_trips') }}
     where {{ of_the_months('pickup_date') }}
         and pickup_zone_id in (select zone_id from {{ source('warehouse', 'zone_areas') }} where area = 'airport')
     group by 1, 2
     union all
-    select cast(date_trunc('month', pickup_date) as date), fleet, 'to', sum(num_trips)
+    select {{ month_of('pickup_date') }}, fleet, 'to', sum(num_trips)
     from {{ source('warehouse', 'zone_hourly_dropoffs') }}
     where {{ of_the_months('pickup_date') }}
         and dropoff_zone_id in (select zone_id from {{ source('warehouse', 'zone_areas') }} where area = 'airport')

@@ -14,7 +14,7 @@ with mart as (
 
 plain as (
     select
-        cast(date_trunc('month', pickup_date) as date) as month,
+        {{ month_of('pickup_date') }} as month,
         fleet,
         count(*) as num_trips,
         count(*) filter (

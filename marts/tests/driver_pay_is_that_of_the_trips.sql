@@ -9,7 +9,7 @@ with mart as (
 
 plain as (
     select
-        cast(date_trunc('month', pickup_date) as date) as month,
+        {{ month_of('pickup_date') }} as month,
         count(*) as num_trips,
         sum(driver_pay) as driver_pay,
         sum(trip_time) as trip_seconds

@@ -9,7 +9,7 @@ with mart as (
 
 plain as (
     select
-        cast(date_trunc('month', pickup_date) as date) as month,
+        {{ month_of('pickup_date') }} as month,
         fleet,
         sum(
             coalesce(fare_amount, 0) + coalesce(extra, 0) + coalesce(mta_tax, 0) + coalesce(tip_amount, 0)

@@ -8,7 +8,7 @@ with mart as (
 ),
 
 plain as (
-    select cast(date_trunc('month', pickup_date) as date) as month, fleet, count(*) as num_trips, sum(total_amount) as total_amount
+    select {{ month_of('pickup_date') }} as month, fleet, count(*) as num_trips, sum(total_amount) as total_amount
     from {{ source('warehouse', 'trips') }}
     where {{ of_the_months('pickup_date') }}
     group by 1, 2

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from taxi_pipeline.datasets.encoding import frame_of
 from taxi_pipeline.datasets.tables import MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline.warehouse.coverage import loaded_days, not_loaded
+from taxi_pipeline.warehouse.coverage import loaded_days, loaded_totals, not_loaded
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.sql import placeholders
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,12 +50,7 @@ def _num_trips(session: Session, days: Days, fleets: Sequence[str]) -> int | Non
     """The trips of all these fleets; None when a day of one of them is not loaded."""
     if not_loaded(loaded_days(session, days, fleets), days, fleets):
         return None
-    found: tuple[Any, ...] = session.row(
-        "SELECT CAST(sum(num_trips) AS BIGINT) FROM loaded_days "
-        f"WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})",
-        [days.first, days.last, *fleets],
-    )
-    return found[0]
+    return sum(num_trips for fleet, _, num_trips, _ in loaded_totals(session, days) if fleet in fleets)
 
 
 _ZONE_HOURS_SQL = """

@@ -70,13 +70,23 @@ class DatasetIOManager(dg.UPathIOManager):
         """Whether the storage has the file."""
         return self._files.exists(_name(path))
 
-    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: "UPath") -> None:  # noqa: ARG002
-        """Write a data frame.
+    def dump_to_path(self, context: dg.OutputContext, obj: Any, path: "UPath") -> None:
+        """Write a data frame, and show how many rows it has, and the first of them.
 
         Raises:
             WrongColumnsError: it has other columns than its dataset declares.
         """
-        self._files.write(_name(path), encoded(obj, _table_of(path), self._extension))
+        declared = _table_of(path)
+        file = self._files.write(_name(path), encoded(obj, declared, self._extension))
+        shown = obj.head(PREVIEW_ROWS).astype(object)
+        rows = shown.where(shown.notna(), None).itertuples(index=False)
+        context.add_output_metadata(
+            {
+                **file_metadata(file),
+                "dagster/partition_row_count": len(obj),
+                "preview": table(declared.column_names, rows),
+            }
+        )
 
     def load_from_path(self, context: dg.InputContext, path: "UPath") -> Any:  # noqa: ARG002
         """Read a data frame.
@@ -101,18 +111,11 @@ class DatasetIOManager(dg.UPathIOManager):
         """Where the file really will be."""
         return f"Writing {self._files.uri(_name(path))}"
 
-    def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, Any]:
-        """Where the file lies, how many rows it has, the first of them."""
-        dataset = context.asset_key.path[-1]
+    def get_metadata(self, context: dg.OutputContext, obj: Any) -> dict[str, Any]:  # noqa: ARG002
+        """Where the file lies, in the place of the path in memory."""
         fleet, month = fleet_and_month(context.partition_key)
-        file = self._files.describe(dataset_file(dataset, fleet, month, self._extension))
-        shown = obj.head(PREVIEW_ROWS).astype(object)
-        return {
-            "path": dg.MetadataValue.path(file.uri),
-            **file_metadata(file),
-            "dagster/partition_row_count": len(obj),
-            "preview": table(_TABLES[dataset].column_names, shown.where(shown.notna(), None).itertuples(index=False)),
-        }
+        name = dataset_file(context.asset_key.path[-1], fleet, month, self._extension)
+        return {"path": dg.MetadataValue.path(self._files.uri(name))}
 
 
 def _name(path: "UPath") -> str:

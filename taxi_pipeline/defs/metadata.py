@@ -76,8 +76,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetad
 
 def file_metadata(file: StoredFile) -> dict[str, Any]:
     """Where a file lies, how large it is, and a link that opens it, where there is one."""
-    opened = {"open": dg.MetadataValue.url(file.link)} if file.link else {}
-    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes, **opened}
+    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes, **link(file)}
+
+
+def link(file: StoredFile) -> dict[str, Any]:
+    """A link that opens a file in the browser, where there is one."""
+    return {"open": dg.MetadataValue.url(file.link)} if file.link else {}
 
 
 def written(file: StoredFile, metadata: Mapping[str, Any]) -> dg.MaterializeResult:

@@ -1,6 +1,6 @@
 with pickups as (
     select
-        cast(date_trunc('month', pickup_date) as date) as month,
+        {{ month_of('pickup_date') }} as month,
         fleet,
         pickup_zone_id as zone_id,
         sum(num_trips) as num_pickups,
@@ -16,7 +16,7 @@ with pickups as (
 
 dropoffs as (
     select
-        cast(date_trunc('month', pickup_date) as date) as month,
+        {{ month_of('pickup_date') }} as month,
         fleet,
         dropoff_zone_id as zone_id,
         sum(num_trips) as num_dropoffs

@@ -1,5 +1,5 @@
 select
     fleet,
     pickup_date,
-    cast(date_trunc('month', pickup_date) as date) as month
+    {{ month_of('pickup_date') }} as month
 from {{ source('warehouse', 'loaded_days') }}

@@ -2,7 +2,7 @@ select
     fleet,
     coalesce(licensee, 'all') as licensee,
     pickup_date,
-    cast(date_trunc('month', pickup_date) as date) as month,
+    {{ month_of('pickup_date') }} as month,
     pickup_zone_id,
     dropoff_zone_id,
     trip_distance,

@@ -4,6 +4,7 @@ What the frames hold is in `taxi_pipeline.datasets`, where the files lie in `def
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,11 +13,12 @@ from taxi_pipeline.datasets.contents import market_shares_of, missing_days, zone
 from taxi_pipeline.datasets.tables import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.io_managers import DATA_FRAME
-from taxi_pipeline.defs.metadata import file_metadata, picture, table_schema
+from taxi_pipeline.defs.metadata import link, picture, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions
 from taxi_pipeline.defs.resources import DATASETS, POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.coverage import is_synthetic
+from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -71,16 +73,8 @@ def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> 
     """
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
-        frame = zone_hours_of(session, fleet, month)
-        missing, synthetic = missing_days(session, fleet, month), is_synthetic(session)
-    return dg.MaterializeResult(
-        value=frame,
-        metadata={
-            "trips": int(frame["num_trips"].sum()),
-            "missing_days": ", ".join(map(str, missing)) or "none",
-            "synthetic": synthetic,
-        },
-    )
+        frame, coverage = zone_hours_of(session, fleet, month), _coverage(session, fleet, month)
+    return dg.MaterializeResult(value=frame, metadata={"trips": int(frame["num_trips"].sum()), **coverage})
 
 
 @dg.asset(
@@ -102,11 +96,14 @@ def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, 
     """
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
-        frame = market_shares_of(session, fleet, month, tlc.fleets)
-        missing, synthetic = missing_days(session, fleet, month), is_synthetic(session)
-    return dg.MaterializeResult(
-        value=frame, metadata={"missing_days": ", ".join(map(str, missing)) or "none", "synthetic": synthetic}
-    )
+        frame, coverage = market_shares_of(session, fleet, month, tlc.fleets), _coverage(session, fleet, month)
+    return dg.MaterializeResult(value=frame, metadata=coverage)
+
+
+def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
+    """Metadata of what is made of a fleet's month: the days that it lacks, and whether the trips are generated."""
+    missing = missing_days(session, fleet, month)
+    return {"missing_days": ", ".join(map(str, missing)) or "none", "synthetic": is_synthetic(session)}
 
 
 @dg.asset(
@@ -147,7 +144,7 @@ def demand_model(
             "synthetic": synthetic,
             "chart": picture(chart, "Expected and counted pickups"),
             "chart_file": dg.MetadataValue.path(file.uri),
-            **({"open": file_metadata(file)["open"]} if file.link else {}),
+            **link(file),
         },
         check_results=[_check_of(judgement)],
     )
