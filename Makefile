@@ -20,7 +20,7 @@ DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),deploy/dagster.yaml,dagster.yaml)
 DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow,green TAXI_START_DATE=2023-02-01 \
-	TAXI_END_DATE=2023-03-31 \
+	TAXI_END_DATE=2023-03-31 TAXI_CATALOG_NAMESPACE=demo \
 	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
@@ -59,8 +59,8 @@ dev: $(READY) ## The Dagster UI for real data; settings from .env
 test: $(READY) ## All tests, with coverage, three at a time: one mostly waits for the daemon
 	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
 
-services: $(READY) $(SERVICES_READY) ## PostgreSQL and an S3 server on loopback, and the variables to use them; DETACH=1 for the background
-	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(DETACH),--detach)
+services: $(READY) $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
+	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)
 
 services-stop: $(READY) ## Stop the services in the background; what they store stays in data/services
 	@$(BIN)/python -m taxi_pipeline_tests.services --stop
@@ -68,8 +68,8 @@ services-stop: $(READY) ## Stop the services in the background; what they store 
 test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
 	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 3
 
-test-cluster: $(READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback
-	@$(BIN)/python -m taxi_pipeline_tests.services.cluster -- $(BIN)/python -m pytest -m cluster
+test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server
+	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m cluster
 
 bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)

@@ -5,6 +5,7 @@ environment; `.env.example` documents the same variables for people.
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +19,9 @@ from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import new_york_today
 from taxi_pipeline.tlc.publication import SHORTEST_DELAY
 
+ENGINES = ("duckdb", "spark")
+SPARK_SCHEMES = ("file", "s3", "gs")
+"""Storages for which Iceberg has a reader of its own by the same URL."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
@@ -46,7 +50,17 @@ class Settings:
     """Holds what is this machine's own: the warehouse, and copies of an object store's files while they are used."""
     storage_url: str
     """Where the named files lie: `file://`, `s3://`, `gs://` or `az://`."""
+    engine: str
+    """Of the warehouse: `duckdb` or `spark`."""
     duckdb_database: Path
+    spark_remote: str
+    """Of Spark Connect, `sc://host:15002`; empty with DuckDB."""
+    catalog_url: str
+    """The Postgres database with the Iceberg catalogue; empty with DuckDB."""
+    catalog_namespace: str
+    """Of the tables in the catalogue."""
+    s3_endpoint: str | None
+    """Of an S3 server that is not Amazon's."""
     tlc_url: str
     zones_url: str
     fleets: tuple[str, ...]
@@ -56,9 +70,9 @@ class Settings:
     datasets_format: str
     """Of the files of the datasets: `parquet` or `csv`."""
     marts: bool
-    """Whether the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed."""
+    """Whether the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed; not with Spark."""
     notebooks: bool
-    """Whether the notebook `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed."""
+    """Whether `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed; not with Spark."""
     automation: bool
     """Whether schedules and sensors are on from the start."""
     pages_url: str | None
@@ -91,9 +105,18 @@ class Settings:
         fleets = _fleets(value("TAXI_FLEETS", "yellow"))
         start_date = _date("TAXI_START_DATE", value("TAXI_START_DATE", "2023-01-01"), FIRST_DAY, "the TLC's first")
         end = value("TAXI_END_DATE", "")
+        storage_url = _storage_url(value("TAXI_STORAGE_URL", str(data_dir)), root)
+        engine = _choice("TAXI_ENGINE", value("TAXI_ENGINE", "duckdb"), ENGINES)
+        if engine == "spark" and urlsplit(storage_url).scheme not in SPARK_SCHEMES:
+            raise SettingsError("TAXI_STORAGE_URL", storage_url, "a folder, s3:// or gs:// with TAXI_ENGINE=spark")
         return cls(
             data_dir=data_dir,
-            storage_url=_storage_url(value("TAXI_STORAGE_URL", str(data_dir)), root),
+            storage_url=storage_url,
+            engine=engine,
+            spark_remote=_spark_remote(value("SPARK_REMOTE", "")) if engine == "spark" else "",
+            catalog_url=_catalog_url(value("TAXI_CATALOG_URL", "")) if engine == "spark" else "",
+            catalog_namespace=_namespace(value("TAXI_CATALOG_NAMESPACE", "warehouse")),
+            s3_endpoint=value("AWS_ENDPOINT_URL", "") or None,
             duckdb_database=root
             / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
             tlc_url=tlc_url,
@@ -102,8 +125,10 @@ class Settings:
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
-            marts=_choice("TAXI_MARTS", value("TAXI_MARTS", "on"), ("on", "off")) == "on",
-            notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on",
+            # Both open the DuckDB file.
+            marts=_choice("TAXI_MARTS", value("TAXI_MARTS", "on"), ("on", "off")) == "on" and engine == "duckdb",
+            notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on"
+            and engine == "duckdb",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
             alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),
@@ -135,6 +160,32 @@ def _storage_url(value: str, root: Path) -> str:
             "TAXI_STORAGE_URL", secretless, f"{accepted}, without credentials, which belong in variables"
         )
     return value.rstrip("/")
+
+
+def _spark_remote(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "sc" or not parts.hostname:
+        raise SettingsError("SPARK_REMOTE", value, "the URL of Spark Connect, sc://host:15002, with TAXI_ENGINE=spark")
+    return value
+
+
+def _catalog_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "postgresql" or not parts.hostname or not parts.path.strip("/"):
+        # Not the value: it may hold a password.
+        shown = f"{parts.scheme}://…" if value else ""
+        raise SettingsError(
+            "TAXI_CATALOG_URL",
+            shown,
+            "a Postgres database, postgresql://user:password@host:5432/database, with TAXI_ENGINE=spark",
+        )
+    return value
+
+
+def _namespace(value: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9_]*", value):
+        raise SettingsError("TAXI_CATALOG_NAMESPACE", value, "a name of small letters, digits and underscores")
+    return value
 
 
 def _fleets(value: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.tables import TABLES, WAREHOUSE_VERSION
 from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
 from taxi_pipeline_tests.portable_sql import checked_statements
@@ -34,6 +35,10 @@ SETTINGS = (
     "TAXI_DATA_DIR",
     "TAXI_STORAGE_URL",
     "DUCKDB_DATABASE",
+    "TAXI_ENGINE",
+    "SPARK_REMOTE",
+    "TAXI_CATALOG_URL",
+    "TAXI_CATALOG_NAMESPACE",
     "TLC_URL",
     "TAXI_ZONES_URL",
     "TAXI_FLEETS",
@@ -127,7 +132,7 @@ class Pipeline:
 
     folder: Path
     tlc: TlcSource
-    warehouse: DuckDBWarehouse
+    warehouse: Warehouse
     files: Storage
     datasets_format: str = "parquet"
 
@@ -226,14 +231,19 @@ class Pipeline:
 
 
 def pipeline_in(
-    folder: Path, mirror: Path | str, fleets: Sequence[str] = ("yellow",), *, storage_url: str | None = None
+    folder: Path,
+    mirror: Path | str,
+    fleets: Sequence[str] = ("yellow",),
+    *,
+    storage_url: str | None = None,
+    warehouse: Warehouse | None = None,
 ) -> Pipeline:
     """A pipeline over a mirror (a folder or a URL), with its data in the folder, but for the files of a storage."""
     url = mirror.as_uri() if isinstance(mirror, Path) else mirror
     return Pipeline(
         folder=folder,
         tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
-        warehouse=DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
+        warehouse=warehouse or DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
         files=open_storage(storage_url or folder.as_uri(), scratch=folder / ".scratch"),
     )
 

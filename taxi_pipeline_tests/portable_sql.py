@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import sqlglot
-from sqlglot import ErrorLevel, exp
+from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
 
 PACKAGE = Path(__file__).resolve().parents[1] / "taxi_pipeline"
 ENGINE = PACKAGE / "warehouse" / "duckdb"
@@ -43,10 +43,9 @@ def translate(sql: str) -> str:
     """
     problems = [problem for spelling, problem in _SPELLINGS.items() if re.search(spelling, sql, re.IGNORECASE)]
     try:
-        (statement,) = sqlglot.parse(sql, read="duckdb")
-        assert statement is not None
+        statement = parse(sql)
         problems += [problem for node in statement.walk() if (problem := _problem(node))]
-        translated = statement.sql(dialect="spark", unsupported_level=ErrorLevel.RAISE)
+        translated = to_spark(statement)
     except SqlglotError as error:
         raise NotPortableError(f"{error}: {sql}") from error
     if problems:

@@ -64,7 +64,7 @@ def test_what_does_not_translate_is_refused(sql: str) -> None:
     [
         (
             "SELECT count(*) FILTER (WHERE synthetic) FROM loaded_days WHERE fleet IN (?, ?)",
-            "SELECT COUNT(*) FILTER(WHERE synthetic) FROM loaded_days WHERE fleet IN (?, ?)",
+            "SELECT COUNT(*) FILTER(WHERE synthetic) FROM loaded_days WHERE fleet IN (:v0, :v1)",
         ),
         (
             f"SELECT {weekday('pickup_date')} FROM trips",

@@ -215,7 +215,7 @@ def test_a_tick_asks_no_server_and_opens_no_warehouse(
     """Regression: a tick has 60 s, and waited for minutes for a server that throttles, and a minute for the file."""
     observe(make_pipeline(mirror), instance)
     pipeline = make_pipeline(server.url)  # with the patience of a real run: 390 s for a 403
-    database = pipeline.warehouse.database
+    database = pipeline.folder / "staging" / "data.duckdb"
     database.parent.mkdir(parents=True)
     with held_by_another_process(database, read_only=False):
         requests, _ = only_tick(pipeline, instance)
@@ -254,7 +254,7 @@ def test_an_observation_does_not_wait_for_a_run_that_writes(
 ) -> None:
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-02-01", "2023-02-28", select=LOADING)
-    with held_by_another_process(pipeline.warehouse.database, read_only=False):
+    with held_by_another_process(pipeline.folder / "staging" / "data.duckdb", read_only=False):
         requests, message = tick(pipeline, instance)
     assert (requests, "Nothing new" in str(message)) == ([], True)
 

@@ -17,7 +17,12 @@ def test_defaults() -> None:
     assert Settings.from_environment({}) == Settings(
         data_dir=REPOSITORY / "data",
         storage_url=(REPOSITORY / "data").as_uri(),
+        engine="duckdb",
         duckdb_database=REPOSITORY / "data" / "staging" / "data.duckdb",
+        spark_remote="",
+        catalog_url="",
+        catalog_namespace="warehouse",
+        s3_endpoint=None,
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         fleets=("yellow",),
@@ -54,6 +59,44 @@ def test_every_variable_is_read(tmp_path: Path) -> None:
     assert settings.zones_url == "https://example.com/zones.geojson"
     assert settings.fleets == ("yellow", "green"), "in the declared order, however they are listed"
     assert (settings.start_date, settings.end_date) == (date(2019, 2, 3), date(2019, 2, 4))
+
+
+SPARK = {
+    "TAXI_ENGINE": "spark",
+    "SPARK_REMOTE": "sc://spark.example.com:15002",
+    "TAXI_CATALOG_URL": "postgresql://user:secret@db.example.com/catalog",
+}
+
+
+def test_spark_is_read_with_its_cluster_and_catalogue() -> None:
+    settings = Settings.from_environment(
+        {**SPARK, "TAXI_CATALOG_NAMESPACE": "team_1", "AWS_ENDPOINT_URL": "http://localhost:9000"}
+    )
+    assert (settings.engine, settings.spark_remote) == ("spark", "sc://spark.example.com:15002")
+    assert settings.catalog_url == SPARK["TAXI_CATALOG_URL"]
+    assert (settings.catalog_namespace, settings.s3_endpoint) == ("team_1", "http://localhost:9000")
+    assert not settings.marts, "they open the DuckDB file"
+    assert not settings.notebooks
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "accepted"),
+    [
+        ("TAXI_ENGINE", "polars", "duckdb or spark"),
+        ("SPARK_REMOTE", "", "sc://host:15002"),
+        ("SPARK_REMOTE", "http://host", "sc://host:15002"),
+        ("TAXI_CATALOG_URL", "", "postgresql://user:password@host:5432/database"),
+        ("TAXI_CATALOG_URL", "mysql://user:secret@host/db", "postgresql://"),
+        ("TAXI_CATALOG_URL", "postgresql://user:secret@host", "postgresql://"),
+        ("TAXI_CATALOG_NAMESPACE", "a; DROP", "small letters, digits and underscores"),
+        ("TAXI_STORAGE_URL", "az://container/prefix", "with TAXI_ENGINE=spark"),
+    ],
+)
+def test_what_spark_can_not_use_is_refused_without_showing_a_password(variable: str, value: str, accepted: str) -> None:
+    with pytest.raises(SettingsError, match=variable) as caught:
+        Settings.from_environment({**SPARK, variable: value})
+    assert accepted in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_database_follows_data_dir_and_zones_follow_tlc_url(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from taxi_pipeline.cli.options import day_range, days_between, open_files, read_settings
+from taxi_pipeline.cli.options import day_range, days_between, open_files, open_warehouse, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.fleets import FIRST_DAY
@@ -114,9 +114,8 @@ def _print_results(settings: Settings, days: Days) -> None:
     from taxi_pipeline.defs.assets.metrics import FILES
     from taxi_pipeline.defs.assets.reports import report_file
     from taxi_pipeline.warehouse.coverage import loaded_totals
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    warehouse = DuckDBWarehouse(settings.duckdb_database)
+    warehouse = open_warehouse(settings)
     files = open_files(settings)
     table = Table("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
@@ -124,7 +123,8 @@ def _print_results(settings: Settings, days: Days) -> None:
     console.print(table)
     reports = [report_file(month.first) for month in days.by_month()]
     outputs = [files.describe(name) for name in (*FILES, *reports) if files.exists(name)]
+    database = [local_file(settings.duckdb_database)] if settings.engine == "duckdb" else []
     print_files(
         "written",
-        [local_file(settings.duckdb_database), *((as_typed(file.uri), file.size_bytes) for file in outputs)],
+        [*database, *((as_typed(file.uri), file.size_bytes) for file in outputs)],
     )

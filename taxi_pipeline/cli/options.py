@@ -10,6 +10,7 @@ from taxi_pipeline.tlc.months import Days
 
 if TYPE_CHECKING:
     from taxi_pipeline.storage import Storage
+    from taxi_pipeline.warehouse.interface import Warehouse
 
 
 def day_range(command: Any) -> Any:
@@ -55,3 +56,27 @@ def open_files(settings: Settings) -> "Storage":
     from taxi_pipeline.storage import open_storage
 
     return open_storage(settings.storage_url, scratch=settings.scratch_dir)
+
+
+def open_warehouse(settings: Settings) -> "Warehouse":
+    """The warehouse of the settings. Nothing is opened yet.
+
+    Raises:
+        click.ClickException: the libraries for Spark are not installed.
+    """
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+    from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
+    from taxi_pipeline.warehouse.spark import SparkWarehouse
+
+    if settings.engine == "duckdb":
+        return DuckDBWarehouse(settings.duckdb_database)
+    try:
+        return SparkWarehouse(
+            remote=settings.spark_remote,
+            catalog_url=settings.catalog_url,
+            storage_url=settings.storage_url,
+            s3_endpoint=settings.s3_endpoint,
+            namespace=settings.catalog_namespace,
+        )
+    except WarehouseUnavailableError as error:
+        raise click.ClickException(str(error)) from error

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from taxi_pipeline.cli.options import open_files, read_settings
-from taxi_pipeline.cli.terminal import as_typed, local_file, print_files
+from taxi_pipeline.cli.options import open_files, open_warehouse, read_settings
+from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files
+from taxi_pipeline.settings import Settings
 
 SNAPSHOT_FILE = "outputs/warehouse.duckdb"
 
@@ -22,21 +23,37 @@ def snapshot(target: Path | None) -> None:
 
     DuckDB lets no other process read while one writes, and keeps the writer out while others read. The copy is made
     without opening the warehouse, so no run ever waits for it, and it shows all of a run or nothing of it.
+
+    With TAXI_ENGINE=spark nothing is copied: the tables as they are now get a name, and are kept for queries
+    VERSION AS OF that name.
     """
     from taxi_pipeline.storage import StorageError
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
+    from taxi_pipeline.warehouse.spark import SparkWarehouse
 
     settings = read_settings()
-    warehouse = DuckDBWarehouse(settings.duckdb_database)
+    warehouse = open_warehouse(settings)
     try:
-        if target:
-            warehouse.snapshot(target.absolute())
-            written = local_file(target.absolute())
-        else:
-            with open_files(settings).draft(SNAPSHOT_FILE) as draft:
-                warehouse.snapshot(draft.path)
-            written = as_typed(draft.stored.uri), draft.stored.size_bytes
+        if isinstance(warehouse, SparkWarehouse):
+            if target:
+                raise click.BadParameter("there is no file to write with TAXI_ENGINE=spark", param_hint="--output")
+            name = warehouse.snapshot()
+            console.print(f"kept as {name}: SELECT … FROM {warehouse.name}.trips VERSION AS OF '{name}'")
+            return
+        written = _copy(settings, target)
     except (WarehouseUnavailableError, StorageError) as error:
         raise click.ClickException(str(error)) from error
     print_files("written", [written])
+
+
+def _copy(settings: Settings, target: Path | None) -> tuple[str, int]:
+    """Copy the DuckDB file; gives where to, and how many bytes."""
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+
+    warehouse = DuckDBWarehouse(settings.duckdb_database)
+    if target:
+        warehouse.snapshot(target.absolute())
+        return local_file(target.absolute())
+    with open_files(settings).draft(SNAPSHOT_FILE) as draft:
+        warehouse.snapshot(draft.path)
+    return as_typed(draft.stored.uri), draft.stored.size_bytes

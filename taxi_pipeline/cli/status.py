@@ -7,7 +7,7 @@ import click
 from rich.box import SIMPLE
 from rich.table import Table
 
-from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.options import open_warehouse, read_settings
 from taxi_pipeline.cli.terminal import console, print_whole
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import next_month
@@ -27,13 +27,12 @@ def status() -> None:
     its SHA-256), "published" the newest month that the TLC has published.
     """
     from taxi_pipeline.warehouse.coverage import coverage_by_fleet, outdated_months
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline.warehouse.interface import NothingLoadedError, WarehouseUnavailableError
 
     settings = read_settings()
-    warehouse = DuckDBWarehouse(settings.duckdb_database)
     loaded: dict[str, FleetCoverage] = {}
     outdated: dict[str, list[date]] = {}
+    warehouse = open_warehouse(settings)
     try:
         with warehouse.read_without_waiting() as session:
             loaded = coverage_by_fleet(session)

@@ -15,7 +15,7 @@ from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.months import Days, month_of, next_month
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.tlc.trip_files import read_trip_file
-from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.sql import month_start
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
@@ -62,7 +62,8 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage) -> No
     with verified_copy(files, name, written_by="taxi_trips_file") as (path, version):
         file = read_trip_file(path)
         refuse_mixture(session, name, synthetic=file.synthetic)
-        columns = session.view_published_trips(path, fleet.sources_in(file.columns))
+        published = PublishedFile(path=path, uri=files.uri(name), sha256=version, num_rows=file.num_rows)
+        columns = session.view_published_trips(published, fleet.sources_in(file.columns))
         _delete_days(session, fleet, days)
         counts = _insert_days(session, fleet, days, columns)
         if days.first == month:
@@ -77,8 +78,6 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage) -> No
     )
 
 
-ROWS_SORTED_AT_ONCE = 600_000
-"""Sorted rows are held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
 """Each part reads the whole file where its rows are not in the order of their pickups; the engine sorts on disk what is
 too large for its memory."""
@@ -100,7 +99,7 @@ def _insert_days(session: Session, fleet: Fleet, days: Days, columns: Sequence[s
     found = ["pickup_date", *columns]
     listed = ", ".join(found)
     # Sorted by pickup, so that later reads skip row groups, too.
-    for part in days.in_parts(_num_parts(sum(trips for trips, _ in counts.values()))):
+    for part in days.in_parts(_num_parts(sum(trips for trips, _ in counts.values()), session.rows_sorted_at_once)):
         session.execute(
             TRIPS.insert_sql(
                 f"SELECT ?, {listed} FROM published_trips WHERE {_WITHIN} AND misfits IS NULL ORDER BY pickup_datetime",
@@ -136,8 +135,8 @@ def _insert_rows_outside(session: Session, fleet: Fleet, month: date, columns: S
     return session.row(f"SELECT count(*) {_OUTSIDE}", whole_month)[0]
 
 
-def _num_parts(num_trips: int) -> int:
-    return min(MAX_PARTS, 1 + num_trips // ROWS_SORTED_AT_ONCE)
+def _num_parts(num_trips: int, at_once: int | None) -> int:
+    return min(MAX_PARTS, 1 + num_trips // at_once) if at_once else 1
 
 
 def _window(days: Days) -> list[date]:

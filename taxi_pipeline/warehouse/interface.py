@@ -7,6 +7,7 @@ operation is a plain function whose first argument is a `Session`, and all its s
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -25,8 +26,30 @@ class NothingLoadedError(WarehouseUnavailableError):
     """There is no warehouse yet, or none with tables."""
 
 
+class ConflictError(RuntimeError):
+    """Another session has changed the same days at the same time; this one changed nothing."""
+
+
 class MissingZonesError(RuntimeError):
     """Coordinates can't be placed, because the zones are not loaded."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "files of before 2011 hold coordinates, and there are no zones yet to place them in: "
+            "materialize taxi_zones first"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedFile:
+    """A published file that was verified."""
+
+    path: Path
+    """A copy on this machine, as long as the file is loaded."""
+    uri: str
+    """Where it lies in the storage, for engines that read it from other machines."""
+    sha256: str
+    num_rows: int
 
 
 class Session(ABC):
@@ -36,9 +59,16 @@ class Session(ABC):
     changing its meaning; `sql` has helpers for what they spell differently, and a test translates every statement.
     """
 
+    rows_sorted_at_once: int | None = None
+    """How many rows of trips one statement should sort at most; None where the engine bounds its memory itself."""
+
     @abstractmethod
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Run a statement that gives no rows."""
+        """Run a statement that gives no rows.
+
+        Every engine knows INSERT of a SELECT and DELETE. From a table that is loaded by days, whole days of a fleet are
+        deleted, and then rows of these days inserted.
+        """
 
     @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -61,7 +91,7 @@ class Session(ABC):
         """Column name → SQL type, as the table really is, in order; empty when there is no such table."""
 
     @abstractmethod
-    def view_published_trips(self, file: Path, sources: Mapping[str, Source]) -> Sequence[str]:
+    def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
         """Make a published file readable as the view `published_trips`, with the types of `trips`.
 
         The view has `pickup_date`, those columns of `trips` that the file feeds, `misfits` (the published values that
@@ -69,7 +99,7 @@ class Session(ABC):
         row whose values all fit.
 
         Args:
-            file: a Parquet file.
+            file: a Parquet file of trips.
             sources: column of `trips` → what feeds it.
 
         Returns:
@@ -104,6 +134,7 @@ class Warehouse(ABC):
         The tables exist in it. `warehouse_version` is one higher afterwards.
 
         Raises:
+            ConflictError: another session has changed the same days meanwhile; of engines where several can write.
             WarehouseUnavailableError: the warehouse can't be opened or made.
             StorageError: the disk refuses what is written.
         """
@@ -115,16 +146,6 @@ class Warehouse(ABC):
         Raises:
             NothingLoadedError: nothing was loaded yet.
             WarehouseUnavailableError: the warehouse can't be opened.
-        """
-
-    @abstractmethod
-    def snapshot(self, target: Path) -> None:
-        """Write a copy of the warehouse that can be queried while runs go on.
-
-        Raises:
-            NothingLoadedError: nothing was loaded yet.
-            WarehouseUnavailableError: no copy can be made.
-            StorageError: the target can't be written.
         """
 
     def query(self, question: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:

@@ -15,6 +15,7 @@ from taxi_pipeline_tests.services.servers import REPOSITORY, Addresses, NotInsta
 FOLDER = REPOSITORY / "data" / "services"
 S3_PORT = 19000
 POSTGRES_PORT = 15432
+SPARK_PORT = 15002
 
 
 def main() -> int:
@@ -23,26 +24,32 @@ def main() -> int:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--detach", action="store_true", help="start them in the background, and return when they answer")
     how.add_argument("--stop", action="store_true", help="stop those in the background")
+    parser.add_argument("--cluster", action="store_true", help="Spark, too")
     parser.add_argument("command", nargs="*", help="runs with servers of its own on free ports, which end with it")
     arguments = parser.parse_args()
     try:
         if arguments.command:
-            return _around(arguments.command)
+            return _around(arguments.command, cluster=arguments.cluster)
         if arguments.stop:
             return _stop()
-        return _detached() if arguments.detach else _foreground()
+        return _detached(cluster=arguments.cluster) if arguments.detach else _foreground(cluster=arguments.cluster)
     except NotInstalledError as error:
         sys.exit(str(error))
 
 
-def _around(command: list[str]) -> int:
-    with tempfile.TemporaryDirectory(prefix="taxi-services-") as folder, running_servers(Path(folder)) as addresses:
+def _around(command: list[str], *, cluster: bool) -> int:
+    with (
+        tempfile.TemporaryDirectory(prefix="taxi-services-") as folder,
+        running_servers(Path(folder), cluster=cluster) as addresses,
+    ):
         return subprocess.run(command, env={**os.environ, **addresses.environment()}, check=False).returncode
 
 
-def _foreground() -> int:
+def _foreground(*, cluster: bool) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with running_servers(FOLDER, s3_port=S3_PORT, postgres_port=POSTGRES_PORT) as addresses:
+    with running_servers(
+        FOLDER, s3_port=S3_PORT, postgres_port=POSTGRES_PORT, spark_port=SPARK_PORT, cluster=cluster
+    ) as addresses:
         _tell(addresses)
         (FOLDER / "pid").write_text(f"{os.getpid()}\n")
         try:
@@ -54,7 +61,7 @@ def _foreground() -> int:
     return 0
 
 
-def _detached() -> int:
+def _detached(*, cluster: bool) -> int:
     FOLDER.mkdir(parents=True, exist_ok=True)
     output = FOLDER / "services.log"
     if _are_running():
@@ -62,7 +69,11 @@ def _detached() -> int:
         return 0
     with output.open("w") as log:
         started = subprocess.Popen(
-            [sys.executable, "-m", __spec__.name], stdout=log, stderr=log, cwd=REPOSITORY, start_new_session=True
+            [sys.executable, "-m", __spec__.name, *(["--cluster"] if cluster else [])],
+            stdout=log,
+            stderr=log,
+            cwd=REPOSITORY,
+            start_new_session=True,
         )
     while not (FOLDER / "pid").is_file() and started.poll() is None:
         time.sleep(0.1)

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -9,10 +10,10 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from taxi_pipeline_tests.services import postgres, swift
+from taxi_pipeline_tests.services import postgres, spark, swift
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = REPOSITORY / ".venv-services" / "bin"
@@ -21,7 +22,8 @@ BIN = REPOSITORY / ".venv-services" / "bin"
 BUCKET = "taxi"
 SMALL_BUCKET = "small"
 """Holds no more than 100,000 bytes; on Swift."""
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
+"""Spark fetches its jars when it first starts."""
 
 
 class NotInstalledError(RuntimeError):
@@ -38,6 +40,8 @@ class Addresses:
     """URL of moto: a double of S3 whose conditional writes are right, which Swift's are not."""
     postgres: str
     """URL of a database."""
+    spark: str | None = None
+    """URL of Spark Connect; None without a cluster."""
 
     def environment(self) -> dict[str, str]:
         """The variables by which tests and the pipeline find the servers."""
@@ -45,6 +49,7 @@ class Addresses:
             "TAXI_TEST_S3_URL": self.s3,
             "TAXI_TEST_MOTO_URL": self.moto,
             "TAXI_TEST_POSTGRES_URL": self.postgres,
+            **({"TAXI_TEST_SPARK_REMOTE": self.spark} if self.spark else {}),
             **self.for_pipeline(),
         }
 
@@ -52,17 +57,34 @@ class Addresses:
         """What a user sets to work with the servers."""
         return {
             "TAXI_STORAGE_URL": f"s3://{BUCKET}",
+            **self.credentials(),
+            "DAGSTER_POSTGRES_URL": self.postgres,
+            **self._of_cluster(),
+        }
+
+    def credentials(self) -> dict[str, str]:
+        """Where the object store is, and how it is opened."""
+        return {
             "AWS_ENDPOINT_URL": self.s3,
             "AWS_ACCESS_KEY_ID": swift.ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": swift.SECRET_KEY,
             "AWS_REGION": "us-east-1",
-            "DAGSTER_POSTGRES_URL": self.postgres,
         }
+
+    def _of_cluster(self) -> dict[str, str]:
+        if not self.spark:
+            return {}
+        return {"TAXI_ENGINE": "spark", "SPARK_REMOTE": self.spark, "TAXI_CATALOG_URL": self.postgres}
 
 
 @contextmanager
 def running_servers(
-    folder: Path, *, s3_port: int | None = None, postgres_port: int | None = None
+    folder: Path,
+    *,
+    s3_port: int | None = None,
+    postgres_port: int | None = None,
+    spark_port: int | None = None,
+    cluster: bool = False,
 ) -> Iterator[Addresses]:
     """The servers, as long as the block runs.
 
@@ -70,11 +92,13 @@ def running_servers(
         folder: holds what they store and log.
         s3_port: of Swift; None for a free one.
         postgres_port: None for a free one.
+        spark_port: of Spark Connect; None for a free one.
+        cluster: whether Spark is one of them.
 
     Raises:
         NotInstalledError: one of them is not installed.
     """
-    programs = _installed()
+    programs, spark_home = _installed(cluster=cluster)
     ports: dict[str, int] = dict(
         zip(("account", "container", "object", "moto", "proxy", "postgres"), free_ports(6), strict=True)
     )
@@ -105,6 +129,15 @@ def running_servers(
             make_bucket(endpoint, BUCKET)
         make_bucket(addresses.s3, SMALL_BUCKET)
         swift.limit_bucket(folder / "swift", BIN, SMALL_BUCKET, 100_000)
+        if spark_home:
+            free, master = free_ports(2)
+            spark_ports = {"master": master, "connect": spark_port or free}
+            variables = spark.environment(spark_home, addresses.credentials())
+            for name, command in spark.commands(spark_home, folder, spark_ports).items():
+                stack.enter_context(running(name, command, logs / f"{name}.log", variables))
+                if name in spark_ports:
+                    wait_for_port(name, spark_ports[name], logs)
+            addresses = replace(addresses, spark=f"sc://127.0.0.1:{spark_ports['connect']}")
         yield addresses
 
 
@@ -130,13 +163,21 @@ def _make_database(programs: Path, port: int) -> None:
         subprocess.run([*psql, "-c", f"CREATE DATABASE {postgres.DATABASE}"], check=True)
 
 
-def _installed() -> Path:
+def _installed(*, cluster: bool) -> tuple[Path, Path | None]:
+    """Where PostgreSQL and, for a cluster, Spark are.
+
+    Raises:
+        NotInstalledError: something is missing.
+    """
     programs = postgres.programs_folder()
+    spark_home = spark.spark_home() if cluster else None
     missing = [] if programs else ["PostgreSQL (Debian: apt install postgresql)"]
     missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift and moto (make test-services installs them)"]
+    missing += ["Spark (make test-cluster installs it)"] if cluster and not spark_home else []
+    missing += ["Java 17 (Debian: apt install default-jre-headless)"] if cluster and not shutil.which("java") else []
     if missing or programs is None:
         raise NotInstalledError(f"not installed: {', '.join(missing)}")
-    return programs
+    return programs, spark_home
 
 
 def free_ports(count: int) -> list[int]:

@@ -3,21 +3,29 @@
 Real processes, as on a cluster: what passes on a look-alike in one process says little about Spark.
 """
 
-import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 HOME = REPOSITORY / ".venv-cluster"
-"""The environment that Spark is installed in, by `make`."""
+"""The environment that Spark is installed in, by `make`; its jars are there, too."""
 
 NUM_WORKERS = 2
 _CLASSES = "org.apache.spark.deploy"
 _CONNECT = "org.apache.spark.sql.connect.service.SparkConnectServer"
 
+JARS = (
+    "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
+    "org.apache.iceberg:iceberg-aws-bundle:1.12.0",
+    "org.postgresql:postgresql:42.7.14",
+)
+"""Iceberg, its access to S3, and what its catalogue in Postgres is read with; Spark fetches them from Maven."""
+
 SETTINGS = {
-    # Times are New York's wall time, without a zone.
-    "spark.sql.timestampType": "TIMESTAMP_NTZ",
-    "spark.sql.session.timeZone": "UTC",
+    "spark.jars.packages": ",".join(JARS),
+    "spark.jars.ivy": str(HOME / "ivy"),
+    "spark.sql.extensions": "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions",
     # Two cores: the default of 200 parts makes a second of each question.
     "spark.sql.shuffle.partitions": "2",
     "spark.driver.memory": "1g",
@@ -62,12 +70,17 @@ def commands(home: Path, folder: Path, ports: dict[str, int]) -> dict[str, list[
     }  # fmt: skip
 
 
-def environment(home: Path) -> dict[str, str]:
-    """For each of the processes."""
+def environment(home: Path, credentials: Mapping[str, str]) -> dict[str, str]:
+    """For each of the processes.
+
+    Args:
+        home: of Spark.
+        credentials: of the object store; executors read published files, and Iceberg its tables.
+    """
     return {
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": str(HOME / "bin" / "python"),
-        # Scripts that the package has none of look for a user.
-        "USER": os.environ.get("USER", "taxi"),
+        # The executors run functions of this package.
+        "PYSPARK_PYTHON": sys.executable,
+        **credentials,
     }

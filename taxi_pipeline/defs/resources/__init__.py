@@ -10,14 +10,20 @@ import dagster as dg
 
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
-from taxi_pipeline.defs.resources.boundaries import FilesResource, TlcResource, WarehouseResource
+from taxi_pipeline.defs.resources.boundaries import (
+    FilesResource,
+    SparkWarehouseResource,
+    TlcResource,
+    WarehouseResource,
+)
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.interface import Warehouse
 
 POOL = "duckdb"
-"""Every asset and check that opens the warehouse is in this pool; its limit lets one run at a time do so."""
+"""Every asset and check that opens the warehouse is in this pool. With DuckDB its limit lets one run at a time do so;
+on a cluster the instance sets no limit."""
 
 DATASETS = "datasets"
 """Key of the IO manager that keeps data frames as files."""
@@ -30,7 +36,7 @@ TlcParam = dg.ResourceParam[TlcSource]
 class Resources(TypedDict):
     """The resources under the keys by which assets name them."""
 
-    warehouse: WarehouseResource
+    warehouse: WarehouseResource | SparkWarehouseResource
     files: FilesResource
     tlc: TlcResource
     alerts: Alerts
@@ -40,7 +46,7 @@ class Resources(TypedDict):
 def build_resources(settings: Settings) -> Resources:
     """The resources for these settings."""
     return Resources(
-        warehouse=WarehouseResource(database=str(settings.duckdb_database)),
+        warehouse=_warehouse(settings),
         files=FilesResource(
             url=settings.storage_url, scratch=str(settings.scratch_dir), pages_url=settings.pages_url or ""
         ),
@@ -55,6 +61,18 @@ def build_resources(settings: Settings) -> Resources:
     )
 
 
+def _warehouse(settings: Settings) -> WarehouseResource | SparkWarehouseResource:
+    if settings.engine == "duckdb":
+        return WarehouseResource(database=str(settings.duckdb_database))
+    return SparkWarehouseResource(
+        remote=settings.spark_remote,
+        catalog_url=dg.EnvVar("TAXI_CATALOG_URL"),
+        storage_url=settings.storage_url,
+        s3_endpoint=settings.s3_endpoint or "",
+        namespace=settings.catalog_namespace,
+    )
+
+
 __all__ = [
     "DATASETS",
     "POOL",
@@ -62,6 +80,7 @@ __all__ = [
     "FilesParam",
     "FilesResource",
     "Resources",
+    "SparkWarehouseResource",
     "TlcParam",
     "TlcResource",
     "WarehouseParam",

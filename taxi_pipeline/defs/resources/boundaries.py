@@ -10,6 +10,7 @@ from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Warehouse
+from taxi_pipeline.warehouse.spark import SparkWarehouse
 
 
 class WarehouseResource(dg.ConfigurableResource[Warehouse]):
@@ -30,6 +31,31 @@ class WarehouseResource(dg.ConfigurableResource[Warehouse]):
             threads=self.threads,
             lock_timeout_seconds=self.lock_timeout_seconds,
             log=dg.get_dagster_logger().info,
+        )
+
+
+class SparkWarehouseResource(dg.ConfigurableResource[Warehouse]):
+    """The warehouse on a Spark cluster."""
+
+    remote: str
+    """Of Spark Connect, `sc://host:15002`."""
+    catalog_url: str
+    """The Postgres database with the Iceberg catalogue, with the password; so give it as an `EnvVar`."""
+    storage_url: str
+    """`file://`, `s3://` or `gs://`."""
+    s3_endpoint: str = ""
+    """URL of an S3 server that is not Amazon's."""
+    namespace: str
+    """Of the tables in the catalogue."""
+
+    def create_resource(self, context: dg.InitResourceContext) -> Warehouse:  # noqa: ARG002
+        """The warehouse; nothing is opened yet."""
+        return SparkWarehouse(
+            remote=self.remote,
+            catalog_url=self.catalog_url,
+            storage_url=self.storage_url,
+            s3_endpoint=self.s3_endpoint or None,
+            namespace=self.namespace,
         )
 
 

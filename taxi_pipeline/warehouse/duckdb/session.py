@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taxi_pipeline.tlc.fleets import Place, Source
 from taxi_pipeline.tlc.zone_finder import ZoneFinder
 from taxi_pipeline.warehouse.duckdb.published_trips import PUBLISHED, ZONE_FUNCTION, columns_fed_by, typed_sql
-from taxi_pipeline.warehouse.interface import MissingZonesError, Session
+from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 class DuckDBSession(Session):
     """One open connection, and what was made available on it."""
+
+    rows_sorted_at_once = 600_000
+    """Sorted rows are held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
@@ -42,22 +45,39 @@ class DuckDBSession(Session):
             name: re.sub(r",(?! )", ", ", str(type_)) for name, type_ in zip(found.columns, found.types, strict=True)
         }
 
-    def view_published_trips(self, file: Path, sources: Mapping[str, Source]) -> Sequence[str]:
-        """Make a published file readable as the view `published_trips`, with the types of `trips`."""
+    def view_published_trips(
+        self, file: PublishedFile, sources: Mapping[str, Source], rows: range | None = None
+    ) -> Sequence[str]:
+        """Make a published file readable as the view `published_trips`, with the types of `trips`.
+
+        Args:
+            file: a Parquet file of trips.
+            sources: column of `trips` → what feeds it.
+            rows: only these, counted from 0; None for all.
+        """
         if any(isinstance(source, Place) for source in sources.values()) and not self._has_zone_function:
             self._make_zone_function()
-        types = self.view_parquet(PUBLISHED, file)
+        types = self.view_parquet(PUBLISHED, file.path, rows)
         self.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, types)}")
         return columns_fed_by(sources)
 
-    def view_parquet(self, view: str, file: Path) -> dict[str, str]:
+    def view_parquet(self, view: str, file: Path, rows: range | None = None) -> dict[str, str]:
         """Make a Parquet file readable under the view's name as long as the session lasts.
+
+        Args:
+            view: its name.
+            file: the Parquet file.
+            rows: only these, counted from 0; None for all.
 
         Returns:
             Its columns, in lower case → their SQL types.
         """
         # Parquet statistics leave NaN out, and DuckDB would conclude from them that there is none.
-        relation = self._connection.sql("FROM read_parquet(?, can_have_nan = true)", params=[str(file)])
+        relation = self._connection.sql(
+            "FROM read_parquet(?, can_have_nan = true, file_row_number = ?)", params=[str(file), rows is not None]
+        )
+        if rows is not None:
+            relation = relation.filter(f"file_row_number BETWEEN {rows.start} AND {rows.stop - 1}")
         self._connection.register(view, relation)
         return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
 
@@ -88,9 +108,6 @@ class DuckDBSession(Session):
         """
         shapes = dict(self.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
         if not shapes:
-            raise MissingZonesError(
-                "files of before 2011 hold coordinates, and there are no zones yet to place them in: "
-                "materialize taxi_zones first"
-            )
+            raise MissingZonesError
         self.make_function(ZONE_FUNCTION, ZoneFinder(shapes).zones_of, "SMALLINT")
         self._has_zone_function = True

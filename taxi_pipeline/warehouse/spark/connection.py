@@ -1,0 +1,107 @@
+"""The connection of this process with the cluster, through Spark Connect.
+
+There is one for each cluster as long as the process lives. An object of PySpark 4.1.3 that the garbage collector finds
+closes a pool of threads that all connections share; if that happens while one of them waits for the pool, the process
+waits for ever. So connections are kept, and sessions of the warehouse share them.
+"""
+
+import atexit
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+DEFAULT_PORT = 15002
+"""Of Spark Connect."""
+
+_SETTINGS = {
+    # Times are New York's wall time, without a zone.
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    # An error is a sentence, not the stack of the server.
+    "spark.sql.connect.serverStacktrace.enabled": "false",
+}
+
+
+def connect(remote: str, settings: Mapping[str, str], *, patience_seconds: float) -> "SparkSession":
+    """The connection of this process with a cluster.
+
+    Args:
+        remote: of Spark Connect, `sc://host:15002`.
+        settings: of the connection, beside those that the pipeline's statements need.
+        patience_seconds: how long to wait for a cluster that does not listen.
+
+    Raises:
+        WarehouseUnavailableError: the cluster does not answer.
+    """
+    _wait_for_server(remote, patience_seconds)
+    return _kept(remote, tuple(sorted(settings.items()))).usable()
+
+
+class _Connection:
+    """What this process knows of a cluster."""
+
+    def __init__(self, remote: str, settings: Mapping[str, str]) -> None:
+        self._remote = remote
+        self._settings = settings
+        self._opened: list[SparkSession] = []
+        """The last one is in use. Those before it, which the server has forgotten, are kept from the collector."""
+
+    def usable(self) -> "SparkSession":
+        from pyspark.errors import PySparkException
+
+        if self._opened:
+            # After an hour without a question, or after a restart, the server knows the connection no more.
+            with suppress(PySparkException):
+                self._opened[-1].conf.get("spark.sql.session.timeZone")
+                return self._opened[-1]
+        self._opened.append(self._open())
+        return self._opened[-1]
+
+    def _open(self) -> "SparkSession":
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+        from pyspark.sql.connect.session import SparkSession
+
+        builder = SparkSession.builder.remote(self._remote)
+        for name, value in {**_SETTINGS, **self._settings}.items():
+            builder = builder.config(name, value)
+        spark = builder.create()
+        # Half a minute instead of ten: whoever waits should learn that the cluster is gone.
+        spark.client.set_retry_policies([DefaultPolicy(max_retries=7, max_backoff=10_000)])
+        atexit.register(spark.stop)
+        return spark
+
+
+@cache
+def _kept(remote: str, settings: tuple[tuple[str, str], ...]) -> _Connection:
+    return _Connection(remote, dict(settings))
+
+
+def _wait_for_server(remote: str, patience_seconds: float) -> None:
+    """Wait a bounded time until the cluster listens.
+
+    Raises:
+        WarehouseUnavailableError: it does not.
+    """
+    url = urlsplit(remote)
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            with socket.create_connection((url.hostname or "", url.port or DEFAULT_PORT), timeout=5):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise WarehouseUnavailableError(
+                    f"Spark Connect does not answer at {remote}: {error}. Start it, or correct SPARK_REMOTE; "
+                    "nothing was changed"
+                ) from error
+        time.sleep(0.5)

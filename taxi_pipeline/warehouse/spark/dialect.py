@@ -1,0 +1,73 @@
+"""The pipeline's statements, which are DuckDB's, in Spark's SQL.
+
+Statements outside the engines' folders mean the same in both once they are translated; `warehouse.sql` has helpers for
+what is spelled differently, and tests translate and run every statement.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}
+"""DuckDB's type → Spark's, where they have other names. Times are wall time, without a zone."""
+
+
+def spark_type(type_: str) -> str:
+    """Spark's name of a declared type."""
+    return TYPES.get(type_, type_)
+
+
+def arguments(values: Sequence[Any]) -> dict[str, Any]:
+    """The values by the names that `parse` gives their markers."""
+    return {f"v{number}": value for number, value in enumerate(values)}
+
+
+@lru_cache(maxsize=1000)
+def parse(sql: str) -> "exp.Expr":
+    """A statement's syntax tree; its question marks have become `:v0`, `:v1` and so on.
+
+    Spark Connect 4.1.3 gives more than a handful of question marks each other's values, without an error; named markers
+    get the right ones.
+    """
+    import sqlglot
+    from sqlglot.dialects import DuckDB
+
+    # A question mark inside a text is part of that text's token.
+    marks = [token.start for token in DuckDB().tokenize(sql) if token.token_type.name == "PLACEHOLDER"]
+    bounds = [0, *(mark + 1 for mark in marks)]
+    parts = [sql[start:end] for start, end in zip(bounds, [*marks, len(sql)], strict=True)]
+    named = parts[0] + "".join(f":v{number}{part}" for number, part in enumerate(parts[1:]))
+    return sqlglot.parse_one(named, read="duckdb")
+
+
+def to_spark(tree: "exp.Expr") -> str:
+    """The SQL of a syntax tree as Spark spells it.
+
+    Raises:
+        sqlglot.UnsupportedError: a part of it can't be said to Spark.
+    """
+    from sqlglot import ErrorLevel
+
+    return tree.sql(dialect="spark", unsupported_level=ErrorLevel.RAISE)
+
+
+def as_condition(tree: "exp.Expr", prefix: str) -> "exp.Expr":
+    """A copy of the condition of a DELETE that can stand beside others, and in a DELETE of Iceberg's.
+
+    The names of its markers begin with the prefix. A BETWEEN becomes two comparisons: of its expression Spark 4.1.3
+    makes a common one, which Iceberg 1.12 then does not find.
+    """
+    from sqlglot import exp
+
+    copy = exp.paren(tree)  # so that the whole condition can be replaced, too
+    for marker in list(copy.find_all(exp.Placeholder)):
+        marker.replace(exp.Placeholder(this=f"{prefix}{marker.name}"))
+    for between in list(copy.find_all(exp.Between)):
+        value = between.this
+        above = exp.GTE(this=value.copy(), expression=between.args["low"].copy())
+        below = exp.LTE(this=value.copy(), expression=between.args["high"].copy())
+        between.replace(exp.and_(above, below))
+    return copy

@@ -1,0 +1,79 @@
+"""The published file on the cluster: each task reads a part of it from the storage, and types its rows.
+
+The rows are typed by the same SQL and placed by the same `ZoneFinder` as in the DuckDB engine, in an Arrow function.
+How a cast rounds, which text a number becomes and which zone covers a place is then the same by construction. The
+Python of the workers needs this package, of the same version, and what reads the storage.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.tlc.fleets import Source
+from taxi_pipeline.warehouse.interface import PublishedFile
+from taxi_pipeline.warehouse.spark.dialect import spark_type
+from taxi_pipeline.warehouse.tables import TRIPS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.session import SparkSession
+
+ROWS_PER_TASK = 5_000_000
+"""Each task copies the whole file to its machine, so there should be few; a month of taxis is one."""
+
+
+def typed_rows(
+    spark: "SparkSession",
+    file: PublishedFile,
+    sources: Mapping[str, Source],
+    shapes: Mapping[int, str],
+    columns: Sequence[str],
+) -> "DataFrame":
+    """The rows of a published file with the columns of the view `published_trips`; nothing is read yet.
+
+    Args:
+        spark: the session.
+        file: is read from the storage, not from its copy on this machine.
+        sources: column of `trips` → what feeds it.
+        shapes: zone id → WKT in degrees; needed where the file holds coordinates.
+        columns: of `trips`, those that have a source.
+    """
+    types = {name: spark_type(type_) for name, type_ in TRIPS.column_types.items()}
+    schema = ", ".join(f"{name} {types[name]}" for name in ("pickup_date", *columns))
+    num_tasks = max(1, -(-file.num_rows // ROWS_PER_TASK))
+    tasks = spark.range(0, num_tasks, 1, num_tasks)
+    return tasks.mapInArrow(
+        _reader(file, dict(sources), dict(shapes)), f"{schema}, misfits STRING, misfit_columns STRING"
+    )
+
+
+def _reader(
+    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]
+) -> "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
+    """The function that a worker runs: from numbers of tasks to their rows."""
+
+    def read(tasks: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
+        for batch in tasks:
+            for task in batch.column(0).to_pylist():
+                yield from _rows_of_task(file, sources, shapes, task)
+
+    return read
+
+
+def _rows_of_task(
+    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], task: int
+) -> "Iterator[pa.RecordBatch]":
+    from taxi_pipeline.storage import open_storage
+    from taxi_pipeline.storage.whole_files import sha256_of
+    from taxi_pipeline.warehouse.duckdb.arrow_batches import typed_batches
+
+    folder, _, name = file.uri.rpartition("/")
+    storage = open_storage(folder, scratch=Path(tempfile.gettempdir()) / "taxi-pipeline")
+    rows = range(task * ROWS_PER_TASK, min(file.num_rows, (task + 1) * ROWS_PER_TASK))
+    with storage.local_copy(name) as path:
+        if (found := sha256_of(path)) != file.sha256:
+            raise RuntimeError(f"{file.uri} was changed while it was loaded: its SHA-256 is {found}, not {file.sha256}")
+        yield from typed_batches(replace(file, path=path), sources, shapes, rows)

@@ -1,0 +1,287 @@
+"""A session on the cluster: statements about the declared tables become queries of Iceberg tables and changes of them.
+
+Statements read temporary views of the declared tables. A view shows one version of its table, and of a daily table
+only the rows whose load `loaded_days` names; in a session that writes, less the rows that the session deleted, and with
+those that it wrote. `commits` makes these changes everyone's.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from taxi_pipeline.tlc.fleets import Place, Source
+from taxi_pipeline.warehouse.duckdb.published_trips import columns_fed_by
+from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session
+from taxi_pipeline.warehouse.spark.dialect import arguments, as_condition, parse, spark_type, to_spark
+from taxi_pipeline.warehouse.spark.published import typed_rows
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, WHOLE_TABLES, day_of, load_column
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, WAREHOUSE_VERSION, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.connect.session import SparkSession
+    from sqlglot import exp
+
+_TABLES = {table.name: table for table in TABLES}
+_PUBLISHED = "published_trips"
+
+
+@dataclass(frozen=True)
+class Versions:
+    """Which version of the tables a session sees."""
+
+    snapshots: Mapping[str, int]
+    """Table → id of its Iceberg snapshot; without the tables that nothing was written to."""
+    version: int
+    """The pipeline's own: how often the warehouse was written to."""
+
+
+@dataclass
+class Changes:
+    """What a session has done to a table."""
+
+    deleted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """Conditions in Spark's SQL with their values, for rows of the version that the session sees."""
+    appended: bool = False
+    """Whether rows of the session's load are in the Iceberg table; of daily tables."""
+    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    """Of `loaded_days` what was inserted, of a small table all that it holds now."""
+
+
+class IcebergSession(Session):
+    """One state of the tables. With a load it can write; nothing of that is seen by others before `commits.commit`."""
+
+    def __init__(self, spark: "SparkSession", namespace: str, versions: Versions, load: str | None = None) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            spark: the connection with the cluster, which other sessions use, too.
+            namespace: catalogue and namespace of the tables.
+            versions: what the session sees.
+            load: name of what the session writes; None to read only.
+        """
+        self.spark = spark
+        self.namespace = namespace
+        self.versions = versions
+        self.load = load
+        self.changes: dict[Table, Changes] = {}
+        self._id = secrets.token_hex(4)
+        self._viewed: set[Table] = set()
+        self._views: set[str] = set()
+        self._num_deletions = 0
+        self._knows_whole_tables = False
+        self._published: DataFrame | None = None
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return fetch(self._query(parse(sql), values))
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run an INSERT of a SELECT, or a DELETE of whole days or of a whole table."""
+        from sqlglot import exp
+
+        match parse(sql):
+            case exp.Insert(this=exp.Schema() as target, expression=exp.Select() as select):
+                columns = [column.name for column in target.expressions]
+                # Each table has its own order, and takes the rows from tasks of its partitions.
+                unordered = select.copy()
+                unordered.set("order", None)
+                self._append(_TABLES[target.this.name], self._query(unordered, values), columns)
+            case exp.Delete(this=exp.Table() as target) as delete:
+                where = delete.args.get("where")
+                self._delete(_TABLES[target.name], where.this if where else None, values)
+            case _:
+                raise ValueError(f"the Spark engine runs INSERT … SELECT and DELETE, not {sql}")
+
+    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
+        """Append rows; meant for hundreds, not for trips."""
+        found = [tuple(row) for row in rows]
+        if not found:
+            return
+        if table in DAILY_TABLES:
+            self._append(table, self.frame(table, found), table.column_names)
+            return
+        self._changed(table).rows.extend(found)
+
+    def column_types(self, table: str) -> dict[str, str]:
+        """Column name → SQL type as declared, of the columns that the Iceberg table has."""
+        declared = _TABLES[table]
+        if declared is WAREHOUSE_VERSION:
+            return declared.column_types
+        found = self.spark.table(self.name_of(declared)).columns
+        return {name: type_ for name, type_ in declared.column_types.items() if name in found}
+
+    def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
+        """Make a published file readable as the view `published_trips`, with the types of `trips`."""
+        from pyspark.storagelevel import StorageLevel
+
+        shapes: dict[int, str] = {}
+        if any(isinstance(source, Place) for source in sources.values()):
+            shapes = dict(self.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
+            if not shapes:
+                raise MissingZonesError
+        self._forget_published()
+        columns = columns_fed_by(sources)
+        # Read and typed once, although it is counted, and its trips and its rejected rows are selected one by one.
+        self._published = typed_rows(self.spark, file, sources, shapes, columns).persist(StorageLevel.DISK_ONLY)
+        self.view(_PUBLISHED, self._published)
+        return columns
+
+    def close(self) -> None:
+        """Give back what the cluster holds for the session."""
+        from pyspark.errors import PySparkException
+
+        with suppress(PySparkException):  # a cluster that is gone holds nothing
+            self._forget_published()
+            for view in self._views:
+                self.spark.catalog.dropTempView(view)
+
+    def view(self, name: str, frame: "DataFrame") -> str:
+        """Make a data frame readable in SQL; gives the view's name, which no other session's view has."""
+        own = f"{name}_{self._id}"
+        frame.createOrReplaceTempView(own)
+        self._views.add(own)
+        return own
+
+    def _forget_published(self) -> None:
+        if self._published is not None:
+            self._published.unpersist()
+            self._published = None
+
+    def name_of(self, table: Table) -> str:
+        """The Iceberg table, with catalogue and namespace."""
+        return f"{self.namespace}.{table.name}"
+
+    def all_versions(self) -> dict[Table, int]:
+        """Each Iceberg table that holds rows → the snapshot of it that the session sees."""
+        self._find_whole_tables()
+        return {table: found for table in ICEBERG_TABLES if (found := self.versions.snapshots.get(table.name))}
+
+    def _find_whole_tables(self) -> None:
+        """Decide which versions of the small tables the session sees, when it first wants one."""
+        if not self._knows_whole_tables:
+            found = current_versions(self.spark, self.namespace, *WHOLE_TABLES)
+            self.versions = Versions({**self.versions.snapshots, **found}, self.versions.version)
+            self._knows_whole_tables = True
+
+    def as_seen(self, table: Table) -> str:
+        """SQL for the Iceberg table in the version that the session sees, with all its columns."""
+        if table in WHOLE_TABLES:
+            self._find_whole_tables()
+        snapshot = self.versions.snapshots.get(table.name)
+        name = self.name_of(table)
+        return f"(SELECT * FROM {name} WHERE FALSE)" if snapshot is None else f"{name} VERSION AS OF {snapshot}"
+
+    def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> "DataFrame":
+        """A query in Spark's own SQL, with values by name."""
+        return self.spark.sql(sql, args=dict(values or {}))
+
+    def _query(self, tree: "exp.Expr", values: Sequence[Any]) -> "DataFrame":
+        """The data frame of a SELECT about the declared tables."""
+        from sqlglot import exp
+
+        own = tree.copy()
+        for found in list(own.find_all(exp.Table)):
+            if found.name in _TABLES:
+                self._make_view(_TABLES[found.name])
+            if found.name in _TABLES or found.name == _PUBLISHED:
+                view = exp.to_table(f"{found.name}_{self._id}")
+                found.replace(exp.alias_(view, found.alias or found.name, table=True))
+        return self.ask(to_spark(own), arguments(values))
+
+    def _make_view(self, table: Table) -> None:
+        """Make the view of a table, unless it is there and shows what the session did."""
+        if table not in self._viewed:
+            self.view(table.name, self._rows_of(table))
+            self._viewed.add(table)
+
+    def _rows_of(self, table: Table) -> "DataFrame":
+        """The rows of a table that statements see now."""
+        if table is WAREHOUSE_VERSION:
+            return self.ask(f"SELECT CAST({self.versions.version} AS BIGINT) AS version")
+        changes = self.changes.get(table, Changes())
+        if table in WHOLE_TABLES and table in self.changes:
+            return self.frame(table, changes.rows)
+        frame = self.ask(self._counted_sql(table) if table in DAILY_TABLES else self._seen_sql(table))
+        for condition, values in changes.deleted:
+            remaining = self.view("remaining", frame)
+            frame = self.ask(f"SELECT * FROM {remaining} WHERE ({condition}) IS NOT TRUE", values)
+        if changes.appended:
+            listed = ", ".join(table.column_names)
+            own = self.ask(f"SELECT {listed} FROM {self.name_of(table)} WHERE {LOAD} = :load", {"load": self.load})
+            frame = frame.unionAll(own)
+        return frame.unionAll(self.frame(table, changes.rows)) if changes.rows else frame
+
+    def _seen_sql(self, table: Table) -> str:
+        return f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)}"
+
+    def _counted_sql(self, table: Table) -> str:
+        """The rows of a daily table whose load counts."""
+        return (
+            f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)} AS found LEFT SEMI JOIN "
+            f"(SELECT fleet AS of_fleet, pickup_date AS of_day, {load_column(table)} AS counts "
+            f"FROM {self.as_seen(LOADED_DAYS)}) AS days "
+            f"ON fleet = of_fleet AND {day_of(table)} = of_day AND {LOAD} = counts"
+        )
+
+    def frame(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> "DataFrame":
+        """Rows of this process as a data frame."""
+        schema = ", ".join(f"{column.name} {spark_type(column.type)}" for column in table.columns)
+        return self.spark.createDataFrame(list(rows), schema)
+
+    def _changed(self, table: Table) -> Changes:
+        if self.load is None:
+            raise ValueError(f"the session only reads, so {table.name} can't be changed")
+        self._viewed.discard(table)
+        if table not in self.changes:
+            self.changes[table] = Changes(rows=self._all_rows(table) if table in WHOLE_TABLES else [])
+        return self.changes[table]
+
+    def _all_rows(self, table: Table) -> list[tuple[Any, ...]]:
+        return fetch(self.ask(self._seen_sql(table)))
+
+    def _append(self, table: Table, frame: "DataFrame", columns: Sequence[str]) -> None:
+        if table not in DAILY_TABLES:
+            self.insert(table, fetch(frame.toDF(*columns).select(*table.column_names)))
+            return
+        self._changed(table).appended = True
+        appended = self.view("appended", frame.toDF(*columns))
+        values = [
+            f"CAST({column.name if column.name in columns else 'NULL'} AS {spark_type(column.type)}) AS {column.name}"
+            for column in table.columns
+        ]
+        loaded = self.ask(f"SELECT {', '.join(values)}, :load AS {LOAD} FROM {appended}", {"load": self.load})
+        loaded.writeTo(self.name_of(table)).append()
+
+    def _delete(self, table: Table, where: "exp.Expr | None", values: Sequence[Any]) -> None:
+        changes = self._changed(table)
+        if where is None:
+            condition, bound = "TRUE", {}
+        else:
+            # Several conditions with their values come together in one statement, so each has names of its own.
+            self._num_deletions += 1
+            prefix = f"d{self._num_deletions}_"
+            condition = to_spark(as_condition(where, prefix))
+            bound = {f"{prefix}{name}": value for name, value in arguments(values).items()}
+        if changes.appended:
+            own = f"DELETE FROM {self.name_of(table)} WHERE {LOAD} = :load AND ({condition})"
+            self.ask(own, {**bound, "load": self.load})
+        if changes.rows:
+            inserted = self.view("inserted", self.frame(table, changes.rows))
+            changes.rows = fetch(self.ask(f"SELECT * FROM {inserted} WHERE ({condition}) IS NOT TRUE", bound))
+        changes.deleted.append((condition, bound))
+
+
+def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
+    """Table → id of its newest snapshot; without tables that nothing was written to."""
+    queries = [
+        f"SELECT '{table.name}', snapshot_id FROM {namespace}.{table.name}.refs WHERE name = 'main'" for table in tables
+    ]
+    return dict(fetch(spark.sql(" UNION ALL ".join(queries))))
+
+
+def fetch(frame: "DataFrame") -> list[tuple[Any, ...]]:
+    """The rows of a data frame as Python's own values."""
+    return list(zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True))

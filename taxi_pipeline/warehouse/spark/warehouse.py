@@ -1,0 +1,193 @@
+"""The warehouse on a cluster: where it is, its tables, and sessions that see one version of them."""
+
+import importlib.util
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
+from taxi_pipeline.warehouse.spark.commits import commit, roll_back
+from taxi_pipeline.warehouse.spark.connection import connect
+from taxi_pipeline.warehouse.spark.session import IcebergSession, Versions, current_versions, fetch
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, create_sql
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql.connect.session import SparkSession
+
+CATALOG = "taxi"
+"""Name of the catalogue in Spark, and of its rows in the database: readers must use the same."""
+
+_FILE_IO = {"s3": "org.apache.iceberg.aws.s3.S3FileIO", "gs": "org.apache.iceberg.gcp.gcs.GCSFileIO"}
+
+
+class SparkWarehouse(Warehouse):
+    """Iceberg tables in the storage, through Spark Connect. As many sessions as the cluster has room for."""
+
+    def __init__(
+        self,
+        *,
+        remote: str,
+        catalog_url: str,
+        storage_url: str,
+        namespace: str,
+        s3_endpoint: str | None = None,
+        patience_seconds: float = 10,
+    ) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            remote: of Spark Connect, `sc://host:15002`.
+            catalog_url: the Postgres database with the Iceberg catalogue, `postgresql://user:password@host/database`.
+            storage_url: of the files, `file://`, `s3://` or `gs://`; the tables are below `warehouse/`.
+            s3_endpoint: URL of an S3 server that is not Amazon's.
+            namespace: of the tables in the catalogue.
+            patience_seconds: how long to wait for a cluster that does not listen.
+
+        Raises:
+            WarehouseUnavailableError: the libraries are not installed.
+        """
+        if importlib.util.find_spec("pyspark") is None or importlib.util.find_spec("sqlglot") is None:
+            raise WarehouseUnavailableError(
+                "TAXI_ENGINE=spark needs the extra spark: pip install 'taxi-pipeline[spark]'"
+            )
+        self._remote = remote
+        self._patience_seconds = patience_seconds
+        self._catalog_url = catalog_url
+        self._storage_url = storage_url
+        self._s3_endpoint = s3_endpoint
+        self.name = f"{CATALOG}.{namespace}"
+
+    @property
+    def location(self) -> str:
+        """Where the tables lie."""
+        return f"{self._storage_url}/{self.name.replace('.', '/')}"
+
+    @contextmanager
+    def read(self) -> Iterator[IcebergSession]:
+        """A session that sees the tables as they are now, however long it lasts.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        spark = self._connect()
+        versions = self._versions(spark)
+        if versions is None or not versions.version:
+            raise NothingLoadedError(
+                f"there is no warehouse at {self.location} yet: "
+                "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+            )
+        with closing(IcebergSession(spark, self.name, versions)) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[IcebergSession]:
+        """A session whose changes become visible together when the block ends; none does when it raises.
+
+        Raises:
+            ConflictError: another session has changed the same months meanwhile.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        from pyspark.errors import PySparkException
+
+        spark = self._connect()
+        versions = self._versions(spark)
+        if versions is None:
+            self._make_tables(spark)
+            versions = Versions({}, 0)
+        with closing(IcebergSession(spark, self.name, versions, _new_load())) as session:
+            try:
+                yield session
+            except BaseException:
+                with suppress(PySparkException):  # the next session of the months deletes them
+                    roll_back(session)
+                raise
+            commit(session)
+
+    def read_without_waiting(self) -> AbstractContextManager[IcebergSession]:
+        """As `read`: here nobody waits for anybody."""
+        return self.read()
+
+    def snapshot(self) -> str:
+        """Keep the tables as they are now, for queries `VERSION AS OF` the name that this gives.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        with self.read() as session:
+            name = f"v{session.versions.version}"
+            for table, snapshot in session.all_versions().items():
+                session.ask(
+                    f"ALTER TABLE {session.name_of(table)} CREATE OR REPLACE TAG `{name}` AS OF VERSION {snapshot}"
+                )
+        return name
+
+    def _connect(self) -> "SparkSession":
+        return connect(self._remote, self._catalog_settings(), patience_seconds=self._patience_seconds)
+
+    def _catalog_settings(self) -> Mapping[str, str]:
+        url = urlsplit(self._catalog_url)
+        settings = {
+            "": "org.apache.iceberg.spark.SparkCatalog",
+            ".type": "jdbc",
+            ".uri": f"jdbc:postgresql://{url.hostname}:{url.port or 5432}{url.path}",
+            ".jdbc.user": unquote(url.username or ""),
+            ".jdbc.password": unquote(url.password or ""),
+            ".jdbc.schema-version": "V1",
+            ".warehouse": f"{self._storage_url}/{CATALOG}",
+            # Another session's commits must be seen at once.
+            ".cache-enabled": "false",
+        }
+        if file_io := _FILE_IO.get(urlsplit(self._storage_url).scheme):
+            settings[".io-impl"] = file_io
+        if self._s3_endpoint:
+            settings |= {".s3.endpoint": self._s3_endpoint, ".s3.path-style-access": "true"}
+        return {f"spark.sql.catalog.{CATALOG}{name}": value for name, value in settings.items()}
+
+    def _make_tables(self, spark: "SparkSession") -> None:
+        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self.name}")
+        for table in reversed(ICEBERG_TABLES):
+            for statement in create_sql(table, self._name(table)):
+                spark.sql(statement)
+
+    def _versions(self, spark: "SparkSession") -> Versions | None:
+        """The tables' versions; None where `loaded_days`, which is made last, does not exist.
+
+        Rows that count are deleted only after `loaded_days` has named others. So while `loaded_days` is the same
+        before and after, all rows that it names are in the versions of the other tables.
+        """
+        if not spark.catalog.tableExists(self._name(LOADED_DAYS)):
+            return None
+        record, version = self._record(spark)
+        while True:
+            found = current_versions(spark, self.name, *DAILY_TABLES)
+            record_before, (record, version) = record, self._record(spark)
+            if record == record_before:
+                return Versions({**found, **({LOADED_DAYS.name: record} if record else {})}, version)
+
+    def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
+        """The newest snapshot of `loaded_days`, and how many commits it has had."""
+        name = self._name(LOADED_DAYS)
+        ((snapshot, version),) = fetch(
+            spark.sql(
+                f"SELECT (SELECT max(snapshot_id) FROM {name}.refs WHERE name = 'main'), max(latest_sequence_number) "
+                f"FROM {name}.metadata_log_entries"
+            )
+        )
+        return snapshot, version
+
+    def _name(self, table: Table) -> str:
+        return f"{self.name}.{table.name}"
+
+
+def _new_load() -> str:
+    """Eleven hexadecimal digits of the time in milliseconds, and five by chance.
+
+    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it.
+    """
+    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)[:5]}"

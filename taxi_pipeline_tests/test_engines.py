@@ -1,0 +1,331 @@
+"""DuckDB and Spark: the same tables, the same answers, the same bytes.
+
+What one engine is tested for elsewhere holds for the other, because both are given the same files here and compared:
+published rows of every kind, months of every fleet through the whole graph, each statement that the pipeline asks.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.outputs.requests.chart import chart_data
+from taxi_pipeline.outputs.requests.request_files import TripRequest
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.sample.zones import write_zones_zip
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.tlc.download import fetch
+from taxi_pipeline.tlc.fleets import FLEETS as FLEETS_BY_NAME
+from taxi_pipeline.tlc.fleets import GREEN, YELLOW, Fleet
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.source import trips_file
+from taxi_pipeline.tlc.zones import Zone, read_zones
+from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days, outdated_months
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.ingest import load_trips, replace_days
+from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
+from taxi_pipeline.warehouse.reference import replace_zones
+from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
+from taxi_pipeline_tests.conftest import CONTENT_TABLES, EVERYTHING, Pipeline, pipeline_in
+from taxi_pipeline_tests.object_stores import storage_url
+from taxi_pipeline_tests.portable_sql import checked_statements
+from taxi_pipeline_tests.published_files import PUBLISHED
+from taxi_pipeline_tests.services.warehouses import spark_warehouse
+from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, good_row, published
+
+pytestmark = pytest.mark.cluster
+
+FLEETS = ("yellow", "green", "fhv", "fhvhv")
+JANUARY = Days(date(2025, 1, 1), date(2025, 1, 31))
+FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A warehouse on the cluster with zones and nothing else, to ask what reads no table."""
+    warehouse = spark_warehouse(tmp_path_factory.mktemp("spark"))
+    warehouse.change(replace_zones, [Zone(1, "A", "B", None)], "zones", synthetic=False)
+    return warehouse
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> tuple[Warehouse, Warehouse]:
+    """Two empty warehouses, one of each engine."""
+    return DuckDBWarehouse(tmp_path / "data.duckdb"), spark_warehouse(tmp_path)
+
+
+def contents(warehouse: Warehouse) -> dict[str, Counter[tuple[Any, ...]]]:
+    """All rows of all tables but for the version."""
+    with warehouse.read() as session:
+        return {
+            table.name: Counter(session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}"))
+            for table in CONTENT_TABLES
+        }
+
+
+def load(warehouses: Sequence[Warehouse], fleet: Fleet, files: LocalFolder, *months: Days) -> None:
+    """Load days of one or several months, in one transaction."""
+    for warehouse in warehouses:
+        warehouse.change(replace_days, fleet, months, files)
+
+
+# Published rows
+
+
+ODD_ROWS: list[dict[str, Any]] = [
+    {"fare_amount": value}
+    for value in ("1.005", "2.675", "-0.005", "12.345", "1e15", "nan", "-inf", "ten", "", " 7 ", None)
+] + [{"passenger_count": value} for value in (2.5, 3.5, -1.5, 40_000.0, math.nan, 0.49, None)]
+"""Half cents, text of doubles, NaN, numbers that are not whole: where casts of the engines differ."""
+
+
+def test_published_values_of_every_kind_become_the_same_rows(both: tuple[Warehouse, Warehouse], tmp_path: Path) -> None:
+    others: list[dict[str, Any]] = [
+        {PICKUP: datetime(2041, 1, 1), "total_amount": 1e20},
+        {PICKUP: None},
+        {PICKUP: datetime(2023, 2, 28, 23, 59, 59, 999_999)},
+        {"PULocationID": 0.0},
+        {"DOLocationID": 266.0},
+        {"trip_distance": 0.0005},
+        {"total_amount": -1e-3},
+    ]
+    rows = [{**good_row(number), **change} for number, change in enumerate([*ODD_ROWS, *others])]
+    for row in rows:
+        row["fare_amount"] = None if row["fare_amount"] is None else str(row["fare_amount"])
+    files = published(tmp_path, rows, {"fare_amount": pa.string()})
+    load(both, GREEN, files, FEBRUARY)
+    duckdb, spark = map(contents, both)
+    assert duckdb == spark
+    assert sum(duckdb["trips"].values()) + sum(duckdb["rejected_trips"].values()) == len(rows)
+    assert duckdb["rejected_trips"].total() >= 8
+
+
+def test_text_and_times_of_every_kind_become_the_same_rows(both: tuple[Warehouse, Warehouse], tmp_path: Path) -> None:
+    times = ["2023-02-07 08:00:00", "2023-02-07T08:00:00.123456", " 2023-02-07 ", "yesterday", "", "10000-01-01", None]
+    rows = [{**good_row(number), PICKUP: text, DROPOFF: text} for number, text in enumerate(times)]
+    load(both, GREEN, published(tmp_path, rows, {PICKUP: pa.string(), DROPOFF: pa.string()}), FEBRUARY)
+    duckdb, spark = map(contents, both)
+    assert duckdb == spark
+
+
+@pytest.mark.parametrize(("fleet", "month"), [("yellow", date(2009, 1, 1)), ("yellow", date(2010, 3, 1))])
+def test_coordinates_are_placed_by_the_executors_in_the_same_zones(
+    both: tuple[Warehouse, Warehouse], tmp_path: Path, fleet: str, month: date
+) -> None:
+    days = Days(month, month.replace(day=2))
+    pipeline = _published_by_sample(tmp_path, days, fleet)
+    with pytest.raises(MissingZonesError, match="materialize taxi_zones first"):
+        both[1].change(replace_days, YELLOW, [days], pipeline.files)
+    pipeline.run(str(days.first), str(days.last), select=["taxi_zones_file", "taxi_zones"])
+    spark = Pipeline(pipeline.folder, pipeline.tlc, both[1], pipeline.files)
+    spark.run(str(days.first), str(days.last), select=["taxi_zones"])
+    for one in (pipeline, spark):
+        one.run(str(days.first), str(days.last), select=["taxi_trips"])
+    found = contents(spark.warehouse)
+    assert found["trips"] == contents(pipeline.warehouse)["trips"]
+    placed = spark.rows("SELECT count(*) FROM trips WHERE pickup_zone_id <> 264")[0][0]
+    assert placed > 0.9 * found["trips"].total() > 0
+
+
+def _published_by_sample(folder: Path, days: Days, fleet: str) -> Pipeline:
+    mirror = folder / "mirror"
+    write_mirror(mirror, days, fleet=fleet, trips_per_day=200)
+    pipeline = pipeline_in(folder, mirror, [fleet])
+    pipeline.run(str(days.first), str(days.last), select=["taxi_trips_file"])
+    return pipeline
+
+
+ERAS = (
+    "yellow_tripdata_2009-01",
+    "yellow_tripdata_2010-02",
+    "yellow_tripdata_2011-01",
+    "yellow_tripdata_2026-06",
+    "green_tripdata_2013-08",
+    "green_tripdata_2025-01",
+    "fhv_tripdata_2015-01",
+    "fhv_tripdata_2023-02",
+    "fhvhv_tripdata_2019-02",
+    "fhvhv_tripdata_2025-01",
+)
+
+
+@pytest.fixture
+def zones(tmp_path: Path) -> list[Zone]:
+    path = tmp_path / "taxi_zones.zip"
+    write_zones_zip(path)
+    return read_zones(path)
+
+
+def test_files_of_every_era_become_the_same_trips(
+    both: tuple[Warehouse, Warehouse], zones: list[Zone], tmp_path: Path
+) -> None:
+    files = LocalFolder(tmp_path / "files")
+    eras = [era for era in PUBLISHED if era.name.removesuffix(".parquet") in ERAS]
+    for warehouse in both:
+        warehouse.change(replace_zones, zones, "zones", synthetic=False)
+    for era in eras:
+        name = trips_file(FLEETS_BY_NAME[era.fleet], era.first_day)
+        fetch(era.write(tmp_path / "mirror", [{}, {}]).as_uri(), files, name, verify=lambda _: None)
+        for warehouse in both:
+            warehouse.change(load_trips, FLEETS_BY_NAME[era.fleet], Days.of_month(era.first_day), files)
+    duckdb, spark = map(contents, both)
+    assert duckdb == spark
+    assert duckdb["trips"].total() == 2 * len(ERAS)
+
+
+# The whole graph
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pipeline, Path, list[tuple[str, tuple[Any, ...]]]]:
+    """All fleets through the whole graph on DuckDB, their mirror, and each question asked, once, with its values."""
+    mirror = tmp_path_factory.mktemp("mirror_for_engines")
+    for fleet in FLEETS:
+        write_mirror(mirror, JANUARY, fleet=fleet, trips_per_day=120)
+    pipeline = pipeline_in(tmp_path_factory.mktemp("on_duckdb"), mirror, FLEETS)
+    seen: dict[str, Path] = {}
+    values: dict[str, tuple[Any, ...]] = {}
+    with checked_statements(seen, values):
+        run_everything(pipeline)
+    questions = [
+        (sql, values[sql])
+        for sql in seen
+        if sql.lstrip().upper().startswith(("SELECT", "WITH")) and "published_trips" not in sql
+    ]
+    assert len(questions) > 60
+    return pipeline, mirror, questions
+
+
+def run_everything(pipeline: Pipeline) -> dict[str, tuple[Any, ...]]:
+    """The graph, its checks, reports, datasets, a request, what `status` asks; gives what the checks say."""
+    result = pipeline.run("2025-01-01", "2025-01-31", select=EVERYTHING)
+    assert pipeline.report(week_summary, "2025-01-05", "2025-01-12").success
+    assert pipeline.report(monthly_report, "2025-01-01").success
+    assert pipeline.dataset("fhvhv", "2025-01").success
+    request = TripRequest(
+        borough="Manhattan", start_date=date(2025, 1, 6), end_date=date(2025, 1, 12), zone_ids=(4, 12), fleet="green"
+    )
+    pipeline.warehouse.query(chart_data, request)
+    for question in (coverage_by_fleet, newest_days, outdated_months):
+        pipeline.warehouse.query(question)
+    pipeline.warehouse.query(loaded_totals, JANUARY)
+    again = pipeline.run_job(dg.AssetSelection.all_asset_checks(), {})
+    assert again.success
+    return {
+        f"{check.asset_key.to_user_string()} {check.check_name}": (check.passed, check.severity, check.description)
+        for found in (result, again)
+        for check in found.get_asset_check_evaluations()
+    }
+
+
+@pytest.fixture(scope="module")
+def on_spark(asked: tuple[Pipeline, Path, Any], tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The same on the cluster."""
+    folder = tmp_path_factory.mktemp("on_spark")
+    pipeline = pipeline_in(folder, asked[1], FLEETS, warehouse=spark_warehouse(folder))
+    run_everything(pipeline)
+    return pipeline
+
+
+def test_the_whole_graph_makes_the_same_tables(asked: tuple[Pipeline, Path, Any], on_spark: Pipeline) -> None:
+    assert contents(on_spark.warehouse) == contents(asked[0].warehouse)
+
+
+def test_the_whole_graph_makes_the_same_bytes(asked: tuple[Pipeline, Path, Any], on_spark: Pipeline) -> None:
+    """CSV, GeoJSON, maps, explorer, reports and datasets."""
+    made = {
+        str(path.relative_to(asked[0].folder)): path.read_bytes()
+        for folder in ("outputs", "staging", "datasets")
+        for path in (asked[0].folder / folder).rglob("*.*")
+        if path.is_file()
+        and "data.duckdb" not in path.name
+        and not path.name.startswith(".")
+        # How often each warehouse was written to is its own.
+        and not {"made_from", ".locks"} & set(path.parts)
+    }
+    assert len(made) > 10
+    assert [name for name, content in made.items() if on_spark.files.read(name) != content] == []
+
+
+def test_every_question_has_the_same_answer(
+    asked: tuple[Pipeline, Path, list[tuple[str, tuple[Any, ...]]]], on_spark: Pipeline
+) -> None:
+    pipeline, _, questions = asked
+    wrong: list[str] = []
+    with pipeline.warehouse.read() as duckdb, on_spark.warehouse.read() as spark:
+        for sql, values in questions:
+            if "warehouse_version" in sql:
+                continue
+            expected, found = duckdb.rows(sql, values), spark.rows(sql, values)
+            if not _same(found, expected, ordered="ORDER BY" in sql.upper().rpartition(")")[2]):
+                wrong.append(f"{found[:3]} is not {expected[:3]}\n{sql}")
+    assert wrong == [], f"{len(wrong)} of {len(questions)}\n" + "\n\n".join(wrong)
+
+
+def _same(found: Sequence[tuple[Any, ...]], expected: Sequence[tuple[Any, ...]], *, ordered: bool) -> bool:
+    ours, theirs = ([tuple(map(_plain, row)) for row in rows] for rows in (found, expected))
+    return ours == theirs if ordered else Counter(ours) == Counter(theirs)
+
+
+def _plain(value: Any) -> Any:
+    """A value that compares equal, whichever library made it."""
+    if isinstance(value, float):
+        return None if math.isnan(value) else float(f"{value:.9g}")
+    return value.normalize() if isinstance(value, Decimal) else value
+
+
+@pytest.mark.real_data
+def test_real_months_make_the_same_tables_and_bytes(real_tlc: Path, tmp_path: Path) -> None:
+    """Two real months, one of which is then loaded again by days."""
+    on_duckdb = pipeline_in(tmp_path / "duckdb", real_tlc, ["green"])
+    on_spark = pipeline_in(tmp_path / "spark", real_tlc, ["green"], warehouse=spark_warehouse(tmp_path / "spark"))
+    for pipeline in (on_duckdb, on_spark):
+        pipeline.run("2020-03-01", "2020-04-30", select=EVERYTHING)
+        pipeline.run("2020-03-30", "2020-04-02")
+    assert contents(on_spark.warehouse) == contents(on_duckdb.warehouse)
+    assert on_spark.bytes_of_outputs() == on_duckdb.bytes_of_outputs()
+
+
+# Helpers of SQL
+
+
+@pytest.mark.parametrize(
+    "day", [date(1900, 1, 1), date(2009, 1, 4), date(2023, 3, 5), date(2024, 2, 29), date(2041, 12, 31)]
+)
+def test_weekdays_weeks_and_months(spark: Warehouse, day: date) -> None:
+    sql = f"SELECT {weekday('day')}, {week_start('day')}, {month_start('day')} FROM (SELECT CAST(? AS DATE) AS day)"
+    with spark.read() as session:
+        number, sunday, first = session.row(sql, [day])
+    assert (number, sunday, first) == (day.isoweekday() % 7, Days(day, day).in_weeks().first, day.replace(day=1))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "seconds"),
+    [
+        ("2023-01-01 00:00:00", "2023-01-02 00:00:01", 86_401),
+        ("2023-01-01 00:00:10", "2023-01-01 00:00:00", -10),
+        ("2023-01-01 00:00:00.9", "2023-01-01 00:00:01.1", 1),
+        ("2023-03-12 01:30:00", "2023-03-12 03:30:00", 7_200),
+    ],
+)
+def test_seconds_between(spark: Warehouse, start: str, end: str, seconds: int) -> None:
+    """By the wall clock, also where New York's clocks change."""
+    sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
+    with spark.read() as session:
+        assert session.row(sql, [datetime.fromisoformat(start), datetime.fromisoformat(end)]) == (seconds,)
+
+
+def test_values_are_bound_whatever_they_hold(spark: Warehouse) -> None:
+    """Many of them, because Spark Connect 4.1.3 mixes up question marks; a mark in a text is no marker."""
+    values = ["it's", 'a "b"', "?", ":v0", "--", "", "💡", 1, None, date(2023, 3, 5), True, Decimal("1.50")]
+    marks = ", ".join("?" for _ in values)
+    with spark.read() as session:
+        assert session.row(f"SELECT '?', {marks}", values) == ("?", *values)
