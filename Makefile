@@ -16,7 +16,8 @@ DEMO := data/demo
 DEMO_TRIPS := $(DEMO)/mirror/trip-data/yellow_tripdata_2023-03.parquet
 # With an object store and Postgres (see docs/server.md) the demo has a prefix of its own in the store.
 DEMO_STORAGE := $(if $(TAXI_STORAGE_URL),$(TAXI_STORAGE_URL)/demo)
-DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),deploy/dagster.yaml,dagster.yaml)
+SERVER_INSTANCE := $(if $(filter spark,$(TAXI_ENGINE)),deploy/cluster/dagster.yaml,deploy/dagster.yaml)
+DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),$(SERVER_INSTANCE),dagster.yaml)
 DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow,green TAXI_START_DATE=2023-02-01 \
@@ -71,7 +72,7 @@ test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and 
 test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server
 	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m cluster
 
-bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
+bench: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
 lint: $(READY) ## Formatting, lint and types

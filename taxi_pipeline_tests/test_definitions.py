@@ -36,6 +36,7 @@ from taxi_pipeline.warehouse.tables import (
     ZONES,
 )
 from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of, settings_of
+from taxi_pipeline_tests.test_settings import SPARK
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -322,6 +323,21 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     definitions = build_definitions(settings=settings_of(), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
     assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "alerts", "datasets"}
+
+
+def test_with_spark_the_graph_is_the_same_and_there_is_upkeep(definitions: dg.Definitions) -> None:
+    on_spark = build_definitions(settings=settings_of(SPARK))
+    ours, theirs = (found.resolve_all_asset_keys() for found in (definitions, on_spark))
+    assert set(ours) == set(theirs)
+    assert "monthly_upkeep" in {schedule.name for schedule in on_spark.schedules or ()}
+    specs = {spec.key.to_user_string(): spec for spec in on_spark.resolve_all_asset_specs()}
+    assert specs["taxi_trips"].kinds == {"spark"}
+    assert "warehouse_upkeep" not in {job.name for job in definitions.jobs or ()}
+
+
+def test_the_password_of_the_catalogue_is_not_in_the_definitions() -> None:
+    resource = (build_definitions(settings=settings_of(SPARK)).resources or {})["warehouse"]
+    assert "secret" not in repr(resource)
 
 
 def test_loading_imports_nothing_heavy() -> None:

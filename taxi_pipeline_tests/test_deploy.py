@@ -92,6 +92,12 @@ def test_the_instances_differ_only_in_what_a_server_needs() -> None:
         assert theirs[storage]["config"] == {"postgres_url": {"env": "DAGSTER_POSTGRES_URL"}}
 
 
+def test_the_instance_of_a_cluster_differs_only_in_how_many_runs_write() -> None:
+    server, cluster = read(DEPLOY / "dagster.yaml"), read(DEPLOY / "cluster" / "dagster.yaml")
+    assert {key for key in server | cluster if server.get(key) != cluster.get(key)} == {"concurrency"}
+    assert "pools" not in cluster["concurrency"], "no pool has a limit"
+
+
 def test_the_image_has_all_that_is_installed_and_runs_the_commands_of_compose() -> None:
     dockerfile = (DEPLOY / "Dockerfile").read_text()
     copied = set(re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile, flags=re.MULTILINE))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from taxi_pipeline.warehouse.coverage import FleetCoverage
+    from taxi_pipeline.warehouse.interface import UnfinishedLoad
 
 
 @click.command()
@@ -32,11 +33,13 @@ def status() -> None:
     settings = read_settings()
     loaded: dict[str, FleetCoverage] = {}
     outdated: dict[str, list[date]] = {}
+    unfinished: Sequence[UnfinishedLoad] = ()
     warehouse = open_warehouse(settings)
     try:
         with warehouse.read_without_waiting() as session:
             loaded = coverage_by_fleet(session)
             outdated = outdated_months(session)
+        unfinished = warehouse.unfinished()
     except NothingLoadedError:
         console.print(f"Nothing is loaded in {warehouse.location} yet.")
     except WarehouseUnavailableError as error:
@@ -50,6 +53,12 @@ def status() -> None:
     for fleet, months in outdated.items():
         console.print(
             f"Load again: {fleet} {_spans(months)}. Columns were added to trips since; they are NULL there.",
+            style="yellow",
+        )
+    for load in unfinished:
+        console.print(
+            f"Not counted: {load.num_trips:,} trips of {load.fleet} {load.month:%Y-%m}. A run is loading them, or was "
+            "killed; then the next run of the month deletes them.",
             style="yellow",
         )
 

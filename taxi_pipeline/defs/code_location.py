@@ -24,6 +24,7 @@ from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
 from taxi_pipeline.defs.sensors import build_sensors
+from taxi_pipeline.defs.upkeep import build_upkeep
 from taxi_pipeline.settings import Settings
 
 OWNERS = ["team:taxi-pipeline"]
@@ -46,6 +47,7 @@ def build_definitions(
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
     notebooks, notebook_resources = build_notebooks(settings, marts.assets)
+    upkeep_jobs, upkeep_schedules = build_upkeep(settings)
     found = between(
         settings.start_date,
         settings.end_date,
@@ -53,7 +55,7 @@ def build_definitions(
         [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets, *notebooks],
     )
     return dg.Definitions(
-        assets=_with_code_references(_as_shown(found)),
+        assets=_with_code_references(_as_shown(found, settings.engine)),
         asset_checks=dg.load_asset_checks_from_package_module(checks),
         jobs=[
             daily_trips,
@@ -65,8 +67,9 @@ def build_definitions(
             freshness,
             trip_requests,
             *marts.jobs,
+            *upkeep_jobs,
         ],
-        schedules=build_schedules(running=settings.automation),
+        schedules=[*build_schedules(running=settings.automation), *upkeep_schedules],
         sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
         resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},
         # A process per step would cost more than the step.
@@ -74,15 +77,18 @@ def build_definitions(
     )
 
 
-def _as_shown(found: Iterable[Any]) -> Sequence[Any]:
-    """The same assets as the UI shows them: those that name no owner belong to the team, descriptions are plain text.
+def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
+    """The same assets as the UI shows them.
 
-    The asset catalogue and the graph do not render Markdown and show backticks as they are.
+    Those that name no owner belong to the team. Descriptions are plain text, because the asset catalogue and the graph
+    do not render Markdown and show backticks as they are. The warehouse's kind is that of its engine.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(
-            owners=spec.owners or OWNERS, description=(spec.description or "").replace("`", "") or None
+            owners=spec.owners or OWNERS,
+            description=(spec.description or "").replace("`", "") or None,
+            kinds={engine if kind == "duckdb" else kind for kind in spec.kinds},
         )
 
     return dg.map_asset_specs(shown, found)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -50,6 +51,15 @@ class PublishedFile:
     """Where it lies in the storage, for engines that read it from other machines."""
     sha256: str
     num_rows: int
+
+
+@dataclass(frozen=True)
+class UnfinishedLoad:
+    """Trips of a month that no day counts: a run is loading them, or was killed."""
+
+    fleet: str
+    month: date
+    num_trips: int
 
 
 class Session(ABC):
@@ -147,6 +157,26 @@ class Warehouse(ABC):
             NothingLoadedError: nothing was loaded yet.
             WarehouseUnavailableError: the warehouse can't be opened.
         """
+
+    def unfinished(self) -> Sequence[UnfinishedLoad]:
+        """What runs are loading now, and what killed ones left; nothing of engines where nobody could see it.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
+        return ()
+
+    def tidy(self) -> dict[str, str]:
+        """Give back the room of what is no longer wanted, while loads may go on; engines that need none do nothing.
+
+        Returns:
+            Table → what was done.
+
+        Raises:
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
+        return {}
 
     def query(self, question: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
         """Run a function that reads, on one state of the tables; gives what it returns."""

@@ -130,15 +130,63 @@ def running_servers(
         make_bucket(addresses.s3, SMALL_BUCKET)
         swift.limit_bucket(folder / "swift", BIN, SMALL_BUCKET, 100_000)
         if spark_home:
-            free, master = free_ports(2)
-            spark_ports = {"master": master, "connect": spark_port or free}
-            variables = spark.environment(spark_home, addresses.credentials())
-            for name, command in spark.commands(spark_home, folder, spark_ports).items():
-                stack.enter_context(running(name, command, logs / f"{name}.log", variables))
-                if name in spark_ports:
-                    wait_for_port(name, spark_ports[name], logs)
-            addresses = replace(addresses, spark=f"sc://127.0.0.1:{spark_ports['connect']}")
+            cluster_ = SparkCluster(folder, spark_home, addresses.credentials(), connect_port=spark_port)
+            stack.enter_context(cluster_.running())
+            addresses = replace(addresses, spark=cluster_.url)
         yield addresses
+
+
+class SparkCluster:
+    """A master, two workers and Spark Connect, whose processes can be killed."""
+
+    def __init__(
+        self, folder: Path, home: Path, credentials: Mapping[str, str], *, connect_port: int | None = None
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: holds what they write and log.
+            home: of Spark.
+            credentials: of the object store.
+            connect_port: None for a free one.
+        """
+        free, master = free_ports(2)
+        self._ports = {"master": master, "connect": connect_port or free}
+        self._logs = folder / "logs"
+        self._commands = spark.commands(home, folder, self._ports)
+        self._variables = spark.environment(home, credentials)
+        self._stack = ExitStack()
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        """Of Spark Connect."""
+        return f"sc://127.0.0.1:{self._ports['connect']}"
+
+    @contextmanager
+    def running(self) -> "Iterator[SparkCluster]":
+        """All of it, as long as the block runs."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        with self._stack:
+            for name in self._commands:
+                self.start(name)
+            yield self
+
+    def start(self, name: str) -> None:
+        """Start a process, also one that was killed, and wait until it listens."""
+        started = running(name, self._commands[name], self._logs / f"{name}.log", self._variables)
+        self.processes[name] = self._stack.enter_context(started)
+        if name in self._ports:
+            wait_for_port(name, self._ports[name], self._logs)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL a process and its children, or with `executor` the executors of the first worker."""
+        if name == "executor":
+            worker = str(self.processes["worker0"].pid)
+            subprocess.run(["pkill", "-KILL", "--parent", worker], check=True)
+            return
+        os.killpg(self.processes[name].pid, signal.SIGKILL)
+        self.processes[name].wait()
 
 
 def make_bucket(endpoint: str, bucket: str) -> None:
@@ -190,7 +238,9 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextmanager
-def running(name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None) -> Iterator[None]:
+def running(
+    name: str, command: list[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A server as long as the block runs.
 
     Args:
@@ -208,10 +258,11 @@ def running(name: str, command: list[str], log: Path, environment: Mapping[str, 
         ) as process,
     ):
         try:
-            yield
+            yield process
         finally:
             # For PostgreSQL: stop now, and close connections.
-            os.killpg(process.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             with suppress(ProcessLookupError):

@@ -20,12 +20,13 @@ from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.tlc.zones import read_zones, zones_are_synthetic
 from taxi_pipeline.warehouse.coverage import DailyTable, daily_table, placed_days, rejected_rows, share_placed
 from taxi_pipeline.warehouse.ingest import MixedDataError, replace_days
-from taxi_pipeline.warehouse.interface import MissingZonesError, Session, Warehouse
+from taxi_pipeline.warehouse.interface import ConflictError, MissingZonesError, Session, Warehouse
 from taxi_pipeline.warehouse.reference import replace_code_tables, replace_zones
 from taxi_pipeline.warehouse.rollups import ROLLUPS
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
 
 LOADING_ERRORS = (
+    ConflictError,
     DamagedFileError,
     LastFetchFailedError,
     MissingColumnsError,

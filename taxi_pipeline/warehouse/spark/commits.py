@@ -161,17 +161,17 @@ def _delete_uncounted(session: IcebergSession, months: _Months, records: Sequenc
 
     So rows of a session that is at work are never deleted: if it wrote before this one began, it can't commit any more.
     """
-    for table in DAILY_TABLES:
-        seen = session.versions.snapshots.get(table.name)
-        if seen is None or not months:
-            continue
-        where = _within(months, month_column(table))
+    if not months:
+        return
+    parts = {table: _within(months, month_column(table)) for table in DAILY_TABLES}
+    queries = [
+        f"SELECT '{table.name}' AS daily, {LOAD} FROM {session.as_seen(table)} WHERE {where}"
+        for table, where in parts.items()
+    ]
+    found = fetch(session.ask(" UNION ".join(queries)))
+    for table, where in parts.items():
         counted = {record[load_column(table)] for record in records}
-        found = {
-            load
-            for (load,) in fetch(session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)} WHERE {where}"))
-        }
-        if stale := sorted(found - counted):
+        if stale := sorted({load for name, load in found if name == table.name} - counted):
             listed = ", ".join(f"'{load}'" for load in stale)
             session.ask(f"DELETE FROM {session.name_of(table)} WHERE ({where}) AND {LOAD} IN ({listed})")
 

@@ -77,8 +77,17 @@ class _Connection:
         spark = builder.create()
         # Half a minute instead of ten: whoever waits should learn that the cluster is gone.
         spark.client.set_retry_policies([DefaultPolicy(max_retries=7, max_backoff=10_000)])
-        atexit.register(spark.stop)
+        atexit.register(_leave, spark)
         return spark
+
+
+def _leave(spark: "SparkSession") -> None:
+    """Let the server forget the connection, if it is still there; a process that ends does not wait for it."""
+    from pyspark.errors import PySparkException
+
+    spark.client.set_retry_policies([])
+    with suppress(PySparkException):
+        spark.stop()
 
 
 @cache

@@ -5,7 +5,9 @@ Iceberg commits one table at a time. So each row of a table that is loaded by da
 makes all that a session wrote visible.
 """
 
-from taxi_pipeline.tlc.months import Days
+import secrets
+import time
+
 from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.spark.dialect import parse, spark_type, to_spark
 from taxi_pipeline.warehouse.tables import (
@@ -37,6 +39,24 @@ FILE_BYTES = 256 << 20
 _ORDER = {TRIPS: "pickup_datetime", LOADED_DAYS: "fleet, pickup_date"}
 
 
+def new_load() -> str:
+    """A name for what a session writes, later ones after earlier ones.
+
+    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it: so
+    eleven hexadecimal digits of the time, and five by chance.
+    """
+    return f"{load_at(time.time())}{secrets.token_hex(3)[:5]}"
+
+
+def load_at(seconds: float) -> str:
+    """With what the names of loads of a moment begin.
+
+    Args:
+        seconds: since 1970.
+    """
+    return f"{int(seconds * 1000):011x}"
+
+
 def load_column(table: Table) -> str:
     """The column of `loaded_days` that names the load whose rows count in a daily table."""
     return f"{table.name}_load"
@@ -50,11 +70,6 @@ def day_of(table: Table) -> str:
 def month_column(table: Table) -> str:
     """The column by whose month a daily table is partitioned."""
     return "month" if table is REJECTED_TRIPS else "pickup_date"
-
-
-def within(table: Table, months: Days) -> str:
-    """SQL for the rows of a daily table in whole months; with the fleet, exactly partitions."""
-    return f"{month_column(table)} BETWEEN DATE '{months.first}' AND DATE '{months.last}'"
 
 
 def extra_columns(table: Table) -> dict[str, str]:

@@ -1,18 +1,23 @@
 """The warehouse on a cluster: where it is, its tables, and sessions that see one version of them."""
 
 import importlib.util
-import secrets
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
+from taxi_pipeline.warehouse.interface import (
+    NothingLoadedError,
+    UnfinishedLoad,
+    Warehouse,
+    WarehouseUnavailableError,
+)
+from taxi_pipeline.warehouse.spark import upkeep
 from taxi_pipeline.warehouse.spark.commits import commit, roll_back
 from taxi_pipeline.warehouse.spark.connection import connect
+from taxi_pipeline.warehouse.spark.dialect import spark_type
 from taxi_pipeline.warehouse.spark.session import IcebergSession, Versions, current_versions, fetch
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, create_sql
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, create_sql, extra_columns, new_load
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
 
 if TYPE_CHECKING:
@@ -99,7 +104,9 @@ class SparkWarehouse(Warehouse):
         if versions is None:
             self._make_tables(spark)
             versions = Versions({}, 0)
-        with closing(IcebergSession(spark, self.name, versions, _new_load())) as session:
+        else:
+            self._add_new_columns(spark)
+        with closing(IcebergSession(spark, self.name, versions, new_load())) as session:
             try:
                 yield session
             except BaseException:
@@ -126,6 +133,26 @@ class SparkWarehouse(Warehouse):
                     f"ALTER TABLE {session.name_of(table)} CREATE OR REPLACE TAG `{name}` AS OF VERSION {snapshot}"
                 )
         return name
+
+    def unfinished(self) -> list[UnfinishedLoad]:
+        """What runs are loading now, and what killed ones left, by what Iceberg notes of the files.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        with self.read() as session:
+            return upkeep.unfinished(session)
+
+    def tidy(self) -> dict[str, str]:
+        """Rewrite small files, delete rows of killed loads, let go of old snapshots; loads may go on meanwhile.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        with self.read() as session:
+            return upkeep.tidy(session)
 
     def _connect(self) -> "SparkSession":
         return connect(self._remote, self._catalog_settings(), patience_seconds=self._patience_seconds)
@@ -155,6 +182,25 @@ class SparkWarehouse(Warehouse):
             for statement in create_sql(table, self._name(table)):
                 spark.sql(statement)
 
+    def _add_new_columns(self, spark: "SparkSession") -> None:
+        """Give tables of an older version the columns that were declared since.
+
+        Raises:
+            WarehouseUnavailableError: a table differs in another way.
+        """
+        for table in (LOADED_DAYS, *DAILY_TABLES):
+            found = spark.table(self._name(table)).columns
+            missing = [column for column in table.columns if column.name not in found]
+            unknown = sorted({*found} - {*table.column_names} - {*extra_columns(table)})
+            if unknown or not all(column.nullable for column in missing):
+                raise WarehouseUnavailableError(
+                    f"{self._name(table)} was made by another version: it has the columns {', '.join(found)}, where "
+                    f"{', '.join(table.column_names)} are expected. Set another TAXI_CATALOG_NAMESPACE and materialize "
+                    "the days again: the published files are still in raw/"
+                )
+            for column in missing:
+                spark.sql(f"ALTER TABLE {self._name(table)} ADD COLUMN {column.name} {spark_type(column.type)}")
+
     def _versions(self, spark: "SparkSession") -> Versions | None:
         """The tables' versions; None where `loaded_days`, which is made last, does not exist.
 
@@ -183,11 +229,3 @@ class SparkWarehouse(Warehouse):
 
     def _name(self, table: Table) -> str:
         return f"{self.name}.{table.name}"
-
-
-def _new_load() -> str:
-    """Eleven hexadecimal digits of the time in milliseconds, and five by chance.
-
-    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it.
-    """
-    return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(3)[:5]}"

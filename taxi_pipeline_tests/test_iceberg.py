@@ -1,0 +1,290 @@
+"""The Spark engine's promises: all of a session or nothing of it, whoever else works, whatever is killed."""
+
+import os
+import signal
+import subprocess
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.tlc.fleets import GREEN
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.zones import Zone
+from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, warehouse_version
+from taxi_pipeline.warehouse.ingest import MixedDataError, refuse_mixture, replace_days
+from taxi_pipeline.warehouse.interface import (
+    ConflictError,
+    NothingLoadedError,
+    UnfinishedLoad,
+    WarehouseUnavailableError,
+)
+from taxi_pipeline.warehouse.reference import replace_zones
+from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
+from taxi_pipeline.warehouse.spark import SparkWarehouse
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at, load_column
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS, ZONE_HOURLY_TRIPS
+from taxi_pipeline_tests.processes import process
+from taxi_pipeline_tests.services import spark as spark_server
+from taxi_pipeline_tests.services.warehouses import spark_warehouse
+from taxi_pipeline_tests.test_engines import contents
+from taxi_pipeline_tests.test_ingest import PICKUP, good_row, published
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+pytestmark = pytest.mark.cluster
+
+FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
+ZONES = [Zone(74, "East Harlem North", "Manhattan", None), Zone(75, "East Harlem South", "Manhattan", None)]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> SparkWarehouse:
+    """With zones and nothing else."""
+    made = spark_warehouse(tmp_path)
+    made.change(replace_zones, ZONES, "zones", synthetic=False)
+    return made
+
+
+def month_with(folder: Path, num_trips: int) -> LocalFolder:
+    """The storage with a green February of so many trips, and a row that is rejected."""
+    folder.mkdir(exist_ok=True)
+    rows = [{**good_row(n), PICKUP: good_row()[PICKUP].replace(day=1 + n % 20)} for n in range(num_trips)]
+    return published(folder, [*rows, {**good_row(), PICKUP: None}])
+
+
+def months(warehouse: SparkWarehouse) -> list[LoadedMonth]:
+    return warehouse.query(loaded_months, FEBRUARY)
+
+
+def loads_in(warehouse: SparkWarehouse) -> dict[str, set[str]]:
+    """Daily table → the loads of its rows, whether they count or not."""
+    with warehouse.read() as session:
+        return {
+            table.name: {row.load for row in session.ask(f"SELECT {LOAD} FROM {session.name_of(table)}").collect()}
+            for table in DAILY_TABLES
+        }
+
+
+def counted_loads(warehouse: SparkWarehouse) -> dict[str, set[str]]:
+    """Daily table → the loads that count."""
+    with warehouse.read() as session:
+        rows = session.ask(f"SELECT * FROM {session.name_of(LOADED_DAYS)}").collect()
+    return {table.name: {row[load_column(table)] for row in rows} for table in DAILY_TABLES}
+
+
+def leftovers(warehouse: SparkWarehouse) -> set[str]:
+    """Loads of which there are rows, and which count nowhere."""
+    found, counted = loads_in(warehouse), counted_loads(warehouse)
+    return set().union(*(found[name] - counted[name] for name in found))
+
+
+def test_a_block_that_raises_leaves_nothing(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = contents(warehouse)
+    with pytest.raises(ZeroDivisionError), warehouse.write() as session:
+        replace_days(session, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        assert session.row("SELECT count(*) FROM trips") == (50,), "the session itself sees what it did"
+        assert session.row("SELECT sum(num_trips) FROM zone_hourly_trips") == (50,)
+        raise ZeroDivisionError
+    assert contents(warehouse) == before
+    assert leftovers(warehouse) == set()
+
+
+def test_a_reader_sees_one_state_while_a_month_is_replaced(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Also of rows that are deleted meanwhile, and of a table that it has not asked for yet."""
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    with warehouse.read() as session:
+        version = warehouse_version(session)
+        warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        assert session.row("SELECT count(*) FROM trips") == (30,)
+        assert session.row("SELECT sum(num_trips) FROM zone_hourly_trips") == (30,)
+        assert session.row("SELECT sum(num_trips) FROM loaded_days") == (30,)
+        assert warehouse_version(session) == version
+    with warehouse.read() as session:
+        assert session.row("SELECT count(*) FROM trips") == (50,)
+        assert warehouse_version(session) == version + 1
+    assert leftovers(warehouse) == set(), "what was replaced is deleted"
+
+
+@pytest.mark.parametrize("loaded_before", [False, True])
+def test_of_two_sessions_on_the_same_month_the_second_is_refused(
+    warehouse: SparkWarehouse, tmp_path: Path, *, loaded_before: bool
+) -> None:
+    if loaded_before:
+        warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "old", 7))
+    winner: dict[str, Counter[tuple[Any, ...]]] = {}
+    conflict = pytest.raises(ConflictError, match="another run has changed green 2023-02-01 to 2023-02-28")
+    with conflict, warehouse.write() as slow:
+        replace_days(slow, GREEN, [Days(date(2023, 2, 1), date(2023, 2, 10))], month_with(tmp_path / "a", 30))
+        warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        winner |= contents(warehouse)
+    assert contents(warehouse) == winner
+    assert winner["trips"].total() == 50
+    assert leftovers(warehouse) == set()
+
+
+def test_sessions_on_different_months_do_not_disturb_each_other(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    files, others = month_with(tmp_path / "a", 30), month_with(tmp_path / "b", 50)
+    march = Days(date(2023, 3, 1), date(2023, 3, 31))
+    name = "raw/green_tripdata_2023-03.parquet"
+    with others.draft(name) as draft, others.local_copy("raw/green_tripdata_2023-02.parquet") as february:
+        draft.path.write_bytes(february.read_bytes())
+    others.write(f"{name}.source.json", others.read("raw/green_tripdata_2023-02.parquet.source.json"))
+    with warehouse.write() as slow:
+        replace_days(slow, GREEN, [FEBRUARY], files)
+        warehouse.change(replace_days, GREEN, [march], others)
+    found = warehouse.query(loaded_months, Days(FEBRUARY.first, march.last))
+    assert [(month.first, month.num_trips, month.num_rejected) for month in found] == [
+        (FEBRUARY.first, 30, 1),
+        (march.first, 0, 51),
+    ]
+    assert leftovers(warehouse) == set()
+
+
+def _load_and_die(folder: Path, namespace: str, files: LocalFolder) -> None:
+    with spark_warehouse(folder, namespace).write() as session:
+        replace_days(session, GREEN, [FEBRUARY], files)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_a_killed_session_wrote_is_never_counted_and_the_next_one_deletes_it(
+    warehouse: SparkWarehouse, tmp_path: Path
+) -> None:
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = contents(warehouse)
+    child = process(_load_and_die, tmp_path, warehouse.name.partition(".")[2], month_with(tmp_path / "b", 50))
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert contents(warehouse) == before
+    (left,) = leftovers(warehouse)
+    assert warehouse.unfinished() == [UnfinishedLoad("green", FEBRUARY.first, 50)]
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "c", 40))
+    assert [month.num_trips for month in months(warehouse)] == [40]
+    assert left not in set().union(*loads_in(warehouse).values())
+    assert warehouse.unfinished() == []
+    assert leftovers(warehouse) == set()
+
+
+def test_days_of_a_month_are_replaced_one_by_one(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    files, anew = month_with(tmp_path / "a", 40), month_with(tmp_path / "b", 60)
+    warehouse.change(replace_days, GREEN, [FEBRUARY], files)
+    warehouse.change(replace_days, GREEN, [Days(date(2023, 2, 2), date(2023, 2, 3))], anew)
+    with warehouse.read() as session:
+        by_day = dict(session.rows("SELECT pickup_date, count(*) FROM trips GROUP BY pickup_date"))
+        hourly = dict(session.rows("SELECT pickup_date, sum(num_trips) FROM zone_hourly_trips GROUP BY pickup_date"))
+        rejected = session.row("SELECT count(*) FROM rejected_trips")
+    assert by_day == hourly == {day: 3 if day.day in (2, 3) else 2 for day in by_day}
+    assert len(by_day) == 20
+    assert rejected == (1,), "that of the first day, which was not loaded again"
+
+
+def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before, version = contents(warehouse), warehouse.query(warehouse_version)
+    warehouse.change(replace_hourly, FEBRUARY, ["green", "yellow"])
+    warehouse.change(replace_flows, Days(date(2023, 2, 1), date(2023, 2, 9)), ["green"])
+    assert contents(warehouse) == before
+    assert warehouse.query(warehouse_version) == version + 2
+    loads = counted_loads(warehouse)
+    assert loads[TRIPS.name].isdisjoint(loads[ZONE_HOURLY_TRIPS.name])
+    assert len(loads["borough_flows"]) == 2
+
+
+def test_synthetic_and_real_trips_do_not_mix(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 3))
+    with pytest.raises(MixedDataError):
+        warehouse.query(refuse_mixture, "zones", synthetic=True)
+
+
+def test_a_named_version_can_be_queried_when_the_month_was_replaced(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    name = warehouse.snapshot()
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+    with warehouse.read() as session:
+        asked = session.ask(f"SELECT count(*) AS found FROM {warehouse.name}.trips VERSION AS OF '{name}'")
+        assert asked.collect()[0].found == 30
+
+
+def test_upkeep_leaves_one_file_a_month_and_nothing_of_killed_loads(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    files = month_with(tmp_path / "a", 40)
+    for first, last in ((1, 9), (10, 19), (20, 28)):
+        warehouse.change(replace_days, GREEN, [Days(date(2023, 2, first), date(2023, 2, last))], files)
+    abandoned = f"{load_at(1_600_000_000)}aaaaa"
+    with warehouse.read() as session:
+        session.ask(
+            f"INSERT INTO {session.name_of(TRIPS)} SELECT * EXCEPT ({LOAD}), '{abandoned}' FROM "
+            f"{session.name_of(TRIPS)} LIMIT 1"
+        )
+    before = contents(warehouse)
+    assert leftovers(warehouse) == {abandoned}
+    done = warehouse.tidy()
+    assert not [said for said in done.values() if "next time" in said], done
+    assert contents(warehouse) == before
+    assert leftovers(warehouse) == set()
+    with warehouse.read() as session:
+        files_of = session.ask(f"SELECT count(*) AS found FROM {session.name_of(TRIPS)}.files").collect()
+    assert files_of[0].found == 1
+
+
+READ_WITH_PYICEBERG = """
+import sys
+import pyarrow.compute as pc
+from pyiceberg.catalog.sql import SqlCatalog
+url, namespace = sys.argv[1:]
+catalog = SqlCatalog("taxi", uri=url.replace("postgresql://", "postgresql+psycopg2://"))
+days = catalog.load_table(f"{namespace}.loaded_days").scan().to_arrow()
+trips = catalog.load_table(f"{namespace}.trips").scan(row_filter="fleet = 'green'").to_arrow()
+counted = trips.join(
+    days, ["fleet", "pickup_date", "load"], ["fleet", "pickup_date", "trips_load"], "left semi"
+)
+print(counted.num_rows, pc.sum(counted["total_amount"]))
+"""
+
+
+def test_pyiceberg_reads_the_tables(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Without Spark, by the same catalogue; the join is the one of docs/cluster.md."""
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    python = spark_server.HOME / "bin" / "python"
+    command = [python, "-W", "ignore", "-c", READ_WITH_PYICEBERG]
+    arguments = [os.environ["TAXI_TEST_POSTGRES_URL"], warehouse.name.partition(".")[2]]
+    found = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
+    assert found.stdout.split() == ["30", "450.00"], found.stderr
+
+
+def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
+    warehouse: SparkWarehouse, tmp_path: Path
+) -> None:
+    with warehouse.read() as session:
+        session.ask(f"ALTER TABLE {session.name_of(TRIPS)} DROP COLUMN request_source")
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 3))
+    with warehouse.read() as session:
+        assert session.rows("SELECT DISTINCT request_source FROM trips") == [(None,)]
+        assert session.column_types("trips") == TRIPS.column_types
+        session.ask(f"ALTER TABLE {session.name_of(TRIPS)} RENAME COLUMN fare_amount TO fare")
+    with pytest.raises(WarehouseUnavailableError, match="made by another version"):
+        warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 3))
+
+
+def test_what_the_engine_does_not_run_is_refused(warehouse: SparkWarehouse) -> None:
+    with pytest.raises(ValueError, match=r"runs INSERT … SELECT and DELETE"), warehouse.write() as session:
+        session.execute("UPDATE zones SET zone = 'A'")
+    with pytest.raises(ValueError, match="only reads"), warehouse.read() as session:
+        session.execute("DELETE FROM trips")
+
+
+def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NothingLoadedError, match="materialize taxi_zones"), spark_warehouse(tmp_path).read():
+        pass
+
+
+def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    away = SparkWarehouse(
+        remote="sc://127.0.0.1:9", catalog_url="postgresql://u:p@h/d", storage_url="file:///x", namespace="n",
+        patience_seconds=0.1,
+    )  # fmt: skip
+    with pytest.raises(WarehouseUnavailableError, match=r"does not answer at sc://127\.0\.0\.1:9.*SPARK_REMOTE"):
+        away.query(warehouse_version)
