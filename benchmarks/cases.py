@@ -375,7 +375,7 @@ def marts(bench: Bench) -> None:
 
 
 def cluster(bench: Bench) -> None:
-    """Eight months (four of each of two fleets) through the daemon into Iceberg tables: runs one after the other, and four at once.
+    """Four months of two fleets through the daemon into Iceberg tables: runs one after the other, and four at once.
 
     Cluster, Postgres and pipeline share this machine's processors, so this shows less than a cluster gains.
     """

@@ -5,6 +5,7 @@ published rows of every kind, months of every fleet through the whole graph, eac
 """
 
 import math
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import dagster as dg
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.requests.chart import chart_data
@@ -40,7 +42,8 @@ from taxi_pipeline_tests.object_stores import storage_url
 from taxi_pipeline_tests.portable_sql import checked_statements
 from taxi_pipeline_tests.published_files import PUBLISHED
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
-from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, good_row, published
+from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, chunkings, good_row, published
+from taxi_pipeline_tests.test_ingest import files as odd_files
 
 pytestmark = pytest.mark.cluster
 
@@ -115,6 +118,19 @@ def test_text_and_times_of_every_kind_become_the_same_rows(both: tuple[Warehouse
     rows = [{**good_row(number), PICKUP: text, DROPOFF: text} for number, text in enumerate(times)]
     load(both, GREEN, published(tmp_path, rows, {PICKUP: pa.string(), DROPOFF: pa.string()}), FEBRUARY)
     duckdb, spark = map(contents, both)
+    assert duckdb == spark
+
+
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(file=odd_files(), chunks=chunkings())
+def test_arbitrary_rows_in_arbitrary_chunks_become_the_same_tables(
+    file: tuple[list[dict[str, Any]], dict[str, pa.DataType]], chunks: list[Days]
+) -> None:
+    """In one transaction, in which days are also replaced that it has loaded itself."""
+    with tempfile.TemporaryDirectory() as folder:
+        both = DuckDBWarehouse(Path(folder) / "data.duckdb"), spark_warehouse(Path(folder))
+        load(both, GREEN, published(Path(folder), *file), *chunks)
+        duckdb, spark = map(contents, both)
     assert duckdb == spark
 
 
