@@ -118,10 +118,11 @@ $(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
 	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
-$(CLUSTER_READY): taxi_pipeline_tests/services/spark-requirements.txt
+$(CLUSTER_READY): taxi_pipeline_tests/services/spark-requirements.txt taxi_pipeline_tests/services/spark.py
 	@echo "Setting up .venv-cluster (once; a minute) ..." >&2
 	@$(PYTHON) -m venv .venv-cluster
 	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@.venv-cluster/bin/python -m taxi_pipeline_tests.services.spark 2> .venv-cluster/jars.log || { tail -5 .venv-cluster/jars.log >&2; exit 1; }
 	@touch $@
 
 $(DEMO_TRIPS): | $(READY)

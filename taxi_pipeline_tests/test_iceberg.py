@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -197,6 +198,41 @@ def test_synthetic_and_real_trips_do_not_mix(warehouse: SparkWarehouse, tmp_path
     warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 3))
     with pytest.raises(MixedDataError):
         warehouse.query(refuse_mixture, "zones", synthetic=True)
+
+
+def console(command: str, warehouse: SparkWarehouse, folder: Path) -> str:
+    """What a command of the console script prints, with the variables of docs/cluster.md."""
+    environment = {
+        **os.environ,
+        "TAXI_ENGINE": "spark",
+        "SPARK_REMOTE": os.environ["TAXI_TEST_SPARK_REMOTE"],
+        "TAXI_CATALOG_URL": os.environ["TAXI_TEST_POSTGRES_URL"],
+        "TAXI_CATALOG_NAMESPACE": warehouse.name.partition(".")[2],
+        "TAXI_STORAGE_URL": str(folder),
+        "TAXI_DATA_DIR": str(folder),
+        "TAXI_FLEETS": "green",
+        "TLC_URL": (folder / "mirror").as_uri(),
+        "COLUMNS": "200",
+    }
+    run = [sys.executable, "-W", "ignore", "-m", "taxi_pipeline", command]
+    result = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_status_and_snapshot_from_the_console(tmp_path: Path) -> None:
+    warehouse = spark_warehouse(tmp_path)
+    (tmp_path / "mirror" / "trip-data").mkdir(parents=True)
+    assert f"Nothing is loaded in {warehouse.location} yet." in console("status", warehouse, tmp_path)
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    with warehouse.write() as session:
+        replace_days(session, GREEN, [Days(FEBRUARY.first, FEBRUARY.first)], month_with(tmp_path / "b", 50))
+        status = console("status", warehouse, tmp_path)
+    assert ["green", "2023-02-01", "2023-02-28", "0", "30"] in [line.split()[:5] for line in status.splitlines()]
+    assert "Not counted: 3 trips of green 2023-02." in status
+    assert f"kept as v2: SELECT … FROM {warehouse.name}.trips VERSION AS OF 'v2'" in console(
+        "snapshot", warehouse, tmp_path
+    )
 
 
 def test_a_named_version_can_be_queried_when_the_month_was_replaced(warehouse: SparkWarehouse, tmp_path: Path) -> None:

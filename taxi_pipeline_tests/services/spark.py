@@ -1,9 +1,14 @@
 """Apache Spark on loopback, out of the package pyspark: a standalone master, two workers, and a Connect server.
 
+`python -m taxi_pipeline_tests.services.spark` fetches its jars, so that a cluster starts without the network.
+
 Real processes, as on a cluster: what passes on a look-alike in one process says little about Spark.
 """
 
+import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -84,3 +89,22 @@ def environment(home: Path, credentials: Mapping[str, str]) -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         **credentials,
     }
+
+
+def fetch_jars() -> None:
+    """Let Spark fetch its jars from Maven, by a program that does nothing.
+
+    Raises:
+        subprocess.CalledProcessError: they can't be fetched; Spark has said why.
+    """
+    home = spark_home()
+    assert home is not None
+    names = ("spark.jars.packages", "spark.jars.ivy")
+    options = [option for name in names for option in ("--conf", f"{name}={SETTINGS[name]}")]
+    with tempfile.NamedTemporaryFile(suffix=".py") as nothing:
+        command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", *options, nothing.name]
+        subprocess.run(command, env={**os.environ, **environment(home, {})}, check=True, stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    fetch_jars()

@@ -7,6 +7,7 @@ deleted. A session that is killed leaves rows that no day names. The next one of
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from typing import Any
 
@@ -41,6 +42,8 @@ def commit(session: IcebergSession) -> None:
     Raises:
         ConflictError: another session has changed the same months since this one began; nothing was changed.
     """
+    from pyspark.errors import PySparkException
+
     if not session.changes:
         return
     for table in WHOLE_TABLES:
@@ -51,7 +54,8 @@ def commit(session: IcebergSession) -> None:
     months = _months_of([*replaced, *inserted])
     records = _records(session, months, replaced, inserted)
     _record(session, months, records)
-    _delete_uncounted(session, months, records)
+    with suppress(PySparkException):  # all is committed, and the next session of the months deletes them
+        _delete_uncounted(session, months, records)
 
 
 def roll_back(session: IcebergSession) -> None:

@@ -34,13 +34,18 @@ def tidy(session: IcebergSession) -> dict[str, str]:
 
 
 def unfinished(session: IcebergSession) -> list[UnfinishedLoad]:
-    """Trips of loads that no day names. Only what Iceberg notes of the files is read: each holds rows of one load."""
-    counted = {
-        load for (load,) in fetch(session.ask(f"SELECT DISTINCT trips_load FROM {session.as_seen(LOADED_DAYS)}"))
-    }
+    """Trips of loads that no day names.
+
+    Only what Iceberg notes of the files is read: each holds the rows of one load, but for those that upkeep has put
+    together, which are left out.
+    """
+    named = session.ask(f"SELECT DISTINCT {load_column(TRIPS)} FROM {session.as_seen(LOADED_DAYS)}")
+    counted = {load for (load,) in fetch(named)}
+    bounds = f"readable_metrics.{LOAD}"
     files = session.ask(
-        f"SELECT partition.fleet, partition.pickup_date_month, readable_metrics.{LOAD}.lower_bound AS of_load, "
-        f"CAST(sum(record_count) AS BIGINT) FROM {session.name_of(TRIPS)}.files GROUP BY ALL ORDER BY ALL"
+        f"SELECT partition.fleet, partition.pickup_date_month, {bounds}.lower_bound AS of_load, "
+        f"CAST(sum(record_count) AS BIGINT) FROM {session.name_of(TRIPS)}.files "
+        f"WHERE {bounds}.lower_bound = {bounds}.upper_bound GROUP BY ALL ORDER BY ALL"
     )
     return [
         UnfinishedLoad(fleet, date(1970 + months // 12, 1 + months % 12, 1), num_trips)
