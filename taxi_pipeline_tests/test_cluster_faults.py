@@ -32,6 +32,7 @@ from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.sql import month_start
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import spark
+from taxi_pipeline_tests.services.fixtures import service
 from taxi_pipeline_tests.services.servers import SparkCluster
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
 from taxi_pipeline_tests.test_engines import contents
@@ -157,6 +158,7 @@ def _load_undisturbed(loader: Loader, edition: Path, months: Sequence[Days]) -> 
 
 def test_parts_of_the_cluster_are_killed_while_two_months_load(editions: list[Path], tmp_path: Path) -> None:
     """An executor, which Spark replaces; a worker with its executor; the Connect server, which is the driver, too."""
+    service("TAXI_TEST_SPARK_REMOTE", started_by="make test-cluster")
     home = spark.spark_home()
     assert home is not None
     (tmp_path / "cluster").mkdir()
