@@ -69,8 +69,8 @@ services-stop: $(READY) ## Stop the services in the background; what they store 
 test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
 	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 3
 
-test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server
-	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m cluster --numprocesses 3
+test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
+	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3
 
 bench: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)

@@ -29,6 +29,7 @@ from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at, lo
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS, ZONE_HOURLY_TRIPS
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
+from taxi_pipeline_tests.services.fixtures import fresh_database
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
 from taxi_pipeline_tests.test_engines import contents
 from taxi_pipeline_tests.test_ingest import PICKUP, good_row, published
@@ -167,6 +168,23 @@ def test_what_a_killed_session_wrote_is_never_counted_and_the_next_one_deletes_i
     assert left not in set().union(*loads_in(warehouse).values())
     assert warehouse.unfinished() == []
     assert leftovers(warehouse) == set()
+
+
+def _load_zones(folder: Path, namespace: str, catalog_url: str) -> None:
+    warehouse = spark_warehouse(folder, namespace, catalog_url=catalog_url)
+    warehouse.change(replace_zones, ZONES, "zones", synthetic=False)
+
+
+def test_several_may_be_the_first(tmp_path: Path) -> None:
+    """Regression: of several processes that made the catalogue's tables at the same moment all but one failed."""
+    with fresh_database() as catalog_url:
+        children = [process(_load_zones, tmp_path, "first", catalog_url) for _ in range(4)]
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * 4
+        with spark_warehouse(tmp_path, "first", catalog_url=catalog_url).read() as session:
+            assert len(session.rows("SELECT * FROM zones")) == len(ZONES)
+            assert warehouse_version(session) == 4
 
 
 def test_days_of_a_month_are_replaced_one_by_one(warehouse: SparkWarehouse, tmp_path: Path) -> None:

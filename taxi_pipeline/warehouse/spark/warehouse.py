@@ -1,6 +1,7 @@
 """The warehouse on a cluster: where it is, its tables, and sessions that see one version of them."""
 
 import importlib.util
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -207,7 +208,7 @@ class SparkWarehouse(Warehouse):
         Rows that count are deleted only after `loaded_days` has named others. So while `loaded_days` is the same
         before and after, all rows that it names are in the versions of the other tables.
         """
-        if not spark.catalog.tableExists(self._name(LOADED_DAYS)):
+        if not self._has_tables(spark):
             return None
         record, version = self._record(spark)
         while True:
@@ -215,6 +216,22 @@ class SparkWarehouse(Warehouse):
             record_before, (record, version) = record, self._record(spark)
             if record == record_before:
                 return Versions({**found, **({LOADED_DAYS.name: record} if record else {})}, version)
+
+    def _has_tables(self, spark: "SparkSession") -> bool:
+        """Whether `loaded_days` exists; makes the catalogue's own tables in Postgres where they don't.
+
+        Of several sessions that make these at the same moment Iceberg 1.12 fails all but one, and finds them then.
+        """
+        from pyspark.errors import PySparkException
+
+        for pause_seconds in (0.5, 1, 2, 4):
+            try:
+                return spark.catalog.tableExists(self._name(LOADED_DAYS))
+            except PySparkException as error:
+                if "UncheckedSQLException" not in str(error):
+                    raise
+            time.sleep(pause_seconds)
+        return spark.catalog.tableExists(self._name(LOADED_DAYS))
 
     def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
         """The newest snapshot of `loaded_days`, and how many commits it has had."""
