@@ -72,7 +72,7 @@ test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and 
 test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
 	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3
 
-bench: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
+bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
 lint: $(READY) ## Formatting, lint and types

@@ -374,52 +374,6 @@ def marts(bench: Bench) -> None:
     bench.add("marts", f"a month of {_trips(bench)} trips", _s(month), f"{_s(graph)} the graph", ratio=ratio, most=3)
 
 
-def cluster(bench: Bench) -> None:
-    """Four months of two fleets through the daemon into Iceberg tables: runs one after the other, and four at once.
-
-    Cluster, Postgres and pipeline share this machine's processors, so this shows less than a cluster gains.
-    """
-    from benchmarks.daemon import backfill
-    from taxi_pipeline_tests.running_dagster import dagster_dev
-    from taxi_pipeline_tests.services.servers import running_servers
-
-    first, last = date(2024, 1, 1), date(2024, 4, 30)
-    mirror = bench.fresh("mirror_of_cluster")
-    for fleet, trips_per_day in (("yellow", 2_000), ("green", 500)):
-        bench.sample(mirror, first, last, fleet=fleet, trips_per_day=trips_per_day)
-    assets = ["taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows", "trips_by_week"]
-    days = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
-    seconds: dict[int, float] = {}
-    weeks: dict[int, bytes] = {}
-    with (
-        TemporaryDirectory(prefix="taxi-services-") as servers_folder,
-        running_servers(Path(servers_folder), cluster=True) as servers,
-    ):
-        for at_once in (1, 4):
-            data = bench.fresh(f"cluster_{at_once}")
-            environment = bench.environment(data, mirror, first, "yellow,green") | servers.for_pipeline()
-            environment |= {"TAXI_STORAGE_URL": str(data), "TAXI_CATALOG_NAMESPACE": f"at_once_{at_once}"}
-            instance = (REPOSITORY / "dagster.yaml").read_text()
-            instance = instance.replace("max_concurrent_runs: 4", f"max_concurrent_runs: {at_once}")
-            (data / "dagster" / "dagster.yaml").write_text(instance.replace("default_limit: 1", "default_limit: 100"))
-            zones = [BIN / "dagster", "asset", "materialize", "-m", "taxi_pipeline.definitions"]
-            run([*map(str, zones), "--select", "taxi_zones_file,taxi_zones"], environment)
-            with dagster_dev(environment, data / "dagster_dev.log") as url:
-                begun = time.monotonic()
-                backfill(url, assets, days)
-                seconds[at_once] = time.monotonic() - begun
-            weeks[at_once] = (data / "outputs" / "trips_by_week.csv").read_bytes()
-    bench.note("cluster", "the weeks are the same", "", holds=weeks[1] == weeks[4])
-    bench.add(
-        "cluster",
-        "four months of two fleets, four runs at once",
-        f"{seconds[4]:.0f} s",
-        f"{seconds[1]:.0f} s one by one",
-        ratio=seconds[4] / seconds[1],
-        most=1,
-    )
-
-
 CASES: dict[str, Callable[[Bench], None]] = {
     "import": import_,
     "sample": sample,
@@ -431,7 +385,6 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "big_fleet": big_fleet,
     "year": year,
     "marts": marts,
-    "cluster": cluster,
 }
 
 
