@@ -10,7 +10,8 @@ from taxi_pipeline.tlc.months import Days
 
 if TYPE_CHECKING:
     from taxi_pipeline.storage import Storage
-    from taxi_pipeline.warehouse.interface import Warehouse
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+    from taxi_pipeline.warehouse.spark import SparkWarehouse
 
 
 def day_range(command: Any) -> Any:
@@ -58,7 +59,7 @@ def open_files(settings: Settings) -> "Storage":
     return open_storage(settings.storage_url, scratch=settings.scratch_dir)
 
 
-def open_warehouse(settings: Settings) -> "Warehouse":
+def open_warehouse(settings: Settings) -> "DuckDBWarehouse | SparkWarehouse":
     """The warehouse of the settings. Nothing is opened yet.
 
     Raises:

@@ -1,12 +1,16 @@
 """The command `snapshot`: a copy of the warehouse to query."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from taxi_pipeline.cli.options import open_files, open_warehouse, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files
 from taxi_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
 SNAPSHOT_FILE = "outputs/warehouse.duckdb"
 
@@ -40,17 +44,14 @@ def snapshot(target: Path | None) -> None:
             name = warehouse.snapshot()
             console.print(f"kept as {name}: SELECT … FROM {warehouse.name}.trips VERSION AS OF '{name}'")
             return
-        written = _copy(settings, target)
+        written = _copy(warehouse, settings, target)
     except (WarehouseUnavailableError, StorageError) as error:
         raise click.ClickException(str(error)) from error
     print_files("written", [written])
 
 
-def _copy(settings: Settings, target: Path | None) -> tuple[str, int]:
+def _copy(warehouse: "DuckDBWarehouse", settings: Settings, target: Path | None) -> tuple[str, int]:
     """Copy the DuckDB file; gives where to, and how many bytes."""
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-
-    warehouse = DuckDBWarehouse(settings.duckdb_database)
     if target:
         warehouse.snapshot(target.absolute())
         return local_file(target.absolute())

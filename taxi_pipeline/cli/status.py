@@ -39,7 +39,7 @@ def status() -> None:
         with warehouse.read_without_waiting() as session:
             loaded = coverage_by_fleet(session)
             outdated = outdated_months(session)
-        unfinished = warehouse.unfinished()
+            unfinished = session.unfinished()
     except NothingLoadedError:
         console.print(f"Nothing is loaded in {warehouse.location} yet.")
     except WarehouseUnavailableError as error:

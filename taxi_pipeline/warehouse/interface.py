@@ -26,6 +26,12 @@ class WarehouseUnavailableError(RuntimeError):
 class NothingLoadedError(WarehouseUnavailableError):
     """There is no warehouse yet, or none with tables."""
 
+    def __init__(self, location: str) -> None:
+        super().__init__(
+            f"there is no warehouse at {location} yet: "
+            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
+        )
+
 
 class ConflictError(RuntimeError):
     """Another session has changed the same days at the same time; this one changed nothing."""
@@ -100,6 +106,10 @@ class Session(ABC):
     def column_types(self, table: str) -> dict[str, str]:
         """Column name → SQL type, as the table really is, in order; empty when there is no such table."""
 
+    def unfinished(self) -> Sequence[UnfinishedLoad]:
+        """What runs are loading now, and what killed ones left; nothing of engines where nobody could see it."""
+        return ()
+
     @abstractmethod
     def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
         """Make a published file readable as the view `published_trips`, with the types of `trips`.
@@ -157,15 +167,6 @@ class Warehouse(ABC):
             NothingLoadedError: nothing was loaded yet.
             WarehouseUnavailableError: the warehouse can't be opened.
         """
-
-    def unfinished(self) -> Sequence[UnfinishedLoad]:
-        """What runs are loading now, and what killed ones left; nothing of engines where nobody could see it.
-
-        Raises:
-            NothingLoadedError: nothing was loaded yet.
-            WarehouseUnavailableError: the warehouse can't be opened.
-        """
-        return ()
 
     def tidy(self) -> dict[str, str]:
         """Give back the room of what is no longer wanted, while loads may go on; engines that need none do nothing.

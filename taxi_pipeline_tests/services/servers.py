@@ -23,7 +23,7 @@ BUCKET = "taxi"
 SMALL_BUCKET = "small"
 """Holds no more than 100,000 bytes; on Swift."""
 _PATIENCE_SECONDS = 120
-"""Spark fetches its jars when it first starts."""
+"""Four Java processes take half a minute on a busy machine."""
 
 
 class NotInstalledError(RuntimeError):
@@ -130,9 +130,9 @@ def running_servers(
         make_bucket(addresses.s3, SMALL_BUCKET)
         swift.limit_bucket(folder / "swift", BIN, SMALL_BUCKET, 100_000)
         if spark_home:
-            cluster_ = SparkCluster(folder, spark_home, addresses.credentials(), connect_port=spark_port)
-            stack.enter_context(cluster_.running())
-            addresses = replace(addresses, spark=cluster_.url)
+            spark_cluster = SparkCluster(folder, spark_home, addresses.credentials(), connect_port=spark_port)
+            stack.enter_context(spark_cluster.running())
+            addresses = replace(addresses, spark=spark_cluster.url)
         yield addresses
 
 

@@ -68,12 +68,12 @@ class DuckDBWarehouse(Warehouse):
             WarehouseUnavailableError: another process holds the file.
         """
         if not self.database.is_file():
-            raise self._nothing_loaded()
+            raise NothingLoadedError(self.location)
         with closing(self._connect(read_only=True)) as connection:
             session = DuckDBSession(connection)
             # A process killed in the very first transaction leaves a file without tables.
             if not session.column_types(TRIPS.name):
-                raise self._nothing_loaded()
+                raise NothingLoadedError(self.location)
             if not _is_older(session):
                 yield session
                 return
@@ -188,7 +188,7 @@ class DuckDBWarehouse(Warehouse):
         database, wal = self.database, Path(f"{self.database}.wal")
         before = _state_of(database, wal)
         if before[0] is None:
-            raise self._nothing_loaded()
+            raise NothingLoadedError(self.location)
         # A write in the same tick of the clock as the last one would not show.
         if abs(time.time_ns() - max(written for _, written in filter(None, before))) < 100_000_000:
             return False
@@ -214,12 +214,6 @@ class DuckDBWarehouse(Warehouse):
         return WarehouseUnavailableError(
             f"{self.database} can't be opened: {error}. If it is a DuckDB file, make it and its folder readable and "
             "writable; nothing was changed"
-        )
-
-    def _nothing_loaded(self) -> NothingLoadedError:
-        return NothingLoadedError(
-            f"there is no warehouse at {self.database} yet: "
-            "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
         )
 
     def _connect(self, *, read_only: bool) -> "duckdb.DuckDBPyConnection":

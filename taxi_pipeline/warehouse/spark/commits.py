@@ -13,7 +13,7 @@ from typing import Any
 
 from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.warehouse.interface import ConflictError
-from taxi_pipeline.warehouse.spark.dialect import spark_type
+from taxi_pipeline.warehouse.spark.dialect import schema
 from taxi_pipeline.warehouse.spark.session import Changes, IcebergSession, fetch
 from taxi_pipeline.warehouse.spark.tables import (
     DAILY_TABLES,
@@ -43,12 +43,13 @@ def commit(session: IcebergSession) -> None:
         ConflictError: another session has changed the same months since this one began; nothing was changed.
     """
     from pyspark.errors import PySparkException
+    from pyspark.sql.connect.functions import lit
 
     if not session.changes:
         return
     for table in WHOLE_TABLES:
         if table in session.changes:
-            session.frame(table, session.changes[table].rows).writeTo(session.name_of(table)).overwrite(_true())
+            session.frame(table, session.changes[table].rows).writeTo(session.name_of(table)).overwrite(lit(True))
     replaced = _replaced_days(session)
     inserted = {row[:2]: row for row in session.changes.get(LOADED_DAYS, Changes()).rows}
     months = _months_of([*replaced, *inserted])
@@ -61,8 +62,8 @@ def commit(session: IcebergSession) -> None:
 def roll_back(session: IcebergSession) -> None:
     """Delete the rows that a session wrote, of which nothing was committed."""
     for table, changes in session.changes.items():
-        if changes.appended:
-            session.ask(f"DELETE FROM {session.name_of(table)} WHERE {LOAD} = :load", {"load": session.load})
+        if changes.appended and session.load:
+            session.delete_loads(table, [session.load])
 
 
 def _replaced_days(session: IcebergSession) -> dict[_Day, set[Table]]:
@@ -139,8 +140,7 @@ def _record(session: IcebergSession, months: _Months, records: Sequence[_Record]
     from pyspark.sql.connect.functions import expr
 
     types = {**LOADED_DAYS.column_types, **extra_columns(LOADED_DAYS)}
-    schema = ", ".join(f"{name} {spark_type(type_)}" for name, type_ in types.items())
-    frame = session.spark.createDataFrame([tuple(record[name] for name in types) for record in records], schema)
+    frame = session.spark.createDataFrame([tuple(record[name] for name in types) for record in records], schema(types))
     writer = frame.writeTo(session.name_of(LOADED_DAYS))
     if not months:
         writer.append()  # of nothing, so that the version is higher
@@ -176,8 +176,7 @@ def _delete_uncounted(session: IcebergSession, months: _Months, records: Sequenc
     for table, where in parts.items():
         counted = {record[load_column(table)] for record in records}
         if stale := sorted({load for name, load in found if name == table.name} - counted):
-            listed = ", ".join(f"'{load}'" for load in stale)
-            session.ask(f"DELETE FROM {session.name_of(table)} WHERE ({where}) AND {LOAD} IN ({listed})")
+            session.delete_loads(table, stale, where)
 
 
 def _within(months: _Months, column: str = "pickup_date") -> str:
@@ -186,9 +185,3 @@ def _within(months: _Months, column: str = "pickup_date") -> str:
         f"(fleet = '{fleet}' AND {column} >= DATE '{span.first}' AND {column} < DATE '{next_month(span.last)}')"
         for fleet, span in months.items()
     )
-
-
-def _true() -> Any:
-    from pyspark.sql.connect.functions import lit
-
-    return lit(True)

@@ -4,7 +4,7 @@ Statements outside the engines' folders mean the same in both once they are tran
 what is spelled differently, and tests translate and run every statement.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,11 @@ TYPES = {"VARCHAR": "STRING", "TIMESTAMP": "TIMESTAMP_NTZ"}
 def spark_type(type_: str) -> str:
     """Spark's name of a declared type."""
     return TYPES.get(type_, type_)
+
+
+def schema(types: Mapping[str, str]) -> str:
+    """Column name → declared type, as Spark's schema of a data frame."""
+    return ", ".join(f"{name} {spark_type(type_)}" for name, type_ in types.items())
 
 
 def arguments(values: Sequence[Any]) -> dict[str, Any]:

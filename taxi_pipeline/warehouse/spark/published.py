@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.warehouse.interface import PublishedFile
-from taxi_pipeline.warehouse.spark.dialect import spark_type
+from taxi_pipeline.warehouse.spark.dialect import schema
 from taxi_pipeline.warehouse.tables import TRIPS
 
 if TYPE_CHECKING:
@@ -41,13 +41,11 @@ def typed_rows(
         shapes: zone id → WKT in degrees; needed where the file holds coordinates.
         columns: of `trips`, those that have a source.
     """
-    types = {name: spark_type(type_) for name, type_ in TRIPS.column_types.items()}
-    schema = ", ".join(f"{name} {types[name]}" for name in ("pickup_date", *columns))
+    types = {name: TRIPS.column_types[name] for name in ("pickup_date", *columns)}
+    types |= {"misfits": "VARCHAR", "misfit_columns": "VARCHAR"}
     num_tasks = max(1, -(-file.num_rows // ROWS_PER_TASK))
     tasks = spark.range(0, num_tasks, 1, num_tasks)
-    return tasks.mapInArrow(
-        _reader(file, dict(sources), dict(shapes)), f"{schema}, misfits STRING, misfit_columns STRING"
-    )
+    return tasks.mapInArrow(_reader(file, dict(sources), dict(shapes)), schema(types))
 
 
 def _reader(

@@ -9,15 +9,17 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Place, Source
 from taxi_pipeline.warehouse.duckdb.published_trips import columns_fed_by
-from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session
-from taxi_pipeline.warehouse.spark.dialect import arguments, as_condition, parse, spark_type, to_spark
+from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session, UnfinishedLoad
+from taxi_pipeline.warehouse.spark.dialect import arguments, as_condition, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.published import typed_rows
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, WHOLE_TABLES, day_of, load_column
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, WAREHOUSE_VERSION, Table
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +35,7 @@ class Versions:
     """Which version of the tables a session sees."""
 
     snapshots: Mapping[str, int]
-    """Table → id of its Iceberg snapshot; without the tables that nothing was written to."""
+    """`loaded_days` and daily table → id of its snapshot; without the tables that nothing was written to."""
     version: int
     """The pipeline's own: how often the warehouse was written to."""
 
@@ -71,7 +73,6 @@ class IcebergSession(Session):
         self._viewed: set[Table] = set()
         self._views: set[str] = set()
         self._num_deletions = 0
-        self._knows_whole_tables = False
         self._published: DataFrame | None = None
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -156,23 +157,49 @@ class IcebergSession(Session):
 
     def all_versions(self) -> dict[Table, int]:
         """Each Iceberg table that holds rows → the snapshot of it that the session sees."""
-        self._find_whole_tables()
-        return {table: found for table in ICEBERG_TABLES if (found := self.versions.snapshots.get(table.name))}
+        snapshots = {**self.versions.snapshots, **self._whole_tables}
+        return {table: found for table in ICEBERG_TABLES if (found := snapshots.get(table.name))}
 
-    def _find_whole_tables(self) -> None:
-        """Decide which versions of the small tables the session sees, when it first wants one."""
-        if not self._knows_whole_tables:
-            found = current_versions(self.spark, self.namespace, *WHOLE_TABLES)
-            self.versions = Versions({**self.versions.snapshots, **found}, self.versions.version)
-            self._knows_whole_tables = True
+    @cached_property
+    def _whole_tables(self) -> Mapping[str, int]:
+        """Small table → the snapshot that the session sees: the newest when it first wants one of them."""
+        return current_versions(self.spark, self.namespace, *WHOLE_TABLES)
 
     def as_seen(self, table: Table) -> str:
         """SQL for the Iceberg table in the version that the session sees, with all its columns."""
-        if table in WHOLE_TABLES:
-            self._find_whole_tables()
-        snapshot = self.versions.snapshots.get(table.name)
+        snapshots = self._whole_tables if table in WHOLE_TABLES else self.versions.snapshots
+        snapshot = snapshots.get(table.name)
         name = self.name_of(table)
         return f"(SELECT * FROM {name} WHERE FALSE)" if snapshot is None else f"{name} VERSION AS OF {snapshot}"
+
+    def counted_loads(self, table: Table) -> set[str | None]:
+        """The loads whose rows count in a daily table."""
+        named = self.ask(f"SELECT DISTINCT {load_column(table)} FROM {self.as_seen(LOADED_DAYS)}")
+        return {load for (load,) in fetch(named)}
+
+    def delete_loads(self, table: Table, loads: Iterable[str], where: str = "TRUE") -> None:
+        """Delete the rows of loads from a daily table, of those for which the condition holds."""
+        listed = ", ".join(f"'{load}'" for load in loads)
+        self.ask(f"DELETE FROM {self.name_of(table)} WHERE ({where}) AND {LOAD} IN ({listed})")
+
+    def unfinished(self) -> list[UnfinishedLoad]:
+        """What runs are loading now, and what killed ones left.
+
+        Only what Iceberg notes of the files is read: each holds the rows of one load, but for those that upkeep has put
+        together, which are left out.
+        """
+        bounds = f"readable_metrics.{LOAD}"
+        files = self.ask(
+            f"SELECT partition.fleet, partition.pickup_date_month, {bounds}.lower_bound AS of_load, "
+            f"CAST(sum(record_count) AS BIGINT) FROM {self.name_of(TRIPS)}.files "
+            f"WHERE {bounds}.lower_bound = {bounds}.upper_bound GROUP BY ALL ORDER BY ALL"
+        )
+        counted = self.counted_loads(TRIPS)
+        return [
+            UnfinishedLoad(fleet, date(1970 + months // 12, 1 + months % 12, 1), num_trips)
+            for fleet, months, load, num_trips in fetch(files)
+            if load not in counted
+        ]
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> "DataFrame":
         """A query in Spark's own SQL, with values by name."""
@@ -228,8 +255,7 @@ class IcebergSession(Session):
 
     def frame(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> "DataFrame":
         """Rows of this process as a data frame."""
-        schema = ", ".join(f"{column.name} {spark_type(column.type)}" for column in table.columns)
-        return self.spark.createDataFrame(list(rows), schema)
+        return self.spark.createDataFrame(list(rows), schema(table.column_types))
 
     def _changed(self, table: Table) -> Changes:
         if self.load is None:

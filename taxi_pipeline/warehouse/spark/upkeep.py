@@ -5,12 +5,11 @@ is left for the next time.
 """
 
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from taxi_pipeline.warehouse.interface import UnfinishedLoad
 from taxi_pipeline.warehouse.spark.session import IcebergSession, fetch
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at, load_column
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS, Table
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at
+from taxi_pipeline.warehouse.tables import TRIPS, Table
 
 KEPT = timedelta(days=7)
 """How long a snapshot can be queried, unless it has a name. A query that takes longer may fail."""
@@ -33,27 +32,6 @@ def tidy(session: IcebergSession) -> dict[str, str]:
     return done
 
 
-def unfinished(session: IcebergSession) -> list[UnfinishedLoad]:
-    """Trips of loads that no day names.
-
-    Only what Iceberg notes of the files is read: each holds the rows of one load, but for those that upkeep has put
-    together, which are left out.
-    """
-    named = session.ask(f"SELECT DISTINCT {load_column(TRIPS)} FROM {session.as_seen(LOADED_DAYS)}")
-    counted = {load for (load,) in fetch(named)}
-    bounds = f"readable_metrics.{LOAD}"
-    files = session.ask(
-        f"SELECT partition.fleet, partition.pickup_date_month, {bounds}.lower_bound AS of_load, "
-        f"CAST(sum(record_count) AS BIGINT) FROM {session.name_of(TRIPS)}.files "
-        f"WHERE {bounds}.lower_bound = {bounds}.upper_bound GROUP BY ALL ORDER BY ALL"
-    )
-    return [
-        UnfinishedLoad(fleet, date(1970 + months // 12, 1 + months % 12, 1), num_trips)
-        for fleet, months, load, num_trips in fetch(files)
-        if load not in counted
-    ]
-
-
 def _tidy_table(session: IcebergSession, table: Table) -> str:
     deleted = _delete_abandoned(session, table) if table in DAILY_TABLES else 0
     catalog, _, namespace = session.namespace.partition(".")
@@ -72,14 +50,11 @@ def _tidy_table(session: IcebergSession, table: Table) -> str:
 
 def _delete_abandoned(session: IcebergSession, table: Table) -> int:
     """Delete the rows of loads that no day names and that are too old to be at work; gives how many loads."""
-    counted = session.ask(f"SELECT DISTINCT {load_column(table)} FROM {session.as_seen(LOADED_DAYS)}")
-    found = session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)}")
+    found = fetch(session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)}"))
     newest = load_at(time.time() - ABANDONED_AFTER.total_seconds())
-    stale = sorted({load for (load,) in fetch(found)} - {load for (load,) in fetch(counted)})
-    abandoned = [load for load in stale if load < newest]
+    abandoned = sorted(load for load in {load for (load,) in found} - session.counted_loads(table) if load < newest)
     if abandoned:
-        listed = ", ".join(f"'{load}'" for load in abandoned)
-        session.ask(f"DELETE FROM {session.name_of(table)} WHERE {LOAD} IN ({listed})")
+        session.delete_loads(table, abandoned)
     return len(abandoned)
 
 

@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.warehouse.interface import (
     NothingLoadedError,
-    UnfinishedLoad,
     Warehouse,
     WarehouseUnavailableError,
 )
@@ -83,10 +82,7 @@ class SparkWarehouse(Warehouse):
         spark = self._connect()
         versions = self._versions(spark)
         if versions is None or not versions.version:
-            raise NothingLoadedError(
-                f"there is no warehouse at {self.location} yet: "
-                "materialize taxi_zones and a day of taxi_trips and zone_hourly_trips first"
-            )
+            raise NothingLoadedError(self.location)
         with closing(IcebergSession(spark, self.name, versions)) as session:
             yield session
 
@@ -134,16 +130,6 @@ class SparkWarehouse(Warehouse):
                     f"ALTER TABLE {session.name_of(table)} CREATE OR REPLACE TAG `{name}` AS OF VERSION {snapshot}"
                 )
         return name
-
-    def unfinished(self) -> list[UnfinishedLoad]:
-        """What runs are loading now, and what killed ones left, by what Iceberg notes of the files.
-
-        Raises:
-            NothingLoadedError: nothing was loaded yet.
-            WarehouseUnavailableError: the cluster does not answer.
-        """
-        with self.read() as session:
-            return upkeep.unfinished(session)
 
     def tidy(self) -> dict[str, str]:
         """Rewrite small files, delete rows of killed loads, let go of old snapshots; loads may go on meanwhile.
