@@ -10,6 +10,9 @@ READY := .venv/.ready
 SERVICES_READY := .venv-services/.ready
 CLUSTER_READY := .venv-cluster/.ready
 
+# Each of the three runs of tests measures what it covers; make coverage puts them together.
+MEASURED := --cov --cov-report= --cov-fail-under=0
+
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
 DEMO := data/demo
@@ -25,7 +28,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui tour dev test services services-stop test-services test-cluster bench lint format docs docs-site baselines screenshots zone-shapes clean
+.PHONY: help demo demo-ui tour dev test services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -57,8 +60,8 @@ dev: $(READY) ## The Dagster UI for real data; settings from .env
 		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
 		$(BIN)/dg dev --port $(PORT)
 
-test: $(READY) ## All tests, with coverage, three at a time: one mostly waits for the daemon
-	@$(BIN)/python -m pytest --numprocesses 3 --cov --cov-report=term:skip-covered
+test: $(READY) ## All tests that need no server, three at a time: one mostly waits for the daemon
+	@COVERAGE_FILE=.coverage.test $(BIN)/python -m pytest --numprocesses 3 $(MEASURED)
 
 services: $(READY) $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
 	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)
@@ -67,10 +70,15 @@ services-stop: $(READY) ## Stop the services in the background; what they store 
 	@$(BIN)/python -m taxi_pipeline_tests.services --stop
 
 test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
-	@$(BIN)/python -m taxi_pipeline_tests.services -- $(BIN)/python -m pytest -m services --numprocesses 3
+	@COVERAGE_FILE=.coverage.services $(BIN)/python -m taxi_pipeline_tests.services -- \
+		$(BIN)/python -m pytest -m services --numprocesses 3 $(MEASURED)
 
 test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
-	@$(BIN)/python -m taxi_pipeline_tests.services --cluster -- $(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3
+	@COVERAGE_FILE=.coverage.cluster $(BIN)/python -m taxi_pipeline_tests.services --cluster -- \
+		$(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3 $(MEASURED)
+
+coverage: $(READY) ## What the last runs of test, test-services and test-cluster covered together; fails below the floor
+	@$(BIN)/coverage combine --quiet --keep && $(BIN)/coverage report
 
 bench: $(READY) $(SERVICES_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
@@ -101,7 +109,7 @@ zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of Ne
 	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage build dist *.egg-info
+	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

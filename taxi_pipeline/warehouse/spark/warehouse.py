@@ -2,13 +2,14 @@
 
 import importlib.util
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.warehouse.interface import (
     NothingLoadedError,
+    Result,
     Warehouse,
     WarehouseUnavailableError,
 )
@@ -164,7 +165,7 @@ class SparkWarehouse(Warehouse):
         return {f"spark.sql.catalog.{CATALOG}{name}": value for name, value in settings.items()}
 
     def _make_tables(self, spark: "SparkSession") -> None:
-        spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self.name}")
+        _despite_others(lambda: spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self.name}"))
         for table in reversed(ICEBERG_TABLES):
             for statement in create_sql(table, self._name(table)):
                 spark.sql(statement)
@@ -194,7 +195,8 @@ class SparkWarehouse(Warehouse):
         Rows that count are deleted only after `loaded_days` has named others. So while `loaded_days` is the same
         before and after, all rows that it names are in the versions of the other tables.
         """
-        if not self._has_tables(spark):
+        # Also makes the catalogue's own tables in Postgres where they don't exist.
+        if not _despite_others(lambda: spark.catalog.tableExists(self._name(LOADED_DAYS))):
             return None
         record, version = self._record(spark)
         while True:
@@ -202,22 +204,6 @@ class SparkWarehouse(Warehouse):
             record_before, (record, version) = record, self._record(spark)
             if record == record_before:
                 return Versions({**found, **({LOADED_DAYS.name: record} if record else {})}, version)
-
-    def _has_tables(self, spark: "SparkSession") -> bool:
-        """Whether `loaded_days` exists; makes the catalogue's own tables in Postgres where they don't.
-
-        Of several sessions that make these at the same moment Iceberg 1.12 fails all but one, and finds them then.
-        """
-        from pyspark.errors import PySparkException
-
-        for pause_seconds in (0.5, 1, 2, 4):
-            try:
-                return spark.catalog.tableExists(self._name(LOADED_DAYS))
-            except PySparkException as error:
-                if "UncheckedSQLException" not in str(error):
-                    raise
-            time.sleep(pause_seconds)
-        return spark.catalog.tableExists(self._name(LOADED_DAYS))
 
     def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
         """The newest snapshot of `loaded_days`, and how many commits it has had."""
@@ -232,3 +218,20 @@ class SparkWarehouse(Warehouse):
 
     def _name(self, table: Table) -> str:
         return f"{self.name}.{table.name}"
+
+
+def _despite_others(action: Callable[[], Result]) -> Result:
+    """The result of an action that makes something in the catalogue, while other sessions may be making the same.
+
+    Of several that do so at the same moment Iceberg 1.12 fails all but one, and finds then what that one has made.
+    """
+    from pyspark.errors import PySparkException
+
+    for pause_seconds in (0.5, 1, 2, 4):
+        try:
+            return action()
+        except PySparkException as error:
+            if "UncheckedSQLException" not in str(error):
+                raise
+        time.sleep(pause_seconds)
+    return action()
