@@ -102,6 +102,8 @@ class Bench:
 
 MARCH = (date(2023, 3, 1), date(2023, 3, 31))
 HISTORY = (date(2020, 4, 1), date(2023, 3, 31))
+EIGHT_MONTHS = (date(2022, 8, 1), MARCH[1])
+ZONES_ALONE = (BIN / "dagster", "asset", "materialize", "--select", "taxi_zones_file,taxi_zones")
 ONE_YEAR = (HISTORY[0], date(2021, 3, 31))
 
 
@@ -374,6 +376,74 @@ def marts(bench: Bench) -> None:
     bench.add("marts", f"a month of {_trips(bench)} trips", _s(month), f"{_s(graph)} the graph", ratio=ratio, most=3)
 
 
+def cluster(bench: Bench) -> None:
+    """Eight months of two fleets on a Spark cluster, through the daemon: four runs at once against one by one."""
+    from benchmarks.cluster import load, num_trips
+    from taxi_pipeline_tests.services.servers import running_servers
+
+    first, last = EIGHT_MONTHS
+    days = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    mirror, data = bench.fresh("two_fleets"), bench.fresh("cluster")
+    for fleet, share in (("yellow", 10), ("green", 50)):
+        bench.sample(mirror, first, last, fleet=fleet, trips_per_day=bench.trips_per_day // share)
+    loaded = {}
+    for runs_at_once in (4, 1):
+        environment = bench.environment(data / str(runs_at_once), mirror, first, "yellow,green")
+        # Servers of its own for each, so that none finds a cluster that is warm.
+        with (
+            TemporaryDirectory(prefix="taxi-services-") as servers_folder,
+            running_servers(Path(servers_folder), cluster=True) as servers,
+        ):
+            environment |= servers.for_pipeline()
+            run([*ZONES_ALONE, "-m", "taxi_pipeline.definitions"], environment)
+            loaded[runs_at_once] = load(environment, days, runs_at_once=runs_at_once)
+    (four, contents), (one, same) = loaded[4], loaded[1]
+    if contents != same:
+        raise RuntimeError(f"the tables differ: {contents} and {same}")
+    what = f"{one.num_runs} months of two fleets, {num_trips(contents) / 1e6:.1f} million trips"
+    bench.add(
+        "cluster",
+        f"{what}, four at once",
+        f"{four.seconds:.0f} s",
+        f"{one.seconds:.0f} s one by one",
+        ratio=four.seconds / one.seconds,
+        most=1,
+    )
+    of_run = [f"{backfill.work / backfill.num_runs:.0f} s" for backfill in (four, one)]
+    bench.note("cluster", "work of a run, four at once and one by one", ", ".join(of_run))
+
+
+def cluster_costs(bench: Bench) -> None:
+    """What a month of more trips takes more: seconds, executors, shuffle, the store's bytes and requests."""
+    from benchmarks.cluster import MeasuredCluster
+    from taxi_pipeline_tests.faulty_proxy import faulty_proxy
+    from taxi_pipeline_tests.services.servers import running_servers
+
+    mirror = bench.fresh("months")
+    # The first one finds a cluster that is cold, and is not counted; the last one is loaded a second time.
+    months = dict(zip((1, 3, 5, 7), (20, 10, 2, 1), strict=True))
+    for month, share in months.items():
+        first, last = date(2023, month, 1), date(2023, month, 31)
+        bench.sample(mirror, first, last, trips_per_day=bench.trips_per_day // share)
+    with (
+        TemporaryDirectory(prefix="taxi-services-") as folder,
+        running_servers(Path(folder)) as servers,
+        faulty_proxy(servers.s3) as proxy,
+    ):
+        measured = MeasuredCluster(Path(folder), servers, proxy)
+        with measured.cluster.running():
+            environment = bench.environment(bench.fresh("cluster_costs"), mirror, date(2023, 1, 1)) | measured.variables
+            run([*ZONES_ALONE, "-m", "taxi_pipeline.definitions"], environment)
+            loads = [measured.load(environment, date(2023, month, 1)) for month in (*months, *months)]
+    _, small, between, large = loads[: len(months)]
+    for what, load in (("new", small), ("new", between), ("new", large), ("replaced", loads[-1])):
+        bench.note("cluster costs", f"{load.num_trips / 1e6:.1f} million trips, {what}", load.in_words)
+    million = large.of_million_more_than(small)
+    bench.note("cluster costs", "a million trips more", million.in_words)
+    without = small.seconds - million.seconds * small.num_trips / 1e6
+    bench.note("cluster costs", "a month without a trip", f"{without:.1f} s")
+
+
 CASES: dict[str, Callable[[Bench], None]] = {
     "import": import_,
     "sample": sample,
@@ -385,6 +455,8 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "big_fleet": big_fleet,
     "year": year,
     "marts": marts,
+    "cluster": cluster,
+    "cluster_costs": cluster_costs,
 }
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -55,6 +56,8 @@ SETTINGS = (
 TAKING_LONG = (city_map, zone_explorer)
 """A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
 EVERYTHING = tuple(ASSETS)
+LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows")
+"""The assets that bring days of trips into the warehouse."""
 DATASET_ASSETS = (zone_hours, market_shares, demand_model)
 CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
 """The tables whose rows do not depend on how often the warehouse was written to."""
@@ -228,6 +231,15 @@ class Pipeline:
         names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
         longer = [name for name in (CITY_MAP_FILE, ZONE_EXPLORER_FILE) if self.files.exists(name)]
         return {name: self.files.read(name) for name in (*names, *longer)}
+
+
+def contents(warehouse: Warehouse) -> dict[str, Counter[tuple[Any, ...]]]:
+    """All rows of all tables but for the version."""
+    with warehouse.read() as session:
+        return {
+            table.name: Counter(session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}"))
+            for table in CONTENT_TABLES
+        }
 
 
 def pipeline_in(

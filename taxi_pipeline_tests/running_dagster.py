@@ -114,14 +114,14 @@ def instance_of(home: Path) -> Iterator[dg.DagsterInstance]:
             yield instance
 
 
-def wait_for(what: str, condition: Callable[[], Any]) -> Any:
+def wait_for(what: str, condition: Callable[[], Any], patience_seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait until the condition gives something that is true, and give it."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
         time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {PATIENCE_SECONDS} s")
+    raise AssertionError(f"{what}: not within {patience_seconds:g} s")
 
 
 LAUNCH_RUN = """

@@ -30,13 +30,12 @@ from taxi_pipeline.warehouse.interface import Session, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.sql import month_start
+from taxi_pipeline_tests.conftest import contents
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import spark
 from taxi_pipeline_tests.services.fixtures import service
 from taxi_pipeline_tests.services.servers import SparkCluster
-from taxi_pipeline_tests.services.warehouses import spark_warehouse
-from taxi_pipeline_tests.test_engines import contents
-from taxi_pipeline_tests.test_iceberg import leftovers
+from taxi_pipeline_tests.services.warehouses import leftovers, spark_warehouse
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

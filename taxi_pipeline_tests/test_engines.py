@@ -37,7 +37,7 @@ from taxi_pipeline.warehouse.ingest import load_trips, replace_days
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import CONTENT_TABLES, EVERYTHING, Pipeline, pipeline_in
+from taxi_pipeline_tests.conftest import EVERYTHING, LOADING, Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.object_stores import storage_url
 from taxi_pipeline_tests.portable_sql import checked_statements
 from taxi_pipeline_tests.published_files import PUBLISHED
@@ -49,7 +49,6 @@ pytestmark = pytest.mark.cluster
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 JANUARY = Days(date(2025, 1, 1), date(2025, 1, 31))
-LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows")
 FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
 
 
@@ -65,15 +64,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 def both(tmp_path: Path) -> tuple[Warehouse, Warehouse]:
     """Two empty warehouses, one of each engine."""
     return DuckDBWarehouse(tmp_path / "data.duckdb"), spark_warehouse(tmp_path)
-
-
-def contents(warehouse: Warehouse) -> dict[str, Counter[tuple[Any, ...]]]:
-    """All rows of all tables but for the version."""
-    with warehouse.read() as session:
-        return {
-            table.name: Counter(session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}"))
-            for table in CONTENT_TABLES
-        }
 
 
 def load(warehouses: Sequence[Warehouse], fleet: Fleet, files: LocalFolder, *months: Days) -> None:

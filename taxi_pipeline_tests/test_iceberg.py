@@ -25,13 +25,13 @@ from taxi_pipeline.warehouse.interface import (
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at, load_column
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS, ZONE_HOURLY_TRIPS
+from taxi_pipeline.warehouse.spark.tables import LOAD, load_at
+from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
+from taxi_pipeline_tests.conftest import contents
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
 from taxi_pipeline_tests.services.fixtures import fresh_database
-from taxi_pipeline_tests.services.warehouses import spark_warehouse
-from taxi_pipeline_tests.test_engines import contents
+from taxi_pipeline_tests.services.warehouses import counted_loads, leftovers, loads_in, settings_of, spark_warehouse
 from taxi_pipeline_tests.test_ingest import PICKUP, good_row, published
 
 if TYPE_CHECKING:
@@ -60,28 +60,6 @@ def month_with(folder: Path, num_trips: int) -> LocalFolder:
 
 def months(warehouse: SparkWarehouse) -> list[LoadedMonth]:
     return warehouse.query(loaded_months, FEBRUARY)
-
-
-def loads_in(warehouse: SparkWarehouse) -> dict[str, set[str]]:
-    """Daily table → the loads of its rows, whether they count or not."""
-    with warehouse.read() as session:
-        return {
-            table.name: {row.load for row in session.ask(f"SELECT {LOAD} FROM {session.name_of(table)}").collect()}
-            for table in DAILY_TABLES
-        }
-
-
-def counted_loads(warehouse: SparkWarehouse) -> dict[str, set[str]]:
-    """Daily table → the loads that count."""
-    with warehouse.read() as session:
-        rows = session.ask(f"SELECT * FROM {session.name_of(LOADED_DAYS)}").collect()
-    return {table.name: {row[load_column(table)] for row in rows} for table in DAILY_TABLES}
-
-
-def leftovers(warehouse: SparkWarehouse) -> set[str]:
-    """Loads of which there are rows, and which count nowhere."""
-    found, counted = loads_in(warehouse), counted_loads(warehouse)
-    return set().union(*(found[name] - counted[name] for name in found))
 
 
 def test_a_block_that_raises_leaves_nothing(warehouse: SparkWarehouse, tmp_path: Path) -> None:
@@ -221,13 +199,10 @@ def test_synthetic_and_real_trips_do_not_mix(warehouse: SparkWarehouse, tmp_path
 
 
 def console(command: str, warehouse: SparkWarehouse, folder: Path) -> str:
-    """What a command of the console script prints, with the variables of docs/cluster.md."""
+    """What a command of the console script prints."""
     environment = {
         **os.environ,
-        "TAXI_ENGINE": "spark",
-        "SPARK_REMOTE": os.environ["TAXI_TEST_SPARK_REMOTE"],
-        "TAXI_CATALOG_URL": os.environ["TAXI_TEST_POSTGRES_URL"],
-        "TAXI_CATALOG_NAMESPACE": warehouse.name.partition(".")[2],
+        **settings_of(warehouse),
         "TAXI_STORAGE_URL": str(folder),
         "TAXI_DATA_DIR": str(folder),
         "TAXI_FLEETS": "green",

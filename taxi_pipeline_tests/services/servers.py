@@ -140,7 +140,13 @@ class SparkCluster:
     """A master, two workers and Spark Connect, whose processes can be killed."""
 
     def __init__(
-        self, folder: Path, home: Path, credentials: Mapping[str, str], *, connect_port: int | None = None
+        self,
+        folder: Path,
+        home: Path,
+        credentials: Mapping[str, str],
+        *,
+        connect_port: int | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Nothing is started yet.
 
@@ -149,11 +155,12 @@ class SparkCluster:
             home: of Spark.
             credentials: of the object store.
             connect_port: None for a free one.
+            settings: of Spark, beside those that all tests need.
         """
         free, master = free_ports(2)
         self._ports = {"master": master, "connect": connect_port or free}
         self._logs = folder / "logs"
-        self._commands = spark.commands(home, folder, self._ports)
+        self._commands = spark.commands(home, folder, self._ports, settings or {})
         self._variables = spark.environment(home, credentials)
         self._stack = ExitStack()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

@@ -45,16 +45,17 @@ def spark_home() -> Path | None:
     return found[0] if found else None
 
 
-def commands(home: Path, folder: Path, ports: dict[str, int]) -> dict[str, list[str]]:
+def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> dict[str, list[str]]:
     """Name of the process → its command, in the order in which they start.
 
     Args:
         home: of Spark.
         folder: holds what the workers write.
         ports: of `master` and `connect`.
+        settings: of Spark, beside `SETTINGS`.
     """
     master = f"spark://127.0.0.1:{ports['master']}"
-    options = [option for name, value in SETTINGS.items() for option in ("--conf", f"{name}={value}")]
+    options = [option for name, value in {**SETTINGS, **settings}.items() for option in ("--conf", f"{name}={value}")]
     run = str(home / "bin" / "spark-class")
     return {
         "master": [

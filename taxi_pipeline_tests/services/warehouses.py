@@ -5,6 +5,8 @@ import uuid
 from pathlib import Path
 
 from taxi_pipeline.warehouse.spark import SparkWarehouse
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_column
+from taxi_pipeline.warehouse.tables import LOADED_DAYS
 from taxi_pipeline_tests.services.fixtures import service
 
 
@@ -26,3 +28,35 @@ def spark_warehouse(
         s3_endpoint=os.environ.get("AWS_ENDPOINT_URL"),
         namespace=namespace or f"t{uuid.uuid4().hex[:12]}",
     )
+
+
+def settings_of(warehouse: SparkWarehouse) -> dict[str, str]:
+    """The variables of docs/cluster.md by which another process opens the warehouse."""
+    return {
+        "TAXI_ENGINE": "spark",
+        "SPARK_REMOTE": service("TAXI_TEST_SPARK_REMOTE", started_by="make test-cluster"),
+        "TAXI_CATALOG_URL": service("TAXI_TEST_POSTGRES_URL", started_by="make test-cluster"),
+        "TAXI_CATALOG_NAMESPACE": warehouse.name.partition(".")[2],
+    }
+
+
+def loads_in(warehouse: SparkWarehouse) -> dict[str, set[str]]:
+    """Daily table → the loads of its rows, whether they count or not."""
+    with warehouse.read() as session:
+        return {
+            table.name: {row.load for row in session.ask(f"SELECT {LOAD} FROM {session.name_of(table)}").collect()}
+            for table in DAILY_TABLES
+        }
+
+
+def counted_loads(warehouse: SparkWarehouse) -> dict[str, set[str]]:
+    """Daily table → the loads that count."""
+    with warehouse.read() as session:
+        rows = session.ask(f"SELECT * FROM {session.name_of(LOADED_DAYS)}").collect()
+    return {table.name: {row[load_column(table)] for row in rows} for table in DAILY_TABLES}
+
+
+def leftovers(warehouse: SparkWarehouse) -> set[str]:
+    """Loads of which there are rows, and which count nowhere."""
+    found, counted = loads_in(warehouse), counted_loads(warehouse)
+    return set().union(*(found[name] - counted[name] for name in found))

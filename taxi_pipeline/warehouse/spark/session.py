@@ -302,10 +302,21 @@ class IcebergSession(Session):
 
 def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
     """Table → id of its newest snapshot; without tables that nothing was written to."""
+    for table in tables:
+        see_commits_of_others(spark, f"{namespace}.{table.name}")
     queries = [
         f"SELECT '{table.name}', snapshot_id FROM {namespace}.{table.name}.refs WHERE name = 'main'" for table in tables
     ]
     return dict(fetch(spark.sql(" UNION ALL ".join(queries))))
+
+
+def see_commits_of_others(spark: "SparkSession", name: str) -> None:
+    """Let the connection's catalogue forget what it knows of an Iceberg table.
+
+    It knows a table by its last metadata, which each statement would otherwise fetch from the store several times. What
+    the connection itself commits it knows; what others commit it learns here, or half a minute after its last question.
+    """
+    spark.catalog.refreshTable(name)
 
 
 def fetch(frame: "DataFrame") -> list[tuple[Any, ...]]:

@@ -17,7 +17,13 @@ from taxi_pipeline.warehouse.spark import upkeep
 from taxi_pipeline.warehouse.spark.commits import commit, roll_back
 from taxi_pipeline.warehouse.spark.connection import connect
 from taxi_pipeline.warehouse.spark.dialect import spark_type
-from taxi_pipeline.warehouse.spark.session import IcebergSession, Versions, current_versions, fetch
+from taxi_pipeline.warehouse.spark.session import (
+    IcebergSession,
+    Versions,
+    current_versions,
+    fetch,
+    see_commits_of_others,
+)
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, create_sql, extra_columns, new_load
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
 
@@ -155,8 +161,8 @@ class SparkWarehouse(Warehouse):
             ".jdbc.password": unquote(url.password or ""),
             ".jdbc.schema-version": "V1",
             ".warehouse": f"{self._storage_url}/{CATALOG}",
-            # Another session's commits must be seen at once.
-            ".cache-enabled": "false",
+            # Manifests never change, and each question reads those of its months.
+            ".io.manifest.cache-enabled": "true",
         }
         if file_io := _FILE_IO.get(urlsplit(self._storage_url).scheme):
             settings[".io-impl"] = file_io
@@ -208,6 +214,7 @@ class SparkWarehouse(Warehouse):
     def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
         """The newest snapshot of `loaded_days`, and how many commits it has had."""
         name = self._name(LOADED_DAYS)
+        see_commits_of_others(spark, name)
         ((snapshot, version),) = fetch(
             spark.sql(
                 f"SELECT (SELECT max(snapshot_id) FROM {name}.refs WHERE name = 'main'), max(latest_sequence_number) "

@@ -1,0 +1,172 @@
+"""Loading on a Spark cluster on loopback: what runs of the daemon take, and what a month costs."""
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from benchmarks.daemon import Backfill, backfill
+from benchmarks.measure import run
+from taxi_pipeline.cli.options import open_warehouse
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS
+from taxi_pipeline_tests.faulty_proxy import FaultyProxy
+from taxi_pipeline_tests.running_dagster import dagster_dev
+from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
+from taxi_pipeline_tests.services.spark import spark_home
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+ASSETS = ["taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"]
+Contents = dict[str, tuple[Any, ...]]
+"""Table → how many rows it has, and the sum of their hashes."""
+
+
+def load(environment: Mapping[str, str], days: list[str], *, runs_at_once: int) -> tuple[Backfill, Contents]:
+    """Backfill the days, a run for each month of them, and give what is in the tables then.
+
+    Args:
+        environment: of the pipeline, with zones in its warehouse.
+        days: of months.
+        runs_at_once: at most.
+    """
+    instance = (REPOSITORY / "deploy" / "cluster" / "dagster.yaml").read_text(encoding="utf-8")
+    limited, found = re.subn(r"max_concurrent_runs: \d+", f"max_concurrent_runs: {runs_at_once}", instance)
+    assert found == 1
+    Path(environment["DAGSTER_HOME"], "dagster.yaml").write_text(limited, encoding="utf-8")
+    with dagster_dev(environment, Path(environment["TAXI_DATA_DIR"], "dagster_dev.log")) as url:
+        took = backfill(url, ASSETS, days)
+    return took, open_warehouse(Settings.from_environment(environment)).query(_contents)
+
+
+def _contents(session: Session) -> Contents:
+    return {
+        table.name: session.row(
+            f"SELECT count(*), sum(CAST(xxhash64({', '.join(table.column_names)}) AS DECIMAL(38, 0))) FROM {table.name}"
+        )
+        for table in (LOADED_DAYS, *DAILY_TABLES)
+    }
+
+
+def num_trips(contents: Contents) -> int:
+    """How many trips the warehouse holds."""
+    return contents[TRIPS.name][0]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the load of a month took."""
+
+    num_trips: float
+    seconds: float
+    """Of the load, without the fetch of the file."""
+    executor_seconds: float
+    """In which executors ran tasks, all together."""
+    shuffled_bytes: float
+    written_bytes: float
+    """To the store, with the file."""
+    num_requests: Mapping[str, int]
+    """To the store: method → how many, of pipeline, executors and driver."""
+
+    @property
+    def in_words(self) -> str:
+        """All but the trips."""
+        requests = ", ".join(f"{count} {method}" for method, count in sorted(self.num_requests.items()))
+        return (
+            f"{self.seconds:.1f} s, executors {self.executor_seconds:.1f} s, "
+            f"{self.shuffled_bytes / 1e6:.0f} MB shuffled, {self.written_bytes / 1e6:.0f} MB written"
+            + (f" by {requests}" if requests else "")
+        )
+
+    def of_million_more_than(self, other: "Cost") -> "Cost":
+        """What a million trips take, by what this load took more than another; without the requests."""
+        millions = (self.num_trips - other.num_trips) / 1e6
+        return Cost(
+            1e6,
+            (self.seconds - other.seconds) / millions,
+            (self.executor_seconds - other.executor_seconds) / millions,
+            (self.shuffled_bytes - other.shuffled_bytes) / millions,
+            (self.written_bytes - other.written_bytes) / millions,
+            {},
+        )
+
+
+class MeasuredCluster:
+    """A cluster that tells what its tasks did, and a store behind a proxy that counts requests."""
+
+    def __init__(self, folder: Path, servers: Addresses, proxy: FaultyProxy) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: holds what Spark writes.
+            servers: the others.
+            proxy: in front of the store.
+        """
+        home = spark_home()
+        assert home is not None
+        self._folder = folder
+        self._proxy = proxy
+        self._settings = {
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": folder.as_uri(),
+            "spark.eventLog.rolling.enabled": "false",
+            "spark.eventLog.compress": "false",
+        }
+        credentials = {**servers.credentials(), "AWS_ENDPOINT_URL": proxy.url}
+        self.cluster = SparkCluster(folder, home, credentials, settings=self._settings)
+        self.variables = {
+            **servers.for_pipeline(),
+            **credentials,
+            "TAXI_ENGINE": "spark",
+            "SPARK_REMOTE": self.cluster.url,
+            "TAXI_CATALOG_URL": servers.postgres,
+        }
+
+    def load(self, environment: Mapping[str, str], month: date) -> Cost:
+        """Fetch and load a month of yellow taxis, in a process of its own."""
+        first_event, first_request = len(self._tasks()), len(self._proxy.requests)
+        output = run([sys.executable, "-W", "ignore", "-c", LOAD, str(month)], environment).output.split()
+        metrics = [task["Task Metrics"] for task in self._tasks()[first_event:] if "Task Metrics" in task]
+        requests = self._proxy.requests[first_request:]
+        return Cost(
+            num_trips=int(output[0]),
+            seconds=float(output[1]),
+            executor_seconds=sum(metric["Executor Run Time"] for metric in metrics) / 1000,
+            shuffled_bytes=sum(metric["Shuffle Write Metrics"]["Shuffle Bytes Written"] for metric in metrics),
+            written_bytes=sum(request.size_bytes for request in requests),
+            num_requests=Counter(request.method for request in requests),
+        )
+
+    def _tasks(self) -> list[dict[str, Any]]:
+        events = [json.loads(line) for log in self._folder.glob("app-*") for line in log.read_text().splitlines()]
+        return [event for event in events if event["Event"] == "SparkListenerTaskEnd"]
+
+
+LOAD = """
+import sys, time
+from datetime import date
+from taxi_pipeline.cli.options import open_files, open_warehouse
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.tlc.download import fetch
+from taxi_pipeline.tlc.fleets import YELLOW
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.source import trips_file
+from taxi_pipeline.warehouse.coverage import loaded_totals
+from taxi_pipeline.warehouse.ingest import replace_days
+settings = Settings.from_environment()
+files, warehouse = open_files(settings), open_warehouse(settings)
+month = Days.of_month(date.fromisoformat(sys.argv[1]))
+name = trips_file(YELLOW, month.first)
+fetch(f"{settings.tlc_url}/trip-data/{name.rpartition('/')[2]}", files, name, verify=lambda _: None)
+begun = time.perf_counter()
+warehouse.change(replace_days, YELLOW, [month], files)
+seconds = time.perf_counter() - begun
+((_, _, num_trips, _),) = warehouse.query(loaded_totals, month)
+print(num_trips, seconds)
+"""
