@@ -25,7 +25,7 @@ from taxi_pipeline.warehouse.interface import (
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.tables import LOAD, load_at
+from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
 from taxi_pipeline_tests.conftest import contents
 from taxi_pipeline_tests.processes import process
@@ -107,20 +107,40 @@ def test_of_two_sessions_on_the_same_month_the_second_is_refused(tmp_path: Path,
 
 
 def test_sessions_on_different_months_do_not_disturb_each_other(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Regression: what was loaded into the month after one of 31 days made the commit of that one fail."""
+    january = Days(date(2023, 1, 1), date(2023, 1, 31))
     files, others = month_with(tmp_path / "a", 30), month_with(tmp_path / "b", 50)
-    march = Days(date(2023, 3, 1), date(2023, 3, 31))
-    name = "raw/green_tripdata_2023-03.parquet"
-    with others.draft(name) as draft, others.local_copy("raw/green_tripdata_2023-02.parquet") as february:
+    name, of_february = "raw/green_tripdata_2023-01.parquet", "raw/green_tripdata_2023-02.parquet"
+    with files.draft(name) as draft, files.local_copy(of_february) as february:
         draft.path.write_bytes(february.read_bytes())
-    others.write(f"{name}.source.json", others.read("raw/green_tripdata_2023-02.parquet.source.json"))
+    files.write(f"{name}.source.json", files.read(f"{of_february}.source.json"))
     with warehouse.write() as slow:
-        replace_days(slow, GREEN, [FEBRUARY], files)
-        warehouse.change(replace_days, GREEN, [march], others)
-    found = warehouse.query(loaded_months, Days(FEBRUARY.first, march.last))
+        replace_days(slow, GREEN, [january], files)
+        warehouse.change(replace_days, GREEN, [FEBRUARY], others)
+    found = warehouse.query(loaded_months, Days(january.first, FEBRUARY.last))
     assert [(month.first, month.num_trips, month.num_rejected) for month in found] == [
-        (FEBRUARY.first, 30, 1),
-        (march.first, 0, 51),
+        (january.first, 0, 31),
+        (FEBRUARY.first, 50, 1),
     ]
+    assert leftovers(warehouse) == set()
+
+
+def _load(folder: Path, namespace: str, files: LocalFolder) -> None:
+    spark_warehouse(folder, namespace).change(replace_days, GREEN, [FEBRUARY], files)
+
+
+def test_what_another_process_commits_is_seen_by_the_next_session(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Although a connection keeps what it knows of the tables."""
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    with warehouse.read() as session:
+        child = process(_load, tmp_path, warehouse.name.partition(".")[2], month_with(tmp_path / "b", 50))
+        child.join()
+        assert child.exitcode == 0
+        assert session.row("SELECT count(*) FROM trips") == (30,)
+    with warehouse.read() as session:
+        assert session.row("SELECT count(*) FROM trips") == (50,)
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "c", 40))
+    assert [month.num_trips for month in months(warehouse)] == [40]
     assert leftovers(warehouse) == set()
 
 
@@ -260,6 +280,18 @@ def test_upkeep_leaves_one_file_a_month_and_nothing_of_killed_loads(warehouse: S
     assert files_of[0].found == 1
 
 
+def test_views_of_the_catalogue_have_what_counts(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Also while another month is loaded, which is in the tables already."""
+    warehouse.change(replace_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    expected = contents(warehouse)
+    with warehouse.write() as session:
+        replace_days(session, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        for table in DAILY_TABLES:
+            view = session.ask(f"SELECT * FROM {warehouse.name}.counted_{table.name}")
+            assert view.columns == list(table.column_names)
+            assert view.count() == expected[table.name].total() > 0, table.name
+
+
 READ_WITH_PYICEBERG = """
 import sys
 import pyarrow.compute as pc
@@ -300,8 +332,9 @@ def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
 
 
 def test_what_the_engine_does_not_run_is_refused(warehouse: SparkWarehouse) -> None:
-    with pytest.raises(ValueError, match=r"runs INSERT … SELECT and DELETE"), warehouse.write() as session:
-        session.execute("UPDATE zones SET zone = 'A'")
+    for statement in ("UPDATE zones SET zone = 'A'", "INSERT INTO zones (zone_id) SELECT 1"):
+        with pytest.raises(ValueError, match=r"runs DELETE, and INSERT … SELECT"), warehouse.write() as session:
+            session.execute(statement)
     with pytest.raises(ValueError, match="only reads"), warehouse.read() as session:
         session.execute("DELETE FROM trips")
 

@@ -20,18 +20,18 @@ def month_of(day: date) -> date:
 
 
 def next_month(month: date) -> date:
-    """The first day of the month after."""
-    return month_of(month + timedelta(days=31))
+    """The first day of the month after that of a day."""
+    return month_of(month_of(month) + timedelta(days=31))
 
 
 def days_in(month: date) -> int:
-    """How many days the month has."""
-    return (next_month(month) - month).days
+    """How many days the month of a day has."""
+    return (next_month(month) - month_of(month)).days
 
 
 def previous_month(month: date) -> date:
-    """The first day of the month before."""
-    return month_of(month - timedelta(days=1))
+    """The first day of the month before that of a day."""
+    return month_of(month_of(month) - timedelta(days=1))
 
 
 def year_before(month: date) -> date:

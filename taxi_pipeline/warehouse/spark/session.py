@@ -18,7 +18,14 @@ from taxi_pipeline.warehouse.duckdb.published_trips import columns_fed_by
 from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session, UnfinishedLoad
 from taxi_pipeline.warehouse.spark.dialect import arguments, as_condition, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.published import typed_rows
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, WHOLE_TABLES, day_of, load_column
+from taxi_pipeline.warehouse.spark.tables import (
+    DAILY_TABLES,
+    ICEBERG_TABLES,
+    LOAD,
+    WHOLE_TABLES,
+    counted_sql,
+    load_column,
+)
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Table
 
 if TYPE_CHECKING:
@@ -80,11 +87,13 @@ class IcebergSession(Session):
         return fetch(self._query(parse(sql), values))
 
     def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Run an INSERT of a SELECT, or a DELETE of whole days or of a whole table."""
+        """Run an INSERT of a SELECT into a daily table, or a DELETE of whole days or of a whole table."""
         from sqlglot import exp
 
         match parse(sql):
-            case exp.Insert(this=exp.Schema() as target, expression=exp.Select() as select):
+            case exp.Insert(this=exp.Schema() as target, expression=exp.Select() as select) if (
+                _TABLES[target.this.name] in DAILY_TABLES
+            ):
                 columns = [column.name for column in target.expressions]
                 # Each table has its own order, and takes the rows from tasks of its partitions.
                 unordered = select.copy()
@@ -94,7 +103,7 @@ class IcebergSession(Session):
                 where = delete.args.get("where")
                 self._delete(_TABLES[target.name], where.this if where else None, values)
             case _:
-                raise ValueError(f"the Spark engine runs INSERT … SELECT and DELETE, not {sql}")
+                raise ValueError(f"the Spark engine runs DELETE, and INSERT … SELECT into tables of days, not {sql}")
 
     def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
         """Append rows; meant for hundreds, not for trips."""
@@ -231,7 +240,11 @@ class IcebergSession(Session):
         changes = self.changes.get(table, Changes())
         if table in WHOLE_TABLES and table in self.changes:
             return self.frame(table, changes.rows)
-        frame = self.ask(self._counted_sql(table) if table in DAILY_TABLES else self._seen_sql(table))
+        frame = self.ask(
+            counted_sql(table, self.as_seen(table), self.as_seen(LOADED_DAYS))
+            if table in DAILY_TABLES
+            else self._seen_sql(table)
+        )
         for condition, values in changes.deleted:
             remaining = self.view("remaining", frame)
             frame = self.ask(f"SELECT * FROM {remaining} WHERE ({condition}) IS NOT TRUE", values)
@@ -243,15 +256,6 @@ class IcebergSession(Session):
 
     def _seen_sql(self, table: Table) -> str:
         return f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)}"
-
-    def _counted_sql(self, table: Table) -> str:
-        """The rows of a daily table whose load counts."""
-        return (
-            f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)} AS found LEFT SEMI JOIN "
-            f"(SELECT fleet AS of_fleet, pickup_date AS of_day, {load_column(table)} AS counts "
-            f"FROM {self.as_seen(LOADED_DAYS)}) AS days "
-            f"ON fleet = of_fleet AND {day_of(table)} = of_day AND {LOAD} = counts"
-        )
 
     def frame(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> "DataFrame":
         """Rows of this process as a data frame."""
@@ -269,9 +273,6 @@ class IcebergSession(Session):
         return fetch(self.ask(self._seen_sql(table)))
 
     def _append(self, table: Table, frame: "DataFrame", columns: Sequence[str]) -> None:
-        if table not in DAILY_TABLES:
-            self.insert(table, fetch(frame.toDF(*columns).select(*table.column_names)))
-            return
         self._changed(table).appended = True
         appended = self.view("appended", frame.toDF(*columns))
         values = [

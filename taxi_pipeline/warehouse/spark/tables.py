@@ -62,9 +62,31 @@ def load_column(table: Table) -> str:
     return f"{table.name}_load"
 
 
-def day_of(table: Table) -> str:
-    """Spark's SQL for the day that a row of a daily table is kept with."""
-    return to_spark(parse(REJECTED_WITH_DAY)) if table is REJECTED_TRIPS else "pickup_date"
+def counted_sql(table: Table, rows: str, loaded_days: str) -> str:
+    """Spark's SQL for the rows of a daily table that count, without their load.
+
+    Args:
+        table: its declaration.
+        rows: where its rows are.
+        loaded_days: where those of `loaded_days` are.
+    """
+    day = to_spark(parse(REJECTED_WITH_DAY)) if table is REJECTED_TRIPS else "pickup_date"
+    return (
+        f"SELECT {', '.join(table.column_names)} FROM {rows} AS found LEFT SEMI JOIN "
+        f"(SELECT fleet AS of_fleet, pickup_date AS of_day, {load_column(table)} AS counts FROM {loaded_days}) AS days "
+        f"ON fleet = of_fleet AND {day} = of_day AND {LOAD} = counts"
+    )
+
+
+def view_sql(table: Table, namespace: str) -> str:
+    """The statement that makes the view `counted_…` of a daily table, for whoever asks without the pipeline.
+
+    Args:
+        table: its declaration.
+        namespace: catalogue and namespace of the tables.
+    """
+    counted = counted_sql(table, f"{namespace}.{table.name}", f"{namespace}.{LOADED_DAYS.name}")
+    return f"CREATE OR REPLACE VIEW {namespace}.counted_{table.name} AS {counted}"
 
 
 def month_column(table: Table) -> str:

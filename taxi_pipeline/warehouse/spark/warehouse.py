@@ -2,7 +2,7 @@
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -24,7 +24,14 @@ from taxi_pipeline.warehouse.spark.session import (
     fetch,
     see_commits_of_others,
 )
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, create_sql, extra_columns, new_load
+from taxi_pipeline.warehouse.spark.tables import (
+    DAILY_TABLES,
+    ICEBERG_TABLES,
+    create_sql,
+    extra_columns,
+    new_load,
+    view_sql,
+)
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
 
 if TYPE_CHECKING:
@@ -175,6 +182,11 @@ class SparkWarehouse(Warehouse):
         for table in reversed(ICEBERG_TABLES):
             for statement in create_sql(table, self._name(table)):
                 spark.sql(statement)
+        self._make_views(spark, DAILY_TABLES)
+
+    def _make_views(self, spark: "SparkSession", tables: Iterable[Table]) -> None:
+        for table in tables:
+            _despite_others(lambda table=table: spark.sql(view_sql(table, self.name)))
 
     def _add_new_columns(self, spark: "SparkSession") -> None:
         """Give tables of an older version the columns that were declared since.
@@ -194,6 +206,8 @@ class SparkWarehouse(Warehouse):
                 )
             for column in missing:
                 spark.sql(f"ALTER TABLE {self._name(table)} ADD COLUMN {column.name} {spark_type(column.type)}")
+            if missing and table in DAILY_TABLES:
+                self._make_views(spark, [table])
 
     def _versions(self, spark: "SparkSession") -> Versions | None:
         """The tables' versions; None where `loaded_days`, which is made last, does not exist.
@@ -238,7 +252,7 @@ def _despite_others(action: Callable[[], Result]) -> Result:
         try:
             return action()
         except PySparkException as error:
-            if "UncheckedSQLException" not in str(error):
+            if not any(name in str(error) for name in ("UncheckedSQLException", "AlreadyExistsException")):
                 raise
         time.sleep(pause_seconds)
     return action()
