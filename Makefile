@@ -80,7 +80,7 @@ test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need
 coverage: $(READY) ## What the last runs of test, test-services and test-cluster covered together; fails below the floor
 	@$(BIN)/coverage combine --quiet --keep && $(BIN)/coverage report
 
-bench: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
+bench: $(READY) $(SERVICES_READY) $(if $(findstring cluster,$(or $(BENCH),cluster)),$(CLUSTER_READY)) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
 lint: $(READY) ## Formatting, lint and types
