@@ -1,6 +1,7 @@
 """An HTTP proxy on loopback in front of a real S3 server, which does to requests what networks and stores do."""
 
 import http.client
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -67,6 +68,11 @@ class FaultyProxy:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     state: FaultyProxy
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing when a client goes away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # pyright: ignore[reportArgumentType]
 
 
 class _Handler(BaseHTTPRequestHandler):
