@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Measured, middle, run
+from taxi_pipeline.tlc.months import Days
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -103,7 +104,10 @@ class Bench:
 MARCH = (date(2023, 3, 1), date(2023, 3, 31))
 HISTORY = (date(2020, 4, 1), date(2023, 3, 31))
 EIGHT_MONTHS = (date(2022, 8, 1), MARCH[1])
-ZONES_ALONE = (BIN / "dagster", "asset", "materialize", "--select", "taxi_zones_file,taxi_zones")
+MATERIALIZE_ZONES = [
+    *(BIN / "dagster", "asset", "materialize", "--select", "taxi_zones_file,taxi_zones"),
+    *("-m", "taxi_pipeline.definitions"),
+]
 ONE_YEAR = (HISTORY[0], date(2021, 3, 31))
 
 
@@ -331,7 +335,7 @@ def backfill(bench: Bench) -> None:
     data = bench.fresh("backfill")
     environment = bench.environment(data, bench.mirror, MARCH[0])
     assets = [spec.key.to_user_string() for asset in ASSETS for spec in asset.specs]
-    days = [str(MARCH[0] + timedelta(days=n)) for n in range(31)]
+    days = [str(day) for day in Days(*MARCH)]
     with dagster_dev(environment, data / "dagster_dev.log") as url:
         took = backfill(url, assets, days)
     bench.note("backfill", "waiting for the daemon", f"{took.waiting_for_daemon:.1f} s")
@@ -378,11 +382,11 @@ def marts(bench: Bench) -> None:
 
 def cluster(bench: Bench) -> None:
     """Eight months of two fleets on a Spark cluster, through the daemon: four runs at once against one by one."""
-    from benchmarks.cluster import load, num_trips
+    from benchmarks.cluster import load
     from taxi_pipeline_tests.services.servers import running_servers
 
     first, last = EIGHT_MONTHS
-    days = [str(first + timedelta(days=n)) for n in range((last - first).days + 1)]
+    days = [str(day) for day in Days(first, last)]
     mirror, data = bench.fresh("two_fleets"), bench.fresh("cluster")
     for fleet, share in (("yellow", 10), ("green", 50)):
         bench.sample(mirror, first, last, fleet=fleet, trips_per_day=bench.trips_per_day // share)
@@ -395,12 +399,12 @@ def cluster(bench: Bench) -> None:
             running_servers(Path(servers_folder), cluster=True) as servers,
         ):
             environment |= servers.for_pipeline()
-            run([*ZONES_ALONE, "-m", "taxi_pipeline.definitions"], environment)
+            run(MATERIALIZE_ZONES, environment)
             loaded[runs_at_once] = load(environment, days, runs_at_once=runs_at_once)
     (four, contents), (one, same) = loaded[4], loaded[1]
     if contents != same:
         raise RuntimeError(f"the tables differ: {contents} and {same}")
-    what = f"{one.num_runs} months of two fleets, {num_trips(contents) / 1e6:.1f} million trips"
+    what = f"{one.num_runs} months of two fleets, {contents['trips'][0] / 1e6:.1f} million trips"
     bench.add(
         "cluster",
         f"{what}, four at once",
@@ -433,7 +437,7 @@ def cluster_costs(bench: Bench) -> None:
         measured = MeasuredCluster(Path(folder), servers, proxy)
         with measured.cluster.running():
             environment = bench.environment(bench.fresh("cluster_costs"), mirror, date(2023, 1, 1)) | measured.variables
-            run([*ZONES_ALONE, "-m", "taxi_pipeline.definitions"], environment)
+            run(MATERIALIZE_ZONES, environment)
             loads = [measured.load(environment, date(2023, month, 1)) for month in (*months, *months)]
     _, small, between, large = loads[: len(months)]
     for what, load in (("new", small), ("new", between), ("new", large), ("replaced", loads[-1])):

@@ -5,7 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,13 @@ from taxi_pipeline.cli.options import open_warehouse
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS
+from taxi_pipeline.warehouse.tables import LOADED_DAYS
+from taxi_pipeline_tests.conftest import LOADING, REPOSITORY
 from taxi_pipeline_tests.faulty_proxy import FaultyProxy
 from taxi_pipeline_tests.running_dagster import dagster_dev
 from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
 from taxi_pipeline_tests.services.spark import spark_home
 
-REPOSITORY = Path(__file__).resolve().parents[1]
-ASSETS = ["taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"]
 Contents = dict[str, tuple[Any, ...]]
 """Table → how many rows it has, and the sum of their hashes."""
 
@@ -41,7 +40,7 @@ def load(environment: Mapping[str, str], days: list[str], *, runs_at_once: int) 
     assert found == 1
     Path(environment["DAGSTER_HOME"], "dagster.yaml").write_text(limited, encoding="utf-8")
     with dagster_dev(environment, Path(environment["TAXI_DATA_DIR"], "dagster_dev.log")) as url:
-        took = backfill(url, ASSETS, days)
+        took = backfill(url, list(LOADING), days)
     return took, open_warehouse(Settings.from_environment(environment)).query(_contents)
 
 
@@ -52,11 +51,6 @@ def _contents(session: Session) -> Contents:
         )
         for table in (LOADED_DAYS, *DAILY_TABLES)
     }
-
-
-def num_trips(contents: Contents) -> int:
-    """How many trips the warehouse holds."""
-    return contents[TRIPS.name][0]
 
 
 @dataclass(frozen=True)
@@ -112,21 +106,15 @@ class MeasuredCluster:
         assert home is not None
         self._folder = folder
         self._proxy = proxy
-        self._settings = {
+        settings = {
             "spark.eventLog.enabled": "true",
             "spark.eventLog.dir": folder.as_uri(),
             "spark.eventLog.rolling.enabled": "false",
             "spark.eventLog.compress": "false",
         }
-        credentials = {**servers.credentials(), "AWS_ENDPOINT_URL": proxy.url}
-        self.cluster = SparkCluster(folder, home, credentials, settings=self._settings)
-        self.variables = {
-            **servers.for_pipeline(),
-            **credentials,
-            "TAXI_ENGINE": "spark",
-            "SPARK_REMOTE": self.cluster.url,
-            "TAXI_CATALOG_URL": servers.postgres,
-        }
+        counted = replace(servers, s3=proxy.url)
+        self.cluster = SparkCluster(folder, home, counted.credentials(), settings=settings)
+        self.variables = replace(counted, spark=self.cluster.url).for_pipeline()
 
     def load(self, environment: Mapping[str, str], month: date) -> Cost:
         """Fetch and load a month of yellow taxis, in a process of its own."""

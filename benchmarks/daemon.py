@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taxi_pipeline_tests.running_dagster import ask, launch_backfill, launch_run, wait_for
+from taxi_pipeline_tests.running_dagster import ask, end_of_backfill, launch_backfill, launch_run, wait_for
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,7 @@ def backfill(url: str, assets: list[str], days: list[str]) -> Backfill:
     """
     launched = time.time()
     backfill_id = launch_backfill(url, assets, days)
-    ended = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
-
-    def status() -> str:
-        return ask(url, STATUS, id=backfill_id)["partitionBackfillOrError"]["status"]
-
-    wait_for("the backfill's end", lambda: status() in ended, patience_seconds=3600)
+    end_of_backfill(url, backfill_id, patience_seconds=3600)
     tags = [{"key": "dagster/backfill", "value": backfill_id}]
     runs = ask(url, RUNS, filter={"tags": tags})["runsOrError"]["results"]
     if {run["status"] for run in runs} != {"SUCCESS"}:
@@ -78,9 +73,6 @@ def _first(run: Mapping[str, Any], *event_types: str) -> float:
     return min(float(event["timestamp"]) / 1000 for event in events if event["__typename"] in event_types)
 
 
-STATUS = """
-query Status($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
-"""
 RUNS = """
 query Runs($filter: RunsFilter) {
   runsOrError(filter: $filter) {

@@ -88,6 +88,16 @@ def launch_backfill(url: str, assets: list[str], days: list[str]) -> str:
     return launched["backfillId"]
 
 
+def end_of_backfill(url: str, backfill_id: str, patience_seconds: float = PATIENCE_SECONDS) -> str:
+    """The status of a backfill, when nothing more happens in it."""
+
+    def ended() -> str | None:
+        status = ask(url, STATUS_OF_BACKFILL, id=backfill_id)["partitionBackfillOrError"]["status"]
+        return status if status in ENDED else None
+
+    return wait_for("the backfill's end", ended, patience_seconds)
+
+
 def launch_run(url: str, first: str, last: str) -> str:
     """Launch a run of the job `daily_trips` over a range of days, as the UI does; gives the run's id."""
     tags = [{"key": key, "value": value} for key, value in range_tags(first, last).items()]
@@ -124,6 +134,11 @@ def wait_for(what: str, condition: Callable[[], Any], patience_seconds: float = 
     raise AssertionError(f"{what}: not within {patience_seconds:g} s")
 
 
+ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
+"""Statuses of a backfill in which nothing more happens."""
+STATUS_OF_BACKFILL = """
+query Status($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
+"""
 LAUNCH_RUN = """
 mutation LaunchRun($params: ExecutionParams!) {
   launchRun(executionParams: $params) {

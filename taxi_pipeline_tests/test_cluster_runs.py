@@ -1,7 +1,7 @@
 """The running system on a cluster: `dagster dev` with the instance file of a cluster, and runs that load at once."""
 
 import os
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,14 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import LOADING, REPOSITORY, contents, pipeline_in
 from taxi_pipeline_tests.object_stores import storage_url
-from taxi_pipeline_tests.running_dagster import ask, dagster_dev, launch_backfill, wait_for
+from taxi_pipeline_tests.running_dagster import ask, dagster_dev, end_of_backfill, launch_backfill
 from taxi_pipeline_tests.services.fixtures import fresh_database
 from taxi_pipeline_tests.services.warehouses import settings_of, spark_warehouse
-from taxi_pipeline_tests.test_system import ENDED, STATUS
 
 pytestmark = pytest.mark.cluster
 
 MONTHS = [Days.of_month(date(2025, month, 1)) for month in (1, 2, 3, 4)]
-DAYS = [str(MONTHS[0].first + timedelta(days=n)) for n in range((MONTHS[-1].last - MONTHS[0].first).days + 1)]
+DAYS = [str(day) for day in Days(MONTHS[0].first, MONTHS[-1].last)]
 FLEETS = ["green", "fhv"]
 RUNS = """
 query Runs($filter: RunsFilter) {
@@ -59,12 +58,8 @@ def test_a_backfill_loads_four_months_at_once(tmp_path: Path) -> None:
         }
         with dagster_dev(environment, tmp_path / "dagster_dev.log") as dagster:
             backfill = launch_backfill(dagster, list(LOADING), DAYS)
-
-            def status() -> str:
-                return ask(dagster, STATUS, id=backfill)["partitionBackfillOrError"]["status"]
-
             # Beside other tests of the cluster, on two cores.
-            wait_for("the end of the backfill", lambda: status() in ENDED, patience_seconds=1800)
+            end_of_backfill(dagster, backfill, patience_seconds=1800)
             runs = ask(dagster, RUNS, filter={})["runsOrError"]["results"]
     assert [run["status"] for run in runs] == ["SUCCESS"] * len(MONTHS)
     assert max(run["startTime"] for run in runs) < min(run["endTime"] for run in runs), "all were going on together"

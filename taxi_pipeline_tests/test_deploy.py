@@ -21,12 +21,12 @@ import yaml
 
 from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, pipeline_in
 from taxi_pipeline_tests.faulty_server import Answer, faulty_server
-from taxi_pipeline_tests.running_dagster import ask, launch_backfill, wait_for
+from taxi_pipeline_tests.running_dagster import ask, end_of_backfill, launch_backfill, wait_for
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
 from taxi_pipeline_tests.services.servers import BUCKET, free_ports
 from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
 from taxi_pipeline_tests.test_faults import tables_of
-from taxi_pipeline_tests.test_system import ENDED, RUNS, STATUS
+from taxi_pipeline_tests.test_system import RUNS
 
 DEPLOY = REPOSITORY / "deploy"
 BIN = Path(sys.executable).parent
@@ -240,12 +240,7 @@ def test_the_deployment_survives_the_end_of_its_code_server(mirror: Path, tmp_pa
         wait_for("a download", lambda: any(request.bytes_sent for request in tlc.asked(january)))
         deployment.kill("code")
         deployment.start("code")
-
-        def status() -> str:
-            return ask(deployment.url, STATUS, id=backfill)["partitionBackfillOrError"]["status"]
-
-        wait_for("the end of the backfill", lambda: status() in ENDED)
-        assert status() == "COMPLETED_SUCCESS", deployment.statuses()
+        assert end_of_backfill(deployment.url, backfill) == "COMPLETED_SUCCESS", deployment.statuses()
         assert "FAILURE" in deployment.statuses(), "the run that was killed"
         storage = deployment.variables["TAXI_STORAGE_URL"]
         loaded = pipeline_in(tmp_path / "data", mirror, storage_url=storage)

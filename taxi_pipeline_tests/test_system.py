@@ -20,14 +20,19 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, previous_month
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
-from taxi_pipeline_tests.running_dagster import ask, dagster_dev, instance_of, launch_backfill, launch_run, wait_for
+from taxi_pipeline_tests.running_dagster import (
+    ask,
+    dagster_dev,
+    end_of_backfill,
+    instance_of,
+    launch_backfill,
+    launch_run,
+    wait_for,
+)
 from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
 from taxi_pipeline_tests.test_faults import leftovers_in, tables_of
 
 pytestmark = pytest.mark.slow
-
-ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
-"""Statuses of a backfill in which nothing more happens."""
 
 
 class Server:
@@ -57,8 +62,8 @@ class Server:
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return launched["backfillId"]
 
-    def status_of_backfill(self, backfill: str) -> str:
-        return self.ask(STATUS, id=backfill)["partitionBackfillOrError"]["status"]
+    def end_of_backfill(self, backfill: str) -> str:
+        return end_of_backfill(self.url, backfill)
 
     def launch(self, first: str, last: str) -> str:
         """A run over a range of days of the job."""
@@ -79,11 +84,6 @@ mutation Reexecute($parent: String!) {
     ... on LaunchBackfillSuccess { backfillId }
     ... on PythonError { message }
   }
-}
-"""
-STATUS = """
-query Status($id: String!) {
-  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status error { message } } }
 }
 """
 DRY_RUN = """
@@ -261,8 +261,7 @@ def a_chunk_fails_and_takes_no_other_along(ui: Server, scene: Scene) -> str:
     first, second, third = scene.months
     scene.server.answers[path_of(first)] = [Answer(body=b"<html>403 ERROR</html>")]
     backfill = ui.backfill(scene.all_days)
-    wait_for("the backfill's end", lambda: ui.status_of_backfill(backfill) in ENDED)
-    assert ui.status_of_backfill(backfill) == "COMPLETED_FAILED"
+    assert ui.end_of_backfill(backfill) == "COMPLETED_FAILED"
     assert ui.statuses(backfill=backfill) == {"SUCCESS", "FAILURE"}
     assert set(days_of(second)[1:] + days_of(third)) <= set(loaded_days(scene.pipeline))
     assert not set(days_of(first)) & set(loaded_days(scene.pipeline))
@@ -279,10 +278,9 @@ def a_chunk_fails_and_takes_no_other_along(ui: Server, scene: Scene) -> str:
 
 def the_backfill_is_completed(ui: Server, scene: Scene, backfill: str) -> None:
     """Everything was stopped while it ran; should that have cost it a run, what failed is run again."""
-    wait_for("the backfill's end", lambda: ui.status_of_backfill(backfill) in ENDED)
-    if ui.status_of_backfill(backfill) != "COMPLETED_SUCCESS":
+    if ui.end_of_backfill(backfill) != "COMPLETED_SUCCESS":
         again = ui.reexecute_failed(backfill)
-        wait_for("the rest", lambda: ui.status_of_backfill(again) == "COMPLETED_SUCCESS")
+        assert ui.end_of_backfill(again) == "COMPLETED_SUCCESS"
     assert loaded_days(scene.pipeline) == scene.all_days
     scene.assert_as_undisturbed()
     with instance_of(scene.home) as instance:

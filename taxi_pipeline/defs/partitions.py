@@ -65,7 +65,7 @@ def months_from(first_day: date, last_day: date | None = None) -> dg.MonthlyPart
     """
     end = _end(last_day and month_of(last_day + _DAY), -1)
     # Dagster gives a month too many when the end is the first month's start, unless the start is that, too.
-    first_month = next_month(month_of(first_day - _DAY))
+    first_month = next_month(first_day - _DAY)
     return dg.MonthlyPartitionsDefinition(start_date=first_month.isoformat(), timezone=NEW_YORK, **end)
 
 
