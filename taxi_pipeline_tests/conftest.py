@@ -24,6 +24,7 @@ from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.tables import TABLES, WAREHOUSE_VERSION
 from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
@@ -221,10 +222,11 @@ class Pipeline:
         with self.warehouse.read() as session:
             return session.rows(sql, values)
 
-    def execute(self, sql: str) -> None:
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
         """Change the warehouse behind the pipeline's back."""
         with self.warehouse.write() as session:
-            session.execute(sql)
+            assert isinstance(session, DuckDBSession)
+            session.execute(sql, values)
 
     def bytes_of_outputs(self) -> dict[str, bytes]:
         """The files whose bytes must be the same whenever the inputs are."""

@@ -311,7 +311,7 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     outside = "pickup outside the month"
     reason = f"{outside}; fare_amount does not fit DECIMAL(12, 2): ten; vendor_id does not fit SMALLINT: x"
     for columns, rows in (("fare_amount,vendor_id", 3), (None, 2)):
-        loaded.warehouse.change(_reject, columns, reason if columns else outside, rows)
+        _reject(loaded, columns, reason if columns else outside, rows)
     verdict = compare(loaded)["values_fit"]
     assert (verdict.passed, verdict.description) == (False, "3 rows rejected")
     assert verdict.table
@@ -320,8 +320,8 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     assert compare(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
 
 
-def _reject(session: Session, columns: str | None, reason: str, num_rows: int) -> None:
-    session.execute(
+def _reject(loaded: Pipeline, columns: str | None, reason: str, num_rows: int) -> None:
+    loaded.execute(
         "INSERT INTO rejected_trips BY NAME SELECT *, CAST('2023-02-01' AS DATE) AS month, ? AS reason, "
         f"? AS misfit_columns FROM trips WHERE pickup_date = '2023-02-07' LIMIT {num_rows}",
         [reason, columns],

@@ -25,7 +25,7 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import load_trips, replace_days
+from taxi_pipeline.warehouse.ingest import load_days, load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
@@ -57,7 +57,7 @@ def both(tmp_path: Path) -> tuple[Warehouse, Warehouse]:
 def load(warehouses: Sequence[Warehouse], fleet: Fleet, files: LocalFolder, *months: Days) -> None:
     """Load days of one or several months, in one transaction."""
     for warehouse in warehouses:
-        warehouse.change(replace_days, fleet, months, files)
+        warehouse.change(load_days, fleet, months, files)
 
 
 # Published rows
@@ -118,7 +118,7 @@ def test_coordinates_are_placed_by_the_executors_in_the_same_zones(
     days = Days(date(2009, 1, 1), date(2009, 1, 2))
     pipeline = _published_by_sample(tmp_path, days, "yellow")
     with pytest.raises(MissingZonesError, match="materialize taxi_zones first"):
-        both[1].change(replace_days, YELLOW, [days], pipeline.files)
+        both[1].change(load_days, YELLOW, [days], pipeline.files)
     pipeline.run(str(days.first), str(days.last), select=["taxi_zones_file", "taxi_zones"])
     spark = Pipeline(pipeline.folder, pipeline.tlc, both[1], pipeline.files)
     spark.run(str(days.first), str(days.last), select=["taxi_zones"])

@@ -26,7 +26,7 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
 from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
@@ -152,11 +152,11 @@ def _load_and_die_before(statement: int, folder: Path) -> None:
 
         return call
 
-    for name in ("execute", "rows", "view_parquet"):  # the others call these
+    for name in ("execute", "rows", "view_typed"):  # the others call these
         setattr(DuckDBSession, name, counted(getattr(DuckDBSession, name)))
     days = Days(date(2023, 2, 1), date(2023, 2, 28))
     pipeline = pipeline_in(folder, folder)
-    pipeline.warehouse.change(replace_days, YELLOW, [days], pipeline.files)
+    pipeline.warehouse.change(load_days, YELLOW, [days], pipeline.files)
 
 
 def test_killed_at_each_statement_the_tables_are_as_they_were(

@@ -49,7 +49,7 @@ def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[
     warehouse = DuckDBWarehouse(folder / "data.duckdb")
     with warehouse.write() as session:
         if zones:
-            session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
+            session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
         load_trips(session, fleet, Days.of_month(file.first_day), files)
     return warehouse
 

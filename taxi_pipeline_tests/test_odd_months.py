@@ -41,7 +41,7 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError, first_rows, verify_trip_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.tables import ZONES
 from taxi_pipeline_tests.conftest import EVERYTHING, check_of, error_of, pipeline_in
 from taxi_pipeline_tests.published_files import PUBLISHED, Published
@@ -242,8 +242,8 @@ def test_whatever_is_in_a_few_rows_all_can_be_made_of_them(
         source = file.write(Path(folder) / "mirror", changes)
         fetch(source.as_uri(), files, f"raw/{file.name}", verify=lambda path: verify_trip_file(path, fleet))
         with warehouse.write() as session:
-            session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in some_zones])
-            replace_days(session, fleet, [days], files)
+            session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in some_zones])
+            load_days(session, fleet, [days], files)
         with warehouse.read() as session:
             rows = "SELECT fleet FROM trips UNION ALL SELECT fleet FROM rejected_trips"
             assert session.rows(f"SELECT count(*) FROM ({rows})") == [(len(changes),)]

@@ -18,22 +18,13 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
 from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, week_start, weekday
 from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline
-from taxi_pipeline_tests.portable_sql import PACKAGE, NotPortableError, checked_statements, translate
-
-WITH_SQL = {
-    "outputs/explorer/data.py",
-    "outputs/monthly_report/figures.py",
-    "outputs/requests/chart.py",
-    "outputs/week_summary.py",
-    "outputs/weekly_table.py",
-    "outputs/zone_statistics.py",
-    "quality/consistency.py",
-    "quality/evaluation.py",
-    "warehouse/coverage.py",
-    "warehouse/ingest.py",
-    "warehouse/reference.py",
-    "warehouse/rollups.py",
-}
+from taxi_pipeline_tests.portable_sql import (
+    PACKAGE,
+    NotPortableError,
+    checked_statements,
+    modules_with_sql,
+    translate,
+)
 
 
 @pytest.mark.parametrize(
@@ -122,5 +113,5 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
     found = {str(module.relative_to(PACKAGE)) for module in seen.values()}
-    assert found == WITH_SQL
+    assert found == modules_with_sql()
     assert len(seen) > 60

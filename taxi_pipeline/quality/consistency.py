@@ -16,11 +16,10 @@ from taxi_pipeline.outputs.weekly_table import week_row
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, loaded_span, warehouse_version
-from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import CREDIT_CARD
 from taxi_pipeline.warehouse.sql import placeholders, week_start
-from taxi_pipeline.warehouse.tables import Table
+from taxi_pipeline.warehouse.tables import REJECTED_TRIPS, Table
 
 EQUAL = "equal"
 PARTLY_LOADED = "not all days loaded"
@@ -230,7 +229,7 @@ FULL JOIN (
         UNION ALL
         SELECT fleet, day, 0, count(*)
         FROM (
-            SELECT fleet, {REJECTED_WITH_DAY} AS day FROM rejected_trips
+            SELECT fleet, {REJECTED_TRIPS.day} AS day FROM rejected_trips
         ) AS rejected
         WHERE day BETWEEN ? AND ? GROUP BY fleet, day
     ) AS by_kind

@@ -27,9 +27,9 @@ from taxi_pipeline.quality.rules import (
 )
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.coverage import LACKS_COLUMNS, loaded_span, placed_days, share_placed
-from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
+from taxi_pipeline.warehouse.tables import REJECTED_TRIPS
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ QUALITY_CHECKS: dict[str, str] = {
 
 _MISFITS_SQL = f"""
 SELECT fleet, month, day, misfit_columns, min(reason), count(*)
-FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
+FROM (SELECT *, {REJECTED_TRIPS.day} AS day FROM rejected_trips) AS rejected
 WHERE misfit_columns IS NOT NULL AND day BETWEEN ? AND ?
 GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from taxi_pipeline.quality.plausibility import BACKWARDS, MAX_PLAUSIBLE_MILES, TOO_FAR
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
+from taxi_pipeline.warehouse.plausibility import BACKWARDS, MAX_PLAUSIBLE_MILES, TOO_FAR
 from taxi_pipeline.warehouse.sql import weekday
 
 

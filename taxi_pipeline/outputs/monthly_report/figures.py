@@ -1,6 +1,6 @@
 """The numbers of a monthly report, out of the rollups: what a month adds up to, and what was odd about it.
 
-Means leave out implausible trips (`quality.plausibility`) and say how many they are.
+Means leave out implausible trips (`warehouse.plausibility`) and say how many they are.
 """
 
 from collections import Counter
