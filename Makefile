@@ -106,7 +106,7 @@ screenshots: $(READY) ## Renew the pictures of the documentation; needs make dem
 	@$(BIN)/python -W ignore -m docs.screenshots
 
 zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of New York's census tracts
-	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
+	@$(BIN)/python -m docs.zone_shapes
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from taxi_pipeline.cli import main as cli
-from taxi_pipeline.warehouse.data_dictionary import data_dictionary
+from docs.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).resolve().parents[1]
 
