@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 import requests
 
-from taxi_pipeline_tests.conftest import range_tags
+from taxi_pipeline_tests.pipelines import range_tags
 from taxi_pipeline_tests.services.servers import free_ports
 
 PATIENCE_SECONDS = 420

@@ -36,7 +36,8 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_TRIPS,
     ZONES,
 )
-from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of, settings_of
+from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.pipelines import materializations_of, settings_of
 from taxi_pipeline_tests.test_settings import SPARK
 
 DEPS = {

@@ -19,8 +19,9 @@ import pytest
 import requests
 import yaml
 
-from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, pipeline_in
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_server import Answer, faulty_server
+from taxi_pipeline_tests.pipelines import EVERYTHING, pipeline_in
 from taxi_pipeline_tests.running_dagster import ask, end_of_backfill, launch_backfill, wait_for
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
 from taxi_pipeline_tests.services.servers import BUCKET, free_ports

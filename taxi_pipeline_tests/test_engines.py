@@ -29,7 +29,7 @@ from taxi_pipeline.warehouse.ingest import load_trips, replace_days
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import Pipeline, contents, pipeline_in
+from taxi_pipeline_tests.pipelines import Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.published_files import PUBLISHED
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
 from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, chunkings, good_row, published

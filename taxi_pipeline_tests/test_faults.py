@@ -28,8 +28,9 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.ingest import replace_days
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
-from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, error_of, pipeline_in
 from taxi_pipeline_tests.processes import process, wait_for_file
 
 pytestmark = pytest.mark.slow

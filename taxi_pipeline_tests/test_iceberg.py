@@ -27,7 +27,7 @@ from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
-from taxi_pipeline_tests.conftest import contents
+from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
 from taxi_pipeline_tests.services.fixtures import fresh_database

@@ -13,8 +13,8 @@ import uvicorn
 
 from taxi_pipeline.pages.server import build_app
 from taxi_pipeline.storage import Storage, open_storage
-from taxi_pipeline_tests.conftest import Pipeline, materializations_of
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
+from taxi_pipeline_tests.pipelines import Pipeline, materializations_of
 
 Get = Callable[..., tuple[int, http.client.HTTPMessage, bytes]]
 

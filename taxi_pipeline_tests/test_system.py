@@ -18,8 +18,8 @@ import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, previous_month
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, pipeline_in
 from taxi_pipeline_tests.running_dagster import (
     ask,
     dagster_dev,
