@@ -82,7 +82,7 @@ test: $(TEST_READY) ## All tests that need no server, three at a time: one mostl
 	@COVERAGE_FILE=.coverage.test $(BIN)/python -m pytest --numprocesses 3 $(MEASURED)
 
 test-fast: $(TEST_READY) ## The tests that need neither Dagster nor a browser, in less than a minute; ends at the first failure
-	@$(BIN)/python -m pytest -m fast --exitfirst --quiet
+	@$(BIN)/python -m pytest -m fast --exitfirst --quiet --numprocesses 3
 
 services: $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
 	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)

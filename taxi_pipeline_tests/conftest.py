@@ -4,9 +4,11 @@ Each process of tests imports this module first: Dagster and data frames are imp
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,7 +54,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 _LONGEST = ("test_system", "test_first_hour", "test_faults", "test_odd_months", "test_marts", "test_deploy")
 _SLOW_MARKS = ("slow", "services", "cluster")
 _SLOW_FIXTURES = {"make_pipeline", "environment", "real_tlc"}
-_SLOW_MODULES = ("dagster", "taxi_pipeline.defs", "taxi_pipeline_tests.pipelines", "taxi_pipeline_tests.running_dagster")
+_DAGSTER = re.compile(
+    r"^(import dagster|from (dagster|taxi_pipeline\.defs|taxi_pipeline_tests\.(pipelines|running_dagster)))\b",
+    re.MULTILINE,
+)
+
+
+@cache
+def _imports_dagster(path: Path) -> bool:
+    return bool(_DAGSTER.search(path.read_text(encoding="utf-8")))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m fast`, don't import the files that have no fast test."""
+    wanted = config.option.markexpr == "fast" and collection_path.name.startswith("test_")
+    return True if wanted and _imports_dagster(collection_path) else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -79,14 +95,7 @@ def _is_fast(item: pytest.Item) -> bool:
     """Whether a test needs neither Dagster nor servers, processes of several seconds, a browser or real months."""
     if not isinstance(item, pytest.Function) or any(item.get_closest_marker(mark) for mark in _SLOW_MARKS):
         return False
-    values = vars(item.module).values()
-    origins = {getattr(value, "__module__" if hasattr(value, "__module__") else "__name__", "") for value in values}
-    return not _SLOW_FIXTURES & set(item.fixturenames) and not any(
-        origin == name or origin.startswith(f"{name}.")
-        for origin in origins
-        if isinstance(origin, str)
-        for name in _SLOW_MODULES
-    )
+    return not _imports_dagster(item.path) and not _SLOW_FIXTURES & set(item.fixturenames)
 
 
 @pytest.fixture(autouse=True)

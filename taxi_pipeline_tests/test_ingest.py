@@ -205,6 +205,7 @@ def chunkings(draw: st.DrawFn) -> list[Days]:
     return draw(st.permutations(chunks)) + draw(st.lists(st.sampled_from(chunks), max_size=2))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(file=files(), chunks=chunkings())
 def test_each_row_is_in_one_place_once(
