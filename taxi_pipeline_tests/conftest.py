@@ -44,6 +44,14 @@ SETTINGS = (
 )
 
 
+SPARK = {
+    "TAXI_ENGINE": "spark",
+    "SPARK_REMOTE": "sc://spark.example.com:15002",
+    "TAXI_CATALOG_URL": "postgresql://user:secret@db.example.com/catalog",
+}
+"""Settings of a cluster that nobody has."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--renew-baselines`: what is drawn now becomes what later drawings are compared with."""
     parser.addoption(

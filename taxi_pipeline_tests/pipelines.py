@@ -21,7 +21,7 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Warehouse
-from taxi_pipeline.warehouse.tables import TABLES, WAREHOUSE_VERSION
+from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
 
 TAKING_LONG = (city_map, zone_explorer)
 """A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
@@ -31,6 +31,16 @@ LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"
 DATASET_ASSETS = (zone_hours, market_shares, demand_model)
 CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
 """The tables whose rows do not depend on how often the warehouse was written to."""
+GROUPS = {
+    "tlc": {"tlc_trip_records"},
+    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
+    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
+    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
+    "reports": {"week_summary", "monthly_report"},
+    "datasets": {"zone_hours", "market_shares", "demand_model"},
+    "requests": {"trip_request"},
+}
+IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
 _GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
 
 
@@ -199,3 +209,15 @@ def table_of(value: dg.MetadataValue | None) -> list[dict[str, Any]]:
     """The rows of a table in metadata."""
     assert isinstance(value, dg.TableMetadataValue)
     return [dict(record.data) for record in value.records]
+
+
+def tables_of(pipeline: Pipeline) -> dict[str, Any]:
+    """All rows of the tables of trips."""
+    others = (ZONES, *CODE_TABLES, WAREHOUSE_VERSION)
+    with pipeline.warehouse.read() as session:
+        return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
+
+
+def leftovers_in(folder: Path) -> list[str]:
+    """Temporary files; the locks stay, they are empty names."""
+    return [path.name for path in folder.rglob("*") if ".tmp" in path.name or path.suffix == ".wal"]

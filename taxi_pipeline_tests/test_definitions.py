@@ -36,9 +36,8 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_TRIPS,
     ZONES,
 )
-from taxi_pipeline_tests.conftest import REPOSITORY
-from taxi_pipeline_tests.pipelines import materializations_of, settings_of
-from taxi_pipeline_tests.test_settings import SPARK
+from taxi_pipeline_tests.conftest import REPOSITORY, SPARK
+from taxi_pipeline_tests.pipelines import GROUPS, IN_A_RUN_OF_DAYS, materializations_of, settings_of
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -61,16 +60,6 @@ DEPS = {
     "demand_model": {"zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
-GROUPS = {
-    "tlc": {"tlc_trip_records"},
-    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
-    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
-    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
-    "reports": {"week_summary", "monthly_report"},
-    "datasets": {"zone_hours", "market_shares", "demand_model"},
-    "requests": {"trip_request"},
-}
-IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}

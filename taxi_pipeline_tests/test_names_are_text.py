@@ -19,7 +19,7 @@ from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.sample.zones import schematic_zones
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, error_of, pipeline_in
-from taxi_pipeline_tests.test_pages import served
+from taxi_pipeline_tests.served_pages import served
 
 NAMES = (
     r"$\frac{$",  # matplotlib's mathtext

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taxi_pipeline.settings import Settings, SettingsError, project_root
-from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
+from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS, SPARK
 
 
 def test_defaults() -> None:
@@ -107,13 +107,6 @@ def test_the_code_reads_the_variables_that_are_documented_and_no_others() -> Non
     read = set(re.findall(r'\bvalue\(\s*"([A-Z_]+)"', code))
     assert read - {"AWS_ENDPOINT_URL"} == set(documented()), "AWS_ENDPOINT_URL belongs to the tools of AWS"
     assert set(SETTINGS) == set(documented()), "conftest.py clears what is documented"
-
-
-SPARK = {
-    "TAXI_ENGINE": "spark",
-    "SPARK_REMOTE": "sc://spark.example.com:15002",
-    "TAXI_CATALOG_URL": "postgresql://user:secret@db.example.com/catalog",
-}
 
 
 def test_spark_is_read_with_its_cluster_and_catalogue() -> None:

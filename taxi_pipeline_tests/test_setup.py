@@ -1,4 +1,4 @@
-"""How the project is set up: the files in `requirements/`, and the variables that tests clear."""
+"""How the project is set up: the files in `requirements/`, and which modules the tests may import."""
 
 import re
 import tomllib
@@ -47,3 +47,12 @@ def test_the_files_hold_what_pyproject_declares() -> None:
     wanted = [*declared["project"]["dependencies"], *extras["dbt"], *extras["ui"]]
     names = {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted}
     assert names <= set(pins(REPOSITORY / "requirements" / "demo.txt"))
+
+
+def test_no_test_imports_another() -> None:
+    """What several files build with is in modules that are no tests; else one file's tests hang on another's."""
+    imports = re.compile(r"^ *(from taxi_pipeline_tests\.test_|from taxi_pipeline_tests import test_)", re.MULTILINE)
+    files = [
+        path for folder in ("taxi_pipeline_tests", "benchmarks", "docs") for path in (REPOSITORY / folder).rglob("*.py")
+    ]
+    assert [path.name for path in files if imports.search(path.read_text(encoding="utf-8"))] == []
