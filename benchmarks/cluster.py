@@ -17,8 +17,9 @@ from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
-from taxi_pipeline_tests.conftest import LOADING, REPOSITORY
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_proxy import FaultyProxy
+from taxi_pipeline_tests.pipelines import LOADING
 from taxi_pipeline_tests.running_dagster import dagster_dev
 from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
 from taxi_pipeline_tests.services.spark import spark_home

@@ -11,15 +11,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
+from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
 from taxi_pipeline.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 PACKAGE = Path(__file__).resolve().parents[1] / "taxi_pipeline"
 ENGINE = PACKAGE / "warehouse" / "duckdb"
@@ -44,6 +43,11 @@ def translate(sql: str) -> str:
     Raises:
         NotPortableError: the statement has a part that Spark does not know, or understands in another way.
     """
+    # Here, because each process of tests imports this module, and most tests run no statement.
+    from sqlglot.errors import SqlglotError
+
+    from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
+
     problems = [problem for spelling, problem in _SPELLINGS.items() if re.search(spelling, sql, re.IGNORECASE)]
     try:
         statement = parse(sql)
@@ -56,8 +60,10 @@ def translate(sql: str) -> str:
     return translated
 
 
-def _problem(node: exp.Expr) -> str | None:
+def _problem(node: "exp.Expr") -> str | None:
     """What of a node changes its meaning in Spark, or is missing there, although it translates."""
+    from sqlglot import exp
+
     problem: str | None = None
     match node:
         case exp.Extract() if node.name.upper() in ("DOW", "ISODOW", "DAYOFWEEK", "WEEK", "EPOCH"):
@@ -71,7 +77,9 @@ def _problem(node: exp.Expr) -> str | None:
     return problem
 
 
-def _is_time(node: exp.Expr) -> bool:
+def _is_time(node: "exp.Expr") -> bool:
+    from sqlglot import exp
+
     return isinstance(node, exp.Column) and node.name.endswith(("_datetime", "_date"))
 
 

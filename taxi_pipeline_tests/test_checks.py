@@ -26,7 +26,7 @@ from taxi_pipeline.quality.rules import DAYS_LOOKED_BACK, MIN_DAYS, MIN_SPREAD, 
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION
-from taxi_pipeline_tests.conftest import Pipeline, materializations_of, pipeline_in, range_tags, table_of
+from taxi_pipeline_tests.pipelines import Pipeline, materializations_of, pipeline_in, range_tags, table_of
 
 
 def run_checks(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[str, dg.AssetCheckEvaluation]:

@@ -30,7 +30,7 @@ from taxi_pipeline.warehouse.interface import Session, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.sql import month_start
-from taxi_pipeline_tests.conftest import contents
+from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import spark
 from taxi_pipeline_tests.services.fixtures import service

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,8 +36,8 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_TRIPS,
     ZONES,
 )
-from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of, settings_of
-from taxi_pipeline_tests.test_settings import SPARK
+from taxi_pipeline_tests.conftest import REPOSITORY, SPARK
+from taxi_pipeline_tests.pipelines import GROUPS, IN_A_RUN_OF_DAYS, materializations_of, settings_of
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -59,16 +60,6 @@ DEPS = {
     "demand_model": {"zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
-GROUPS = {
-    "tlc": {"tlc_trip_records"},
-    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
-    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
-    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
-    "reports": {"week_summary", "monthly_report"},
-    "datasets": {"zone_hours", "market_shares", "demand_model"},
-    "requests": {"trip_request"},
-}
-IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
@@ -364,38 +355,39 @@ def copy_of_the_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def dg_command(folder: Path, *arguments: str) -> str:
+    """What `dg` prints in the folder of a project."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "DAGSTER_HOME": "", "COLUMNS": "200"}
+    command = [Path(sys.executable).with_name("dg"), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
+
+
 @pytest.mark.slow
 def test_dg_scaffolds_an_asset_where_it_belongs_and_finds_it(copy_of_the_project: Path) -> None:
-    def dg_command(*arguments: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(copy_of_the_project), "DAGSTER_HOME": ""}
-        result = subprocess.run(
-            [Path(sys.executable).with_name("dg"), *arguments],
-            capture_output=True,
-            text=True,
-            cwd=copy_of_the_project,
-            env=environment,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout + result.stderr
-
-    dg_command("scaffold", "defs", "dagster.asset", "assets/hired_cars.py")
+    dg_command(copy_of_the_project, "scaffold", "defs", "dagster.asset", "assets/hired_cars.py")
     scaffolded = copy_of_the_project / "taxi_pipeline" / "defs" / "assets" / "hired_cars.py"
     assert "def hired_cars(" in scaffolded.read_text()
-    dg_command("check", "defs")
-    assert "hired_cars" in dg_command("list", "defs", "--json")
+    dg_command(copy_of_the_project, "check", "defs")
+    assert "hired_cars" in dg_command(copy_of_the_project, "list", "defs", "--json")
 
 
 @pytest.mark.slow
-def test_dg_finds_the_code_location() -> None:
-    result = subprocess.run(
-        [Path(sys.executable).with_name("dg"), "check", "defs"],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        check=False,
-    )
-    assert "All definitions loaded successfully" in result.stdout + result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--help", "check dev labs launch list scaffold"),
+        ("labs --help", "Usage"),
+        ("list defs", "taxi_trips taxi_zones manhattan_map daily_trips daily_refresh"),
+        ("check defs", "All definitions loaded successfully"),
+    ],
+)
+def test_dg_says_what_there_is(arguments: str, expected: str) -> None:
+    """Regression: with typer 0.29 the help was a usage line only, and that of `dg labs` a traceback."""
+    said = dg_command(REPOSITORY, *arguments.split())
+    words = [expected] if " definitions " in expected else expected.split()
+    assert [word for word in words if not re.search(rf"(?<![\w.]){re.escape(word)}(?![\w])", said)] == []
 
 
 def test_the_instance_configuration_is_valid_and_as_designed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

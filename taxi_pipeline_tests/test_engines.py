@@ -29,11 +29,10 @@ from taxi_pipeline.warehouse.ingest import load_days, load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import Pipeline, contents, pipeline_in
+from taxi_pipeline_tests.odd_files import DROPOFF, PICKUP, chunkings, good_row, odd_files, published
+from taxi_pipeline_tests.pipelines import Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.published_files import PUBLISHED
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
-from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, chunkings, good_row, published
-from taxi_pipeline_tests.test_ingest import files as odd_files
 
 pytestmark = pytest.mark.cluster
 

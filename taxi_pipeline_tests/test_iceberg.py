@@ -28,12 +28,12 @@ from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
-from taxi_pipeline_tests.conftest import contents
+from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
+from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
 from taxi_pipeline_tests.services.fixtures import fresh_database
 from taxi_pipeline_tests.services.warehouses import counted_loads, leftovers, loads_in, settings_of, spark_warehouse
-from taxi_pipeline_tests.test_ingest import PICKUP, good_row, published
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -13,13 +13,15 @@ import pytest
 import yaml
 
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
-from taxi_pipeline_tests.conftest import QUIET, REPOSITORY, Pipeline, error_of, pipeline_in, range_tags
+from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.pipelines import Pipeline, error_of, pipeline_in, range_tags
 
 pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
 pytestmark = [

@@ -17,7 +17,7 @@ from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
 from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline
 from taxi_pipeline_tests.portable_sql import (
     PACKAGE,
     NotPortableError,

@@ -21,7 +21,7 @@ from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline_tests.browsers import browser_or_skip
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, pipeline_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

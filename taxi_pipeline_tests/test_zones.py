@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import shapely
 
-from taxi_pipeline.sample import zones as sample_zones
 from docs.zone_shapes import zones_of_tracts
+from taxi_pipeline.sample import zones as sample_zones
 from taxi_pipeline.sample.zones import schematic_zones
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.http_transfer import FetchError
