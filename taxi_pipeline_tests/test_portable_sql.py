@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
@@ -112,6 +113,8 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(coverage_by_fleet)["green"].num_days == 7
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
+        assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
+        assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
     found = {str(module.relative_to(PACKAGE)) for module in seen.values()}
     assert found == modules_with_sql()
     assert len(seen) > 60

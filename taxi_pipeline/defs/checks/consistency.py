@@ -139,9 +139,7 @@ def weekly_totals_match_trips(
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=_severity(version, expected.version),
-        description=f"{len(wrong)} totals differ: {wrong[0]}"
-        if wrong
-        else f"{len(expected.all_fleets)} weeks compared",
+        description=f"{len(wrong)} differ: {wrong[0]}" if wrong else f"{len(expected.all_fleets)} weeks compared",
         metadata={
             "num_wrong": len(wrong),
             "wrong": table(("difference",), [(difference,) for difference in wrong[:PREVIEW_ROWS]]),
