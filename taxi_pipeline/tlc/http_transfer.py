@@ -11,6 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from taxi_pipeline.errors import TaxiPipelineError
+
 if TYPE_CHECKING:
     import requests
 
@@ -43,7 +45,7 @@ class Patience:
     """The most that is waited when a server asks for it with `Retry-After`."""
 
 
-class FetchError(RuntimeError):
+class FetchError(TaxiPipelineError):
     """A file could not be fetched; whatever lay at the target is untouched."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from taxi_pipeline.errors import LoadError
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fetch_note import verified_copy
 from taxi_pipeline.tlc.fleets import Fleet
@@ -21,7 +22,7 @@ from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
 
 
-class MixedDataError(RuntimeError):
+class MixedDataError(LoadError):
     """Synthetic and real trips would come together in one warehouse."""
 
 

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from taxi_pipeline.errors import LoadError, TaxiPipelineError
 from taxi_pipeline.tlc.fleets import Place, Source
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import Table, columns_fed_by
@@ -21,7 +22,7 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-class WarehouseUnavailableError(RuntimeError):
+class WarehouseUnavailableError(TaxiPipelineError):
     """The warehouse can't be opened; the message says what to do."""
 
 
@@ -35,11 +36,11 @@ class NothingLoadedError(WarehouseUnavailableError):
         )
 
 
-class ConflictError(RuntimeError):
+class ConflictError(LoadError):
     """Another session has changed the same days at the same time; this one changed nothing."""
 
 
-class MissingZonesError(RuntimeError):
+class MissingZonesError(LoadError):
     """Coordinates can't be placed, because the zones are not loaded."""
 
     def __init__(self) -> None:
