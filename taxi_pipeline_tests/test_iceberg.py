@@ -15,10 +15,9 @@ from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, warehouse_version
-from taxi_pipeline.warehouse.ingest import MixedDataError, load_days, refuse_mixture
+from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.interface import (
     ConflictError,
-    NothingLoadedError,
     UnfinishedLoad,
     WarehouseUnavailableError,
 )
@@ -188,19 +187,6 @@ def test_several_may_be_the_first(tmp_path: Path) -> None:
             assert warehouse_version(session) == 4
 
 
-def test_days_of_a_month_are_replaced_one_by_one(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    files, anew = month_with(tmp_path / "a", 40), month_with(tmp_path / "b", 60)
-    warehouse.change(load_days, GREEN, [FEBRUARY], files)
-    warehouse.change(load_days, GREEN, [Days(date(2023, 2, 2), date(2023, 2, 3))], anew)
-    with warehouse.read() as session:
-        by_day = dict(session.rows("SELECT pickup_date, count(*) FROM trips GROUP BY pickup_date"))
-        hourly = dict(session.rows("SELECT pickup_date, sum(num_trips) FROM zone_hourly_trips GROUP BY pickup_date"))
-        rejected = session.row("SELECT count(*) FROM rejected_trips")
-    assert by_day == hourly == {day: 3 if day.day in (2, 3) else 2 for day in by_day}
-    assert len(by_day) == 20
-    assert rejected == (1,), "that of the first day, which was not loaded again"
-
-
 def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Path) -> None:
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     before, version = contents(warehouse), warehouse.query(warehouse_version)
@@ -211,12 +197,6 @@ def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Pa
     loads = counted_loads(warehouse)
     assert loads[TRIPS.name].isdisjoint(loads[ZONE_HOURLY_TRIPS.name])
     assert len(loads["borough_flows"]) == 2
-
-
-def test_synthetic_and_real_trips_do_not_mix(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 3))
-    with pytest.raises(MixedDataError):
-        warehouse.query(refuse_mixture, "zones", synthetic=True)
 
 
 def console(command: str, warehouse: SparkWarehouse, folder: Path) -> str:
@@ -337,11 +317,6 @@ def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
 def test_a_session_that_only_reads_changes_nothing(warehouse: SparkWarehouse) -> None:
     with pytest.raises(ValueError, match="only reads, so zones can't be changed"), warehouse.read() as session:
         session.replace(ZONES_TABLE, [])
-
-
-def test_reading_before_anything_was_loaded_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NothingLoadedError, match="materialize taxi_zones"), spark_warehouse(tmp_path).read():
-        pass
 
 
 def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:

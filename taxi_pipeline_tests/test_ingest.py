@@ -120,6 +120,18 @@ def test_rejected_rows_are_replaced_with_their_days_and_no_others(tmp_path: Path
     assert (len(trips), len(rejected)) == (2, 2)
 
 
+@pytest.mark.parametrize("at_once", [1_000_000, 10])
+def test_trips_lie_in_the_order_of_their_pickups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """Sorted at once or in parts: later reads skip what lies elsewhere, and a month has the same order both times."""
+    monkeypatch.setattr("taxi_pipeline.warehouse.duckdb.session.ROWS_SORTED_AT_ONCE", at_once)
+    pickups = [datetime(2023, 2, 1 + 5 * n % 28, 7 * n % 24) for n in range(60)]
+    loaded(tmp_path, published(tmp_path, [{**good_row(n), PICKUP: pickup} for n, pickup in enumerate(pickups)]))
+    with DuckDBWarehouse(tmp_path / "data.duckdb").read() as session:
+        assert [pickup for (pickup,) in session.rows("SELECT pickup_datetime FROM trips ORDER BY rowid")] == sorted(
+            pickups
+        )
+
+
 def test_a_file_damaged_on_disk_is_not_loaded(tmp_path: Path) -> None:
     files = published(tmp_path, [good_row()])
     loaded(tmp_path, files)

@@ -17,7 +17,7 @@ from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
-from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, week_start, weekday
+from taxi_pipeline.warehouse.sql import seconds_between, weekday
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline
 from taxi_pipeline_tests.portable_sql import (
     PACKAGE,
@@ -71,24 +71,6 @@ def test_what_does_not_translate_is_refused(sql: str) -> None:
 )
 def test_what_translates(sql: str, spark: str) -> None:
     assert translate(sql) == spark
-
-
-def test_the_helpers_give_what_they_promise(make_pipeline: Callable[..., Pipeline], mirror: Path) -> None:
-    pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-07", select=["taxi_zones_file", "taxi_zones"])
-    for day in (date(1900, 1, 1), date(2009, 1, 4), date(2023, 3, 5), date(2024, 2, 29), date(2041, 12, 31)):
-        ((number, sunday, first),) = pipeline.rows(
-            f"SELECT {weekday('day')}, {week_start('day')}, {month_start('day')} FROM (SELECT CAST(? AS DATE) AS day)",
-            [day],
-        )
-        assert number == day.isoweekday() % 7
-        assert sunday == Days(day, day).in_weeks().first
-        assert first == day.replace(day=1)
-    sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
-    assert pipeline.rows(sql, ["2023-01-01 00:00:00", "2023-01-02 00:00:01"]) == [(86_401,)]
-    assert pipeline.rows(sql, ["2023-01-01 00:00:10", "2023-01-01 00:00:00"]) == [(-10,)]
-    assert placeholders([1, 2]) == "?, ?"
-    assert placeholders([]) == "NULL", "nothing is in it"
 
 
 def test_every_module_with_sql_runs_statements_that_translate(

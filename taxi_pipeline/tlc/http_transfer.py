@@ -36,7 +36,7 @@ class Patience:
     """Without a byte; also the time over which the slowest speed is measured."""
     slowest_bytes_per_second: int = 1000
     attempts: int = 5
-    """In a row that bring nothing new."""
+    """How many attempts in a row may fail without a new byte."""
     first_pause_seconds: float = 1
     """Before the second attempt; doubled before each other, give or take a half."""
     refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)

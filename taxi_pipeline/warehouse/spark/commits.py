@@ -35,8 +35,6 @@ def commit(session: IcebergSession) -> None:
     from pyspark.errors import PySparkException
     from pyspark.sql.connect.functions import lit
 
-    if not session.changes:
-        return
     for table in WHOLE_TABLES:
         if table in session.changes:
             rows = session.frame(table, session.changes[table].rows)
