@@ -162,8 +162,8 @@ FINISH_cluster = .venv-cluster/bin/python -m taxi_pipeline_tests.services.spark 
 	{ tail -5 .venv-cluster/jars.log >&2; exit 1; }
 
 # dev.txt decides on the versions, the others follow. Some packages of the notebook and of the documentation need
-# Python 3.11.5; the demo and a server run on any 3.11.
-COMPILE := pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+# Python 3.11.5; the demo and a server run on any 3.11. pip finds a package with extras only where the file names them.
+COMPILE := pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make requirements" $(if $(UPGRADE),--upgrade) --python-version
 PINNED := --no-annotate --constraint requirements/dev.txt
 requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what is pinned stays, UPGRADE=1 takes what is new
