@@ -364,26 +364,88 @@ def copy_of_the_project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
-def test_dg_scaffolds_an_asset_where_it_belongs_and_finds_it(copy_of_the_project: Path) -> None:
-    def dg_command(*arguments: str) -> str:
-        environment = {**os.environ, "PYTHONPATH": str(copy_of_the_project), "DAGSTER_HOME": ""}
-        result = subprocess.run(
-            [Path(sys.executable).with_name("dg"), *arguments],
-            capture_output=True,
-            text=True,
-            cwd=copy_of_the_project,
-            env=environment,
-            check=False,
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout + result.stderr
+def in_the_copy(copy: Path, *command: str | Path) -> str:
+    """What a command prints that uses the copy; it must succeed."""
+    environment = {**os.environ, "PYTHONPATH": str(copy), "DAGSTER_HOME": ""}
+    result = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout + result.stderr
 
-    dg_command("scaffold", "defs", "dagster.asset", "assets/hired_cars.py")
-    scaffolded = copy_of_the_project / "taxi_pipeline" / "defs" / "assets" / "hired_cars.py"
-    assert "def hired_cars(" in scaffolded.read_text()
-    dg_command("check", "defs")
-    assert "hired_cars" in dg_command("list", "defs", "--json")
+
+NAMES_OF_THE_COPY = """
+from taxi_pipeline.defs.code_location import build_definitions
+found = build_definitions()
+print([key.to_user_string() for key in found.resolve_all_asset_keys()])
+print([job.name for job in found.jobs], [made.name for made in (*found.schedules, *found.sensors)])
+"""
+
+SCAFFOLDED = """
+import dagster as dg
+
+@dg.asset
+def {name}_asset() -> dg.MaterializeResult:
+    return dg.MaterializeResult()
+
+@dg.asset_check(asset={name}_asset)
+def {name}_check() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+{name}_job = dg.define_asset_job("{name}_job", selection=[{name}_asset])
+
+@dg.schedule(cron_schedule="@daily", target="*")
+def {name}_schedule(context: dg.ScheduleEvaluationContext):
+    return dg.SkipReason("Skipping. Change this to return a RunRequest to launch a run.")
+
+@dg.sensor(target=None)
+def {name}_sensor(context: dg.SensorEvaluationContext):
+    return dg.SkipReason("Skipping. Change this to return a RunRequest to launch a run.")
+"""
+"""As `dg scaffold defs` writes them."""
+
+
+def test_what_lies_anywhere_in_the_folder_is_loaded(copy_of_the_project: Path) -> None:
+    """Regression: definitions outside of `assets/` and `checks/` were silently not loaded."""
+    folder = copy_of_the_project / "taxi_pipeline" / "defs"
+    for name in ("x", "assets/y", "z/__init__"):
+        (folder / f"{name}.py").parent.mkdir(exist_ok=True)
+        (folder / f"{name}.py").write_text(SCAFFOLDED.format(name=name[0] if name[0] != "a" else "y"))
+    found = in_the_copy(copy_of_the_project, sys.executable, "-c", NAMES_OF_THE_COPY)
+    for name in ("x", "y", "z"):
+        for kind in ("asset", "job", "schedule", "sensor"):
+            assert f"'{name}_{kind}'" in found
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "named"),
+    [
+        ("r.py", "import dagster as dg\n@dg.definitions\ndef of_r():\n    return dg.Definitions()\n", "defs.r.of_r"),
+        ("s/t.py", "import dagster as dg\nof_s = dg.Definitions()\n", "defs.s.t.of_s"),
+        ("c/defs.yaml", "type: dagster.DefsFolderComponent\n", "defs/c/defs.yaml"),
+    ],
+)
+def test_what_would_not_be_loaded_is_named(copy_of_the_project: Path, path: str, content: str, named: str) -> None:
+    file = copy_of_the_project / "taxi_pipeline" / "defs" / path
+    file.parent.mkdir(exist_ok=True)
+    if file.suffix == ".py":
+        (file.parent / "__init__.py").touch()
+    file.write_text(content)
+    with pytest.raises(AssertionError, match=f"NotLoadedError: Not loaded: .*{named}"):
+        in_the_copy(copy_of_the_project, sys.executable, "-c", NAMES_OF_THE_COPY)
+
+
+@pytest.mark.slow
+def test_dg_scaffolds_where_it_belongs_and_finds_it(copy_of_the_project: Path) -> None:
+    dg_command = Path(sys.executable).with_name("dg")
+    for kind, path in (("asset", "assets/hired_cars.py"), ("sensor", "new_cars.py"), ("schedule", "old_cars.py")):
+        in_the_copy(copy_of_the_project, dg_command, "scaffold", "defs", f"dagster.{kind}", path)
+        scaffolded = copy_of_the_project / "taxi_pipeline" / "defs" / path
+        text = scaffolded.read_text()
+        assert f"def {scaffolded.stem}(" in text
+        scaffolded.write_text(text.replace('target="*"', 'target="taxi_zones"'))  # one run can't have all partitions
+    in_the_copy(copy_of_the_project, dg_command, "check", "defs")
+    found = in_the_copy(copy_of_the_project, dg_command, "list", "defs", "--json")
+    for name in ("hired_cars", "new_cars", "old_cars"):
+        assert f'"{name}"' in found, name
 
 
 @pytest.mark.slow

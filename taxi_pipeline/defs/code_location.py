@@ -1,23 +1,17 @@
 """The factory of the code location: it puts together what the other modules of `defs` define."""
 
+import pkgutil
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster.components.definitions import LazyDefinitions
 
-from taxi_pipeline.defs import assets, checks
+from taxi_pipeline import defs
 from taxi_pipeline.defs.automation import build_automation_sensor
-from taxi_pipeline.defs.jobs import (
-    daily_trips,
-    datasets,
-    freshness,
-    monthly_reports,
-    tlc_observation,
-    trip_requests,
-    week_summaries,
-    zones,
-)
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
 from taxi_pipeline.defs.partitions import between
@@ -29,13 +23,21 @@ from taxi_pipeline.settings import Settings
 
 OWNERS = ["team:taxi-pipeline"]
 
+OF_THE_INSTANCE = {"dagster_internals", "event_storage", "postgres_storage", "run_launcher"}
+"""The modules of `defs` that `dagster.yaml` names. They define nothing, and one needs an extra."""
+
+
+class NotLoadedError(RuntimeError):
+    """A file in `defs` holds definitions that would silently be missing."""
+
 
 def build_definitions(
     *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
     """The code location for these settings.
 
-    Assets and checks are loaded from all modules in `assets/` and `checks/`, also from those that `dg scaffold` adds.
+    Assets, checks, jobs, schedules and sensors are loaded from all modules of `defs`, also from those that
+    `dg scaffold defs` adds. What depends on the settings is built here.
 
     Args:
         settings: taken from the environment when not given.
@@ -43,38 +45,55 @@ def build_definitions(
 
     Raises:
         SettingsError: the environment holds a value that can't be used.
+        NotLoadedError: a file in the folder holds definitions of a kind that is not loaded.
     """
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
     notebooks, notebook_resources = build_notebooks(settings, marts.assets)
     upkeep_jobs, upkeep_schedules = build_upkeep(settings)
-    found = between(
-        settings.start_date,
-        settings.end_date,
-        settings.fleets,
-        [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets, *notebooks],
-    )
+    found = _in_the_folder()
+    once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
+    assets = [*once, *marts.assets, *notebooks]
+    assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
+    running = settings.automation
     return dg.Definitions(
-        assets=_with_code_references(_as_shown(found, settings.engine)),
-        asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=[
-            daily_trips,
-            week_summaries,
-            monthly_reports,
-            datasets,
-            zones,
-            tlc_observation,
-            freshness,
-            trip_requests,
-            *marts.jobs,
-            *upkeep_jobs,
-        ],
-        schedules=[*build_schedules(running=settings.automation), *upkeep_schedules],
-        sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
+        assets=_with_code_references(_as_shown(assets, settings.engine)),
+        asset_checks=found.asset_checks,
+        jobs=[*(found.jobs or ()), *marts.jobs, *upkeep_jobs],
+        schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],
+        sensors=[*(found.sensors or ()), *build_sensors(running=running), build_automation_sensor(running=running)],
         resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )
+
+
+def _in_the_folder() -> dg.Definitions:
+    """The definitions at the top level of all modules of `defs`.
+
+    `dg.load_from_defs_folder` does not do: it needs `pyproject.toml`, which an installed package does not have.
+
+    Raises:
+        NotLoadedError: a file holds definitions of a kind that only `dg.load_from_defs_folder` loads.
+    """
+    (folder,) = map(Path, defs.__path__)
+    components = sorted(path for name in ("defs.yaml", "component.yaml") for path in folder.rglob(name))
+    names = [found.name for found in pkgutil.walk_packages(defs.__path__, f"{defs.__name__}.")]
+    modules = [import_module(name) for name in names if name.rpartition(".")[2] not in OF_THE_INSTANCE]
+    of_other_kinds = [
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, dg.Definitions | LazyDefinitions)
+    ]
+    if orphans := [*map(str, components), *of_other_kinds]:
+        raise NotLoadedError(
+            f"Not loaded: {', '.join(orphans)}. Modules of {folder} may define assets, checks, jobs, schedules and "
+            "sensors; resources belong into `defs/resources`, components and other Definitions into `build_definitions`"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.load_definitions_from_modules(modules)
 
 
 def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
