@@ -17,8 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dagster import EventLogEntry
-from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.runs import SqliteRunStorage, SqlRunStorage
+
+from taxi_pipeline.defs.dagster_internals import (
+    SqlEventLogStorage,
+    SqliteEventLogStorage,
+    SqliteRunStorage,
+    SqlRunStorage,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

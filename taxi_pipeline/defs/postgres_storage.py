@@ -8,12 +8,10 @@ as the beginning of a URL, which SQLAlchemy 2.1 would take for another driver.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from dagster._serdes import ConfigurableClassData
-from dagster_postgres.event_log.event_log import PostgresEventLogStorage
-from dagster_postgres.run_storage.run_storage import PostgresRunStorage
-from dagster_postgres.schedule_storage.schedule_storage import PostgresScheduleStorage
+from dagster_postgres import PostgresEventLogStorage, PostgresRunStorage, PostgresScheduleStorage
 from dagster_postgres.utils import create_pg_engine, pg_url_from_config, retry_pg_connection_fn
 
+from taxi_pipeline.defs.dagster_internals import ConfigurableClassData
 from taxi_pipeline.defs.event_storage import DistinctMilliseconds, KnownTables, PartitionsByTags, or_dagsters_own
 
 if TYPE_CHECKING:

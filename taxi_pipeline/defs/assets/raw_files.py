@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.dagster_names import DATA_VERSION, DATA_VERSION_IS_OURS
 from taxi_pipeline.defs.failures import FAILED_FLEETS, FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, fetched_metadata, per_partition, table
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
@@ -17,9 +18,6 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
-
-DATA_VERSION = "dagster/data_version"
-"""Tag of a materialization with its data version, as Dagster's documentation of external assets has it."""
 
 
 @dg.asset(
@@ -103,7 +101,7 @@ def _record_again(
                 context.asset_key,
                 partition=str(day),
                 metadata={**metadata, **_versions(by_fleet)},
-                tags={DATA_VERSION: version, f"{DATA_VERSION}_is_user_provided": "true"},
+                tags={DATA_VERSION: version, DATA_VERSION_IS_OURS: "true"},
             )
         )
 
