@@ -135,6 +135,12 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
     assert all(path.is_relative_to(engine) for path in others), others
 
 
+def test_assets_draw_no_pages_and_hold_no_data_frames() -> None:
+    """What an asset computes is in `outputs`, `datasets` and `warehouse`."""
+    for path in (PACKAGE / "defs" / "assets").glob("*.py"):
+        assert not imports_of(path) & {"pandas", "numpy", "matplotlib", "PIL", "jinja2", "shapely"}, path
+
+
 def test_modules_have_names_that_differ_by_more_than_an_ending() -> None:
     """And a docstring that says what belongs there."""
     paths = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
@@ -251,7 +257,7 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
 
 
 def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
-    """Regression: the catalogue showed raw backticks, and indented paragraphs as code."""
+    """Regression: the catalogue, which renders no Markdown, showed raw backticks, and indented paragraphs as code."""
     graph, repository = definitions.resolve_asset_graph(), definitions.get_repository_def()
     described = {
         **{name: spec.description for name, spec in spec_of(definitions).items()},

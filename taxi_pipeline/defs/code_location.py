@@ -99,14 +99,12 @@ def _in_the_folder() -> dg.Definitions:
 def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
     """The same assets as the UI shows them.
 
-    Those that name no owner belong to the team. Descriptions are plain text, because the asset catalogue and the graph
-    do not render Markdown and show backticks as they are. The warehouse's kind is that of its engine.
+    Those that name no owner belong to the team. The warehouse's kind is that of its engine.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(
             owners=spec.owners or OWNERS,
-            description=(spec.description or "").replace("`", "") or None,
             kinds={engine if kind == "duckdb" else kind for kind in spec.kinds},
         )
 

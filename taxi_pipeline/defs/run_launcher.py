@@ -2,6 +2,13 @@
 
 Dagster's own launcher starts a run and asks no more. When the code server ends, so do its runs, and without this class
 they stay "started" for good, hold the pool of the warehouse, and the runs behind them wait for ever.
+
+Who would miss it: servers whose runs share one machine with the warehouse's DuckDB file, by `deploy/compose.yaml` or
+without containers, and clusters that are fed from such a server. On Kubernetes (`deploy/helm-values.yaml`) Dagster's
+`K8sRunLauncher` checks the health of runs itself. `DockerRunLauncher` does, too, but takes the Docker socket, which is
+root on the host, into the daemon's and the webserver's container, and gives each run a container of its own, where the
+containers of Compose have no capabilities and a file system that is read-only. Look again when Dagster's
+`DefaultRunLauncher` says that it supports `check_run_worker_health` (it does not in 1.13.27).
 """
 
 from collections.abc import Mapping

@@ -48,10 +48,10 @@ FILES = (
     metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
 )
 def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
+    """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
-    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
-    fleets `outputs/trips_by_week_by_fleet.csv` has the same for each of them.
+    period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
+    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them.
     """
     with files.lock(TRIPS_BY_WEEK_FILE):
         weeks = warehouse.query(weekly_totals, tlc.fleets)
@@ -82,9 +82,9 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`staging/manhattan_stats.geojson`: pickups and charges of each of the 69 Manhattan zones, also without trips.
+    """staging/manhattan_stats.geojson: pickups and charges of each of the 69 Manhattan zones, also without trips.
 
-    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them `coverage` says which days and
+    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them coverage says which days and
     fleets are counted, and whether the trips are synthetic.
     """
     with files.lock(MANHATTAN_STATS_FILE):
@@ -110,7 +110,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
-    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
+    """outputs/manhattan_map.png: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
 
     The darker a zone, the more pickups, in classes with round borders; hatched zones have none. All loaded days count.
     """
@@ -133,9 +133,9 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     freshness_policy=REBUILT_MONTHLY,
 )
 def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
+    """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
 
-    Each borough has its share of all pickups that are on the map. Colours as on `manhattan_map`.
+    Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
     """
     from taxi_pipeline.outputs.maps import draw_city_map
 
@@ -162,7 +162,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     freshness_policy=REBUILT_MONTHLY,
 )
 def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network.
+    """outputs/zone_explorer.html: an interactive map of the zones by week. One file, opens without a network.
 
     Choose pickups or drop-offs, a fleet, weeks or hours; point at a zone for its numbers, click it (or find it by its
     name) for its weeks, its hours and where its borough's trips end. Two choices can be compared on the map, the weeks

@@ -31,11 +31,11 @@ from taxi_pipeline.tlc.zones import zones_are_synthetic
 def taxi_trips_file(
     context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam
 ) -> Iterator[dg.MaterializeResult]:
-    """The published file that holds the day's trips: `raw/{fleet}_tripdata_YYYY-MM.parquet`.
+    """The published file that holds the day's trips: raw/{fleet}_tripdata_YYYY-MM.parquet.
 
     Fetched once per month however many days need it, and verified before it takes the place of an older one; after that
     a conditional request asks the server whether it changed. The data version of a day is its file's SHA-256. With
-    several fleets, a fleet whose file can't be fetched is left out and noted beside the file; `taxi_trips` loads the
+    several fleets, a fleet whose file can't be fetched is left out and noted beside the file; taxi_trips loads the
     others, and then fails with its name.
     """
     days = days_of(context)
@@ -138,7 +138,7 @@ def _preview(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, dg.Met
     tags={"output": "raw-file"},
 )
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.MaterializeResult:
-    """The TLC's taxi zones with their shapes: `raw/taxi_zones.zip` (or `.csv`, `.geojson`, as configured)."""
+    """The TLC's taxi zones with their shapes: raw/taxi_zones.zip (or .csv, .geojson, as configured)."""
     file = tlc.fetch_zones(files, log=context.log.info)
     _log(context, file)
     with files.local_copy(file.name) as path:

@@ -37,10 +37,10 @@ _WINDOW = dg.TimeWindowPartitionMapping()
 def week_summary(
     context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
 ) -> dg.MaterializeResult:
-    """`outputs/week_summary/YYYY-MM-DD.json`: a week's totals by fleet and borough, and those of the week before.
+    """outputs/week_summary/YYYY-MM-DD.json: a week's totals by fleet and borough, and those of the week before.
 
     The name is the Sunday on which the week starts. Automation makes it when all seven days are loaded; made
-    earlier, it has the loaded days, and `missing_days` names the others. `week_before` is null until that week is
+    earlier, it has the loaded days, and missing_days names the others. week_before is null until that week is
     complete.
     """
     weeks = [date.fromisoformat(key) for key in context.partition_keys]
@@ -74,10 +74,10 @@ def week_summary(
 def monthly_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
 ) -> dg.MaterializeResult:
-    """`outputs/reports/YYYY-MM.html`: how New York moved in a month. One file, which opens without a network.
+    """outputs/reports/YYYY-MM.html: how New York moved in a month. One file, which opens without a network.
 
     A finding in words, numbers beside those of the month before and the year before, trips by day, hour, zone, borough
-    and company, and how good the data is. `YYYY-MM.csv` beside it has the numbers. Automation makes it when all days
+    and company, and how good the data is. YYYY-MM.csv beside it has the numbers. Automation makes it when all days
     are loaded; made earlier, it has the loaded days, and the page names the others.
     """
     from taxi_pipeline.outputs.monthly_report.figures import UnreportableMonthError

@@ -47,9 +47,9 @@ LOADING_ERRORS = (
     metadata=table_metadata(ZONES),
 )
 def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """Table `zones`: one row for each zone id from 1 to 265, with name, borough and shape (WKT, EPSG:4326).
+    """Table zones: one row for each zone id from 1 to 265, with name, borough and shape (WKT, EPSG:4326).
 
-    The id is the zone file's `OBJECTID`. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
+    The id is the zone file's OBJECTID. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
     finds its zone.
     """
     files.require(tlc.zones_file, written_by="taxi_zones_file")
@@ -76,9 +76,9 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     tags={"output": "table"},
 )
 def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """Tables of what codes mean, out of the TLC's dictionaries, and `zone_areas`.
+    """Tables of what codes mean, out of the TLC's dictionaries, and zone_areas.
 
-    The meaning of the codes in `trips`, with the date of the dictionary that has it; and which zones are airports or
+    The meaning of the codes in trips, with the date of the dictionary that has it; and which zones are airports or
     lie in the congestion zone.
     """
     rows = code_rows()
@@ -112,28 +112,28 @@ def _trip_tables() -> list[dg.AssetSpec]:
     return [
         _table_spec(
             "taxi_trips",
-            "Tables `trips`, one row per trip as published, and `rejected_trips`, rows that fit no day or no column.\n"
+            "Tables trips, one row per trip as published, and rejected_trips, rows that fit no day or no column.\n"
             "\n"
             "The days of the run are replaced, each fleet's in one transaction: afterwards they hold the rows of the "
             "published files, or, if anything fails, what they held before. A fleet that fails makes the run fail with "
-            "its name, after the others are loaded. `loaded_days` keeps the version of the file of each day. The days' "
-            "rows of `zone_hourly_trips` and `borough_flows` are replaced in the same transaction. Where a "
-            "file holds coordinates (before 2011), `taxi_zones` gives the zones.",
+            "its name, after the others are loaded. loaded_days keeps the version of the file of each day. The days' "
+            "rows of zone_hourly_trips and borough_flows are replaced in the same transaction. Where a "
+            "file holds coordinates (before 2011), taxi_zones gives the zones.",
             TRIPS,
             ["taxi_trips_file", "taxi_zones"],
         ),
         _table_spec(
             "zone_hourly_trips",
-            "Table `zone_hourly_trips`: trips by fleet, pickup date, hour and pickup zone.\n"
+            "Table zone_hourly_trips: trips by fleet, pickup date, hour and pickup zone.\n"
             "\n"
-            "And `zone_hourly_dropoffs`, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and "
+            "And zone_hourly_dropoffs, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and "
             "fleet, however many trips there are.",
             ZONE_HOURLY_TRIPS,
             ["taxi_trips"],
         ),
         _table_spec(
             "borough_flows",
-            "Table `borough_flows`: trips by fleet, pickup date and the boroughs of pickup and drop-off.\n"
+            "Table borough_flows: trips by fleet, pickup date and the boroughs of pickup and drop-off.\n"
             "\n"
             "With the sums for means over plausible trips, which the monthly report shows. At most 64 rows a day and "
             "fleet.",
