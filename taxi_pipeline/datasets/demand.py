@@ -7,7 +7,6 @@ because four Mondays alone say little. It is between their weighted 5th and 95th
 few weeks does not know itself.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,8 @@ from taxi_pipeline.datasets.tables import DEMAND_MODEL
 from taxi_pipeline.tlc.zones import NUM_SHAPES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray

@@ -38,7 +38,7 @@ def _arguments(inst_data: ConfigurableClassData | None, config_value: Mapping[st
 class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
     """Events, over connections that are kept; Dagster's own class opens one for each event.
 
-    Measured with Dagster 1.13.27: without it a month of the graph takes a third longer (21.6 and 29.2 s on a busy
+    Measured with Dagster 1.13.27: without it a month of the graph takes a third longer (20.9 and 29.1 s on a busy
     machine). Look at it again with a new minor version.
     """
 
