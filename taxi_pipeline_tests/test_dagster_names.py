@@ -21,7 +21,6 @@ TAGS = {
     "REPOSITORY_LABEL": ("storage.tags", "REPOSITORY_LABEL_TAG"),
     "DATA_VERSION": ("definitions.data_version", "DATA_VERSION_TAG"),
     "DATA_VERSION_IS_OURS": ("definitions.data_version", "DATA_VERSION_IS_USER_PROVIDED_TAG"),
-    "CODE_VERSION": ("definitions.data_version", "CODE_VERSION_TAG"),
 }
 """Our name → the module of `dagster._core` that has the tag, and Dagster's name."""
 

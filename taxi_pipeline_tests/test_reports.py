@@ -264,7 +264,7 @@ def test_a_changed_zone_file_marks_what_depends_on_it_as_stale(
 
     own = Path(shutil.copytree(mirror, tmp_path / "own"))
     pipeline = make_pipeline(own)
-    graph = build_definitions(settings=settings_of()).resolve_asset_graph()
+    graph = dg.Definitions(assets=ASSETS).resolve_asset_graph()
     with dg.DagsterInstance.ephemeral() as instance:
 
         def materialize(*assets: Any) -> None:

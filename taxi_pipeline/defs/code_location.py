@@ -12,6 +12,7 @@ from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
 from taxi_pipeline.defs.automation import build_automation_sensor
+from taxi_pipeline.defs.code_versions import with_code_version
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
 from taxi_pipeline.defs.partitions import between
@@ -57,7 +58,7 @@ def build_definitions(
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
     running = settings.automation
     return dg.Definitions(
-        assets=_with_code_references(_as_shown(assets, settings.engine)),
+        assets=dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine))),
         asset_checks=found.asset_checks,
         jobs=[*(found.jobs or ()), *marts.jobs, *upkeep_jobs],
         schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],

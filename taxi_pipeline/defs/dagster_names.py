@@ -19,9 +19,5 @@ DATA_VERSION = "dagster/data_version"
 DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 """Beside `DATA_VERSION`: Dagster did not compute it."""
 
-CODE_VERSION = "dagster/code_version"
-"""Tag of a materialization with its asset's code version. Dagster adds it to what an asset returns; an
-`AssetMaterialization` that is logged has none."""
-
 REPOSITORY_LABEL = ".dagster/repository"
 """Hidden tag by which the UI finds the code location of a run. `execute_in_process` sets none and takes no location."""
