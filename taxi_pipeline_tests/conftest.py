@@ -65,9 +65,9 @@ _GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--renew-baselines`: what is drawn now becomes what later drawings are compared with."""
+    """`--renew-baselines`: what is drawn and defined now becomes what is compared with later."""
     parser.addoption(
-        "--renew-baselines", action="store_true", help="write the pictures that drawings are compared with"
+        "--renew-baselines", action="store_true", help="write what drawings and definitions are compared with"
     )
 
 

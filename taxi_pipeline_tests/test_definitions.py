@@ -1,7 +1,9 @@
 """The code location loads as the server loads it, with the names and the wiring that are fixed."""
 
 import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import yaml
 from dagster._core.test_utils import freeze_time
 
 from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.metadata import column_lineage
 from taxi_pipeline.defs.partitions import (
@@ -254,6 +257,44 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     for key in graph.asset_check_keys:
         assert graph.get_check_spec(key).description, key
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/tlc/taxi-pipeline.git", "https://github.com/tlc/taxi-pipeline"),
+        ("ssh://git@gitlab.example.com:2222/tlc/taxi-pipeline", "https://gitlab.example.com/tlc/taxi-pipeline"),
+        ("https://name:token@github.com/tlc/taxi-pipeline", "https://github.com/tlc/taxi-pipeline"),
+    ],
+)
+def test_code_links_lead_to_the_commit_that_is_installed(definitions: dg.Definitions, url: str, page: str) -> None:
+    """Regression: they named a path of the server's disk, which nobody can open."""
+    note = json.dumps({"url": url, "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}})
+    for asset in with_code_links(definitions.assets or (), note):
+        for spec in asset.specs if isinstance(asset, dg.AssetsDefinition) else ():
+            (source,) = spec.metadata["dagster/code_references"].code_references
+            assert isinstance(source, dg.UrlCodeReference)
+            assert source.url.startswith(page)
+            assert re.search(r"c0ffee/taxi_pipeline/defs/assets/\w+\.py#L\d+", source.url), source.url
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"url": "file:///home/me/taxi", "dir_info": {"editable": True}},
+        {"url": "https://files.example.com/taxi-0.1-py3-none-any.whl", "archive_info": {}},
+        {"url": "https://git.example.com/taxi", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+    ],
+)
+def test_code_links_of_a_clone_lead_to_its_files(definitions: dg.Definitions, note: dict[str, object]) -> None:
+    found = list(definitions.assets or ())
+    assert with_code_links(found, json.dumps(note)) == found
+
+
+def test_all_that_can_be_materialized_has_a_freshness_policy(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    with_policy = {name for name, spec in spec_of(definitions).items() if spec.freshness_policy}
+    assert with_policy == {key.to_user_string() for key in graph.materializable_asset_keys}
 
 
 def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:

@@ -11,7 +11,8 @@ import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
-from taxi_pipeline.defs.automation import build_automation_sensor
+from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, build_automation_sensor
+from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_versions import with_code_version
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
@@ -58,7 +59,9 @@ def build_definitions(
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
     running = settings.automation
     return dg.Definitions(
-        assets=dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine))),
+        assets=with_code_links(
+            dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine)))
+        ),
         asset_checks=found.asset_checks,
         jobs=[*(found.jobs or ()), *marts.jobs, *upkeep_jobs],
         schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],
@@ -100,12 +103,14 @@ def _in_the_folder() -> dg.Definitions:
 def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
     """The same assets as the UI shows them.
 
-    Those that name no owner belong to the team. The warehouse's kind is that of its engine.
+    Those that name no owner belong to the team, and those that name no freshness policy are made monthly. The
+    warehouse's kind is that of its engine.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(
             owners=spec.owners or OWNERS,
+            freshness_policy=spec.freshness_policy or (None if spec.group_name in NOT_MADE_REGULARLY else MADE_MONTHLY),
             kinds={engine if kind == "duckdb" else kind for kind in spec.kinds},
         )
 

@@ -5,7 +5,6 @@ locked while it is made, so that of several runs at once the one that writes las
 """
 
 import json
-from datetime import timedelta
 
 import dagster as dg
 
@@ -16,9 +15,6 @@ from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
 from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
-
-REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
-"""Every published month rebuilds these, so about every 30 days."""
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
@@ -44,7 +40,6 @@ FILES = (
     pool=POOL,
     kinds={"duckdb", "csv"},
     tags={"output": "data-file"},
-    freshness_policy=REBUILT_MONTHLY,
     metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
 )
 def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
@@ -79,7 +74,6 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     pool=POOL,
     kinds={"duckdb", "geojson"},
     tags={"output": "data-file"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
     """staging/manhattan_stats.geojson: pickups and charges of each of the 69 Manhattan zones, also without trips.
@@ -107,7 +101,6 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     deps=["manhattan_stats"],
     kinds={"matplotlib", "png"},
     tags={"output": "picture"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     """outputs/manhattan_map.png: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
@@ -130,7 +123,6 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     pool=POOL,
     kinds={"duckdb", "matplotlib", "png"},
     tags={"output": "picture"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
     """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
@@ -159,7 +151,6 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     pool=POOL,
     kinds={"duckdb", "html"},
     tags={"output": "page"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
     """outputs/zone_explorer.html: an interactive map of the zones by week. One file, opens without a network.
