@@ -9,7 +9,7 @@ import dagster as dg
 
 from taxi_pipeline.datasets.encoding import decoded, encoded
 from taxi_pipeline.datasets.tables import DATASETS, dataset_file
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, file_metadata, table
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, file_metadata, table, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month
 from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.warehouse.tables import Table
@@ -61,6 +61,7 @@ class DatasetIOManager(dg.IOManager):
             {
                 **file_metadata(file),
                 "path": dg.MetadataValue.path(file.uri),
+                "dagster/column_schema": table_schema(declared),
                 "dagster/partition_row_count": len(obj),
                 "preview": table(declared.column_names, rows),
             }

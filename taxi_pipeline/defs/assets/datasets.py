@@ -12,6 +12,7 @@ import dagster as dg
 from taxi_pipeline.datasets.contents import market_shares_of, missing_days, zone_hours_of
 from taxi_pipeline.datasets.tables import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.io_managers import DATA_FRAME
 from taxi_pipeline.defs.metadata import link, picture, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions
@@ -69,10 +70,13 @@ def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> 
     Automation makes it when all days of the month are loaded; made earlier, it has the loaded days, and missing_days
     names the others. A month in which the fleet did not exist yet has no rows.
     """
+    spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
         frame, coverage = zone_hours_of(session, fleet, month), _coverage(session, fleet, month)
-    return dg.MaterializeResult(value=frame, metadata={"trips": int(frame["num_trips"].sum()), **coverage})
+    return dg.MaterializeResult(
+        value=frame, metadata={"trips": int(frame["num_trips"].sum()), **coverage, **spent.so_far(rows=len(frame))}
+    )
 
 
 @dg.asset(
@@ -92,10 +96,11 @@ def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, 
 
     Shares of the fleet's trips, and of those of all configured fleets.
     """
+    spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
         frame, coverage = market_shares_of(session, fleet, month, tlc.fleets), _coverage(session, fleet, month)
-    return dg.MaterializeResult(value=frame, metadata=coverage)
+    return dg.MaterializeResult(value=frame, metadata={**coverage, **spent.so_far(rows=len(frame))})
 
 
 def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
@@ -125,6 +130,7 @@ def demand_model(
     Learned from the year before the month, as far as zone_hours has it, and judged by the month itself.
     outputs/demand_model/FLEET-YYYY-MM.png shows the three busiest zones.
     """
+    spent = Cost()
     from taxi_pipeline.datasets.demand import before_and_in, demand_model_of, judged
     from taxi_pipeline.outputs.demand_chart import draw_demand
 
@@ -139,6 +145,7 @@ def demand_model(
     return dg.MaterializeResult(
         value=model,
         metadata={
+            **spent.so_far(rows=len(model)),
             "days_learned_from": int(past["pickup_date"].nunique()),
             "synthetic": synthetic,
             "chart": picture(chart, "Expected and counted pickups"),

@@ -8,7 +8,8 @@ import json
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_schema, written
+from taxi_pipeline.defs.costs import Cost
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_facts, table_schema, written
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
 from taxi_pipeline.outputs.text import csv_text
@@ -48,6 +49,7 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
     fleets outputs/trips_by_week_by_fleet.csv has the same for each of them.
     """
+    spent = Cost()
     with files.lock(TRIPS_BY_WEEK_FILE):
         weeks = warehouse.query(weekly_totals, tlc.fleets)
         version = weeks.coverage.version
@@ -60,7 +62,8 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
-            "dagster/row_count": len(weeks.all_fleets),
+            **spent.so_far(bytes_written=file.size_bytes),
+            **table_facts(TRIPS_BY_WEEK, len(weeks.all_fleets)),
             **column_lineage(TRIPS_BY_WEEK),
             "synthetic": weeks.coverage.synthetic,
             "preview": table(WEEK_HEADER, weeks.all_fleets[-PREVIEW_ROWS:]),
@@ -81,6 +84,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them coverage says which days and
     fleets are counted, and whether the trips are synthetic.
     """
+    spent = Cost()
     with files.lock(MANHATTAN_STATS_FILE):
         stats = warehouse.query(manhattan_statistics, tlc.fleets)
         file = write_output(files, MANHATTAN_STATS_FILE, geojson_text(stats), version=stats.coverage.version)
@@ -88,6 +92,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "dagster/row_count": len(stats.zones),
             "trips": stats.num_trips,
             "synthetic": stats.coverage.synthetic,
@@ -107,6 +112,7 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
 
     The darker a zone, the more pickups, in classes with round borders; hatched zones have none. All loaded days count.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.maps import draw_manhattan_map
 
     files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
@@ -114,7 +120,14 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
         stats = json.loads(files.read(MANHATTAN_STATS_FILE))
         png = draw_manhattan_map(stats)
         file = files.write(MANHATTAN_MAP_FILE, png)
-    return written(file, {"preview": picture(png, "Pickups in Manhattan"), "synthetic": stats["coverage"]["synthetic"]})
+    return written(
+        file,
+        {
+            **spent.so_far(bytes_written=file.size_bytes),
+            "preview": picture(png, "Pickups in Manhattan"),
+            "synthetic": stats["coverage"]["synthetic"],
+        },
+    )
 
 
 @dg.asset(
@@ -129,6 +142,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
 
     Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.maps import draw_city_map
 
     with files.lock(CITY_MAP_FILE):
@@ -138,6 +152,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in New York"),
             "trips": stats.num_trips,
             "synthetic": stats.coverage.synthetic,
@@ -159,6 +174,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     name) for its weeks, its hours and where its borough's trips end. Two choices can be compared on the map, the weeks
     played, and the numbers saved as CSV. All loaded days of the configured fleets are in it.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.explorer.data import explorer_data
     from taxi_pipeline.outputs.explorer.page import page_of, preview_of
 
@@ -168,6 +184,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(preview_of(data), "Pickups in New York"),
             "weeks": len(data["weeks"]),
             "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),

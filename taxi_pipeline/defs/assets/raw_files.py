@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.dagster_names import DATA_VERSION, DATA_VERSION_IS_OURS
 from taxi_pipeline.defs.failures import FAILED_FLEETS, FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, fetched_metadata, per_partition, table
@@ -39,11 +40,13 @@ def taxi_trips_file(
     others, and then fails with its name.
     """
     days = days_of(context)
+    spent = Cost(len(list(days)))
     months, failed = _fetch(context, days, tlc, files)
     fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
     if failed and not fetched:
         raise FleetsFailed(failed, loaded=())
-    metadata = {**_contents(files, fetched), **fetched_metadata(fetched)}
+    downloaded = sum(file.size_bytes for file in fetched if file.downloaded)
+    metadata = {**_contents(files, fetched), **fetched_metadata(fetched), **spent.so_far(bytes_written=downloaded)}
     for month, by_fleet in months.items():
         per_partition(context, dict.fromkeys(map(str, month), _versions(by_fleet)))
     per_partition(context, {str(days.last): _preview(files, fetched)})
@@ -139,12 +142,18 @@ def _preview(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, dg.Met
 )
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.MaterializeResult:
     """The TLC's taxi zones with their shapes: raw/taxi_zones.zip (or .csv, .geojson, as configured)."""
+    spent = Cost()
     file = tlc.fetch_zones(files, log=context.log.info)
     _log(context, file)
     with files.local_copy(file.name) as path:
         synthetic = zones_are_synthetic(path)
     return dg.MaterializeResult(
-        metadata={**fetched_metadata([file]), "synthetic": synthetic}, data_version=_version([file])
+        metadata={
+            **fetched_metadata([file]),
+            **spent.so_far(bytes_written=file.size_bytes if file.downloaded else 0),
+            "synthetic": synthetic,
+        },
+        data_version=_version([file]),
     )
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 
 from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import file_metadata, per_partition, picture, table
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
@@ -47,13 +48,24 @@ def week_summary(
     # The week after compares itself with this one.
     also = [week + WEEK for week in weeks if files.exists(summary_file(week + WEEK))]
     for week in sorted({*weeks, *also}):
+        spent = Cost()
         with files.lock(summary_file(week)):
             summary = warehouse.query(summary_of_week, week, tlc.fleets)
             file = files.write(summary_file(week), json.dumps(summary, indent=1) + "\n")
         if week in weeks:
             totals = {"trips": summary["totals"]["num_trips"], "synthetic": summary["synthetic"]}
             preview = table(("fleet", "trips", "week before"), preview_rows(summary))
-            per_partition(context, {str(week): {**file_metadata(file), "preview": preview, **totals}})
+            per_partition(
+                context,
+                {
+                    str(week): {
+                        **file_metadata(file),
+                        **spent.so_far(bytes_written=file.size_bytes),
+                        "preview": preview,
+                        **totals,
+                    }
+                },
+            )
     return dg.MaterializeResult(metadata={"weeks": len(weeks)})
 
 
@@ -110,6 +122,7 @@ def _write_report(
     from taxi_pipeline.outputs.monthly_report.measures import numbers_of
     from taxi_pipeline.outputs.monthly_report.page import csv_of, page_of, preview_of
 
+    spent = Cost()
     with files.lock(report_file(month)):
         figures = warehouse.query(figures_of, month, tlc.fleets)
         files.write(numbers_file(month), csv_of(figures))
@@ -117,6 +130,7 @@ def _write_report(
     warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
     return {
         **file_metadata(file),
+        **spent.so_far(bytes_written=file.size_bytes),
         "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
         "numbers": table(*numbers_of(figures)),
         "trips": figures.totals.num_trips,

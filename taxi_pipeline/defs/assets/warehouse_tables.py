@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.failures import FleetsFailed
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_metadata
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.storage import MissingFileError, Storage
@@ -52,6 +53,7 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     The id is the zone file's OBJECTID. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
     finds its zone.
     """
+    spent = Cost()
     files.require(tlc.zones_file, written_by="taxi_zones_file")
     with files.local_copy(tlc.zones_file) as path:
         zones, synthetic = read_zones(path), zones_are_synthetic(path)
@@ -59,7 +61,8 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     shown = [(z.zone_id, z.zone, z.borough, (z.geometry or "")[:40]) for z in zones[:PREVIEW_ROWS]]
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": len(zones),
+            **table_facts(ZONES, len(zones)),
+            **spent.so_far(rows=len(zones)),
             **column_lineage(ZONES),
             "preview": table(ZONES.column_names, shown),
             "synthetic": synthetic,
@@ -81,11 +84,13 @@ def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
     The meaning of the codes in trips, with the date of the dictionary that has it; and which zones are airports or
     lie in the congestion zone.
     """
+    spent = Cost()
     rows = code_rows()
     warehouse.change(replace_code_tables, rows)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(len(content) for content in rows.values()),
+            **spent.so_far(rows=sum(len(content) for content in rows.values())),
             **{declared.name: table(declared.column_names, rows[declared.name]) for declared in CODE_TABLES},
         },
         data_version=dg.DataVersion(hashlib.sha256(repr(list(rows.values())).encode()).hexdigest()),
@@ -155,6 +160,7 @@ def trip_tables(
 ) -> Iterator[dg.MaterializeResult]:
     """Load the days' trips and count them; or, when `taxi_trips` is not selected, count the loaded trips again."""
     days = days_of(context)
+    spent = Cost(len(list(days)))
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     if "taxi_trips" in selected:
         _load(days, warehouse, files, tlc)
@@ -163,7 +169,8 @@ def trip_tables(
     written = [asset for asset in TABLES if "taxi_trips" in selected or asset in selected]
     contents, of_load = warehouse.query(_look_at, written, days)
     for asset, content in contents.items():
-        metadata = {"dagster/row_count": content.num_rows, "synthetic": content.synthetic}
+        metadata = {**table_facts(TABLES[asset], content.num_rows), "synthetic": content.synthetic}
+        metadata |= spent.so_far(rows=sum(content.rows_per_day.values()))
         metadata |= of_load if asset == "taxi_trips" else {}
         if asset in selected:
             _describe_days(context, asset, content, days)
