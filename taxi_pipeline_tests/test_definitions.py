@@ -453,11 +453,12 @@ def {name}_sensor(context: dg.SensorEvaluationContext):
 def test_what_lies_anywhere_in_the_folder_is_loaded(copy_of_the_project: Path) -> None:
     """Regression: definitions outside of `assets/` and `checks/` were silently not loaded."""
     folder = copy_of_the_project / "taxi_pipeline" / "defs"
-    for name in ("x", "assets/y", "z/__init__"):
-        (folder / f"{name}.py").parent.mkdir(exist_ok=True)
-        (folder / f"{name}.py").write_text(SCAFFOLDED.format(name=name[0] if name[0] != "a" else "y"))
+    paths = {"x": "x.py", "y": "assets/y.py", "z": "z/__init__.py", "without_init": "folder/within/file.py"}
+    for name, path in paths.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(SCAFFOLDED.format(name=name))
     found = in_the_copy(copy_of_the_project, sys.executable, "-c", NAMES_OF_THE_COPY)
-    for name in ("x", "y", "z"):
+    for name in paths:
         for kind in ("asset", "job", "schedule", "sensor"):
             assert f"'{name}_{kind}'" in found
 

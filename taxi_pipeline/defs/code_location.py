@@ -1,6 +1,5 @@
 """The factory of the code location: it puts together what the other modules of `defs` define."""
 
-import pkgutil
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
@@ -82,8 +81,11 @@ def _in_the_folder() -> dg.Definitions:
     """
     (folder,) = map(Path, defs.__path__)
     components = sorted(path for name in ("defs.yaml", "component.yaml") for path in folder.rglob(name))
-    names = [found.name for found in pkgutil.walk_packages(defs.__path__, f"{defs.__name__}.")]
-    modules = [import_module(name) for name in names if name.rpartition(".")[2] not in OF_THE_INSTANCE]
+    not_loaded = [folder / f"{name}.py" for name in OF_THE_INSTANCE]
+    # By files: `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them.
+    files = [path for path in sorted(folder.rglob("*.py")) if path not in not_loaded]
+    names = [".".join((defs.__name__, *path.relative_to(folder).with_suffix("").parts)) for path in files]
+    modules = [import_module(name.removesuffix(".__init__")) for name in names]
     of_other_kinds = [
         f"{module.__name__}.{name}"
         for module in modules
