@@ -53,9 +53,9 @@ SPARK = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--renew-baselines`: what is drawn now becomes what later drawings are compared with."""
+    """`--renew-baselines`: what is drawn and defined now becomes what is compared with later."""
     parser.addoption(
-        "--renew-baselines", action="store_true", help="write the pictures that drawings are compared with"
+        "--renew-baselines", action="store_true", help="write what drawings and definitions are compared with"
     )
 
 
@@ -153,6 +153,14 @@ def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_mirror(mirror: Path, tmp_path: Path) -> Path:
     """A copy of the mirror that a test may change."""
     return Path(shutil.copytree(mirror, tmp_path / "own_mirror"))
+
+
+@pytest.fixture
+def copy_of_the_project(tmp_path: Path) -> Path:
+    """What `dg` needs of the project, to scaffold into."""
+    from taxi_pipeline_tests.project_copies import copy_project
+
+    return copy_project(tmp_path)
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY
-from taxi_pipeline.warehouse.tables import TABLES, TRIPS
+from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, TABLES, TRIPS, TRIPS_BY_WEEK, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline_tests.pipelines import (
     CONTENT_TABLES,
     EVERYTHING,
@@ -578,3 +578,26 @@ def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path
     for name in (spec.key.to_user_string() for asset in ASSETS for spec in asset.specs):
         if name != "code_tables":
             assert materializations_of(result, name)[0].metadata["synthetic"].value is True, name
+
+
+def test_each_materialization_has_its_schema_rows_and_cost(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """What tools for lineage read, and numbers that the UI plots; a partition has its share of the run's cost."""
+    result = make_pipeline(mirror).run("2023-02-07", "2023-02-08")
+    tables = {"taxi_trips": TRIPS, "zone_hourly_trips": ZONE_HOURLY_TRIPS, "borough_flows": BOROUGH_FLOWS}
+    for name, declared in {**tables, "taxi_zones": ZONES, "trips_by_week": TRIPS_BY_WEEK}.items():
+        for made in materializations_of(result, name):
+            schema = made.metadata["dagster/column_schema"].value
+            assert isinstance(schema, dg.TableSchema)
+            assert [column.name for column in schema.columns] == list(declared.column_names), name
+            assert isinstance(made.metadata["dagster/row_count"].value, int), name
+    for name in ("taxi_trips_file", "taxi_zones_file", "taxi_zones", "taxi_trips", "trips_by_week", "manhattan_map"):
+        for made in materializations_of(result, name):
+            assert 0 < float(str(made.metadata["cost_seconds"].value)) < 60, name
+    trips = materializations_of(result, "taxi_trips")
+    rows = sum(int(str(made.metadata["dagster/partition_row_count"].value)) for made in trips)
+    assert sum(float(str(made.metadata["cost_rows"].value)) for made in trips) == rows
+    (file,) = (mirror / "trip-data").glob("yellow*2023-02.parquet")
+    files = materializations_of(result, "taxi_trips_file")
+    assert sum(float(str(made.metadata["cost_bytes_written"].value)) for made in files) == file.stat().st_size
+    week = materializations_of(result, "trips_by_week")[0].metadata
+    assert week["cost_bytes_written"].value == week["size_bytes"].value

@@ -1,9 +1,8 @@
 """The code location loads as the server loads it, with the names and the wiring that are fixed."""
 
 import ast
-import os
+import json
 import re
-import shutil
 import subprocess
 import sys
 from datetime import date, datetime
@@ -16,6 +15,7 @@ import yaml
 from dagster._core.test_utils import freeze_time
 
 from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.metadata import column_lineage
 from taxi_pipeline.defs.partitions import (
@@ -38,6 +38,7 @@ from taxi_pipeline.warehouse.tables import (
 )
 from taxi_pipeline_tests.conftest import REPOSITORY, SPARK
 from taxi_pipeline_tests.pipelines import GROUPS, IN_A_RUN_OF_DAYS, materializations_of, settings_of
+from taxi_pipeline_tests.project_copies import PACKAGE, in_the_copy, spec_of
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -79,11 +80,6 @@ def definitions() -> dg.Definitions:
     return build_definitions(settings=settings_of())
 
 
-def spec_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-
-
-PACKAGE = REPOSITORY / "taxi_pipeline"
 IMPORT_DAGSTER = {"defs"}
 """The folders of the package whose modules may import Dagster."""
 
@@ -124,6 +120,12 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
     others = [path for path in PACKAGE.rglob("*.py") if "duckdb" in imports_of(path)]
     assert others
     assert all(path.is_relative_to(engine) for path in others), others
+
+
+def test_assets_draw_no_pages_and_hold_no_data_frames() -> None:
+    """What an asset computes is in `outputs`, `datasets` and `warehouse`."""
+    for path in (PACKAGE / "defs" / "assets").glob("*.py"):
+        assert not imports_of(path) & {"pandas", "numpy", "matplotlib", "PIL", "jinja2", "shapely"}, path
 
 
 def test_modules_have_names_that_differ_by_more_than_an_ending() -> None:
@@ -241,8 +243,46 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
         assert graph.get_check_spec(key).description, key
 
 
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://github.com/tlc/taxi-pipeline.git", "https://github.com/tlc/taxi-pipeline"),
+        ("ssh://git@gitlab.example.com:2222/tlc/taxi-pipeline", "https://gitlab.example.com/tlc/taxi-pipeline"),
+        ("https://name:token@github.com/tlc/taxi-pipeline", "https://github.com/tlc/taxi-pipeline"),
+    ],
+)
+def test_code_links_lead_to_the_commit_that_is_installed(definitions: dg.Definitions, url: str, page: str) -> None:
+    """Regression: they named a path of the server's disk, which nobody can open."""
+    note = json.dumps({"url": url, "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}})
+    for asset in with_code_links(definitions.assets or (), note):
+        for spec in asset.specs if isinstance(asset, dg.AssetsDefinition) else ():
+            (source,) = spec.metadata["dagster/code_references"].code_references
+            assert isinstance(source, dg.UrlCodeReference)
+            assert source.url.startswith(page)
+            assert re.search(r"c0ffee/taxi_pipeline/defs/assets/\w+\.py#L\d+", source.url), source.url
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        {"url": "file:///home/me/taxi", "dir_info": {"editable": True}},
+        {"url": "https://files.example.com/taxi-0.1-py3-none-any.whl", "archive_info": {}},
+        {"url": "https://git.example.com/taxi", "vcs_info": {"vcs": "git", "commit_id": "c0ffee"}},
+    ],
+)
+def test_code_links_of_a_clone_lead_to_its_files(definitions: dg.Definitions, note: dict[str, object]) -> None:
+    found = list(definitions.assets or ())
+    assert with_code_links(found, json.dumps(note)) == found
+
+
+def test_all_that_can_be_materialized_has_a_freshness_policy(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    with_policy = {name for name, spec in spec_of(definitions).items() if spec.freshness_policy}
+    assert with_policy == {key.to_user_string() for key in graph.materializable_asset_keys}
+
+
 def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
-    """Regression: the catalogue showed raw backticks, and indented paragraphs as code."""
+    """Regression: the catalogue, which renders no Markdown, showed raw backticks, and indented paragraphs as code."""
     graph, repository = definitions.resolve_asset_graph(), definitions.get_repository_def()
     described = {
         **{name: spec.description for name, spec in spec_of(definitions).items()},
@@ -346,31 +386,81 @@ def test_loading_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n"
 
 
-@pytest.fixture
-def copy_of_the_project(tmp_path: Path) -> Path:
-    """What `dg` needs of the project, to scaffold into."""
-    for name in ("pyproject.toml", "dagster.yaml", "README.md"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    shutil.copytree(PACKAGE, tmp_path / "taxi_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
+NAMES_OF_THE_COPY = """
+from taxi_pipeline.defs.code_location import build_definitions
+found = build_definitions()
+print([key.to_user_string() for key in found.resolve_all_asset_keys()])
+print([job.name for job in found.jobs], [made.name for made in (*found.schedules, *found.sensors)])
+"""
+
+SCAFFOLDED = """
+import dagster as dg
+
+@dg.asset
+def {name}_asset() -> dg.MaterializeResult:
+    return dg.MaterializeResult()
+
+@dg.asset_check(asset={name}_asset)
+def {name}_check() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+{name}_job = dg.define_asset_job("{name}_job", selection=[{name}_asset])
+
+@dg.schedule(cron_schedule="@daily", target="*")
+def {name}_schedule(context: dg.ScheduleEvaluationContext):
+    return dg.SkipReason("Skipping. Change this to return a RunRequest to launch a run.")
+
+@dg.sensor(target=None)
+def {name}_sensor(context: dg.SensorEvaluationContext):
+    return dg.SkipReason("Skipping. Change this to return a RunRequest to launch a run.")
+"""
+"""As `dg scaffold defs` writes them."""
 
 
-def dg_command(folder: Path, *arguments: str) -> str:
-    """What `dg` prints in the folder of a project."""
-    environment = {**os.environ, "PYTHONPATH": str(folder), "DAGSTER_HOME": "", "COLUMNS": "200"}
-    command = [Path(sys.executable).with_name("dg"), *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
+def test_what_lies_anywhere_in_the_folder_is_loaded(copy_of_the_project: Path) -> None:
+    """Regression: definitions outside of `assets/` and `checks/` were silently not loaded."""
+    folder = copy_of_the_project / "taxi_pipeline" / "defs"
+    paths = {"x": "x.py", "y": "assets/y.py", "z": "z/__init__.py", "without_init": "folder/within/file.py"}
+    for name, path in paths.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(SCAFFOLDED.format(name=name))
+    found = in_the_copy(copy_of_the_project, sys.executable, "-c", NAMES_OF_THE_COPY)
+    for name in paths:
+        for kind in ("asset", "job", "schedule", "sensor"):
+            assert f"'{name}_{kind}'" in found
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "named"),
+    [
+        ("r.py", "import dagster as dg\n@dg.definitions\ndef of_r():\n    return dg.Definitions()\n", "defs.r.of_r"),
+        ("s/t.py", "import dagster as dg\nof_s = dg.Definitions()\n", "defs.s.t.of_s"),
+        ("c/defs.yaml", "type: dagster.DefsFolderComponent\n", "defs/c/defs.yaml"),
+    ],
+)
+def test_what_would_not_be_loaded_is_named(copy_of_the_project: Path, path: str, content: str, named: str) -> None:
+    file = copy_of_the_project / "taxi_pipeline" / "defs" / path
+    file.parent.mkdir(exist_ok=True)
+    if file.suffix == ".py":
+        (file.parent / "__init__.py").touch()
+    file.write_text(content)
+    with pytest.raises(AssertionError, match=f"NotLoadedError: Not loaded: .*{named}"):
+        in_the_copy(copy_of_the_project, sys.executable, "-c", NAMES_OF_THE_COPY)
 
 
 @pytest.mark.slow
-def test_dg_scaffolds_an_asset_where_it_belongs_and_finds_it(copy_of_the_project: Path) -> None:
-    dg_command(copy_of_the_project, "scaffold", "defs", "dagster.asset", "assets/hired_cars.py")
-    scaffolded = copy_of_the_project / "taxi_pipeline" / "defs" / "assets" / "hired_cars.py"
-    assert "def hired_cars(" in scaffolded.read_text()
-    dg_command(copy_of_the_project, "check", "defs")
-    assert "hired_cars" in dg_command(copy_of_the_project, "list", "defs", "--json")
+def test_dg_scaffolds_where_it_belongs_and_finds_it(copy_of_the_project: Path) -> None:
+    dg_command = Path(sys.executable).with_name("dg")
+    for kind, path in (("asset", "assets/hired_cars.py"), ("sensor", "new_cars.py"), ("schedule", "old_cars.py")):
+        in_the_copy(copy_of_the_project, dg_command, "scaffold", "defs", f"dagster.{kind}", path)
+        scaffolded = copy_of_the_project / "taxi_pipeline" / "defs" / path
+        text = scaffolded.read_text()
+        assert f"def {scaffolded.stem}(" in text
+        scaffolded.write_text(text.replace('target="*"', 'target="taxi_zones"'))  # one run can't have all partitions
+    in_the_copy(copy_of_the_project, dg_command, "check", "defs")
+    found = in_the_copy(copy_of_the_project, dg_command, "list", "defs", "--json")
+    for name in ("hired_cars", "new_cars", "old_cars"):
+        assert f'"{name}"' in found, name
 
 
 @pytest.mark.slow
@@ -385,7 +475,7 @@ def test_dg_scaffolds_an_asset_where_it_belongs_and_finds_it(copy_of_the_project
 )
 def test_dg_says_what_there_is(arguments: str, expected: str) -> None:
     """Regression: with typer 0.29 the help was a usage line only, and that of `dg labs` a traceback."""
-    said = dg_command(REPOSITORY, *arguments.split())
+    said = in_the_copy(REPOSITORY, Path(sys.executable).with_name("dg"), *arguments.split())
     words = [expected] if " definitions " in expected else expected.split()
     assert [word for word in words if not re.search(rf"(?<![\w.]){re.escape(word)}(?![\w])", said)] == []
 

@@ -1,4 +1,4 @@
-"""Dagster's history in its own SQLite files, written in less time by the classes that `dagster.yaml` names."""
+"""Dagster's history in its own SQLite files, stored by the classes that `dagster.yaml` names."""
 
 import asyncio
 import re

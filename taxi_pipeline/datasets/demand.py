@@ -15,6 +15,8 @@ from taxi_pipeline.datasets.tables import DEMAND_MODEL
 from taxi_pipeline.tlc.zones import NUM_SHAPES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
@@ -60,6 +62,20 @@ class Pickups:
     def weekdays(self) -> "NDArray[np.int64]":
         """Of the days; 0 for Sunday."""
         return ((self.days.day_of_week + 1) % _WEEK).to_numpy()
+
+
+def before_and_in(partition_key: str, frames: "Mapping[str, pd.DataFrame]") -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The months before a partition, and the partition's own.
+
+    Args:
+        partition_key: the fleet and the month.
+        frames: partition key → data frame of `zone_hours`; keys sort as their months do.
+    """
+    import pandas as pd
+
+    empty = next(iter(frames.values())).iloc[:0]
+    before = [frame for key, frame in sorted(frames.items()) if key != partition_key and not frame.empty]
+    return pd.concat(before, ignore_index=True) if before else empty, frames.get(partition_key, empty)
 
 
 def pickups_of(zone_hours: "pd.DataFrame") -> Pickups:

@@ -1,7 +1,11 @@
 """Declarative automation: the condition of assets with a file per week or month, and the sensor that evaluates it.
 
+Also how old an asset may be: its freshness policy.
+
 What runs by the clock is in `schedules`.
 """
+
+from datetime import timedelta
 
 import dagster as dg
 
@@ -28,6 +32,13 @@ Unlike Dagster's own `eager`, `on_cron` and `on_missing` it looks at all windows
 months late), and also at those that were complete before it was switched on. A run that fails is not repeated until a
 day is loaded again.
 """
+
+
+MADE_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
+"""Every published month makes all assets anew, or a partition of them, so about every 30 days."""
+
+NOT_MADE_REGULARLY = ("tlc", "requests")
+"""Groups without a policy: what the TLC publishes is only observed, and a chart is made when someone asks for it."""
 
 
 def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:

@@ -2,22 +2,17 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster.components.definitions import LazyDefinitions
 
-from taxi_pipeline.defs import assets, checks
-from taxi_pipeline.defs.automation import build_automation_sensor
-from taxi_pipeline.defs.jobs import (
-    daily_trips,
-    datasets,
-    freshness,
-    monthly_reports,
-    tlc_observation,
-    trip_requests,
-    week_summaries,
-    zones,
-)
+from taxi_pipeline import defs
+from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, build_automation_sensor
+from taxi_pipeline.defs.code_links import with_code_links
+from taxi_pipeline.defs.code_versions import with_code_version
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
 from taxi_pipeline.defs.partitions import between
@@ -29,13 +24,21 @@ from taxi_pipeline.settings import Settings
 
 OWNERS = ["team:taxi-pipeline"]
 
+OF_THE_INSTANCE = {"dagster_internals", "event_storage", "postgres_storage", "run_launcher"}
+"""The modules of `defs` that `dagster.yaml` names. They define nothing, and one needs an extra."""
+
+
+class NotLoadedError(RuntimeError):
+    """A file in `defs` holds definitions that would silently be missing."""
+
 
 def build_definitions(
     *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
     """The code location for these settings.
 
-    Assets and checks are loaded from all modules in `assets/` and `checks/`, also from those that `dg scaffold` adds.
+    Assets, checks, jobs, schedules and sensors are loaded from all modules of `defs`, also from those that
+    `dg scaffold defs` adds. What depends on the settings is built here.
 
     Args:
         settings: taken from the environment when not given.
@@ -43,51 +46,73 @@ def build_definitions(
 
     Raises:
         SettingsError: the environment holds a value that can't be used.
+        NotLoadedError: a file in the folder holds definitions of a kind that is not loaded.
     """
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
     notebooks, notebook_resources = build_notebooks(settings, marts.assets)
     upkeep_jobs, upkeep_schedules = build_upkeep(settings)
-    found = between(
-        settings.start_date,
-        settings.end_date,
-        settings.fleets,
-        [*dg.load_assets_from_package_module(assets, include_specs=True), *marts.assets, *notebooks],
-    )
+    found = _in_the_folder()
+    once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
+    assets = [*once, *marts.assets, *notebooks]
+    assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
+    running = settings.automation
     return dg.Definitions(
-        assets=_with_code_references(_as_shown(found, settings.engine)),
-        asset_checks=dg.load_asset_checks_from_package_module(checks),
-        jobs=[
-            daily_trips,
-            week_summaries,
-            monthly_reports,
-            datasets,
-            zones,
-            tlc_observation,
-            freshness,
-            trip_requests,
-            *marts.jobs,
-            *upkeep_jobs,
-        ],
-        schedules=[*build_schedules(running=settings.automation), *upkeep_schedules],
-        sensors=[*build_sensors(running=settings.automation), build_automation_sensor(running=settings.automation)],
+        assets=with_code_links(
+            dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine)))
+        ),
+        asset_checks=found.asset_checks,
+        jobs=[*(found.jobs or ()), *marts.jobs, *upkeep_jobs],
+        schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],
+        sensors=[*(found.sensors or ()), *build_sensors(running=running), build_automation_sensor(running=running)],
         resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )
 
 
+def _in_the_folder() -> dg.Definitions:
+    """The definitions at the top level of all modules of `defs`.
+
+    `dg.load_from_defs_folder` does not do: it needs `pyproject.toml`, which an installed package does not have.
+
+    Raises:
+        NotLoadedError: a file holds definitions of a kind that only `dg.load_from_defs_folder` loads.
+    """
+    (folder,) = map(Path, defs.__path__)
+    components = sorted(path for name in ("defs.yaml", "component.yaml") for path in folder.rglob(name))
+    not_loaded = [folder / f"{name}.py" for name in OF_THE_INSTANCE]
+    # By files: `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them.
+    files = [path for path in sorted(folder.rglob("*.py")) if path not in not_loaded]
+    names = [".".join((defs.__name__, *path.relative_to(folder).with_suffix("").parts)) for path in files]
+    modules = [import_module(name.removesuffix(".__init__")) for name in names]
+    of_other_kinds = [
+        f"{module.__name__}.{name}"
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, dg.Definitions | LazyDefinitions)
+    ]
+    if orphans := [*map(str, components), *of_other_kinds]:
+        raise NotLoadedError(
+            f"Not loaded: {', '.join(orphans)}. Modules of {folder} may define assets, checks, jobs, schedules and "
+            "sensors; resources belong into `defs/resources`, components and other Definitions into `build_definitions`"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.load_definitions_from_modules(modules)
+
+
 def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
     """The same assets as the UI shows them.
 
-    Those that name no owner belong to the team. Descriptions are plain text, because the asset catalogue and the graph
-    do not render Markdown and show backticks as they are. The warehouse's kind is that of its engine.
+    Those that name no owner belong to the team, and those that name no freshness policy are made monthly. The
+    warehouse's kind is that of its engine.
     """
 
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(
             owners=spec.owners or OWNERS,
-            description=(spec.description or "").replace("`", "") or None,
+            freshness_policy=spec.freshness_policy or (None if spec.group_name in NOT_MADE_REGULARLY else MADE_MONTHLY),
             kinds={engine if kind == "duckdb" else kind for kind in spec.kinds},
         )
 

@@ -20,6 +20,7 @@ import dagster as dg
 from taxi_pipeline.datasets.tables import DATASETS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.dagster_names import REPOSITORY_LABEL
 from taxi_pipeline.defs.failures import failed_fleets, message_of
 from taxi_pipeline.defs.marts import MARTS
 from taxi_pipeline.defs.partitions import (
@@ -234,28 +235,21 @@ def _listing_under_job(
     A run that is executed in process names no code location, and the UI lists such runs on the page Runs alone. This
     is how `dagster run migrate-repository` gives runs to another location.
     """
-    from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
-    from dagster._core.remote_origin import (
-        ManagedGrpcPythonEnvCodeLocationOrigin,
-        RemoteJobOrigin,
-        RemoteRepositoryOrigin,
-    )
-    from dagster._core.storage.tags import REPOSITORY_LABEL_TAG
-    from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
+    from taxi_pipeline.defs import dagster_internals as internals
 
-    location = ManagedGrpcPythonEnvCodeLocationOrigin(
-        LoadableTargetOrigin(module_name="taxi_pipeline.definitions"), location_name=CODE_LOCATION_NAME
+    location = internals.ManagedGrpcPythonEnvCodeLocationOrigin(
+        internals.LoadableTargetOrigin(module_name="taxi_pipeline.definitions"), location_name=CODE_LOCATION_NAME
     )
-    repository = RemoteRepositoryOrigin(location, SINGLETON_REPOSITORY_NAME)
+    repository = internals.RemoteRepositoryOrigin(location, internals.SINGLETON_REPOSITORY_NAME)
 
     def list_it(entry: dg.EventLogEntry) -> None:
         if entry.dagster_event is None or entry.dagster_event.event_type != dg.DagsterEventType.PIPELINE_START:
             return
         run = instance.get_run_by_id(entry.run_id)
         if run is not None:
-            instance.run_storage.replace_job_origin(run, RemoteJobOrigin(repository, job_name))
+            instance.run_storage.replace_job_origin(run, internals.RemoteJobOrigin(repository, job_name))
 
-    return {REPOSITORY_LABEL_TAG: repository.get_label()}, list_it
+    return {REPOSITORY_LABEL: repository.get_label()}, list_it
 
 
 def _following(follower: Follower, month: str) -> Callable[[dg.EventLogEntry], None]:

@@ -3,6 +3,7 @@
 What the notebook asks is in the notebook; here is how it becomes a page of the outputs.
 """
 
+import hashlib
 import importlib.util
 from collections.abc import Iterable
 from typing import Any
@@ -70,7 +71,9 @@ def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) ->
     def notebook_pages(context: dg.InitResourceContext) -> NotebookIOManager:
         return NotebookIOManager(context.resources.files)
 
-    return [tour], {_IO_MANAGER: notebook_pages}
+    version = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    versioned = tour.map_asset_specs(lambda spec: spec.replace_attributes(code_version=version))
+    return [versioned], {_IO_MANAGER: notebook_pages}
 
 
 def _asked(marts: Iterable[dg.AssetsDefinition]) -> list[dg.AssetKey]:

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.dagster_names import PARTITION, RANGE_END, RANGE_START
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month
 from taxi_pipeline.tlc.publication import SHORTEST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 
 
 _DAY = timedelta(days=1)
@@ -140,14 +137,14 @@ def fleet_and_month(partition_key: str) -> tuple[str, date]:
 
 def range_tags(days: Days) -> dict[str, str]:
     """The tags by which Dagster runs a range of partitions in one run."""
-    return {_RANGE_START: str(days.first), _RANGE_END: str(days.last)}
+    return {RANGE_START: str(days.first), RANGE_END: str(days.last)}
 
 
 def partitions_in(tags: "Mapping[str, str]") -> str | None:
     """What a run's tags say of its partitions, in words; None when it has none."""
-    if _RANGE_START in tags:
-        return f"{tags[_RANGE_START]} to {tags[_RANGE_END]}"
-    return tags.get("dagster/partition")
+    if RANGE_START in tags:
+        return f"{tags[RANGE_START]} to {tags[RANGE_END]}"
+    return tags.get(PARTITION)
 
 
 def days_of(context: dg.AssetExecutionContext) -> Days:
@@ -158,11 +155,6 @@ def days_of(context: dg.AssetExecutionContext) -> Days:
 
 def days_of_run(context: dg.AssetCheckExecutionContext) -> Days | None:
     """The days of a check's run; None when the run has no partitions, so the check looks at all loaded days."""
-    run = context.op_execution_context
-    if run.has_partition_key_range:
-        keys = run.partition_key_range
-        return Days(date.fromisoformat(keys.start), date.fromisoformat(keys.end))
-    if run.has_partition_key:
-        day = date.fromisoformat(run.partition_key)
-        return Days(day, day)
-    return None
+    tags = context.run.tags
+    first, last = tags.get(RANGE_START) or tags.get(PARTITION), tags.get(RANGE_END) or tags.get(PARTITION)
+    return Days(date.fromisoformat(first), date.fromisoformat(last)) if first and last else None

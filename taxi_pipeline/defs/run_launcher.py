@@ -2,16 +2,28 @@
 
 Dagster's own launcher starts a run and asks no more. When the code server ends, so do its runs, and without this class
 they stay "started" for good, hold the pool of the warehouse, and the runs behind them wait for ever.
+
+Who would miss it: servers whose runs share one machine with the warehouse's DuckDB file, by `deploy/compose.yaml` or
+without containers, and clusters that are fed from such a server. On Kubernetes (`deploy/helm-values.yaml`) Dagster's
+`K8sRunLauncher` checks the health of runs itself. `DockerRunLauncher` does, too, but takes the Docker socket, which is
+root on the host, into the daemon's and the webserver's container, and gives each run a container of its own, where the
+containers of Compose have no capabilities and a file system that is read-only. Look again when Dagster's
+`DefaultRunLauncher` says that it supports `check_run_worker_health` (it does not in 1.13.27).
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 
-if TYPE_CHECKING:
-    from dagster._serdes import ConfigurableClassData
+from taxi_pipeline.defs.dagster_internals import (
+    CanCancelExecutionRequest,
+    CanCancelExecutionResult,
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    DagsterUserCodeUnreachableError,
+    WorkerStatus,
+)
 
 
 class CodeServerRunLauncher(dg.DefaultRunLauncher):
@@ -19,7 +31,7 @@ class CodeServerRunLauncher(dg.DefaultRunLauncher):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: "ConfigurableClassData | None", config_value: Mapping[str, Any]
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "CodeServerRunLauncher":
         """The launcher."""
         return cls(inst_data=inst_data, **config_value)
@@ -31,10 +43,6 @@ class CodeServerRunLauncher(dg.DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server whether it has the run; one that can't be reached is asked again the next time."""
-        from dagster._core.errors import DagsterUserCodeUnreachableError
-        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
-        from dagster._serdes import deserialize_value
-
         # None of a run that has ended meanwhile.
         if (server := self._get_grpc_client_for_termination(run.run_id)) is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
@@ -42,6 +50,6 @@ class CodeServerRunLauncher(dg.DefaultRunLauncher):
             answer = server.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id))
         except DagsterUserCodeUnreachableError:
             return CheckRunHealthResult(WorkerStatus.RUNNING, "the code server can't be reached")
-        if deserialize_value(answer, CanCancelExecutionResult).can_cancel:
+        if dg.deserialize_value(answer, CanCancelExecutionResult).can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, "the code server was restarted while the run was going on")

@@ -16,16 +16,15 @@ def tidy_warehouse(context: dg.OpExecutionContext, warehouse: WarehouseParam) ->
     context.add_output_metadata({table: dg.MetadataValue.text(what) for table, what in done.items()})
 
 
-@dg.job(description="Few files, no rows of killed loads, no old snapshots. Runs while days are loaded.")
-def warehouse_upkeep() -> None:
-    """The upkeep of the warehouse."""
-    tidy_warehouse()
-
-
 def build_upkeep(settings: Settings) -> tuple[list[dg.JobDefinition], list[dg.ScheduleDefinition]]:
     """Job and schedule; none with DuckDB, whose file needs no upkeep."""
     if settings.engine == "duckdb":
         return [], []
+
+    @dg.job(description="Few files, no rows of killed loads, no old snapshots. Runs while days are loaded.")
+    def warehouse_upkeep() -> None:
+        tidy_warehouse()
+
     monthly = dg.ScheduleDefinition(
         name="monthly_upkeep",
         job=warehouse_upkeep,

@@ -1,7 +1,7 @@
 """Places on the maps: where boroughs are named, and zones' shapes for web pages, which are small and still touch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def _simplified(shapes: Mapping[int, str]) -> "dict[int, BaseGeometry]":
     return dict(zip(shapes, simple.tolist(), strict=True))
 
 
+def svg_path(rings: Iterable[Sequence[tuple[int, int]]]) -> str:
+    """Closed rings as the path of an SVG."""
+    return "".join(f"M{'L'.join(f'{x} {y}' for x, y in ring[:-1])}Z" for ring in rings)
+
+
 class Plane:
     """Degrees as pixels of a drawing, undistorted: x to the right, y down.
 
@@ -72,10 +77,13 @@ class Plane:
         polygons = [[self._ring(ring) for ring in (part.exterior, *part.interiors)] for part in parts]
         return [[ring for ring in rings if len(ring) > 3] for rings in polygons if len(rings[0]) > 3]
 
+    def rings(self, shape: "BaseGeometry") -> list[list[tuple[int, int]]]:
+        """The rings of all the shape's polygons."""
+        return [ring for rings in self.polygons(shape) for ring in rings]
+
     def path(self, shape: "BaseGeometry") -> str:
         """The shape as the path of an SVG."""
-        rings = [ring for rings in self.polygons(shape) for ring in rings]
-        return "".join(f"M{'L'.join(f'{x} {y}' for x, y in ring[:-1])}Z" for ring in rings)
+        return svg_path(self.rings(shape))
 
     def _ring(self, ring: "LinearRing") -> list[tuple[int, int]]:
         pixels = [(round(self.x(longitude)), round(self.y(latitude))) for longitude, latitude in ring.coords]

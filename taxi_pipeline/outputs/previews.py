@@ -18,22 +18,21 @@ _SMOOTH = 2
 _WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
 
 
-def map_preview(zones: Iterable[tuple[str, int]], size: Sequence[int]) -> bytes:
+def map_preview(zones: Iterable[tuple[Sequence[Sequence[tuple[int, int]]], int]], size: Sequence[int]) -> bytes:
     """A PNG of zones.
 
     Args:
-        zones: path of an SVG as `Plane.path` writes it, and shade (0 for nothing) of each.
-        size: width and height of the drawing to which the paths belong.
+        zones: rings in whole pixels, and shade (0 for nothing) of each.
+        size: width and height of the plane on which the rings lie.
     """
     from PIL import Image, ImageDraw
 
     scale = _WIDTH * _SMOOTH / size[0]
     image = Image.new("RGB", (_WIDTH * _SMOOTH, round(size[1] * scale)), "white")
     draw = ImageDraw.Draw(image)
-    for path, shade in zones:
-        for ring in path.removeprefix("M").removesuffix("Z").split("ZM"):
-            pairs = (point.split(" ") for point in ring.split("L") if point)
-            points = [(int(x) * scale, int(y) * scale) for x, y in pairs]
+    for rings, shade in zones:
+        for ring in rings:
+            points = [(x * scale, y * scale) for x, y in ring[:-1]]
             if len(points) > 2:
                 draw.polygon(points, fill=SHADES[shade - 1] if shade else EMPTY, outline="white", width=_SMOOTH)
     return _png(image)

@@ -12,6 +12,7 @@ import dagster as dg
 from taxi_pipeline.datasets.contents import market_shares_of, missing_days, zone_hours_of
 from taxi_pipeline.datasets.tables import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.io_managers import DATA_FRAME
 from taxi_pipeline.defs.metadata import link, picture, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions
@@ -22,8 +23,6 @@ from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import Table
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from taxi_pipeline.datasets.demand import Judgement
 
 _DAYS_OF_THE_MONTH = dg.MultiToSingleDimensionPartitionMapping("month")
@@ -66,15 +65,18 @@ def _of_dataset(declared: Table) -> dict[str, Any]:
     metadata=_of_dataset(ZONE_HOURS),
 )
 def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """`datasets/zone_hours/fleet=FLEET/month=YYYY-MM.parquet`: trips by day, hour and pickup zone, with zone names.
+    """datasets/zone_hours/fleet=FLEET/month=YYYY-MM.parquet: trips by day, hour and pickup zone, with zone names.
 
-    Automation makes it when all days of the month are loaded; made earlier, it has the loaded days, and `missing_days`
+    Automation makes it when all days of the month are loaded; made earlier, it has the loaded days, and missing_days
     names the others. A month in which the fleet did not exist yet has no rows.
     """
+    spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
         frame, coverage = zone_hours_of(session, fleet, month), _coverage(session, fleet, month)
-    return dg.MaterializeResult(value=frame, metadata={"trips": int(frame["num_trips"].sum()), **coverage})
+    return dg.MaterializeResult(
+        value=frame, metadata={"trips": int(frame["num_trips"].sum()), **coverage, **spent.so_far(rows=len(frame))}
+    )
 
 
 @dg.asset(
@@ -90,14 +92,15 @@ def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> 
     metadata=_of_dataset(MARKET_SHARES),
 )
 def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`datasets/market_shares/fleet=FLEET/month=YYYY-MM.parquet`: trips by company, and their shares.
+    """datasets/market_shares/fleet=FLEET/month=YYYY-MM.parquet: trips by company, and their shares.
 
     Shares of the fleet's trips, and of those of all configured fleets.
     """
+    spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
     with warehouse.read() as session:
         frame, coverage = market_shares_of(session, fleet, month, tlc.fleets), _coverage(session, fleet, month)
-    return dg.MaterializeResult(value=frame, metadata=coverage)
+    return dg.MaterializeResult(value=frame, metadata={**coverage, **spent.so_far(rows=len(frame))})
 
 
 def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
@@ -122,16 +125,18 @@ def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
 def demand_model(
     context: dg.AssetExecutionContext, zone_hours: Any, warehouse: WarehouseParam, files: FilesParam
 ) -> dg.MaterializeResult:
-    """`datasets/demand_model/…`: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
+    """datasets/demand_model/…: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
 
-    Learned from the year before the month, as far as `zone_hours` has it, and judged by the month itself.
-    `outputs/demand_model/FLEET-YYYY-MM.png` shows the three busiest zones.
+    Learned from the year before the month, as far as zone_hours has it, and judged by the month itself.
+    outputs/demand_model/FLEET-YYYY-MM.png shows the three busiest zones.
     """
-    from taxi_pipeline.datasets.demand import demand_model_of, judged
+    spent = Cost()
+    from taxi_pipeline.datasets.demand import before_and_in, demand_model_of, judged
     from taxi_pipeline.outputs.demand_chart import draw_demand
 
     fleet, month = fleet_and_month(context.partition_key)
-    past, held_out = _before_and_in(context.partition_key, zone_hours)
+    months = zone_hours if isinstance(zone_hours, Mapping) else {context.partition_key: zone_hours}
+    past, held_out = before_and_in(context.partition_key, months)
     model = demand_model_of(past)
     judgement = judged(model, past, held_out)
     synthetic = warehouse.query(is_synthetic)
@@ -140,6 +145,7 @@ def demand_model(
     return dg.MaterializeResult(
         value=model,
         metadata={
+            **spent.so_far(rows=len(model)),
             "days_learned_from": int(past["pickup_date"].nunique()),
             "synthetic": synthetic,
             "chart": picture(chart, "Expected and counted pickups"),
@@ -148,16 +154,6 @@ def demand_model(
         },
         check_results=[_check_of(judgement)],
     )
-
-
-def _before_and_in(partition_key: str, frames: Any) -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The months before the partition, and the partition's own, out of what the IO manager loaded."""
-    import pandas as pd
-
-    by_key: Mapping[str, pd.DataFrame] = frames if isinstance(frames, Mapping) else {partition_key: frames}
-    empty = next(iter(by_key.values())).iloc[:0]
-    before = [frame for key, frame in sorted(by_key.items()) if key != partition_key and not frame.empty]
-    return pd.concat(before, ignore_index=True) if before else empty, by_key.get(partition_key, empty)
 
 
 def _check_of(judgement: "Judgement | None") -> dg.AssetCheckResult:

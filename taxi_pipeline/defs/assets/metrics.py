@@ -5,20 +5,17 @@ locked while it is made, so that of several runs at once the one that writes las
 """
 
 import json
-from datetime import timedelta
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_schema, written
+from taxi_pipeline.defs.costs import Cost
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_facts, table_schema, written
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
 from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
 from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
-
-REBUILT_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
-"""Every published month rebuilds these, so about every 30 days."""
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
@@ -44,15 +41,15 @@ FILES = (
     pool=POOL,
     kinds={"duckdb", "csv"},
     tags={"output": "data-file"},
-    freshness_policy=REBUILT_MONTHLY,
     metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
 )
 def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/trips_by_week.csv`: one row per week that has trips, all configured fleets together.
+    """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
-    `period` is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
-    fleets `outputs/trips_by_week_by_fleet.csv` has the same for each of them.
+    period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
+    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them.
     """
+    spent = Cost()
     with files.lock(TRIPS_BY_WEEK_FILE):
         weeks = warehouse.query(weekly_totals, tlc.fleets)
         version = weeks.coverage.version
@@ -65,7 +62,8 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
-            "dagster/row_count": len(weeks.all_fleets),
+            **spent.so_far(bytes_written=file.size_bytes),
+            **table_facts(TRIPS_BY_WEEK, len(weeks.all_fleets)),
             **column_lineage(TRIPS_BY_WEEK),
             "synthetic": weeks.coverage.synthetic,
             "preview": table(WEEK_HEADER, weeks.all_fleets[-PREVIEW_ROWS:]),
@@ -79,14 +77,14 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     pool=POOL,
     kinds={"duckdb", "geojson"},
     tags={"output": "data-file"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`staging/manhattan_stats.geojson`: pickups and charges of each of the 69 Manhattan zones, also without trips.
+    """staging/manhattan_stats.geojson: pickups and charges of each of the 69 Manhattan zones, also without trips.
 
-    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them `coverage` says which days and
+    A GeoJSON FeatureCollection (RFC 7946), features sorted by zone id; beside them coverage says which days and
     fleets are counted, and whether the trips are synthetic.
     """
+    spent = Cost()
     with files.lock(MANHATTAN_STATS_FILE):
         stats = warehouse.query(manhattan_statistics, tlc.fleets)
         file = write_output(files, MANHATTAN_STATS_FILE, geojson_text(stats), version=stats.coverage.version)
@@ -94,6 +92,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "dagster/row_count": len(stats.zones),
             "trips": stats.num_trips,
             "synthetic": stats.coverage.synthetic,
@@ -107,13 +106,13 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     deps=["manhattan_stats"],
     kinds={"matplotlib", "png"},
     tags={"output": "picture"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
-    """`outputs/manhattan_map.png`: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
+    """outputs/manhattan_map.png: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
 
     The darker a zone, the more pickups, in classes with round borders; hatched zones have none. All loaded days count.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.maps import draw_manhattan_map
 
     files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
@@ -121,7 +120,14 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
         stats = json.loads(files.read(MANHATTAN_STATS_FILE))
         png = draw_manhattan_map(stats)
         file = files.write(MANHATTAN_MAP_FILE, png)
-    return written(file, {"preview": picture(png, "Pickups in Manhattan"), "synthetic": stats["coverage"]["synthetic"]})
+    return written(
+        file,
+        {
+            **spent.so_far(bytes_written=file.size_bytes),
+            "preview": picture(png, "Pickups in Manhattan"),
+            "synthetic": stats["coverage"]["synthetic"],
+        },
+    )
 
 
 @dg.asset(
@@ -130,13 +136,13 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     pool=POOL,
     kinds={"duckdb", "matplotlib", "png"},
     tags={"output": "picture"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/city_map.png`: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
+    """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
 
-    Each borough has its share of all pickups that are on the map. Colours as on `manhattan_map`.
+    Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.maps import draw_city_map
 
     with files.lock(CITY_MAP_FILE):
@@ -146,6 +152,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in New York"),
             "trips": stats.num_trips,
             "synthetic": stats.coverage.synthetic,
@@ -159,15 +166,15 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     pool=POOL,
     kinds={"duckdb", "html"},
     tags={"output": "page"},
-    freshness_policy=REBUILT_MONTHLY,
 )
 def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """`outputs/zone_explorer.html`: an interactive map of the zones by week. One file, opens without a network.
+    """outputs/zone_explorer.html: an interactive map of the zones by week. One file, opens without a network.
 
     Choose pickups or drop-offs, a fleet, weeks or hours; point at a zone for its numbers, click it (or find it by its
     name) for its weeks, its hours and where its borough's trips end. Two choices can be compared on the map, the weeks
     played, and the numbers saved as CSV. All loaded days of the configured fleets are in it.
     """
+    spent = Cost()
     from taxi_pipeline.outputs.explorer.data import explorer_data
     from taxi_pipeline.outputs.explorer.page import page_of, preview_of
 
@@ -177,6 +184,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
+            **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(preview_of(data), "Pickups in New York"),
             "weeks": len(data["weeks"]),
             "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),

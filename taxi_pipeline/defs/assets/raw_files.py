@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.costs import Cost
+from taxi_pipeline.defs.dagster_names import DATA_VERSION, DATA_VERSION_IS_OURS
 from taxi_pipeline.defs.failures import FAILED_FLEETS, FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, fetched_metadata, per_partition, table
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
@@ -17,9 +19,6 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
-
-DATA_VERSION = "dagster/data_version"
-"""Tag of a materialization with its data version, as Dagster's documentation of external assets has it."""
 
 
 @dg.asset(
@@ -33,19 +32,21 @@ DATA_VERSION = "dagster/data_version"
 def taxi_trips_file(
     context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam
 ) -> Iterator[dg.MaterializeResult]:
-    """The published file that holds the day's trips: `raw/{fleet}_tripdata_YYYY-MM.parquet`.
+    """The published file that holds the day's trips: raw/{fleet}_tripdata_YYYY-MM.parquet.
 
     Fetched once per month however many days need it, and verified before it takes the place of an older one; after that
     a conditional request asks the server whether it changed. The data version of a day is its file's SHA-256. With
-    several fleets, a fleet whose file can't be fetched is left out and noted beside the file; `taxi_trips` loads the
+    several fleets, a fleet whose file can't be fetched is left out and noted beside the file; taxi_trips loads the
     others, and then fails with its name.
     """
     days = days_of(context)
+    spent = Cost(len(list(days)))
     months, failed = _fetch(context, days, tlc, files)
     fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
     if failed and not fetched:
         raise FleetsFailed(failed, loaded=())
-    metadata = {**_contents(files, fetched), **fetched_metadata(fetched)}
+    downloaded = sum(file.size_bytes for file in fetched if file.downloaded)
+    metadata = {**_contents(files, fetched), **fetched_metadata(fetched), **spent.so_far(bytes_written=downloaded)}
     for month, by_fleet in months.items():
         per_partition(context, dict.fromkeys(map(str, month), _versions(by_fleet)))
     per_partition(context, {str(days.last): _preview(files, fetched)})
@@ -103,7 +104,7 @@ def _record_again(
                 context.asset_key,
                 partition=str(day),
                 metadata={**metadata, **_versions(by_fleet)},
-                tags={DATA_VERSION: version, f"{DATA_VERSION}_is_user_provided": "true"},
+                tags={DATA_VERSION: version, DATA_VERSION_IS_OURS: "true"},
             )
         )
 
@@ -140,13 +141,19 @@ def _preview(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, dg.Met
     tags={"output": "raw-file"},
 )
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.MaterializeResult:
-    """The TLC's taxi zones with their shapes: `raw/taxi_zones.zip` (or `.csv`, `.geojson`, as configured)."""
+    """The TLC's taxi zones with their shapes: raw/taxi_zones.zip (or .csv, .geojson, as configured)."""
+    spent = Cost()
     file = tlc.fetch_zones(files, log=context.log.info)
     _log(context, file)
     with files.local_copy(file.name) as path:
         synthetic = zones_are_synthetic(path)
     return dg.MaterializeResult(
-        metadata={**fetched_metadata([file]), "synthetic": synthetic}, data_version=_version([file])
+        metadata={
+            **fetched_metadata([file]),
+            **spent.so_far(bytes_written=file.size_bytes if file.downloaded else 0),
+            "synthetic": synthetic,
+        },
+        data_version=_version([file]),
     )
 
 

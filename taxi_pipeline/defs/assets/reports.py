@@ -9,6 +9,7 @@ import dagster as dg
 
 from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import file_metadata, per_partition, picture, table
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
@@ -37,23 +38,34 @@ _WINDOW = dg.TimeWindowPartitionMapping()
 def week_summary(
     context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
 ) -> dg.MaterializeResult:
-    """`outputs/week_summary/YYYY-MM-DD.json`: a week's totals by fleet and borough, and those of the week before.
+    """outputs/week_summary/YYYY-MM-DD.json: a week's totals by fleet and borough, and those of the week before.
 
     The name is the Sunday on which the week starts. Automation makes it when all seven days are loaded; made
-    earlier, it has the loaded days, and `missing_days` names the others. `week_before` is null until that week is
+    earlier, it has the loaded days, and missing_days names the others. week_before is null until that week is
     complete.
     """
     weeks = [date.fromisoformat(key) for key in context.partition_keys]
     # The week after compares itself with this one.
     also = [week + WEEK for week in weeks if files.exists(summary_file(week + WEEK))]
     for week in sorted({*weeks, *also}):
+        spent = Cost()
         with files.lock(summary_file(week)):
             summary = warehouse.query(summary_of_week, week, tlc.fleets)
             file = files.write(summary_file(week), json.dumps(summary, indent=1) + "\n")
         if week in weeks:
             totals = {"trips": summary["totals"]["num_trips"], "synthetic": summary["synthetic"]}
             preview = table(("fleet", "trips", "week before"), preview_rows(summary))
-            per_partition(context, {str(week): {**file_metadata(file), "preview": preview, **totals}})
+            per_partition(
+                context,
+                {
+                    str(week): {
+                        **file_metadata(file),
+                        **spent.so_far(bytes_written=file.size_bytes),
+                        "preview": preview,
+                        **totals,
+                    }
+                },
+            )
     return dg.MaterializeResult(metadata={"weeks": len(weeks)})
 
 
@@ -74,10 +86,10 @@ def week_summary(
 def monthly_report(
     context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
 ) -> dg.MaterializeResult:
-    """`outputs/reports/YYYY-MM.html`: how New York moved in a month. One file, which opens without a network.
+    """outputs/reports/YYYY-MM.html: how New York moved in a month. One file, which opens without a network.
 
     A finding in words, numbers beside those of the month before and the year before, trips by day, hour, zone, borough
-    and company, and how good the data is. `YYYY-MM.csv` beside it has the numbers. Automation makes it when all days
+    and company, and how good the data is. YYYY-MM.csv beside it has the numbers. Automation makes it when all days
     are loaded; made earlier, it has the loaded days, and the page names the others.
     """
     from taxi_pipeline.outputs.monthly_report.figures import UnreportableMonthError
@@ -110,6 +122,7 @@ def _write_report(
     from taxi_pipeline.outputs.monthly_report.measures import numbers_of
     from taxi_pipeline.outputs.monthly_report.page import csv_of, page_of, preview_of
 
+    spent = Cost()
     with files.lock(report_file(month)):
         figures = warehouse.query(figures_of, month, tlc.fleets)
         files.write(numbers_file(month), csv_of(figures))
@@ -117,6 +130,7 @@ def _write_report(
     warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
     return {
         **file_metadata(file),
+        **spent.so_far(bytes_written=file.size_bytes),
         "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
         "numbers": table(*numbers_of(figures)),
         "trips": figures.totals.num_trips,

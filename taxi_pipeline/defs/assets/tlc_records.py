@@ -27,7 +27,7 @@ _PLAN = "refresh_plan"
                 "https://www.nyc.gov/site/tlc/about/tlc-trip-record-data.page\n"
                 "\n"
                 "An observation asks the server which months are new or were published again since they were loaded. "
-                "It may take minutes when the server refuses; `daily_refresh` reads its result."
+                "It may take minutes when the server refuses; daily_refresh reads its result."
             ),
         )
     ]

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.failures import FleetsFailed
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_metadata
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.errors import LoadError
@@ -33,11 +34,12 @@ from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, CODE_TABLES, TRIPS, ZO
     metadata=table_metadata(ZONES),
 )
 def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
-    """Table `zones`: one row for each zone id from 1 to 265, with name, borough and shape (WKT, EPSG:4326).
+    """Table zones: one row for each zone id from 1 to 265, with name, borough and shape (WKT, EPSG:4326).
 
-    The id is the zone file's `OBJECTID`. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
+    The id is the zone file's OBJECTID. 264 (Unknown) and 265 (Outside of NYC) have no shape, so that every trip
     finds its zone.
     """
+    spent = Cost()
     files.require(tlc.zones_file, written_by="taxi_zones_file")
     with files.local_copy(tlc.zones_file) as path:
         zones, synthetic = read_zones(path), zones_are_synthetic(path)
@@ -45,7 +47,8 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     shown = [(z.zone_id, z.zone, z.borough, (z.geometry or "")[:40]) for z in zones[:PREVIEW_ROWS]]
     return dg.MaterializeResult(
         metadata={
-            "dagster/row_count": len(zones),
+            **table_facts(ZONES, len(zones)),
+            **spent.so_far(rows=len(zones)),
             **column_lineage(ZONES),
             "preview": table(ZONES.column_names, shown),
             "synthetic": synthetic,
@@ -62,16 +65,18 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     tags={"output": "table"},
 )
 def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """Tables of what codes mean, out of the TLC's dictionaries, and `zone_areas`.
+    """Tables of what codes mean, out of the TLC's dictionaries, and zone_areas.
 
-    The meaning of the codes in `trips`, with the date of the dictionary that has it; and which zones are airports or
+    The meaning of the codes in trips, with the date of the dictionary that has it; and which zones are airports or
     lie in the congestion zone.
     """
+    spent = Cost()
     rows = code_rows()
     warehouse.change(replace_code_tables, rows)
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(len(content) for content in rows.values()),
+            **spent.so_far(rows=sum(len(content) for content in rows.values())),
             **{declared.name: table(declared.column_names, rows[declared.name]) for declared in CODE_TABLES},
         },
         data_version=dg.DataVersion(hashlib.sha256(repr(list(rows.values())).encode()).hexdigest()),
@@ -98,28 +103,28 @@ def _trip_tables() -> list[dg.AssetSpec]:
     return [
         _table_spec(
             "taxi_trips",
-            "Tables `trips`, one row per trip as published, and `rejected_trips`, rows that fit no day or no column.\n"
+            "Tables trips, one row per trip as published, and rejected_trips, rows that fit no day or no column.\n"
             "\n"
             "The days of the run are replaced, each fleet's in one transaction: afterwards they hold the rows of the "
             "published files, or, if anything fails, what they held before. A fleet that fails makes the run fail with "
-            "its name, after the others are loaded. `loaded_days` keeps the version of the file of each day. The days' "
-            "rows of `zone_hourly_trips` and `borough_flows` are replaced in the same transaction. Where a "
-            "file holds coordinates (before 2011), `taxi_zones` gives the zones.",
+            "its name, after the others are loaded. loaded_days keeps the version of the file of each day. The days' "
+            "rows of zone_hourly_trips and borough_flows are replaced in the same transaction. Where a "
+            "file holds coordinates (before 2011), taxi_zones gives the zones.",
             TRIPS,
             ["taxi_trips_file", "taxi_zones"],
         ),
         _table_spec(
             "zone_hourly_trips",
-            "Table `zone_hourly_trips`: trips by fleet, pickup date, hour and pickup zone.\n"
+            "Table zone_hourly_trips: trips by fleet, pickup date, hour and pickup zone.\n"
             "\n"
-            "And `zone_hourly_dropoffs`, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and "
+            "And zone_hourly_dropoffs, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and "
             "fleet, however many trips there are.",
             ZONE_HOURLY_TRIPS,
             ["taxi_trips"],
         ),
         _table_spec(
             "borough_flows",
-            "Table `borough_flows`: trips by fleet, pickup date and the boroughs of pickup and drop-off.\n"
+            "Table borough_flows: trips by fleet, pickup date and the boroughs of pickup and drop-off.\n"
             "\n"
             "With the sums for means over plausible trips, which the monthly report shows. At most 64 rows a day and "
             "fleet.",
@@ -141,6 +146,7 @@ def trip_tables(
 ) -> Iterator[dg.MaterializeResult]:
     """Load the days' trips and count them; or, when `taxi_trips` is not selected, count the loaded trips again."""
     days = days_of(context)
+    spent = Cost(len(list(days)))
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     if "taxi_trips" in selected:
         _load(days, warehouse, files, tlc)
@@ -149,7 +155,8 @@ def trip_tables(
     written = [asset for asset in TABLES if "taxi_trips" in selected or asset in selected]
     contents, of_load = warehouse.query(_look_at, written, days)
     for asset, content in contents.items():
-        metadata = {"dagster/row_count": content.num_rows, "synthetic": content.synthetic}
+        metadata = {**table_facts(TABLES[asset], content.num_rows), "synthetic": content.synthetic}
+        metadata |= spent.so_far(rows=sum(content.rows_per_day.values()))
         metadata |= of_load if asset == "taxi_trips" else {}
         if asset in selected:
             _describe_days(context, asset, content, days)

@@ -19,7 +19,7 @@ Counts = dict[str, dict[int, list[int]]]
 
 
 def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
-    """All of it, ready to be written as JSON; weeks without any trip between the first and the last have zeros."""
+    """All of it; weeks without any trip between the first and the last have zeros."""
     period = week_start("pickup_date")
     first, last = session.row(
         f"SELECT min({period}), max({period}) FROM loaded_days WHERE fleet IN ({placeholders(fleets)})", fleets
@@ -56,7 +56,7 @@ def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date])
 
 
 def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
-    """Width and height of the drawing; id, name, borough and SVG path (None without a shape) of each zone, by id."""
+    """Width and height of the drawing; id, name, borough and rings (none without a shape) of each zone, by id."""
     rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
     placed = {zone_id: geometry for zone_id, _, _, geometry in rows if geometry}
     if not placed:
@@ -67,7 +67,7 @@ def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
             "id": zone_id,
             "zone": zone,
             "borough": borough,
-            "path": plane.path(shapes[zone_id]) if zone_id in shapes else None,
+            "rings": plane.rings(shapes[zone_id]) if zone_id in shapes else [],
         }
         for zone_id, zone, borough, _ in rows
     ]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taxi_pipeline.outputs.classes import palette_css, round_classes
+from taxi_pipeline.outputs.geometry import svg_path
 from taxi_pipeline.outputs.previews import map_preview
 from taxi_pipeline.outputs.templates import render
 
@@ -20,10 +21,16 @@ def page_of(data: Mapping[str, Any]) -> str:
     return render(
         _FOLDER / "page.html.jinja",
         synthetic=data["synthetic"],
-        data=data,
+        data={**data, "zones": [_with_path(zone) for zone in data["zones"]]},
         palette=palette_css(),
         scripts=[(_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS],
     )
+
+
+def _with_path(zone: Mapping[str, Any]) -> dict[str, Any]:
+    """A zone with the path of an SVG in the place of its rings; None without a shape."""
+    named = {key: value for key, value in zone.items() if key != "rings"}
+    return {**named, "path": svg_path(zone["rings"]) or None}
 
 
 def preview_of(data: Mapping[str, Any]) -> bytes:
@@ -32,6 +39,6 @@ def preview_of(data: Mapping[str, Any]) -> bytes:
     for zones in data["weekly"]["pickups"].values():
         for zone_id, trips in zones.items():
             pickups[zone_id] += sum(trips)
-    placed = [zone for zone in data["zones"] if zone["path"]]
+    placed = [zone for zone in data["zones"] if zone["rings"]]
     classes = round_classes(pickups[zone["id"]] for zone in placed)
-    return map_preview([(zone["path"], classes.of(pickups[zone["id"]])) for zone in placed], data["map"])
+    return map_preview([(zone["rings"], classes.of(pickups[zone["id"]])) for zone in placed], data["map"])
