@@ -22,6 +22,7 @@ TaxiPipelineError
     - MixedDataError
     - UnusableFileError
   x MartsError
+  x NotLoadedError
   x SampleError
   x SettingsError
   x StorageError

@@ -106,7 +106,7 @@ def test_what_is_reached_through_an_interface_is_named_by_modules_that_exist() -
     for module in code_versions._ALSO_MADE_BY.values():
         assert code_versions._path_of(module), module
     for name, (file, function) in code_versions._MADE_BY.items():
-        parts, _ = code_versions._of_function(PACKAGE / "defs" / file, function)
+        parts, _ = code_versions._of_function(PACKAGE / file, function)
         assert parts, name
 
 

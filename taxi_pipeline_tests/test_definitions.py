@@ -116,10 +116,55 @@ def test_plain_modules_need_no_dagster() -> None:
 
 def test_nothing_but_the_engine_imports_its_library() -> None:
     """What only DuckDB understands is in its folder."""
-    engine = PACKAGE / "warehouse" / "duckdb"
-    others = [path for path in PACKAGE.rglob("*.py") if "duckdb" in imports_of(path)]
-    assert others
-    assert all(path.is_relative_to(engine) for path in others), others
+    folders = (PACKAGE / "warehouse" / "duckdb", PACKAGE / "warehouse" / "typing")
+    found = [path for path in PACKAGE.rglob("*.py") if "duckdb" in imports_of(path)]
+    assert found
+    assert [path for path in found if not any(path.is_relative_to(folder) for folder in folders)] == []
+
+
+DIRECTION = tuple("errors tlc storage warehouse quality datasets outputs sample pages defs cli".split())
+"""The parts of the package from below to above. A part imports those below it, but for `FROM_THE_SIDE`."""
+FROM_THE_SIDE = {
+    ("tlc", "storage"),  # downloads are kept as named files
+    ("outputs", "datasets"),  # neither needs the other
+}
+
+
+def test_imports_run_one_way() -> None:
+    """No arrow runs up: a part of the package imports only what lies below it."""
+    wrong = {
+        (part, above)
+        for position, part in enumerate(DIRECTION)
+        for path in ([PACKAGE / f"{part}.py"] if part == "errors" else (PACKAGE / part).rglob("*.py"))
+        for above in _parts_imported(path)
+        if above in DIRECTION[position + 1 :]
+    }
+    assert wrong == FROM_THE_SIDE
+
+
+ENGINES_APART = {"duckdb": ("spark", "ingest"), "spark": ("duckdb", "ingest"), "typing": ("duckdb", "spark", "ingest")}
+"""Folder of the warehouse → what it must not import of the warehouse."""
+
+
+def test_no_engine_imports_another_or_what_asks_it() -> None:
+    """What both engines share lies in `warehouse/typing`, below both."""
+    for folder, others in ENGINES_APART.items():
+        for path in (PACKAGE / "warehouse" / folder).rglob("*.py"):
+            imported = {
+                name.split(".")[2] for name in _modules_imported(path) if name.startswith("taxi_pipeline.warehouse.")
+            }
+            assert not imported & set(others), path
+
+
+def _parts_imported(path: Path) -> set[str]:
+    names = [name.split(".") for name in _modules_imported(path)]
+    return {parts[1] for parts in names if parts[0] == "taxi_pipeline" and len(parts) > 1}
+
+
+def _modules_imported(path: Path) -> set[str]:
+    """The modules from which a module imports, wherever in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
 
 
 def test_assets_draw_no_pages_and_hold_no_data_frames() -> None:

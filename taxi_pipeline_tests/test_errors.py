@@ -63,10 +63,6 @@ SAMPLE = ("sample", "--start", "2023-01-01", "--end", "2023-01-01")
     ("command", "said"),
     [
         ((*SAMPLE, "--output", "file/below"), "name a folder that does not lie below a file"),
-        (
-            (*SAMPLE, "--output", "x", "--fleet", "green", "--start", "2009-01-01"),
-            "green trips can be made from 2013-08-01 on",
-        ),
         (("status",), "TAXI_FLEETS"),
         (("snapshot",), "TAXI_FLEETS"),
     ],

@@ -33,21 +33,24 @@ def sample(
     folder: Path, start: datetime, end: datetime, fleets: tuple[str, ...], trips_per_day: int, seed: int
 ) -> None:
     """Write a mirror of the TLC's server with synthetic trips and schematic zones."""
-    from taxi_pipeline.sample.mirror import write_mirror
+    from taxi_pipeline.sample.mirror import SampleError, write_mirror
 
     days = days_between(start, end)
     written: dict[Path, None] = {}  # each fleet writes the zones, the same
     with progress_bar("Generating trips", total=len(list(days)) * len(set(fleets))) as bar:
-        for fleet in dict.fromkeys(fleets):
-            files = write_mirror(
-                folder.absolute(),
-                days,
-                fleet=fleet,
-                trips_per_day=trips_per_day,
-                seed=seed,
-                on_day=lambda _: bar.materialized(),
-            )
-            written |= dict.fromkeys(files)
+        try:
+            for fleet in dict.fromkeys(fleets):
+                files = write_mirror(
+                    folder.absolute(),
+                    days,
+                    fleet=fleet,
+                    trips_per_day=trips_per_day,
+                    seed=seed,
+                    on_day=lambda _: bar.materialized(),
+                )
+                written |= dict.fromkeys(files)
+        except SampleError as error:
+            raise click.BadParameter(str(error), param_hint="--start") from error
     title = f"Synthetic {' and '.join(dict.fromkeys(fleets))} trips, {days}"
     print_files("file", map(local_file, written), title=title)
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)

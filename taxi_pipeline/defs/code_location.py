@@ -20,6 +20,7 @@ from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
 from taxi_pipeline.defs.sensors import build_sensors
 from taxi_pipeline.defs.upkeep import build_upkeep
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings
 
 OWNERS = ["team:taxi-pipeline"]
@@ -28,7 +29,7 @@ OF_THE_INSTANCE = {"dagster_internals", "event_storage", "postgres_storage", "ru
 """The modules of `defs` that `dagster.yaml` names. They define nothing, and one needs an extra."""
 
 
-class NotLoadedError(RuntimeError):
+class NotLoadedError(TaxiPipelineError):
     """A file in `defs` holds definitions that would silently be missing."""
 
 

@@ -20,6 +20,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 _PLUMBING = (
     "taxi_pipeline.defs",
+    "taxi_pipeline.errors",
     "taxi_pipeline.settings",
     "taxi_pipeline.storage",
     "taxi_pipeline.tlc.download",
@@ -29,14 +30,14 @@ _PLUMBING = (
 """Modules and folders that are not followed: they decide how bytes are moved, and not which."""
 
 _MADE_BY = {
-    "borough_flows": ("assets/warehouse_tables.py", "_count_again"),
-    "taxi_trips": ("assets/warehouse_tables.py", "_load"),
-    "trip_request": ("assets/requests.py", "draw_requests"),
-    "zone_hourly_trips": ("assets/warehouse_tables.py", "_count_again"),
+    "borough_flows": ("warehouse/rollups.py", "replace_flows"),
+    "taxi_trips": ("defs/assets/warehouse_tables.py", "_load"),
+    "trip_request": ("defs/assets/requests.py", "draw_requests"),
+    "zone_hourly_trips": ("warehouse/rollups.py", "replace_hourly"),
 }
-"""Asset → the file in `defs` and the function that makes it, where that is not the asset's own function."""
+"""Asset → the file and the function that makes it, where that is not the asset's own function."""
 
-_ALSO_MADE_BY = {"taxi_trips": "taxi_pipeline.warehouse.duckdb.published_trips"}
+_ALSO_MADE_BY = {"taxi_trips": "taxi_pipeline.warehouse.typing.published_view"}
 """Asset → the module that makes its values and is reached through an interface alone."""
 
 _TEMPLATES = (".jinja", ".js", ".csv")
@@ -49,9 +50,7 @@ def with_code_version(spec: dg.AssetSpec) -> dg.AssetSpec:
     if spec.code_version or found is None:
         return spec
     file, function = found
-    return spec.replace_attributes(
-        code_version=code_version(_PACKAGE / "defs" / file, function, _ALSO_MADE_BY.get(name))
-    )
+    return spec.replace_attributes(code_version=code_version(_PACKAGE / file, function, _ALSO_MADE_BY.get(name)))
 
 
 def code_version(file: Path, function: str | int, also: str | None = None) -> str:
@@ -69,13 +68,13 @@ def code_version(file: Path, function: str | int, also: str | None = None) -> st
 
 
 def _defined_at(spec: dg.AssetSpec) -> tuple[str, int] | None:
-    """The file, from `defs` on, and the line of an asset's function."""
+    """The file, from the package on, and the line of an asset's function."""
     references = spec.metadata.get("dagster/code_references")
     for reference in references.code_references if isinstance(references, dg.CodeReferencesMetadataValue) else ():
         if isinstance(reference, dg.LocalFileCodeReference) and reference.line_number:
             path = Path(reference.file_path)
             if path.is_relative_to(_PACKAGE / "defs") and path.suffix == ".py":
-                return str(path.relative_to(_PACKAGE / "defs")), reference.line_number
+                return str(path.relative_to(_PACKAGE)), reference.line_number
     return None
 
 
