@@ -6,9 +6,27 @@ PORT ?= 3000
 PAGES_PORT ?= 3001
 
 BIN := .venv/bin
-READY := .venv/.ready
+# uv from the PATH, else one that make puts into .venv.
+UV_ON_PATH := $(shell command -v uv || :)
+UV := $(or $(UV_ON_PATH),$(BIN)/uv)
+UV_READY := $(if $(filter-out $(BIN)/uv %/$(BIN)/uv,$(UV_ON_PATH)),.venv/pyvenv.cfg,$(BIN)/uv)
+INSTALL := $(UV) pip install --quiet --require-hashes
+
+# What a target needs: a file of requirements/, installed into .venv. None takes away what another has installed.
+DEMO_READY := .venv/.ready-demo
+TOUR_READY := .venv/.ready-notebook
+TEST_READY := .venv/.ready-test
+DOCS_READY := .venv/.ready-docs
+DEV_READY := .venv/.ready-dev
 SERVICES_READY := .venv-services/.ready
 CLUSTER_READY := .venv-cluster/.ready
+# Files that hold all of others.
+HOLDS_test := demo notebook server
+HOLDS_dev := docs test $(HOLDS_test)
+
+# The packages for an object store, Postgres and Spark, where a variable asks for them; for make dev in .env, too.
+SERVER_READY := $(if $(TAXI_STORAGE_URL)$(DAGSTER_POSTGRES_URL)$(filter spark,$(TAXI_ENGINE)),.venv/.ready-server)
+SERVER_IN_ENV := $(shell grep -sE '^ *(export +)?((TAXI_STORAGE_URL|DAGSTER_POSTGRES_URL)=.|TAXI_ENGINE=.?spark)' .env)
 
 # Each of the three runs of tests measures what it covers; make coverage puts them together.
 MEASURED := --cov --cov-report= --cov-fail-under=0
@@ -28,7 +46,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui tour dev test services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes clean
+.PHONY: help demo demo-ui tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes requirements clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -50,93 +68,118 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
 		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
 
-tour: $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
+tour: $(TOUR_READY) $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
 	@cd $(DEMO) && export $(DEMO_ENV) && log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select tour \
 		-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
 	@echo "$(DEMO_FILES)/outputs/tour.html"
 
-dev: $(READY) ## The Dagster UI for real data; settings from .env
+dev: $(DEMO_READY) $(if $(SERVER_READY)$(SERVER_IN_ENV),.venv/.ready-server) ## The Dagster UI for real data; settings from .env
 	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
 		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
 		$(BIN)/dg dev --port $(PORT)
 
-test: $(READY) ## All tests that need no server, three at a time: one mostly waits for the daemon
+test: $(TEST_READY) ## All tests that need no server, three at a time: one mostly waits for the daemon
 	@COVERAGE_FILE=.coverage.test $(BIN)/python -m pytest --numprocesses 3 $(MEASURED)
 
-services: $(READY) $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
+test-fast: $(TEST_READY) ## The tests that need neither Dagster nor a browser, in less than a minute; ends at the first failure
+	@$(BIN)/python -m pytest -m fast --exitfirst --quiet --numprocesses 3
+
+services: $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
 	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)
 
-services-stop: $(READY) ## Stop the services in the background; what they store stays in data/services
+services-stop: | $(UV_READY) ## Stop the services in the background; what they store stays in data/services
 	@$(BIN)/python -m taxi_pipeline_tests.services --stop
 
-test-services: $(READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
+test-services: $(TEST_READY) $(SERVICES_READY) ## The tests that need PostgreSQL and an S3 server, which it starts
 	@COVERAGE_FILE=.coverage.services $(BIN)/python -m taxi_pipeline_tests.services -- \
 		$(BIN)/python -m pytest -m services --numprocesses 3 $(MEASURED)
 
-test-cluster: $(READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
+test-cluster: $(TEST_READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
 	@COVERAGE_FILE=.coverage.cluster $(BIN)/python -m taxi_pipeline_tests.services --cluster -- \
 		$(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3 $(MEASURED)
 
-coverage: $(READY) ## What the last runs of test, test-services and test-cluster covered together; fails below the floor
+coverage: $(TEST_READY) ## What the last runs of test, test-services and test-cluster covered together; fails below the floor
 	@$(BIN)/coverage combine --quiet --keep && $(BIN)/coverage report
 
-bench: $(READY) $(SERVICES_READY) $(if $(findstring cluster,$(or $(BENCH),cluster)),$(CLUSTER_READY)) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
+bench: $(TEST_READY) $(SERVICES_READY) $(if $(findstring cluster,$(or $(BENCH),cluster)),$(CLUSTER_READY)) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
-lint: $(READY) ## Formatting, lint and types
+lint: $(DEV_READY) ## Formatting, lint and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright --warnings
 
-format: $(READY) ## Format, and fix what the linter can
+format: $(DEV_READY) ## Format, and fix what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Write the reference out of what it describes: data dictionary, command line, settings
+docs: $(DEMO_READY) ## Write the reference out of what it describes: data dictionary, command line, settings
 	@$(BIN)/python -m docs.generate
 
-docs-site: $(READY) ## Build the documentation as a web site, with its links checked: build/site/index.html
+docs-site: $(DOCS_READY) ## Build the documentation as a web site, with its links checked: build/site/index.html
 	@output=$$(NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean 2>&1) || { echo "$$output"; exit 1; }
 	@echo "build/site/index.html"
 
-baselines: $(READY) ## Renew the pictures that drawings are compared with; look at them before you commit them
+baselines: $(TEST_READY) ## Renew the pictures that drawings are compared with; look at them before you commit them
 	@$(BIN)/python -m pytest -q taxi_pipeline_tests/test_baselines.py --renew-baselines
 
-screenshots: $(READY) ## Renew the pictures of the documentation; needs make demo and a Chromium
+screenshots: $(TEST_READY) ## Renew the pictures of the documentation; needs make demo and a Chromium
 	@$(BIN)/python -W ignore -m docs.screenshots
 
-zone-shapes: $(READY) ## Make the schematic zones of the samples anew, out of New York's census tracts
-	@$(BIN)/python -m taxi_pipeline.sample.census_tracts
+zone-shapes: $(TEST_READY) ## Make the schematic zones of the samples anew, out of New York's census tracts
+	@$(BIN)/python -m docs.zone_shapes
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
-$(READY): pyproject.toml constraints.txt
+.venv/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v <= (3, 13) and \
 		f"{sys.executable} is Python {v[0]}.{v[1]}; 3.11, 3.12 or 3.13 is needed: make PYTHON=python3.13 ...")'
-	@echo "Setting up .venv (once; a minute or two) ..." >&2
-	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@$(if $(filter $@,$(UV_READY)),$(UV) venv --quiet --allow-existing --python \
+		"$$($(PYTHON) -c 'import sys; print(sys.executable)')",$(PYTHON) -m venv) .venv
+
+$(BIN)/uv: | .venv/pyvenv.cfg
+	@echo "Installing uv into .venv (once) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/uv.txt
+
+# The project itself comes last, built with the setuptools that is installed with dg.
+.venv/.ready-%: requirements/%.txt pyproject.toml | $(UV_READY)
+	@echo "Installing $< into .venv ..." >&2
+	@$(INSTALL) --python $(BIN)/python --requirement $<
+	@$(if $(filter demo test dev,$*),$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .)
+	@touch $@ $(HOLDS_$*:%=.venv/.ready-%)
+
+.venv-%/.ready: requirements/%.txt | $(UV_READY)
+	@echo "Setting up .venv-$* (once) ..." >&2
+	@$(UV) venv --quiet --clear --python $(BIN)/python .venv-$*
+	@$(INSTALL) --python .venv-$*/bin/python --requirement $<
+	@$(FINISH_$*)
 	@touch $@
 
-$(SERVICES_READY): taxi_pipeline_tests/services/requirements.txt
-	@echo "Setting up .venv-services (once; half a minute) ..." >&2
-	@$(PYTHON) -m venv .venv-services
-	@.venv-services/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@touch $@
+$(CLUSTER_READY): taxi_pipeline_tests/services/spark.py
+FINISH_cluster = .venv-cluster/bin/python -m taxi_pipeline_tests.services.spark 2> .venv-cluster/jars.log || \
+	{ tail -5 .venv-cluster/jars.log >&2; exit 1; }
 
-$(CLUSTER_READY): taxi_pipeline_tests/services/spark-requirements.txt taxi_pipeline_tests/services/spark.py
-	@echo "Setting up .venv-cluster (once; a minute) ..." >&2
-	@$(PYTHON) -m venv .venv-cluster
-	@.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
-	@.venv-cluster/bin/python -m taxi_pipeline_tests.services.spark 2> .venv-cluster/jars.log || { tail -5 .venv-cluster/jars.log >&2; exit 1; }
-	@touch $@
+# dev.txt decides on the versions, the others follow. Some packages of the notebook and of the documentation need
+# Python 3.11.5; the demo and a server run on any 3.11. pip finds a package with extras only where the file names them.
+COMPILE := pip compile --quiet --universal --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make requirements" $(if $(UPGRADE),--upgrade) --python-version
+PINNED := --no-annotate --constraint requirements/dev.txt
+requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what is pinned stays, UPGRADE=1 takes what is new
+	@$(UV) $(COMPILE) 3.11.5 --annotation-style line --extra dev --group docs -o requirements/dev.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra dbt --extra ui -o requirements/demo.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra s3 --extra postgres --extra spark -o requirements/server.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra notebook -o requirements/notebook.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra test -o requirements/test.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --group docs -o requirements/docs.txt
+	@for group in services cluster uv; do \
+		$(UV) $(COMPILE) 3.11 --annotation-style line --group $$group -o requirements/$$group.txt || exit; done
 
-$(DEMO_TRIPS): | $(READY)
+$(DEMO_TRIPS): | $(DEMO_READY) $(SERVER_READY)
 	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --fleet green --trips-per-day 2300
 	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --trips-per-day 110000
 
-$(DEMO)/dagster/dagster.yaml: | $(READY)
+$(DEMO)/dagster/dagster.yaml: | $(DEMO_READY) $(SERVER_READY)
 	@mkdir -p $(@D)
 	@cmp -s $(DEMO_INSTANCE) $@ || cp $(DEMO_INSTANCE) $@

@@ -17,8 +17,9 @@ from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
-from taxi_pipeline_tests.conftest import LOADING, REPOSITORY
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_proxy import FaultyProxy
+from taxi_pipeline_tests.pipelines import LOADING
 from taxi_pipeline_tests.running_dagster import dagster_dev
 from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
 from taxi_pipeline_tests.services.spark import spark_home
@@ -146,14 +147,14 @@ from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.warehouse.coverage import loaded_totals
-from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.ingest import load_days
 settings = Settings.from_environment()
 files, warehouse = open_files(settings), open_warehouse(settings)
 month = Days.of_month(date.fromisoformat(sys.argv[1]))
 name = trips_file(YELLOW, month.first)
 fetch(f"{settings.tlc_url}/trip-data/{name.rpartition('/')[2]}", files, name, verify=lambda _: None)
 begun = time.perf_counter()
-warehouse.change(replace_days, YELLOW, [month], files)
+warehouse.change(load_days, YELLOW, [month], files)
 seconds = time.perf_counter() - begun
 ((_, _, num_trips, _),) = warehouse.query(loaded_totals, month)
 print(num_trips, seconds)

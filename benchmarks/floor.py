@@ -47,12 +47,13 @@ def main(mirror: Path, output: Path, month: date) -> None:
     connection.begin()
     for table in (ZONES, TRIPS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS, BOROUGH_FLOWS, LOADED_DAYS):
         connection.execute(table.create_sql())
-    session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in read_zones(Path(zones))])
+    session.replace(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in read_zones(Path(zones))])
     connection.execute(LOAD, [str(trips), month, next_month(month)])
     days = Days.of_month(month)
-    replace_hourly(session, days, FLEETS)
-    replace_flows(session, days, FLEETS)
-    session.insert(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0) for day in days])
+    for fleet in FLEETS:
+        replace_hourly(session, fleet, days)
+        replace_flows(session, fleet, days)
+    session.replace(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0) for day in days])
     connection.commit()
     weeks = connection.execute(WEEKS).fetchall()
     zones_of_city = connection.execute(CITY).fetchall()

@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.datasets.tables import FORMATS
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
@@ -25,7 +26,7 @@ SPARK_SCHEMES = ("file", "s3", "gs")
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
-class SettingsError(ValueError):
+class SettingsError(TaxiPipelineError):
     """An environment variable has a value that can't be used."""
 
     def __init__(self, variable: str, value: str, accepted: str) -> None:

@@ -1,22 +1,24 @@
 """Every statement that a test runs outside the engine's folder, translated to Spark's SQL.
 
 `conftest` records the statements of each session: those that the package itself runs, not those of the tests, and not
-those under `warehouse/duckdb/`. Each is translated the first time that it is seen, and checked for what translates
+those of an engine. Each is translated the first time that it is seen, and checked for what translates
 without an error and means something else.
 """
 
+import ast
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
+from taxi_pipeline.warehouse.tables import Table
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 PACKAGE = Path(__file__).resolve().parents[1] / "taxi_pipeline"
 ENGINE = PACKAGE / "warehouse" / "duckdb"
@@ -41,6 +43,11 @@ def translate(sql: str) -> str:
     Raises:
         NotPortableError: the statement has a part that Spark does not know, or understands in another way.
     """
+    # Here, because each process of tests imports this module, and most tests run no statement.
+    from sqlglot.errors import SqlglotError
+
+    from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
+
     problems = [problem for spelling, problem in _SPELLINGS.items() if re.search(spelling, sql, re.IGNORECASE)]
     try:
         statement = parse(sql)
@@ -53,8 +60,10 @@ def translate(sql: str) -> str:
     return translated
 
 
-def _problem(node: exp.Expr) -> str | None:
+def _problem(node: "exp.Expr") -> str | None:
     """What of a node changes its meaning in Spark, or is missing there, although it translates."""
+    from sqlglot import exp
+
     problem: str | None = None
     match node:
         case exp.Extract() if node.name.upper() in ("DOW", "ISODOW", "DAYOFWEEK", "WEEK", "EPOCH"):
@@ -68,13 +77,35 @@ def _problem(node: exp.Expr) -> str | None:
     return problem
 
 
-def _is_time(node: exp.Expr) -> bool:
+def _is_time(node: "exp.Expr") -> bool:
+    from sqlglot import exp
+
     return isinstance(node, exp.Column) and node.name.endswith(("_datetime", "_date"))
+
+
+def modules_with_sql() -> set[str]:
+    """The modules outside the engines that call a session's methods which take SQL, relative to the package."""
+    return {
+        str(path.relative_to(PACKAGE))
+        for path in PACKAGE.rglob("*.py")
+        if not path.is_relative_to(PACKAGE / "warehouse" / "spark") and not path.is_relative_to(ENGINE)
+        if any(_runs_sql(node) for node in ast.walk(ast.parse(path.read_text())))
+    }
+
+
+def _runs_sql(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("rows", "row", "replace_days")
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "session"
+    )
 
 
 def module_of_statement() -> Path | None:
     """The module of the package that runs the statement now; None when it is the engine or a test."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
     while frame is not None:
         path = Path(frame.f_code.co_filename)
         if path.name in ("portable_sql.py", "contextlib.py") or path in SHARED:
@@ -92,21 +123,27 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         seen: statement → module that runs it.
         bound: gets the values that were bound the first time, by statement.
     """
-    execute, rows = DuckDBSession.execute, DuckDBSession.rows
+    rows, replace_days = DuckDBSession.rows, DuckDBSession.replace_days
 
-    def checking(method: Callable[..., Any]) -> Callable[..., Any]:
-        def run(self: DuckDBSession, sql: str, values: Sequence[Any] = ()) -> Any:
-            if sql not in seen and (module := module_of_statement()):
-                translate(sql)
-                seen[sql] = module
-                if bound is not None:
-                    bound[sql] = tuple(values)
-            return method(self, sql, values)
+    def check(sql: str, values: Sequence[Any]) -> None:
+        if sql not in seen and (module := module_of_statement()):
+            translate(sql)
+            seen[sql] = module
+            if bound is not None:
+                bound[sql] = tuple(values)
 
-        return run
+    def checked_rows(self: DuckDBSession, sql: str, values: Sequence[Any] = ()) -> Any:
+        check(sql, values)
+        return rows(self, sql, values)
 
-    DuckDBSession.execute, DuckDBSession.rows = checking(execute), checking(rows)  # type: ignore[method-assign]
+    def checked_replace_days(
+        self: DuckDBSession, table: Table, fleet: str, days: Days, select: str, values: Sequence[Any] = (), *others: Any
+    ) -> None:
+        check(select, values)
+        replace_days(self, table, fleet, days, select, values, *others)
+
+    DuckDBSession.rows, DuckDBSession.replace_days = checked_rows, checked_replace_days  # type: ignore[method-assign]
     try:
         yield
     finally:
-        DuckDBSession.execute, DuckDBSession.rows = execute, rows  # type: ignore[method-assign]
+        DuckDBSession.rows, DuckDBSession.replace_days = rows, replace_days  # type: ignore[method-assign]

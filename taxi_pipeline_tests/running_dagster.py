@@ -14,9 +14,10 @@ import dagster as dg
 import pytest
 import requests
 
-from taxi_pipeline_tests.conftest import range_tags
+from taxi_pipeline_tests.pipelines import range_tags
 from taxi_pipeline_tests.services.servers import free_ports
 
+RUNS = "query Runs($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status } } } }"
 PATIENCE_SECONDS = 420
 """The daemon looks every half minute, and other tests want the processor, too."""
 

@@ -34,7 +34,7 @@ from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, TABLES, TRIPS, TRIPS_BY_WEEK, ZONE_HOURLY_TRIPS, ZONES
-from taxi_pipeline_tests.conftest import (
+from taxi_pipeline_tests.pipelines import (
     CONTENT_TABLES,
     EVERYTHING,
     Pipeline,

@@ -18,7 +18,7 @@ from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import parse_request
 from taxi_pipeline.outputs.zone_statistics import ZoneStatistics, city_statistics, manhattan_statistics
-from taxi_pipeline_tests.conftest import Pipeline, pipeline_in
+from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
 
 BASELINES = Path(__file__).parent / "baselines"
 SMALLER = 2

@@ -9,7 +9,6 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs.checks import CHECKS
-from taxi_pipeline.outputs.weekly_table import WEEK_HEADER
 from taxi_pipeline.quality.consistency import (
     UNEQUAL,
     column_differences,
@@ -27,7 +26,7 @@ from taxi_pipeline.quality.rules import DAYS_LOOKED_BACK, MIN_DAYS, MIN_SPREAD, 
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION
-from taxi_pipeline_tests.conftest import Pipeline, materializations_of, pipeline_in, range_tags, table_of
+from taxi_pipeline_tests.pipelines import Pipeline, materializations_of, pipeline_in, range_tags, table_of
 
 
 def run_checks(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[str, dg.AssetCheckEvaluation]:
@@ -51,7 +50,7 @@ def _compare(session: Session, days: Days | None, pipeline: Pipeline) -> dict[st
         "trips_conserved": [*conserved.wrong_days, *conserved.months_with(UNEQUAL)],
         "hourly_trips_match_trips": hourly_differences(session, days),
         "borough_flows_match_trips": flow_differences(session, days),
-        "weekly_totals_match_trips": week_differences(csv_text, WEEK_HEADER, weeks.all_fleets, weeks.weeks),
+        "weekly_totals_match_trips": week_differences(csv_text, ("period",), weeks.all_fleets, weeks.weeks),
         "manhattan_stats_match_trips": set(zones) ^ set(expected_manhattan(session, days, pipeline.tlc.fleets).zones),
         "zone_ids_unique": [] if zone_ids(session).are_right else ["wrong"],
         **{f"{table.name}_columns_as_declared": column_differences(session, table) for table in TABLES},
@@ -311,7 +310,7 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     outside = "pickup outside the month"
     reason = f"{outside}; fare_amount does not fit DECIMAL(12, 2): ten; vendor_id does not fit SMALLINT: x"
     for columns, rows in (("fare_amount,vendor_id", 3), (None, 2)):
-        loaded.warehouse.change(_reject, columns, reason if columns else outside, rows)
+        _reject(loaded, columns, reason if columns else outside, rows)
     verdict = compare(loaded)["values_fit"]
     assert (verdict.passed, verdict.description) == (False, "3 rows rejected")
     assert verdict.table
@@ -320,8 +319,8 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     assert compare(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
 
 
-def _reject(session: Session, columns: str | None, reason: str, num_rows: int) -> None:
-    session.execute(
+def _reject(loaded: Pipeline, columns: str | None, reason: str, num_rows: int) -> None:
+    loaded.execute(
         "INSERT INTO rejected_trips BY NAME SELECT *, CAST('2023-02-01' AS DATE) AS month, ? AS reason, "
         f"? AS misfit_columns FROM trips WHERE pickup_date = '2023-02-07' LIMIT {num_rows}",
         [reason, columns],
@@ -348,6 +347,15 @@ def test_the_weekly_csv_is_compared(loaded: Pipeline) -> None:
     assert run_checks(loaded)["weekly_totals_match_trips"].severity == dg.AssetCheckSeverity.ERROR
     path.write_text("\n".join([header, *rest]))
     assert failed(loaded) == {"weekly_totals_match_trips"}, "a week is missing"
+    rows = [row.split(",") for row in (first, *rest)]
+    exchanged = [",".join([period, trips, miles, dollars, *more]) for period, trips, dollars, miles, *more in rows]
+    path.write_text("\n".join([header, *exchanged]))
+    verdict = compare(loaded)["weekly_totals_match_trips"]
+    assert not verdict.passed, "dollars stand in the column of miles"
+    path.write_text("\n".join([header.replace("num_trips", "trips"), first, *rest]))
+    assert compare(loaded)["weekly_totals_match_trips"].description == "['the column num_trips is missing']"
+    path.write_text("\n".join([header, first, first, *rest]))
+    assert compare(loaded)["weekly_totals_match_trips"].description == f"['{period} is there twice']"
 
 
 def test_the_statistics_are_compared(loaded: Pipeline) -> None:

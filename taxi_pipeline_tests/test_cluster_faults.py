@@ -25,12 +25,12 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.interface import Session, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.sql import month_start
-from taxi_pipeline_tests.conftest import contents
+from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import spark
 from taxi_pipeline_tests.services.fixtures import service
@@ -77,7 +77,7 @@ class Loader:
 def _load(loader: Loader, edition: Path, month: Days, begun: Path) -> None:
     files = _files(loader.folder, edition, month)
     begun.touch()
-    loader.warehouse.change(replace_days, GREEN, [month], files)
+    loader.warehouse.change(load_days, GREEN, [month], files)
 
 
 def _files(folder: Path, edition: Path, month: Days) -> LocalFolder:
@@ -92,7 +92,7 @@ def _expected(folder: Path, edition: Path, months: Sequence[Days] = MONTHS) -> D
     warehouse = DuckDBWarehouse(folder / f"{edition.name}.duckdb")
     warehouse.change(replace_zones, ZONES, "zones", synthetic=True)
     for month in months:
-        warehouse.change(replace_days, GREEN, [month], _files(folder, edition, month))
+        warehouse.change(load_days, GREEN, [month], _files(folder, edition, month))
     return warehouse
 
 

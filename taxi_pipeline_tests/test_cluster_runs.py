@@ -8,8 +8,9 @@ import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import LOADING, REPOSITORY, contents, pipeline_in
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import storage_url
+from taxi_pipeline_tests.pipelines import LOADING, contents, pipeline_in
 from taxi_pipeline_tests.running_dagster import ask, dagster_dev, end_of_backfill, launch_backfill
 from taxi_pipeline_tests.services.fixtures import fresh_database
 from taxi_pipeline_tests.services.warehouses import settings_of, spark_warehouse

@@ -11,10 +11,9 @@ import pytest
 
 from taxi_pipeline.defs import code_versions
 from taxi_pipeline.defs.code_location import build_definitions
-from taxi_pipeline_tests.conftest import REPOSITORY, settings_of
-from taxi_pipeline_tests.test_definitions import PACKAGE, copy_of_the_project, in_the_copy, spec_of
-
-__all__ = ["copy_of_the_project"]
+from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.pipelines import settings_of
+from taxi_pipeline_tests.project_copies import PACKAGE, in_the_copy, spec_of
 
 READ = """
 import json

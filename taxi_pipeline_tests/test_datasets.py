@@ -19,11 +19,12 @@ from taxi_pipeline.datasets.encoding import WrongColumnsError, decoded, encoded,
 from taxi_pipeline.datasets.tables import DATASETS, DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS, dataset_file
 from taxi_pipeline.defs.assets import demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_months_from
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import (
-    QUIET,
+from taxi_pipeline_tests.object_stores import STORAGES, storage_url
+from taxi_pipeline_tests.pipelines import (
     Pipeline,
     check_of,
     error_of,
@@ -32,7 +33,6 @@ from taxi_pipeline_tests.conftest import (
     settings_of,
     table_of,
 )
-from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MONTHS = ("2023-01", "2023-02")

@@ -2,9 +2,7 @@
 
 import ast
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 from datetime import date, datetime
@@ -38,8 +36,9 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_TRIPS,
     ZONES,
 )
-from taxi_pipeline_tests.conftest import REPOSITORY, materializations_of, settings_of
-from taxi_pipeline_tests.test_settings import SPARK
+from taxi_pipeline_tests.conftest import REPOSITORY, SPARK
+from taxi_pipeline_tests.pipelines import GROUPS, IN_A_RUN_OF_DAYS, materializations_of, settings_of
+from taxi_pipeline_tests.project_copies import PACKAGE, in_the_copy, spec_of
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -62,16 +61,6 @@ DEPS = {
     "demand_model": {"zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
-GROUPS = {
-    "tlc": {"tlc_trip_records"},
-    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
-    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
-    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
-    "reports": {"week_summary", "monthly_report"},
-    "datasets": {"zone_hours", "market_shares", "demand_model"},
-    "requests": {"trip_request"},
-}
-IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
@@ -91,11 +80,6 @@ def definitions() -> dg.Definitions:
     return build_definitions(settings=settings_of())
 
 
-def spec_of(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
-    return {spec.key.to_user_string(): spec for spec in definitions.resolve_all_asset_specs()}
-
-
-PACKAGE = REPOSITORY / "taxi_pipeline"
 IMPORT_DAGSTER = {"defs"}
 """The folders of the package whose modules may import Dagster."""
 
@@ -402,23 +386,6 @@ def test_loading_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n"
 
 
-@pytest.fixture
-def copy_of_the_project(tmp_path: Path) -> Path:
-    """What `dg` needs of the project, to scaffold into."""
-    for name in ("pyproject.toml", "dagster.yaml", "README.md"):
-        shutil.copy(REPOSITORY / name, tmp_path)
-    shutil.copytree(PACKAGE, tmp_path / "taxi_pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    return tmp_path
-
-
-def in_the_copy(copy: Path, *command: str | Path) -> str:
-    """What a command prints that uses the copy; it must succeed."""
-    environment = {**os.environ, "PYTHONPATH": str(copy), "DAGSTER_HOME": ""}
-    result = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
-
-
 NAMES_OF_THE_COPY = """
 from taxi_pipeline.defs.code_location import build_definitions
 found = build_definitions()
@@ -497,15 +464,20 @@ def test_dg_scaffolds_where_it_belongs_and_finds_it(copy_of_the_project: Path) -
 
 
 @pytest.mark.slow
-def test_dg_finds_the_code_location() -> None:
-    result = subprocess.run(
-        [Path(sys.executable).with_name("dg"), "check", "defs"],
-        capture_output=True,
-        text=True,
-        cwd=REPOSITORY,
-        check=False,
-    )
-    assert "All definitions loaded successfully" in result.stdout + result.stderr
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--help", "check dev labs launch list scaffold"),
+        ("labs --help", "Usage"),
+        ("list defs", "taxi_trips taxi_zones manhattan_map daily_trips daily_refresh"),
+        ("check defs", "All definitions loaded successfully"),
+    ],
+)
+def test_dg_says_what_there_is(arguments: str, expected: str) -> None:
+    """Regression: with typer 0.29 the help was a usage line only, and that of `dg labs` a traceback."""
+    said = in_the_copy(REPOSITORY, Path(sys.executable).with_name("dg"), *arguments.split())
+    words = [expected] if " definitions " in expected else expected.split()
+    assert [word for word in words if not re.search(rf"(?<![\w.]){re.escape(word)}(?![\w])", said)] == []
 
 
 def test_the_instance_configuration_is_valid_and_as_designed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

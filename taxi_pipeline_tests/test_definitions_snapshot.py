@@ -11,8 +11,8 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs.code_location import build_definitions
-from taxi_pipeline_tests.conftest import settings_of
-from taxi_pipeline_tests.test_settings import SPARK
+from taxi_pipeline_tests.conftest import SPARK
+from taxi_pipeline_tests.pipelines import settings_of
 
 SNAPSHOT = Path(__file__).parent / "baselines" / "definitions.json"
 SETTINGS = {"TAXI_FLEETS": "yellow,green", "TAXI_END_DATE": "2024-12-31"}

@@ -19,14 +19,12 @@ import pytest
 import requests
 import yaml
 
-from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, pipeline_in
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_server import Answer, faulty_server
-from taxi_pipeline_tests.running_dagster import ask, end_of_backfill, launch_backfill, wait_for
+from taxi_pipeline_tests.pipelines import EVERYTHING, IN_A_RUN_OF_DAYS, pipeline_in, tables_of
+from taxi_pipeline_tests.running_dagster import RUNS, ask, end_of_backfill, launch_backfill, wait_for
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
 from taxi_pipeline_tests.services.servers import BUCKET, free_ports
-from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
-from taxi_pipeline_tests.test_faults import tables_of
-from taxi_pipeline_tests.test_system import RUNS
 
 DEPLOY = REPOSITORY / "deploy"
 BIN = Path(sys.executable).parent

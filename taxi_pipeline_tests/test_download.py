@@ -380,6 +380,7 @@ def _fetch_in_a_process(url: str, target: Path) -> None:
     os._exit(fetched.sha256 != sha256_of(target))
 
 
+@pytest.mark.slow
 def test_of_several_that_need_a_file_one_fetches_it(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(body=BODY, headers=ETAG, trickle=(500_000, 0.1))]
     running = [process(_fetch_in_a_process, f"{server.url}/f", tmp_path / "f") for _ in range(4)]
@@ -390,6 +391,7 @@ def test_of_several_that_need_a_file_one_fetches_it(server: FaultyServer, tmp_pa
     assert (tmp_path / "f").read_bytes() == BODY
 
 
+@pytest.mark.slow
 def test_a_killed_download_leaves_nothing_behind_after_the_next(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [
         Answer(body=BODY, headers=ETAG, trickle=(500_000, 0.2)),

@@ -1,4 +1,4 @@
-"""DuckDB and Spark: the same rows out of the same published files, and the same answers of the helpers of SQL.
+"""DuckDB and Spark: the same rows out of the same published files, of all kinds and eras.
 
 What one engine is tested for elsewhere holds for the other, because both are given the same files here and compared.
 """
@@ -7,7 +7,6 @@ import math
 import tempfile
 from collections.abc import Sequence
 from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +24,17 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import load_trips, replace_days
+from taxi_pipeline.warehouse.ingest import load_days, load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
-from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import Pipeline, contents, pipeline_in
+from taxi_pipeline_tests.odd_files import DROPOFF, PICKUP, chunkings, good_row, odd_files, published
+from taxi_pipeline_tests.pipelines import Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.published_files import PUBLISHED
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
-from taxi_pipeline_tests.test_ingest import DROPOFF, PICKUP, chunkings, good_row, published
-from taxi_pipeline_tests.test_ingest import files as odd_files
 
 pytestmark = pytest.mark.cluster
 
 FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
-
-
-@pytest.fixture(scope="module")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """A warehouse on the cluster with zones and nothing else, to ask what reads no table."""
-    warehouse = spark_warehouse(tmp_path_factory.mktemp("spark"))
-    warehouse.change(replace_zones, [Zone(1, "A", "B", None)], "zones", synthetic=False)
-    return warehouse
 
 
 @pytest.fixture
@@ -57,7 +46,7 @@ def both(tmp_path: Path) -> tuple[Warehouse, Warehouse]:
 def load(warehouses: Sequence[Warehouse], fleet: Fleet, files: LocalFolder, *months: Days) -> None:
     """Load days of one or several months, in one transaction."""
     for warehouse in warehouses:
-        warehouse.change(replace_days, fleet, months, files)
+        warehouse.change(load_days, fleet, months, files)
 
 
 # Published rows
@@ -118,7 +107,7 @@ def test_coordinates_are_placed_by_the_executors_in_the_same_zones(
     days = Days(date(2009, 1, 1), date(2009, 1, 2))
     pipeline = _published_by_sample(tmp_path, days, "yellow")
     with pytest.raises(MissingZonesError, match="materialize taxi_zones first"):
-        both[1].change(replace_days, YELLOW, [days], pipeline.files)
+        both[1].change(load_days, YELLOW, [days], pipeline.files)
     pipeline.run(str(days.first), str(days.last), select=["taxi_zones_file", "taxi_zones"])
     spark = Pipeline(pipeline.folder, pipeline.tlc, both[1], pipeline.files)
     spark.run(str(days.first), str(days.last), select=["taxi_zones"])
@@ -174,40 +163,3 @@ def test_files_of_every_era_become_the_same_trips(
     duckdb, spark = map(contents, both)
     assert duckdb == spark
     assert duckdb["trips"].total() == 2 * len(ERAS)
-
-
-# Helpers of SQL
-
-
-@pytest.mark.parametrize(
-    "day", [date(1900, 1, 1), date(2009, 1, 4), date(2023, 3, 5), date(2024, 2, 29), date(2041, 12, 31)]
-)
-def test_weekdays_weeks_and_months(spark: Warehouse, day: date) -> None:
-    sql = f"SELECT {weekday('day')}, {week_start('day')}, {month_start('day')} FROM (SELECT CAST(? AS DATE) AS day)"
-    with spark.read() as session:
-        number, sunday, first = session.row(sql, [day])
-    assert (number, sunday, first) == (day.isoweekday() % 7, Days(day, day).in_weeks().first, day.replace(day=1))
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "seconds"),
-    [
-        ("2023-01-01 00:00:00", "2023-01-02 00:00:01", 86_401),
-        ("2023-01-01 00:00:10", "2023-01-01 00:00:00", -10),
-        ("2023-01-01 00:00:00.9", "2023-01-01 00:00:01.1", 1),
-        ("2023-03-12 01:30:00", "2023-03-12 03:30:00", 7_200),
-    ],
-)
-def test_seconds_between(spark: Warehouse, start: str, end: str, seconds: int) -> None:
-    """By the wall clock, also where New York's clocks change."""
-    sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
-    with spark.read() as session:
-        assert session.row(sql, [datetime.fromisoformat(start), datetime.fromisoformat(end)]) == (seconds,)
-
-
-def test_values_are_bound_whatever_they_hold(spark: Warehouse) -> None:
-    """Many of them, because Spark Connect 4.1.3 mixes up question marks; a mark in a text is no marker."""
-    values = ["it's", 'a "b"', "?", ":v0", "--", "", "💡", 1, None, date(2023, 3, 5), True, Decimal("1.50")]
-    marks = ", ".join("?" for _ in values)
-    with spark.read() as session:
-        assert session.row(f"SELECT '?', {marks}", values) == ("?", *values)

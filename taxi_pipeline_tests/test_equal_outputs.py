@@ -18,8 +18,8 @@ from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days, outdated_months
-from taxi_pipeline_tests.conftest import EVERYTHING, LOADING, Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.object_stores import storage_url
+from taxi_pipeline_tests.pipelines import EVERYTHING, LOADING, Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.portable_sql import checked_statements
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
 

@@ -26,10 +26,10 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.ingest import replace_days
-from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
-from taxi_pipeline_tests.conftest import EVERYTHING, REPOSITORY, Pipeline, error_of, pipeline_in
+from taxi_pipeline.warehouse.ingest import load_days
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, error_of, leftovers_in, pipeline_in, tables_of
 from taxi_pipeline_tests.processes import process, wait_for_file
 
 pytestmark = pytest.mark.slow
@@ -54,13 +54,6 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return first, second
 
 
-def tables_of(pipeline: Pipeline) -> dict[str, Any]:
-    """All rows of the tables of trips."""
-    others = (ZONES, *CODE_TABLES, WAREHOUSE_VERSION)
-    with pipeline.warehouse.read() as session:
-        return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
-
-
 @pytest.fixture(scope="module")
 def undisturbed(versions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Pipeline]:
     """Each version loaded without a fault."""
@@ -72,11 +65,6 @@ def undisturbed(versions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
 
 def weeks_of(pipeline: Pipeline) -> bytes:
     return pipeline.files.read("outputs/trips_by_week.csv")
-
-
-def leftovers_in(folder: Path) -> list[str]:
-    """Temporary files; the locks stay, they are empty names."""
-    return [path.name for path in folder.rglob("*") if ".tmp" in path.name or path.suffix == ".wal"]
 
 
 # Killed processes
@@ -152,11 +140,11 @@ def _load_and_die_before(statement: int, folder: Path) -> None:
 
         return call
 
-    for name in ("execute", "rows", "view_parquet"):  # the others call these
+    for name in ("execute", "rows", "view_typed"):  # the others call these
         setattr(DuckDBSession, name, counted(getattr(DuckDBSession, name)))
     days = Days(date(2023, 2, 1), date(2023, 2, 28))
     pipeline = pipeline_in(folder, folder)
-    pipeline.warehouse.change(replace_days, YELLOW, [days], pipeline.files)
+    pipeline.warehouse.change(load_days, YELLOW, [days], pipeline.files)
 
 
 def test_killed_at_each_statement_the_tables_are_as_they_were(

@@ -25,7 +25,7 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import TRIPS, ZONES
-from taxi_pipeline_tests.conftest import Pipeline, check_of, error_of, materializations_of, settings_of
+from taxi_pipeline_tests.pipelines import Pipeline, check_of, error_of, materializations_of, settings_of
 from taxi_pipeline_tests.published_files import JFK_AIRPORT, PUBLISHED, TIMES_SQUARE, Published
 
 MakePipeline = Callable[..., Pipeline]
@@ -49,7 +49,7 @@ def loaded(folder: Path, file: Published, *changes: dict[str, Any], zones: list[
     warehouse = DuckDBWarehouse(folder / "data.duckdb")
     with warehouse.write() as session:
         if zones:
-            session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
+            session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
         load_trips(session, fleet, Days.of_month(file.first_day), files)
     return warehouse
 

@@ -13,13 +13,15 @@ import pytest
 import yaml
 
 from taxi_pipeline.defs.code_location import build_definitions
-from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.conftest import QUIET, REPOSITORY, Pipeline, error_of, pipeline_in, range_tags
+from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.pipelines import Pipeline, error_of, pipeline_in, range_tags
 
 pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
 pytestmark = [
@@ -215,9 +217,8 @@ def test_a_month_is_replaced_and_no_other(pipeline: Pipeline) -> None:
 
 def test_a_mart_that_differs_from_the_trips_fails_its_check(pipeline: Pipeline) -> None:
     """The comparisons with plain queries can fail: a trip that the rollup has and the table has not."""
-    with pipeline.warehouse.write() as session:
-        session.execute("CREATE TABLE kept AS FROM zone_hourly_trips")
-        session.execute("UPDATE zone_hourly_trips SET num_trips = num_trips + 1 WHERE pickup_date = DATE '2025-01-10'")
+    pipeline.execute("CREATE TABLE kept AS FROM zone_hourly_trips")
+    pipeline.execute("UPDATE zone_hourly_trips SET num_trips = num_trips + 1 WHERE pickup_date = DATE '2025-01-10'")
     try:
         result = make(pipeline, "2025-01-01", "2025-01-01")
         failed = {check.check_name for check in result.get_asset_check_evaluations() if not check.passed}
@@ -225,10 +226,9 @@ def test_a_mart_that_differs_from_the_trips_fails_its_check(pipeline: Pipeline) 
         assert "market_share_counts_all_trips" not in failed
         assert not result.success
     finally:
-        with pipeline.warehouse.write() as session:
-            session.execute("DELETE FROM zone_hourly_trips")
-            session.execute("INSERT INTO zone_hourly_trips FROM kept")
-            session.execute("DROP TABLE kept")
+        pipeline.execute("DELETE FROM zone_hourly_trips")
+        pipeline.execute("INSERT INTO zone_hourly_trips FROM kept")
+        pipeline.execute("DROP TABLE kept")
     assert make(pipeline, "2025-01-01", "2025-01-01").success
 
 

@@ -22,7 +22,7 @@ from taxi_pipeline.outputs.monthly_report.measures import NO_DATA
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.browsers import browser_or_skip
-from taxi_pipeline_tests.conftest import Pipeline, error_of, materializations_of, pipeline_in
+from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in
 
 MakePipeline = Callable[..., Pipeline]
 FLEETS = ("yellow", "green")

@@ -15,10 +15,11 @@ import pytest
 
 from taxi_pipeline.cli.terminal import console, print_files
 from taxi_pipeline.defs.assets import monthly_report
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.sample.zones import schematic_zones
-from taxi_pipeline_tests.conftest import EVERYTHING, QUIET, Pipeline, error_of, pipeline_in
-from taxi_pipeline_tests.test_pages import served
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, error_of, pipeline_in
+from taxi_pipeline_tests.served_pages import served
 
 NAMES = (
     r"$\frac{$",  # matplotlib's mathtext

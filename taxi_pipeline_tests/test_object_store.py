@@ -19,9 +19,9 @@ from taxi_pipeline.storage.locks import LeaseLocks, Locks, PostgresLocks
 from taxi_pipeline.storage.object_store import ObjectStore
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fetch_note import DamagedFileError, read_note, verified_copy
-from taxi_pipeline_tests.conftest import pipeline_in
 from taxi_pipeline_tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from taxi_pipeline_tests.object_stores import storage_at
+from taxi_pipeline_tests.pipelines import pipeline_in
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services import swift
 from taxi_pipeline_tests.services.fixtures import service

@@ -41,9 +41,9 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError, first_rows, verify_trip_file
 from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import replace_days
+from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.tables import ZONES
-from taxi_pipeline_tests.conftest import EVERYTHING, check_of, error_of, pipeline_in
+from taxi_pipeline_tests.pipelines import EVERYTHING, check_of, error_of, pipeline_in
 from taxi_pipeline_tests.published_files import PUBLISHED, Published
 
 JANUARY, FEBRUARY = "2023-01", "2023-02"
@@ -160,20 +160,21 @@ def test_a_day_is_compared_with_weeks_without_trips() -> None:
     assert Level("green", date(2023, 2, 1), num_trips=50, usual=100).share == "50%"
 
 
-def not_utf8(num_bad: int, num_rows: int) -> pa.Array:
+def not_utf8(num_bad: int, num_rows: int, *, large: bool = False) -> pa.Array:
     """Text as a broken writer leaves it: the first values are not UTF-8."""
     values = [b"\xff\xfe" if number < num_bad else b"HV0003" for number in range(num_rows)]
-    binary = pa.array(values, pa.binary())
-    return pa.Array.from_buffers(pa.string(), num_rows, binary.buffers())
+    binary = pa.array(values, pa.large_binary() if large else pa.binary())
+    return pa.Array.from_buffers(pa.large_string() if large else pa.string(), num_rows, binary.buffers())
 
 
-def test_text_that_is_not_utf8_is_named_with_its_rows(all_fleets: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True])
+def test_text_that_is_not_utf8_is_named_with_its_rows(all_fleets: Path, tmp_path: Path, large: bool) -> None:
     """Regression: "'utf-8' codec can't decode byte 0xff", without file, column or row."""
     fleet = FLEETS["fhvhv"]
     table = pq.read_table(all_fleets / "trip-data" / f"fhvhv_tripdata_{FEBRUARY}.parquet")
     path = tmp_path / "file.parquet"
     position = table.schema.get_field_index("hvfhs_license_num")
-    pq.write_table(table.set_column(position, "hvfhs_license_num", not_utf8(3, len(table))), path)
+    pq.write_table(table.set_column(position, "hvfhs_license_num", not_utf8(3, len(table), large=large)), path)
     with pytest.raises(UnusableFileError, match="not UTF-8, as Parquet demands: hvfhs_license_num in 3 rows"):
         verify_trip_file(path, fleet)
     pq.write_table(table.append_column("a_note", not_utf8(1, len(table))), path)
@@ -242,8 +243,8 @@ def test_whatever_is_in_a_few_rows_all_can_be_made_of_them(
         source = file.write(Path(folder) / "mirror", changes)
         fetch(source.as_uri(), files, f"raw/{file.name}", verify=lambda path: verify_trip_file(path, fleet))
         with warehouse.write() as session:
-            session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in some_zones])
-            replace_days(session, fleet, [days], files)
+            session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in some_zones])
+            load_days(session, fleet, [days], files)
         with warehouse.read() as session:
             rows = "SELECT fleet FROM trips UNION ALL SELECT fleet FROM rejected_trips"
             assert session.rows(f"SELECT count(*) FROM ({rows})") == [(len(changes),)]

@@ -1,55 +1,20 @@
 """The web server of the outputs, from a folder and from an object store, asked over a real socket."""
 
-import http.client
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from taxi_pipeline.pages.server import build_app
 from taxi_pipeline.storage import Storage, open_storage
-from taxi_pipeline_tests.conftest import Pipeline, materializations_of
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
-
-Get = Callable[..., tuple[int, http.client.HTTPMessage, bytes]]
+from taxi_pipeline_tests.pipelines import Pipeline, materializations_of
+from taxi_pipeline_tests.served_pages import served
 
 
 @pytest.fixture(params=STORAGES)
 def files(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     """An empty storage of each kind."""
     return storage_at(storage_url(request.param, tmp_path), tmp_path)
-
-
-@contextmanager
-def served(files: Storage) -> Iterator[Get]:
-    """The server of a storage; gives a function that asks it."""
-    server = uvicorn.Server(uvicorn.Config(build_app(files), log_level="warning", lifespan="off"))
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-        running = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
-        running.start()
-        while not server.started:
-            time.sleep(0.01)
-
-        def get(path: str, *, method: str = "GET", **headers: str) -> tuple[int, http.client.HTTPMessage, bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
-            answer = connection.getresponse()
-            body = answer.read()
-            connection.close()
-            return answer.status, answer.headers, body
-
-        try:
-            yield get
-        finally:
-            server.should_exit = True
-            running.join()
 
 
 def test_outputs_are_shown_and_nothing_else(files: Storage) -> None:

@@ -11,29 +11,21 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
-from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, week_start, weekday
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline
-from taxi_pipeline_tests.portable_sql import PACKAGE, NotPortableError, checked_statements, translate
-
-WITH_SQL = {
-    "outputs/explorer/data.py",
-    "outputs/monthly_report/figures.py",
-    "outputs/requests/chart.py",
-    "outputs/week_summary.py",
-    "outputs/weekly_table.py",
-    "outputs/zone_statistics.py",
-    "quality/consistency.py",
-    "quality/evaluation.py",
-    "warehouse/coverage.py",
-    "warehouse/ingest.py",
-    "warehouse/reference.py",
-    "warehouse/rollups.py",
-}
+from taxi_pipeline.warehouse.sql import seconds_between, weekday
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline
+from taxi_pipeline_tests.portable_sql import (
+    PACKAGE,
+    NotPortableError,
+    checked_statements,
+    modules_with_sql,
+    translate,
+)
 
 
 @pytest.mark.parametrize(
@@ -81,24 +73,6 @@ def test_what_translates(sql: str, spark: str) -> None:
     assert translate(sql) == spark
 
 
-def test_the_helpers_give_what_they_promise(make_pipeline: Callable[..., Pipeline], mirror: Path) -> None:
-    pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-07", select=["taxi_zones_file", "taxi_zones"])
-    for day in (date(1900, 1, 1), date(2009, 1, 4), date(2023, 3, 5), date(2024, 2, 29), date(2041, 12, 31)):
-        ((number, sunday, first),) = pipeline.rows(
-            f"SELECT {weekday('day')}, {week_start('day')}, {month_start('day')} FROM (SELECT CAST(? AS DATE) AS day)",
-            [day],
-        )
-        assert number == day.isoweekday() % 7
-        assert sunday == Days(day, day).in_weeks().first
-        assert first == day.replace(day=1)
-    sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
-    assert pipeline.rows(sql, ["2023-01-01 00:00:00", "2023-01-02 00:00:01"]) == [(86_401,)]
-    assert pipeline.rows(sql, ["2023-01-01 00:00:10", "2023-01-01 00:00:00"]) == [(-10,)]
-    assert placeholders([1, 2]) == "?, ?"
-    assert placeholders([]) == "NULL", "nothing is in it"
-
-
 def test_every_module_with_sql_runs_statements_that_translate(
     make_pipeline: Callable[..., Pipeline], mirror: Path
 ) -> None:
@@ -121,6 +95,8 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(coverage_by_fleet)["green"].num_days == 7
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
+        assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
+        assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
     found = {str(module.relative_to(PACKAGE)) for module in seen.values()}
-    assert found == WITH_SQL
+    assert found == modules_with_sql()
     assert len(seen) > 60

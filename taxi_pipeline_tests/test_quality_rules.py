@@ -22,15 +22,40 @@ def weeks_before(*counts: int) -> dict[tuple[str, date], int]:
     ("num", "num_trips", "expected"),
     [
         (0, 0, False),
-        (1, 30, False),  # one of thirty is chance
+        (1, 30, False),  # one of thirty is random variation
         (2_000, 100_000, False),
-        (2_100, 100_000, False),  # within chance of 2 %
+        (2_100, 100_000, False),  # within random variation of 2 %
         (2_200, 100_000, True),
         (30, 100, True),
     ],
 )
-def test_small_days_are_not_judged_by_chance(num: int, num_trips: int, expected: bool) -> None:
+def test_small_days_are_not_reported_for_random_variation(num: int, num_trips: int, expected: bool) -> None:
     assert too_many(num, num_trips, 0.02) is expected
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [
+        # Of 100,000 trips: the share, and four standard deviations of a count of that size.
+        ("negative_totals_are_few", 2_000 + 178),
+        ("passengers_are_counted", 25_000 + 632),
+        ("zones_are_known", 4_000 + 252),
+        ("dropoffs_follow_pickups", 50 + 28),
+        ("distances_are_plausible", 400 + 80),
+    ],
+)
+def test_a_day_of_each_defect_is_judged_at_its_limit(name: str, most: int) -> None:
+    (defect,) = (defect for defect in DEFECTS if defect.name == name)
+    assert not too_many(most, 100_000, defect.max_share)
+    assert too_many(most + 1, 100_000, defect.max_share)
+
+
+@pytest.mark.parametrize(("num_trips", "far"), [(1526, False), (1527, True), (474, False), (473, True)])
+def test_a_day_is_far_from_its_weekday_beyond_forty_percent_and_random_variation(num_trips: int, far: bool) -> None:
+    """Of 1,000 trips: 400, and four standard deviations, which are 126."""
+    found = level({**weeks_before(1000, 1000, 1000, 1000), ("green", DAY): num_trips}, "green", DAY)
+    assert found is not None
+    assert found.is_far is far
 
 
 @pytest.mark.parametrize(

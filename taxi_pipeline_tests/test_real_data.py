@@ -15,7 +15,7 @@ import pytest
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import TRIPS
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, check_of, table_of
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, check_of, table_of
 
 pytestmark = pytest.mark.real_data
 

@@ -14,9 +14,10 @@ import pytest
 from taxi_pipeline.defs.assets import ASSETS, week_summary
 from taxi_pipeline.defs.checks.freshness import LATE_DAYS, TOO_LATE_DAYS, newest_day_is_recent
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.partitions import daily_partitions, weekly_partitions, weeks_from
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, settings_of
+from taxi_pipeline_tests.pipelines import Pipeline, error_of, settings_of
 
 MakePipeline = Callable[..., Pipeline]
 

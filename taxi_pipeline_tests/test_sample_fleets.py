@@ -47,7 +47,7 @@ def test_samples_of_every_era_load_and_none_is_lost(tmp_path: Path, fleet: str, 
     *files, zones = write_mirror(tmp_path, days, fleet=fleet, trips_per_day=300)
     warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
     with warehouse.write() as session:
-        session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
+        session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
         for file, part in zip(files, days.by_month(), strict=True):
             fetch(file.as_uri(), storage, f"raw/{file.name}", verify=lambda _: None)
             whole = Days(part.first.replace(day=1), part.last)
@@ -81,7 +81,7 @@ def test_places_lie_in_the_zones_of_the_trips(tmp_path: Path) -> None:
     warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
     fetch(file.as_uri(), storage, f"raw/{file.name}", verify=lambda _: None)
     with warehouse.write() as session:
-        session.insert(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
+        session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
         load_trips(session, FLEETS["yellow"], Days(day, day), storage)
         found = session.rows(
             "SELECT pickup_datetime, pickup_zone_id, dropoff_zone_id, total_amount FROM trips ORDER BY ALL"

@@ -12,13 +12,14 @@ import pytest
 
 from taxi_pipeline.defs.assets.requests import chart_file, title_of
 from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.defs.resources import Alerts
 from taxi_pipeline.defs.sensors import run_failure_alert
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import BadRequestError, TripRequest, decide, parse_request
-from taxi_pipeline_tests.conftest import QUIET, Pipeline, error_of, materializations_of, pipeline_in, settings_of
 from taxi_pipeline_tests.faulty_server import faulty_server
+from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in, settings_of
 
 MakePipeline = Callable[..., Pipeline]
 

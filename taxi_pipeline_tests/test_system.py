@@ -18,9 +18,10 @@ import pytest
 
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today, previous_month
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, faulty_server
+from taxi_pipeline_tests.pipelines import EVERYTHING, IN_A_RUN_OF_DAYS, Pipeline, leftovers_in, pipeline_in, tables_of
 from taxi_pipeline_tests.running_dagster import (
+    RUNS,
     ask,
     dagster_dev,
     end_of_backfill,
@@ -29,8 +30,6 @@ from taxi_pipeline_tests.running_dagster import (
     launch_run,
     wait_for,
 )
-from taxi_pipeline_tests.test_definitions import IN_A_RUN_OF_DAYS
-from taxi_pipeline_tests.test_faults import leftovers_in, tables_of
 
 pytestmark = pytest.mark.slow
 
@@ -75,7 +74,6 @@ class Server:
         ]["status"]
 
 
-RUNS = "query Runs($filter: RunsFilter) { runsOrError(filter: $filter) { ... on Runs { results { runId status } } } }"
 RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
 REEXECUTE = """
 mutation Reexecute($parent: String!) {

@@ -1,5 +1,6 @@
 """Fleets' columns, and telling files of trips from everything else that servers send."""
 
+import struct
 from datetime import date
 from pathlib import Path
 
@@ -37,6 +38,30 @@ def test_a_file_of_another_fleet_is_refused() -> None:
 
 def test_an_unknown_column_is_named() -> None:
     assert YELLOW.unknown_columns([*YELLOW_2023, "a_new_column"]) == ["a_new_column"]
+
+
+def test_a_page_with_a_flipped_bit_is_refused(tmp_path: Path) -> None:
+    """The page still decodes, to another number: only its checksum tells."""
+    path = tmp_path / "file.parquet"
+    schema = published_schema("green", date(2023, 2, 1))
+    columns = {field.name: pa.nulls(1000, field.type) for field in schema}
+    columns["fare_amount"] = pa.array([1234.5] * 1000)
+    pq.write_table(
+        pa.table(columns),
+        path,
+        use_dictionary=False,
+        compression="none",
+        write_page_checksum=True,
+        write_statistics=False,
+    )
+    verify_trip_file(path, GREEN)
+    content = bytearray(path.read_bytes())
+    position = content.index(struct.pack("<d", 1234.5))
+    content[position] ^= 1
+    path.write_bytes(content)
+    assert pq.read_table(path, columns=["fare_amount"])["fare_amount"][0].as_py() not in (None, 1234.5)
+    with pytest.raises(UnusableFileError, match="its data can't be read"):
+        verify_trip_file(path, GREEN)
 
 
 @pytest.mark.real_data

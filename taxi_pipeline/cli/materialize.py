@@ -86,14 +86,10 @@ def _covering(settings: Settings, days: Days) -> Settings:
 
 
 def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
-    from taxi_pipeline.defs.console_runs import InstanceError, current_instance, run_months
+    from taxi_pipeline.defs.console_runs import current_instance, run_months
     from taxi_pipeline.tlc.source import TlcSource
 
-    try:
-        instance = current_instance()
-    except InstanceError as error:
-        raise click.ClickException(str(error)) from error
-    with instance, progress_bar("Starting") as bar:
+    with current_instance() as instance, progress_bar("Starting") as bar:
         tlc = TlcSource(
             url=settings.tlc_url,
             zones_url=settings.zones_url,

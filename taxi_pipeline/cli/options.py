@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.months import Days
 
 if TYPE_CHECKING:
@@ -36,16 +36,13 @@ def read_settings() -> Settings:
     """The settings, from the environment and from `.env`.
 
     Raises:
-        click.ClickException: a variable holds a value that can't be used.
+        SettingsError: a variable holds a value that can't be used.
     """
     from dotenv import load_dotenv
 
     # Unlike with Dagster's own commands, an exported variable wins over .env.
     load_dotenv(project_root() / ".env", override=False)
-    try:
-        return Settings.from_environment()
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from error
+    return Settings.from_environment()
 
 
 def open_files(settings: Settings) -> "Storage":
@@ -63,21 +60,17 @@ def open_warehouse(settings: Settings) -> "DuckDBWarehouse | SparkWarehouse":
     """The warehouse of the settings. Nothing is opened yet.
 
     Raises:
-        click.ClickException: the libraries for Spark are not installed.
+        WarehouseUnavailableError: the libraries for Spark are not installed.
     """
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-    from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
     from taxi_pipeline.warehouse.spark import SparkWarehouse
 
     if settings.engine == "duckdb":
         return DuckDBWarehouse(settings.duckdb_database)
-    try:
-        return SparkWarehouse(
-            remote=settings.spark_remote,
-            catalog_url=settings.catalog_url,
-            storage_url=settings.storage_url,
-            s3_endpoint=settings.s3_endpoint,
-            namespace=settings.catalog_namespace,
-        )
-    except WarehouseUnavailableError as error:
-        raise click.ClickException(str(error)) from error
+    return SparkWarehouse(
+        remote=settings.spark_remote,
+        catalog_url=settings.catalog_url,
+        storage_url=settings.storage_url,
+        s3_endpoint=settings.s3_endpoint,
+        namespace=settings.catalog_namespace,
+    )

@@ -16,11 +16,7 @@ def pages(host: str, port: int) -> None:
     import uvicorn
 
     from taxi_pipeline.pages.server import build_app
-    from taxi_pipeline.storage import StorageError
 
     settings = read_settings()
-    try:
-        files = open_files(settings)
-    except StorageError as error:
-        raise click.ClickException(str(error)) from error
+    files = open_files(settings)
     uvicorn.run(build_app(files), host=host, port=port, log_level="warning")

@@ -38,19 +38,16 @@ def sample(
     days = days_between(start, end)
     written: dict[Path, None] = {}  # each fleet writes the zones, the same
     with progress_bar("Generating trips", total=len(list(days)) * len(set(fleets))) as bar:
-        try:
-            for fleet in dict.fromkeys(fleets):
-                files = write_mirror(
-                    folder.absolute(),
-                    days,
-                    fleet=fleet,
-                    trips_per_day=trips_per_day,
-                    seed=seed,
-                    on_day=lambda _: bar.materialized(),
-                )
-                written |= dict.fromkeys(files)
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--start") from error
+        for fleet in dict.fromkeys(fleets):
+            files = write_mirror(
+                folder.absolute(),
+                days,
+                fleet=fleet,
+                trips_per_day=trips_per_day,
+                seed=seed,
+                on_day=lambda _: bar.materialized(),
+            )
+            written |= dict.fromkeys(files)
     title = f"Synthetic {' and '.join(dict.fromkeys(fleets))} trips, {days}"
     print_files("file", map(local_file, written), title=title)
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)

@@ -31,23 +31,17 @@ def snapshot(target: Path | None) -> None:
     With TAXI_ENGINE=spark nothing is copied: the tables as they are now get a name, and are kept for queries
     VERSION AS OF that name.
     """
-    from taxi_pipeline.storage import StorageError
-    from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
     from taxi_pipeline.warehouse.spark import SparkWarehouse
 
     settings = read_settings()
     warehouse = open_warehouse(settings)
-    try:
-        if isinstance(warehouse, SparkWarehouse):
-            if target:
-                raise click.BadParameter("there is no file to write with TAXI_ENGINE=spark", param_hint="--output")
-            name = warehouse.snapshot()
-            console.print(f"kept as {name}: SELECT … FROM {warehouse.name}.trips VERSION AS OF '{name}'")
-            return
-        written = _copy(warehouse, settings, target)
-    except (WarehouseUnavailableError, StorageError) as error:
-        raise click.ClickException(str(error)) from error
-    print_files("written", [written])
+    if not isinstance(warehouse, SparkWarehouse):
+        print_files("written", [_copy(warehouse, settings, target)])
+        return
+    if target:
+        raise click.BadParameter("there is no file to write with TAXI_ENGINE=spark", param_hint="--output")
+    name = warehouse.snapshot()
+    console.print(f"kept as {name}: SELECT … FROM {warehouse.name}.trips VERSION AS OF '{name}'")
 
 
 def _copy(warehouse: "DuckDBWarehouse", settings: Settings, target: Path | None) -> tuple[str, int]:

@@ -28,7 +28,7 @@ def status() -> None:
     its SHA-256), "published" the newest month that the TLC has published.
     """
     from taxi_pipeline.warehouse.coverage import coverage_by_fleet, outdated_months
-    from taxi_pipeline.warehouse.interface import NothingLoadedError, WarehouseUnavailableError
+    from taxi_pipeline.warehouse.interface import NothingLoadedError
 
     settings = read_settings()
     loaded: dict[str, FleetCoverage] = {}
@@ -42,8 +42,6 @@ def status() -> None:
             unfinished = session.unfinished()
     except NothingLoadedError:
         console.print(f"Nothing is loaded in {warehouse.location} yet.")
-    except WarehouseUnavailableError as error:
-        raise click.ClickException(str(error)) from error
     # Narrow enough for 80 columns, but for very many trips.
     table = Table("fleet", "first day", "last day", "missing", "trips", "file", "published", box=SIMPLE)
     for fleet in sorted({*settings.fleets, *loaded}, key=list(FLEETS).index):

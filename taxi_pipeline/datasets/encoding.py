@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.warehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class WrongColumnsError(RuntimeError):
+class WrongColumnsError(TaxiPipelineError):
     """A data frame or a file has other columns than its dataset declares."""
 
 

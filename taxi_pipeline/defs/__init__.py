@@ -9,7 +9,7 @@ import warnings
 import dagster as dg
 
 # The design rests on backfill policies, an observable asset, partitions by fleet and month and a notebook, which
-# Dagster calls beta. Users can do nothing about that; `constraints.txt` pins the version with which they work.
+# Dagster calls beta. Users can do nothing about that; `requirements/` pins the version with which they work.
 for _beta in (
     "Parameter `backfill_policy`",
     "Function `multi_observable_source_asset`",

@@ -30,6 +30,7 @@ from taxi_pipeline.defs.partitions import (
     range_tags,
     weekly_partitions,
 )
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
@@ -41,7 +42,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose events go into Dagster's history alone, and not to the console."""
 
 
-class InstanceError(RuntimeError):
+class InstanceError(TaxiPipelineError):
     """The Dagster instance can't be opened."""
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
+from taxi_pipeline.errors import TaxiPipelineError
+
 FAILED_FLEETS = "failed_fleets"
 """Metadata of a failure: fleet → why its files could not be fetched or loaded."""
 
 
-class FleetsFailed(dg.Failure):
+class FleetsFailed(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
     """The files of some fleets could not be fetched or loaded; those of the others are loaded.
 
     A retry of the whole range would not help: the cause is in the files.

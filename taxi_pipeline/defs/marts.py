@@ -24,6 +24,7 @@ import dagster as dg
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions
 from taxi_pipeline.defs.resources import POOL, WarehouseParam
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
@@ -47,7 +48,7 @@ _ASSETS_OF_TABLES = {
 _DAILY = {"taxi_trips", "zone_hourly_trips"}
 
 
-class MartsError(RuntimeError):
+class MartsError(TaxiPipelineError):
     """The dbt project can't be used."""
 
 

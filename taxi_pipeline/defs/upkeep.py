@@ -1,4 +1,4 @@
-"""The upkeep of the warehouse: a job, and the schedule that runs it. What is done is the engine's: `Warehouse.tidy`."""
+"""Maintenance of the warehouse: a job and its schedule. Each engine decides what is done (`Warehouse.maintain`)."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ from taxi_pipeline.tlc.months import NEW_YORK
 @dg.op
 def tidy_warehouse(context: dg.OpExecutionContext, warehouse: WarehouseParam) -> None:
     """Rewrite small files, delete rows of killed loads, let go of old snapshots."""
-    done = warehouse.tidy()
+    done = warehouse.maintain()
     for table, what in done.items():
         context.log.info(f"{table}: {what}")
     context.add_output_metadata({table: dg.MetadataValue.text(what) for table, what in done.items()})

@@ -6,21 +6,19 @@ file's own counts where a load counted rows. Each gives the rows that differ; no
 
 import csv
 import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
-from taxi_pipeline.outputs.weekly_table import week_row
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, loaded_span, warehouse_version
-from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import CREDIT_CARD
 from taxi_pipeline.warehouse.sql import placeholders, week_start
-from taxi_pipeline.warehouse.tables import Table
+from taxi_pipeline.warehouse.tables import REJECTED_TRIPS, Table
 
 EQUAL = "equal"
 PARTLY_LOADED = "not all days loaded"
@@ -100,14 +98,21 @@ def zone_ids(session: Session) -> ZoneIds:
     return ZoneIds(len(ids), shapes, repeated, sorted(set(range(1, LAST_ZONE_ID + 1)) - set(ids)))
 
 
+WeekTotals = Mapping[tuple[str, ...], tuple[Decimal, ...]]
+"""The Sunday as ISO text, and the fleet where weeks are told apart by it → trips, dollars, miles, passengers."""
+_WEEK_TOTALS = ("num_trips", "total_amount", "trip_distance", "passenger_count")
+"""The columns of the weekly tables that hold these totals, in their order."""
+
+
 @dataclass(frozen=True)
 class ExpectedWeeks:
-    """The rows that the weekly tables should have for some weeks, as the CSV spells them."""
+    """What the weekly tables should hold for some weeks."""
 
     weeks: Days | None
     """The days of these weeks; None when nothing is loaded."""
-    all_fleets: Sequence[list[str]]
-    by_fleet: Sequence[list[str]]
+    all_fleets: WeekTotals
+    by_fleet: WeekTotals
+    """Empty when there is one fleet only."""
     version: int
     """Of the warehouse, when they were counted."""
 
@@ -117,29 +122,54 @@ def expected_weeks(session: Session, days: Days | None, fleets: Sequence[str]) -
     days = days or loaded_span(session)
     version = warehouse_version(session)
     if days is None:
-        return ExpectedWeeks(None, [], [], version)
+        return ExpectedWeeks(None, {}, {}, version)
     weeks = days.in_weeks()
-    by_fleet = _weeks(session, "period, fleet", fleets, weeks) if len(fleets) > 1 else []
-    return ExpectedWeeks(weeks, _weeks(session, "period", fleets, weeks), by_fleet, version)
+    by_fleet = _weeks(session, ("period", "fleet"), fleets, weeks) if len(fleets) > 1 else {}
+    return ExpectedWeeks(weeks, _weeks(session, ("period",), fleets, weeks), by_fleet, version)
 
 
-def week_differences(
-    text: str | None, header: Sequence[str], expected: Sequence[list[str]], weeks: Days | None
-) -> list[list[str]]:
-    """Rows of these weeks that only the CSV has, or has more often than it should, and those that it lacks.
+def week_differences(text: str | None, keys: Sequence[str], expected: WeekTotals, weeks: Days | None) -> list[str]:
+    """Compare the rows of a weekly table with the totals that they should hold.
 
     Args:
         text: of the CSV; None when there is no such file.
-        header: that it should have.
-        expected: the rows that it should have.
+        keys: the columns that tell the rows apart: `period`, and `fleet` in the table by fleet.
+        expected: what it should hold for these weeks.
         weeks: the days that are compared.
+
+    Returns:
+        A sentence for each row that is missing, there twice, or has another total, and for each column that is missing.
     """
-    found, *rows = csv.reader(text.splitlines()) if text else [[]]
-    written = [row for row in rows if weeks and weeks.first <= date.fromisoformat(row[0]) <= weeks.last]
-    counted = Counter(map(tuple, written))
-    wanted = Counter(map(tuple, expected))
-    wrong = [list(row) for row in ((counted - wanted) + (wanted - counted)).elements()]
-    return wrong if found == list(header) else [found, *wrong]
+    reader = csv.DictReader((text or "").splitlines())
+    if missing := [name for name in (*keys, *_WEEK_TOTALS) if name not in (reader.fieldnames or ())]:
+        return [f"the column {name} is missing" for name in missing]
+    wrong: list[str] = []
+    written: dict[tuple[str, ...], tuple[Decimal, ...]] = {}
+    for row in reader:
+        key = tuple(row[name] for name in keys)
+        if weeks is None or not weeks.first <= date.fromisoformat(row["period"]) <= weeks.last:
+            continue
+        if key in written:
+            wrong.append(f"{' '.join(key)} is there twice")
+        written[key] = tuple(Decimal(row[name]) for name in _WEEK_TOTALS)
+    for key in sorted({*written, *expected}):
+        wrong += _totals_that_differ(key, written.get(key), expected.get(key))
+    return wrong
+
+
+def _totals_that_differ(
+    key: tuple[str, ...], written: tuple[Decimal, ...] | None, expected: tuple[Decimal, ...] | None
+) -> list[str]:
+    name = " ".join(key)
+    if expected is None:
+        return [f"{name} is in the file, and has no trips"]
+    if written is None:
+        return [f"{name} has trips, and is not in the file"]
+    return [
+        f"{name} has {column} {found}, not {counted}"
+        for column, found, counted in zip(_WEEK_TOTALS, written, expected, strict=True)
+        if found != counted
+    ]
 
 
 @dataclass(frozen=True)
@@ -206,16 +236,22 @@ def _month(month: LoadedMonth) -> tuple[Any, ...]:
     )
 
 
-def _weeks(session: Session, keys: str, fleets: Sequence[str], weeks: Days) -> list[list[str]]:
+def _weeks(session: Session, keys: Sequence[str], fleets: Sequence[str], weeks: Days) -> WeekTotals:
+    """Count the weeks in `trips`. The CSV has dollars and miles with two decimals, so these are rounded to cents."""
+    listed = ", ".join(keys)
     rows = session.rows(
-        f"SELECT {keys}, count(*), coalesce(sum(total_amount), 0), coalesce(sum(trip_distance), 0), "
+        f"SELECT {listed}, count(*), coalesce(sum(total_amount), 0), coalesce(sum(trip_distance), 0), "
         "coalesce(sum(passenger_count), 0) "
         f"FROM (SELECT *, {week_start('pickup_date')} AS period FROM trips) AS trips "
         f"WHERE fleet IN ({placeholders(fleets)}) AND pickup_date BETWEEN ? AND ? "
-        f"GROUP BY {keys} ORDER BY {keys}",
+        f"GROUP BY {listed} ORDER BY {listed}",
         [*fleets, weeks.first, weeks.last],
     )
-    return [week_row(*row) for row in rows]
+    cents = Decimal("0.01")
+    return {
+        tuple(map(str, row[: len(keys)])): tuple(Decimal(total).quantize(cents) for total in row[len(keys) :])
+        for row in rows
+    }
 
 
 _DAYS_SQL = f"""
@@ -230,7 +266,7 @@ FULL JOIN (
         UNION ALL
         SELECT fleet, day, 0, count(*)
         FROM (
-            SELECT fleet, {REJECTED_WITH_DAY} AS day FROM rejected_trips
+            SELECT fleet, {REJECTED_TRIPS.day} AS day FROM rejected_trips
         ) AS rejected
         WHERE day BETWEEN ? AND ? GROUP BY fleet, day
     ) AS by_kind

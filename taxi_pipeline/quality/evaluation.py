@@ -27,9 +27,9 @@ from taxi_pipeline.quality.rules import (
 )
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.coverage import LACKS_COLUMNS, loaded_span, placed_days, share_placed
-from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
+from taxi_pipeline.warehouse.tables import REJECTED_TRIPS
 
 
 @dataclass(frozen=True)
@@ -202,17 +202,17 @@ def _defect(
     return _bad_days(
         ("fleet", "day", "trips", "of these", "share", *limits),
         bad,
-        what=f"have more than {_limit_in_words(defect)}",
+        what=f"have more than {_limit_in_words(defect)} of them",
         otherwise=f"{num:,} trips, {share:.2%}",
         share=share,
     )
 
 
 def _limit_in_words(defect: Defect) -> str:
-    fixed = f"{defect.max_share:.2%}"
+    fixed = f"{100 * defect.max_share:g} %"
     if not defect.follows_last_year:
         return fixed
-    return f"is usual by the year before ({fixed} where fewer than {MIN_DAYS} days of it are loaded)"
+    return f"the year before makes usual ({fixed} where fewer than {MIN_DAYS} days of it are loaded)"
 
 
 def _bad_days(
@@ -240,8 +240,8 @@ QUALITY_CHECKS: dict[str, str] = {
     **{name: inspect.getdoc(evaluate) or "" for name, evaluate in _EVALUATIONS.items()},
     "parts_add_up": inspect.getdoc(_parts_add_up) or "",
     **{
-        defect.name: f"{defect.description} No day has more of them than {_limit_in_words(defect)}, and what chance "
-        "makes of it."
+        defect.name: f"{defect.description} Fails when more than {_limit_in_words(defect)} of a day's trips have this, "
+        "beyond random variation."
         for defect in DEFECTS
     },
 }
@@ -249,7 +249,7 @@ QUALITY_CHECKS: dict[str, str] = {
 
 _MISFITS_SQL = f"""
 SELECT fleet, month, day, misfit_columns, min(reason), count(*)
-FROM (SELECT *, {REJECTED_WITH_DAY} AS day FROM rejected_trips) AS rejected
+FROM (SELECT *, {REJECTED_TRIPS.day} AS day FROM rejected_trips) AS rejected
 WHERE misfit_columns IS NOT NULL AND day BETWEEN ? AND ?
 GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from taxi_pipeline.quality.plausibility import BACKWARDS, MAX_PLAUSIBLE_MILES, TOO_FAR
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
+from taxi_pipeline.warehouse.plausibility import BACKWARDS, MAX_PLAUSIBLE_MILES, TOO_FAR
 from taxi_pipeline.warehouse.sql import weekday
 
 
@@ -34,7 +34,7 @@ class Defect:
     coordinates: bool = True
     """Whether days whose zones are derived from coordinates are judged."""
     follows_last_year: bool = False
-    """Whether `usual_limit` of the fleet's year before a day takes the place of `max_share`, where it is known."""
+    """If true, the limit comes from the fleet's last 365 days; `max_share` is used until 28 of them are loaded."""
 
     def judges(self, fleet: str, day: date) -> bool:
         """Whether the day's trips of the fleet are judged."""
@@ -129,9 +129,9 @@ MAX_DEVIATION = 0.4
 
 
 def too_many(num: int, num_trips: int, max_share: float) -> bool:
-    """Whether so many of a day's trips are more than the share, and more than chance makes of it on a small day."""
+    """Whether the number exceeds the share of a day's trips by more than random variation explains."""
     expected = num_trips * max_share
-    return num > expected + _chance(expected)
+    return num > expected + _random_variation(expected)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Level:
     @property
     def is_far(self) -> bool:
         """Whether the day is farther from the usual than its size explains."""
-        return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _chance(max(self.usual, 1))
+        return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _random_variation(max(self.usual, 1))
 
 
 def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Level | None:
@@ -167,6 +167,6 @@ def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Le
     return Level(fleet, day, trips_of[fleet, day], statistics.median(known))
 
 
-def _chance(expected: float) -> float:
-    """Four standard deviations of a count that is so large on average."""
+def _random_variation(expected: float) -> float:
+    """Four standard deviations of a count with this mean."""
     return 4 * math.sqrt(expected)

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.sample.coordinates import OldYellowTripMaker
 from taxi_pipeline.sample.figures import HIRED_FIGURES
 from taxi_pipeline.sample.hired import HiredTripMaker
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 ROWS_PER_GROUP = 1 << 20
 """As the TLC's files have it: readers skip groups by the pickup time."""
+
+
+class SampleError(TaxiPipelineError):
+    """A sample of these days can't be made."""
 
 
 def write_mirror(
@@ -48,11 +53,11 @@ def write_mirror(
         The files written: one per month, and the zones.
 
     Raises:
-        ValueError: a day lies before the fleet's first month.
+        SampleError: a day lies before the fleet's first month.
     """
     first_month = FLEETS[fleet].first_month
     if days.first < first_month:
-        raise ValueError(f"{fleet} trips can be made from {first_month} on, not for {days.first}")
+        raise SampleError(f"{fleet} trips can be made from {first_month} on, not for {days.first}")
     makers: dict[type[Maker], Maker] = {}
     zones = folder / "misc" / "taxi_zones.zip"
     write_zones_zip(zones)

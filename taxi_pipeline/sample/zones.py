@@ -1,6 +1,7 @@
 """Schematic taxi zones: the TLC's names, ids and places, with shapes made of census tracts.
 
-The shapes are in `zone_shapes.geojson`, which `census_tracts` makes; names and boroughs are those of `tlc.zone_facts`.
+The shapes are in `zone_shapes.geojson`, which `make zone-shapes` makes. Names and boroughs are those of
+`tlc.zone_facts`.
 """
 
 import zipfile

@@ -189,7 +189,10 @@ class Bucket:
 
     @cached_property
     def _hasty_store(self) -> "ObjectStore":
-        """For what a store may not know: it answers 501, which is asked again like any error of a server."""
+        """A client that retries once only.
+
+        A store without conditional writes answers 501, which the client retries like any server error.
+        """
         return self._opened({**self._patience, "max_retries": 1})
 
     def _opened(self, patience: Mapping[str, Any]) -> "ObjectStore":

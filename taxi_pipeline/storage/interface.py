@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from taxi_pipeline.errors import LoadError
+
 PAGES_FOLDER = "outputs/"
 """What is below it is served as pages; nothing else is."""
 
 
-class MissingFileError(RuntimeError):
+class MissingFileError(LoadError):
     """A named file does not exist."""
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from taxi_pipeline.errors import TaxiPipelineError
+
 LOCK_TIMEOUT_SECONDS = 900
 """How long to wait for a file that another process has locked: longer than the longest wait for a server."""
 
@@ -21,18 +23,21 @@ _ADVICE_BY_ERRNO = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space",
     errno.EFBIG: "free some space, or raise the limit on a file's size",
-    errno.EROFS: "make the folder writable, or set TAXI_DATA_DIR to another",
-    errno.EACCES: "make the folder writable, or set TAXI_DATA_DIR to another",
-    errno.EPERM: "make the folder writable, or set TAXI_DATA_DIR to another",
+    errno.EROFS: "make the folder writable, or name another one",
+    errno.EACCES: "make the folder writable, or name another one",
+    errno.EPERM: "make the folder writable, or name another one",
+    errno.ENOTDIR: "name a folder that does not lie below a file",
+    errno.EEXIST: "name a folder that is no file",
+    errno.ENAMETOOLONG: "name a folder with a shorter path",
     errno.EIO: "check the disk",
 }
 
 
-class StorageError(RuntimeError):
+class StorageError(TaxiPipelineError):
     """The disk or the object store refuses what is asked of it; the message says why and what to do."""
 
 
-class FileInUseError(RuntimeError):
+class FileInUseError(TaxiPipelineError):
     """Another process holds the lock on a file for longer than the timeout."""
 
 

@@ -10,16 +10,17 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from taxi_pipeline.errors import LoadError
 from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.http_transfer import FetchError, Validators
 
 
-class DamagedFileError(RuntimeError):
+class DamagedFileError(LoadError):
     """A fetched file is not what it was when it was verified."""
 
 
-class LastFetchFailedError(RuntimeError):
+class LastFetchFailedError(LoadError):
     """The last fetch of a file failed, so an older copy must not be loaded as if it were current."""
 
 

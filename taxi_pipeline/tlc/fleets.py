@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from taxi_pipeline.errors import LoadError
 from taxi_pipeline.tlc.codes import LICENSEES
 
 
-class MissingColumnsError(ValueError):
+class MissingColumnsError(LoadError):
     """A published file lacks columns without which its trips can't be loaded."""
 
 

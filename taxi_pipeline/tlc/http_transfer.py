@@ -11,6 +11,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from taxi_pipeline.errors import TaxiPipelineError
+
 if TYPE_CHECKING:
     import requests
 
@@ -34,7 +36,7 @@ class Patience:
     """Without a byte; also the time over which the slowest speed is measured."""
     slowest_bytes_per_second: int = 1000
     attempts: int = 5
-    """In a row that bring nothing new."""
+    """How many attempts in a row may fail without a new byte."""
     first_pause_seconds: float = 1
     """Before the second attempt; doubled before each other, give or take a half."""
     refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)
@@ -43,7 +45,7 @@ class Patience:
     """The most that is waited when a server asks for it with `Retry-After`."""
 
 
-class FetchError(RuntimeError):
+class FetchError(TaxiPipelineError):
     """A file could not be fetched; whatever lay at the target is untouched."""
 
 

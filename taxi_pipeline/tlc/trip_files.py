@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.errors import LoadError
 from taxi_pipeline.tlc.fleets import Fleet
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ SYNTHETIC_KEY = b"taxi_pipeline.synthetic"
 """Key in the Parquet metadata of generated files. Its value is JSON that says how the file was made."""
 
 
-class UnusableFileError(ValueError):
+class UnusableFileError(LoadError):
     """The fetched content is not the file that was requested."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, days_in, month_of
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
@@ -43,7 +44,7 @@ class LoadedMonth:
         return self.num_trips / self.num_days
 
 
-class EmptyWindowError(RuntimeError):
+class EmptyWindowError(TaxiPipelineError):
     """No day of a week or month is loaded, so nothing can be written of it."""
 
 

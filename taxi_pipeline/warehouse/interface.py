@@ -1,25 +1,28 @@
 """What every engine of the warehouse can do. Each engine has a folder of its own.
 
-An asset asks for an operation: `warehouse.query(weekly_totals, fleets)` or `warehouse.change(replace_days, …)`. The
+An asset asks for an operation: `warehouse.query(weekly_totals, fleets)` or `warehouse.change(load_days, …)`. The
 operation is a plain function whose first argument is a `Session`, and all its statements see one state of the tables.
+A session reads with SQL, and writes with two verbs: `replace_days` for the tables of days, `replace` for the others.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from taxi_pipeline.tlc.fleets import Source
-from taxi_pipeline.warehouse.tables import Table
+from taxi_pipeline.errors import LoadError, TaxiPipelineError
+from taxi_pipeline.tlc.fleets import Place, Source
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.tables import Table, columns_fed_by
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-class WarehouseUnavailableError(RuntimeError):
+class WarehouseUnavailableError(TaxiPipelineError):
     """The warehouse can't be opened; the message says what to do."""
 
 
@@ -33,11 +36,11 @@ class NothingLoadedError(WarehouseUnavailableError):
         )
 
 
-class ConflictError(RuntimeError):
+class ConflictError(LoadError):
     """Another session has changed the same days at the same time; this one changed nothing."""
 
 
-class MissingZonesError(RuntimeError):
+class MissingZonesError(LoadError):
     """Coordinates can't be placed, because the zones are not loaded."""
 
     def __init__(self) -> None:
@@ -75,17 +78,6 @@ class Session(ABC):
     changing its meaning; `sql` has helpers for what they spell differently, and a test translates every statement.
     """
 
-    rows_sorted_at_once: int | None = None
-    """How many rows of trips one statement should sort at most; None where the engine bounds its memory itself."""
-
-    @abstractmethod
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Run a statement that gives no rows.
-
-        Every engine knows INSERT of a SELECT and DELETE. From a table that is loaded by days, whole days of a fleet are
-        deleted, and then rows of these days inserted.
-        """
-
     @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -95,22 +87,47 @@ class Session(ABC):
         (row,) = self.rows(sql, values)
         return row
 
-    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-        """Append rows; meant for hundreds, not for trips."""
-        values = [value for row in rows for value in row]
-        if values:
-            # One statement for all rows: a statement for each costs a millisecond a row.
-            self.execute(table.insert_values_sql(len(values) // len(table.columns)), values)
+    @abstractmethod
+    def replace_days(
+        self,
+        table: Table,
+        fleet: str,
+        days: Days,
+        select: str,
+        values: Sequence[Any] = (),
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Make these days of this fleet hold exactly the rows of a SELECT.
+
+        The session sees the new rows from then on. Each engine keeps them in the order that the table declares, so
+        the SELECT needs none.
+
+        Args:
+            table: a table of days.
+            fleet: whose days.
+            days: within one month.
+            select: gives rows of this fleet and these days only; may read `published_trips`.
+            values: for the question marks of the SELECT.
+            columns: those that the SELECT gives, in its order; None for all of the table. The others become NULL.
+        """
+
+    @abstractmethod
+    def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Make a small table hold exactly these rows; of `loaded_days`, the fleets and days that the rows name.
+
+        Args:
+            table: a table that is replaced as a whole, or `loaded_days`.
+            rows: hundreds, not millions; each with all columns of the table.
+        """
 
     @abstractmethod
     def column_types(self, table: str) -> dict[str, str]:
         """Column name → SQL type, as the table really is, in order; empty when there is no such table."""
 
     def unfinished(self) -> Sequence[UnfinishedLoad]:
-        """What runs are loading now, and what killed ones left; nothing of engines where nobody could see it."""
+        """Trips that runs are loading now, or that killed runs left; none where an engine hides them."""
         return ()
 
-    @abstractmethod
     def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
         """Make a published file readable as the view `published_trips`, with the types of `trips`.
 
@@ -127,6 +144,23 @@ class Session(ABC):
 
         Raises:
             MissingZonesError: the file holds coordinates, and the zones are not loaded.
+        """
+        shapes: dict[int, str] = {}
+        if any(isinstance(source, Place) for source in sources.values()):
+            shapes = dict(self.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
+            if not shapes:
+                raise MissingZonesError
+        self.view_typed(file, sources, shapes)
+        return columns_fed_by(sources)
+
+    @abstractmethod
+    def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
+        """Make the view `published_trips`, which `view_published_trips` describes.
+
+        Args:
+            file: a Parquet file of trips.
+            sources: column of `trips` → what feeds it.
+            shapes: zone id → WKT in degrees, where the file holds coordinates.
         """
 
 
@@ -168,8 +202,8 @@ class Warehouse(ABC):
             WarehouseUnavailableError: the warehouse can't be opened.
         """
 
-    def tidy(self) -> dict[str, str]:
-        """Give back the room of what is no longer wanted, while loads may go on; engines that need none do nothing.
+    def maintain(self) -> dict[str, str]:
+        """Compact files and delete expired data. Safe while loads run. DuckDB needs no maintenance.
 
         Returns:
             Table → what was done.

@@ -23,12 +23,10 @@ def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthet
     """
     if synthetic:
         refuse_mixture(session, file, synthetic=True)
-    session.execute("DELETE FROM zones")
-    session.insert(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
+    session.replace(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in zones])
 
 
 def replace_code_tables(session: Session, rows: Mapping[str, Sequence[Sequence[Any]]]) -> None:
     """Replace the tables of codes by these rows, by the table's name."""
     for table in CODE_TABLES:
-        session.execute(f"DELETE FROM {table.name}")
-        session.insert(table, rows[table.name])
+        session.replace(table, rows[table.name])

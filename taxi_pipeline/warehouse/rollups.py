@@ -4,41 +4,61 @@ Here is the SQL that fills `zone_hourly_trips`, `zone_hourly_dropoffs` and `boro
 replaced whole. Queries of the rollups stand with the outputs that make them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import product
 
-from taxi_pipeline.quality.plausibility import BACKWARDS, TOO_LONG
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.coverage import loaded_totals
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.sql import placeholders, seconds_between
-from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, Table
+from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
+from taxi_pipeline.warehouse.sql import seconds_between
+from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS
 
 CREDIT_CARD = 1
 """Among the TLC's payment types."""
 
 
-def replace_hourly(session: Session, days: Days, fleets: Sequence[str]) -> None:
-    """Replace these days and fleets in `zone_hourly_trips` and `zone_hourly_dropoffs` by what the trips add up to."""
-    _replace(session, ZONE_HOURLY_TRIPS, _PICKUPS_SQL, days, fleets)
-    _replace(session, ZONE_HOURLY_DROPOFFS, _DROPOFFS_SQL, days, fleets)
+def replace_hourly(session: Session, fleet: str, days: Days) -> None:
+    """Replace a fleet's days in `zone_hourly_trips` and `zone_hourly_dropoffs` by what the trips add up to.
+
+    Args:
+        session: a transaction.
+        fleet: whose trips.
+        days: within one month.
+    """
+    which = [fleet, days.first, days.last]
+    session.replace_days(ZONE_HOURLY_TRIPS, fleet, days, _PICKUPS_SQL, which)
+    session.replace_days(ZONE_HOURLY_DROPOFFS, fleet, days, _DROPOFFS_SQL, which)
 
 
-def replace_flows(session: Session, days: Days, fleets: Sequence[str]) -> None:
-    """Replace these days and fleets in `borough_flows` by what the trips add up to, by the boroughs of the zones.
+def replace_flows(session: Session, fleet: str, days: Days) -> None:
+    """Replace a fleet's days in `borough_flows` by what the trips add up to, by the boroughs of the zones.
 
     Without zones there are no flows; they are counted when `borough_flows` is materialized.
+
+    Args:
+        session: a transaction.
+        fleet: whose trips.
+        days: within one month.
     """
-    _replace(session, BOROUGH_FLOWS, _FLOWS_SQL, days, fleets)
+    session.replace_days(BOROUGH_FLOWS, fleet, days, _FLOWS_SQL, [fleet, days.first, days.last])
 
 
 ROLLUPS = {"zone_hourly_trips": replace_hourly, "borough_flows": replace_flows}
 """Table → what counts the loaded trips of some days into it."""
 
 
-def _replace(session: Session, table: Table, select: str, days: Days, fleets: Sequence[str]) -> None:
-    which = [days.first, days.last, *fleets]
-    named = placeholders(fleets)
-    session.execute(f"DELETE FROM {table.name} WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({named})", which)
-    session.execute(table.insert_sql(select.format(fleets=named)), which)
+def count_again(session: Session, days: Days, tables: Iterable[str]) -> None:
+    """Count the loaded trips of these days again, of all fleets that have such days.
+
+    Args:
+        session: a transaction.
+        days: any.
+        tables: names of rollups.
+    """
+    fleets = [fleet for fleet, *_ in loaded_totals(session, days)]
+    for table, fleet, part in product(tables, fleets, days.by_month()):
+        ROLLUPS[table](session, fleet, part)
 
 
 _PICKUPS_SQL = """
@@ -54,9 +74,8 @@ SELECT
     coalesce(sum(tip_amount), 0),
     coalesce(sum(total_amount), 0)
 FROM trips
-WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({fleets})
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id
-ORDER BY fleet, pickup_date, pickup_hour, pickup_zone_id
 """
 
 _DROPOFFS_SQL = """
@@ -67,9 +86,8 @@ SELECT
     dropoff_zone_id,
     count(*)
 FROM trips
-WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({fleets})
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM dropoff_datetime), dropoff_zone_id
-ORDER BY fleet, pickup_date, dropoff_hour, dropoff_zone_id
 """
 
 _FLOWS_SQL = f"""
@@ -97,11 +115,10 @@ FROM (
             coalesce({TOO_LONG}, FALSE) AS too_long,
             coalesce({BACKWARDS}, FALSE) AS backwards
         FROM trips
-        WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({{fleets}})
+        WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
     ) AS judged
 ) AS judged
 JOIN zones AS pickup ON pickup.zone_id = pickup_zone_id
 JOIN zones AS dropoff ON dropoff.zone_id = dropoff_zone_id
 GROUP BY fleet, pickup_date, pickup_borough, dropoff_borough
-ORDER BY fleet, pickup_date, pickup_borough, dropoff_borough
 """

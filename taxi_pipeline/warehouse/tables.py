@@ -4,10 +4,12 @@ The DDL, Dagster's column metadata, the schema checks and the data dictionary co
 fills them is in `ingest` and `rollups`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
-from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.warehouse.sql import month_start
 
 MONEY = "DECIMAL(12, 2)"
 """US dollars. Exact, so that sums do not depend on the order in which threads add."""
@@ -29,13 +31,33 @@ class Column:
     """Columns that the values come from, as `table.column`; those of `trips` are declared in `tlc.fleets`."""
 
 
+class Kind(Enum):
+    """How a table of the warehouse is written."""
+
+    DAILY = auto()
+    """Its rows belong to days of fleets, and are replaced by days."""
+    RECORD = auto()
+    """It has one row for each day of a fleet that is loaded, and says which file the day came from."""
+    WHOLE = auto()
+    """It is small, and replaced as a whole."""
+    VERSION = auto()
+    """The engine itself writes it, with each transaction."""
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table of the warehouse."""
+    """A table: of the warehouse when it has a kind, otherwise of a file."""
 
     name: str
     description: str
     columns: tuple[Column, ...]
+    kind: Kind | None = None
+    day: str = "pickup_date"
+    """SQL for the day to which a row belongs; of tables with days."""
+    month: str = "pickup_date"
+    """Column with a date in the month of that day. Engines prune by it."""
+    order: str = ""
+    """SQL for the order of the rows of a day, where an engine keeps one."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -53,18 +75,6 @@ class Table:
             f"{column.name} {column.type}{'' if column.nullable else ' NOT NULL'}" for column in self.columns
         )
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns})"
-
-    def insert_sql(self, select: str, columns: Sequence[str] | None = None) -> str:
-        """The statement that appends the rows of a SELECT that lists these columns, by default all of them, in order.
-
-        The others are NULL.
-        """
-        return f"INSERT INTO {self.name} ({', '.join(columns or self.column_names)}) {select}"
-
-    def insert_values_sql(self, num_rows: int) -> str:
-        """The statement that appends so many rows of bound values."""
-        row = f"({', '.join('?' for _ in self.columns)})"
-        return self.insert_sql(f"VALUES {', '.join([row] * num_rows)}")
 
 
 _DOLLARS = "US dollars"
@@ -156,10 +166,18 @@ PUBLISHED_COLUMNS = (*_TRIP_COLUMNS, *_LATER_TRIP_COLUMNS)
 """The columns of `trips` that come from the file; the fleet is known, the pickup date follows from the pickup time."""
 NUM_PUBLISHED_COLUMNS = len(PUBLISHED_COLUMNS)
 
+
+def columns_fed_by(sources: Container[str]) -> list[str]:
+    """The names of those columns of `trips` that have a source, in their order."""
+    return [column.name for column in PUBLISHED_COLUMNS if column.name in sources]
+
+
 TRIPS = Table(
     "trips",
     "One row per trip, as published: refunds, zero distances and odd dates inside the day stay.",
     (_FLEET, _PICKUP_DATE, *PUBLISHED_COLUMNS),
+    Kind.DAILY,
+    order="pickup_datetime",
 )
 
 REJECTED_TRIPS = Table(
@@ -179,6 +197,10 @@ REJECTED_TRIPS = Table(
         ),
         *_LATER_TRIP_COLUMNS,
     ),
+    Kind.DAILY,
+    day=f"CASE WHEN {month_start('pickup_date')} = month THEN pickup_date ELSE month END",
+    month="month",
+    order="pickup_datetime",
 )
 
 LOADED_DAYS = Table(
@@ -199,6 +221,8 @@ LOADED_DAYS = Table(
             "to be loaded again to fill the others: `taxi-pipeline status` names it",
         ),
     ),
+    Kind.RECORD,
+    order="fleet, pickup_date",
 )
 
 ZONES = Table(
@@ -228,6 +252,7 @@ ZONES = Table(
             made_from=("taxi_zones_file.geometry",),
         ),
     ),
+    Kind.WHOLE,
 )
 
 
@@ -256,6 +281,8 @@ ZONE_HOURLY_TRIPS = Table(
         _counted("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, of="tip_amount"),
         _counted("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, of="total_amount"),
     ),
+    Kind.DAILY,
+    order="pickup_date, pickup_hour, pickup_zone_id",
 )
 
 ZONE_HOURLY_DROPOFFS = Table(
@@ -273,6 +300,8 @@ ZONE_HOURLY_DROPOFFS = Table(
         _counted("dropoff_zone_id", "SMALLINT", "Zone of the drop-off", "id, see zones", of="dropoff_zone_id"),
         _counted("num_trips", "BIGINT", "Number of trips", of=""),
     ),
+    Kind.DAILY,
+    order="pickup_date, dropoff_hour, dropoff_zone_id",
 )
 
 _TIMES = "pickup_datetime dropoff_datetime"
@@ -320,6 +349,8 @@ BOROUGH_FLOWS = Table(
         _counted("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", of="payment_type"),
         _counted("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, of="payment_type tip_amount"),
     ),
+    Kind.DAILY,
+    order="pickup_date, pickup_borough, dropoff_borough",
 )
 
 _HOURLY = "zone_hourly_trips"
@@ -350,7 +381,7 @@ TRIPS_BY_WEEK = Table(
 def _code_table(name: str, description: str, *columns: Column) -> Table:
     """What codes stand for, and since which dictionary of the TLC's."""
     as_of = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
-    return Table(name, description, (*columns, as_of))
+    return Table(name, description, (*columns, as_of), Kind.WHOLE)
 
 
 VENDORS = _code_table(
@@ -397,12 +428,14 @@ ZONE_AREAS = Table(
         Column("area", "VARCHAR", "airport or congestion zone", nullable=False),
         Column("zone_id", "SMALLINT", "Zone in the area", "id, see zones", nullable=False),
     ),
+    Kind.WHOLE,
 )
 
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row: how often the warehouse was written to. An output that was made from an older version may lack days.",
     (Column("version", "BIGINT", "One higher after each transaction", nullable=False),),
+    Kind.VERSION,
 )
 
 CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, TRIP_TYPES, STORE_AND_FWD_FLAGS, LICENSEES, ZONE_AREAS)

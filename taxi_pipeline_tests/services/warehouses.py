@@ -1,13 +1,26 @@
-"""Warehouses on the Spark cluster that `make test-cluster` starts, each with tables of its own."""
+"""Warehouses for tests that run on each engine; those on the Spark cluster have tables of their own."""
 
 import os
 import uuid
 from pathlib import Path
 
+import pytest
+
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_column
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 from taxi_pipeline_tests.services.fixtures import service
+
+SPARK = pytest.param("spark", marks=pytest.mark.cluster)
+"""A parameter `spark`, which runs in `make test-cluster`."""
+ENGINES = ("duckdb", SPARK)
+
+
+def warehouse_of(engine: str, folder: Path) -> Warehouse:
+    """A warehouse without tables: of the engine `duckdb` or `spark`."""
+    return DuckDBWarehouse(folder / "data.duckdb") if engine == "duckdb" else spark_warehouse(folder)
 
 
 def spark_warehouse(

@@ -1,7 +1,7 @@
 """Group `warehouse`: the tables. What fills them is in `taxi_pipeline.warehouse`; group `metrics` makes outputs."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -11,32 +11,18 @@ from taxi_pipeline.defs.failures import FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
-from taxi_pipeline.storage import MissingFileError, Storage
+from taxi_pipeline.errors import LoadError
+from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.codes import code_rows
-from taxi_pipeline.tlc.fetch_note import DamagedFileError, LastFetchFailedError
-from taxi_pipeline.tlc.fleets import FLEETS, MissingColumnsError
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource, trips_file
-from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.tlc.zones import read_zones, zones_are_synthetic
 from taxi_pipeline.warehouse.coverage import DailyTable, daily_table, placed_days, rejected_rows, share_placed
-from taxi_pipeline.warehouse.ingest import MixedDataError, replace_days
-from taxi_pipeline.warehouse.interface import ConflictError, MissingZonesError, Session, Warehouse
+from taxi_pipeline.warehouse.ingest import load_days
+from taxi_pipeline.warehouse.interface import Session, Warehouse
 from taxi_pipeline.warehouse.reference import replace_code_tables, replace_zones
-from taxi_pipeline.warehouse.rollups import ROLLUPS
+from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, CODE_TABLES, TRIPS, ZONE_HOURLY_TRIPS, ZONES, Table
-
-LOADING_ERRORS = (
-    ConflictError,
-    DamagedFileError,
-    LastFetchFailedError,
-    MissingColumnsError,
-    MissingFileError,
-    MissingZonesError,
-    MixedDataError,
-    UnusableFileError,
-)
-"""Errors of one fleet's file, which are no reason to leave the other fleets out."""
 
 
 @dg.asset(
@@ -165,7 +151,7 @@ def trip_tables(
     if "taxi_trips" in selected:
         _load(days, warehouse, files, tlc)
     else:
-        warehouse.change(_count_again, days, selected)
+        warehouse.change(count_again, days, selected)
     written = [asset for asset in TABLES if "taxi_trips" in selected or asset in selected]
     contents, of_load = warehouse.query(_look_at, written, days)
     for asset, content in contents.items():
@@ -186,8 +172,8 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
     for fleet, months in fleets:
         try:
             with files.lock(*(trips_file(fleet, month_of(month.first)) for month in months)):
-                warehouse.change(replace_days, fleet, months, files)
-        except LOADING_ERRORS as error:
+                warehouse.change(load_days, fleet, months, files)
+        except LoadError as error:
             if len(fleets) == 1:
                 raise
             failed[fleet.name] = str(error)
@@ -196,11 +182,6 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
     if not fleets:  # days before the first month of all fleets: the tables exist all the same
         with warehouse.write():
             pass
-
-
-def _count_again(session: Session, days: Days, assets: Collection[str]) -> None:
-    for asset in assets:
-        ROLLUPS[asset](session, days, list(FLEETS))
 
 
 def _look_at(session: Session, assets: Sequence[str], days: Days) -> tuple[dict[str, DailyTable], dict[str, Any]]:

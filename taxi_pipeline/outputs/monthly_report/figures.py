@@ -1,6 +1,6 @@
 """The numbers of a monthly report, out of the rollups: what a month adds up to, and what was odd about it.
 
-Means leave out implausible trips (`quality.plausibility`) and say how many they are.
+Means leave out implausible trips (`warehouse.plausibility`) and say how many they are.
 """
 
 from collections import Counter
@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.tlc.codes import AREAS
@@ -20,7 +21,7 @@ from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
 
 
-class UnreportableMonthError(RuntimeError):
+class UnreportableMonthError(TaxiPipelineError):
     """There can be no report of the month; the message says why, and what to do."""
 
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Totals
-from taxi_pipeline.quality.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.tlc.months import previous_month, year_before
+from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 
 NO_DATA = "no data"
 

@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGHS, LAST_ZONE_ID, boroughs_of_zones
@@ -65,7 +66,7 @@ class TripRequest(BaseModel):
         return self
 
 
-class BadRequestError(ValueError):
+class BadRequestError(TaxiPipelineError):
     """A file does not hold a request; the message says what is wrong with each field."""
 
 

@@ -122,7 +122,7 @@ class DuckDBWarehouse(Warehouse):
             if not found:
                 session.execute(table.create_sql())
                 if table is WAREHOUSE_VERSION:
-                    session.insert(table, [(0,)])
+                    session.replace(table, [(0,)])
             elif found != table.column_types:
                 self._add_new_columns(session, table, found)
 

@@ -32,7 +32,7 @@ def arguments(values: Sequence[Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1000)
 def parse(sql: str) -> "exp.Expr":
-    """A statement's syntax tree; its question marks have become `:v0`, `:v1` and so on.
+    """A statement's syntax tree; its question marks have become named markers, `v0`, `v1` and so on.
 
     Spark Connect 4.1.3 gives more than a handful of question marks each other's values, without an error; named markers
     get the right ones.
@@ -44,7 +44,7 @@ def parse(sql: str) -> "exp.Expr":
     marks = [token.start for token in DuckDB().tokenize(sql) if token.token_type.name == "PLACEHOLDER"]
     bounds = [0, *(mark + 1 for mark in marks)]
     parts = [sql[start:end] for start, end in zip(bounds, [*marks, len(sql)], strict=True)]
-    named = parts[0] + "".join(f":v{number}{part}" for number, part in enumerate(parts[1:]))
+    named = parts[0] + "".join(f"$v{number}{part}" for number, part in enumerate(parts[1:]))
     return sqlglot.parse_one(named, read="duckdb")
 
 
@@ -57,22 +57,3 @@ def to_spark(tree: "exp.Expr") -> str:
     from sqlglot import ErrorLevel
 
     return tree.sql(dialect="spark", unsupported_level=ErrorLevel.RAISE)
-
-
-def as_condition(tree: "exp.Expr", prefix: str) -> "exp.Expr":
-    """A copy of the condition of a DELETE that can stand beside others, and in a DELETE of Iceberg's.
-
-    The names of its markers begin with the prefix. A BETWEEN becomes two comparisons: of its expression Spark 4.1.3
-    makes a common one, which Iceberg 1.12 then does not find.
-    """
-    from sqlglot import exp
-
-    copy = exp.paren(tree)  # so that the whole condition can be replaced, too
-    for marker in list(copy.find_all(exp.Placeholder)):
-        marker.replace(exp.Placeholder(this=f"{prefix}{marker.name}"))
-    for between in list(copy.find_all(exp.Between)):
-        value = between.this
-        above = exp.GTE(this=value.copy(), expression=between.args["low"].copy())
-        below = exp.LTE(this=value.copy(), expression=between.args["high"].copy())
-        between.replace(exp.and_(above, below))
-    return copy

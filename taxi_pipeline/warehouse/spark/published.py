@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.warehouse.interface import PublishedFile
 from taxi_pipeline.warehouse.spark.dialect import schema
-from taxi_pipeline.warehouse.tables import TRIPS
+from taxi_pipeline.warehouse.tables import TRIPS, columns_fed_by
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,7 +30,6 @@ def typed_rows(
     file: PublishedFile,
     sources: Mapping[str, Source],
     shapes: Mapping[int, str],
-    columns: Sequence[str],
 ) -> "DataFrame":
     """The rows of a published file with the columns of the view `published_trips`; nothing is read yet.
 
@@ -38,35 +37,34 @@ def typed_rows(
         spark: the session.
         file: is read from the storage, not from its copy on this machine.
         sources: column of `trips` → what feeds it.
-        shapes: zone id → WKT in degrees; needed where the file holds coordinates.
-        columns: of `trips`, those that have a source.
+        shapes: zone id → WKT in degrees, where the file holds coordinates.
     """
-    types = {name: TRIPS.column_types[name] for name in ("pickup_date", *columns)}
+    types = {name: TRIPS.column_types[name] for name in ("pickup_date", *columns_fed_by(sources))}
     types |= {"misfits": "VARCHAR", "misfit_columns": "VARCHAR"}
     num_tasks = max(1, -(-file.num_rows // ROWS_PER_TASK))
     tasks = spark.range(0, num_tasks, 1, num_tasks)
-    return tasks.mapInArrow(_reader(file, dict(sources), dict(shapes)), schema(types))
+    return tasks.mapInArrow(_reader(file, dict(sources), dict(shapes), tuple(types)), schema(types))
 
 
 def _reader(
-    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]
+    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], columns: Sequence[str]
 ) -> "Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]":
     """The function that a worker runs: from numbers of tasks to their rows."""
 
     def read(tasks: "Iterable[pa.RecordBatch]") -> "Iterator[pa.RecordBatch]":
         for batch in tasks:
             for task in batch.column(0).to_pylist():
-                yield from _rows_of_task(file, sources, shapes, task)
+                yield from _rows_of_task(file, sources, shapes, columns, task)
 
     return read
 
 
 def _rows_of_task(
-    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], task: int
+    file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], columns: Sequence[str], task: int
 ) -> "Iterator[pa.RecordBatch]":
     from taxi_pipeline.storage import open_storage
     from taxi_pipeline.storage.whole_files import sha256_of
-    from taxi_pipeline.warehouse.duckdb.arrow_batches import typed_batches
+    from taxi_pipeline.warehouse.typing.arrow_batches import typed_batches
 
     folder, _, name = file.uri.rpartition("/")
     storage = open_storage(folder, scratch=Path(tempfile.gettempdir()) / "taxi-pipeline")
@@ -74,4 +72,4 @@ def _rows_of_task(
     with storage.local_copy(name) as path:
         if (found := sha256_of(path)) != file.sha256:
             raise RuntimeError(f"{file.uri} was changed while it was loaded: its SHA-256 is {found}, not {file.sha256}")
-        yield from typed_batches(replace(file, path=path), sources, shapes, rows)
+        yield from typed_batches(replace(file, path=path), sources, shapes, columns, rows)

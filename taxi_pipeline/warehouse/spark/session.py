@@ -13,20 +13,20 @@ from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.tlc.fleets import Place, Source
-from taxi_pipeline.warehouse.duckdb.published_trips import columns_fed_by
-from taxi_pipeline.warehouse.interface import MissingZonesError, PublishedFile, Session, UnfinishedLoad
-from taxi_pipeline.warehouse.spark.dialect import arguments, as_condition, parse, schema, spark_type, to_spark
+from taxi_pipeline.tlc.fleets import Source
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.interface import PublishedFile, Session, UnfinishedLoad
+from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.published import typed_rows
 from taxi_pipeline.warehouse.spark.tables import (
-    DAILY_TABLES,
     ICEBERG_TABLES,
     LOAD,
     WHOLE_TABLES,
     counted_sql,
+    day_of,
     load_column,
 )
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Table
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -51,12 +51,10 @@ class Versions:
 class Changes:
     """What a session has done to a table."""
 
-    deleted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """Conditions in Spark's SQL with their values, for rows of the version that the session sees."""
-    appended: bool = False
-    """Whether rows of the session's load are in the Iceberg table; of daily tables."""
+    replaced: list[tuple[str, Days]] = field(default_factory=list)
+    """Fleets and days that the session has replaced; of tables of days."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
-    """Of `loaded_days` what was inserted, of a small table all that it holds now."""
+    """For `loaded_days`: the written rows. For a small table: its whole new content."""
 
 
 class IcebergSession(Session):
@@ -79,41 +77,40 @@ class IcebergSession(Session):
         self._id = secrets.token_hex(4)
         self._viewed: set[Table] = set()
         self._views: set[str] = set()
-        self._num_deletions = 0
         self._published: DataFrame | None = None
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         return fetch(self._query(parse(sql), values))
 
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
-        """Run an INSERT of a SELECT into a daily table, or a DELETE of whole days or of a whole table."""
-        from sqlglot import exp
+    def replace_days(
+        self,
+        table: Table,
+        fleet: str,
+        days: Days,
+        select: str,
+        values: Sequence[Any] = (),
+        columns: Sequence[str] | None = None,
+    ) -> None:
+        """Append the rows of the SELECT under the session's load; the days' older rows count no longer for it."""
+        names = columns or table.column_names
+        found = self.view("found", self._query(parse(select), values).toDF(*names))
+        self._delete_own_days(table, fleet, days)
+        self._changed(table).replaced.append((fleet, days))
+        typed = [
+            f"CAST({column.name if column.name in names else 'NULL'} AS {spark_type(column.type)}) AS {column.name}"
+            for column in table.columns
+        ]
+        loaded = self.ask(f"SELECT {', '.join(typed)}, :load AS {LOAD} FROM {found}", {"load": self.load})
+        loaded.writeTo(self.name_of(table)).append()
 
-        match parse(sql):
-            case exp.Insert(this=exp.Schema() as target, expression=exp.Select() as select) if (
-                _TABLES[target.this.name] in DAILY_TABLES
-            ):
-                columns = [column.name for column in target.expressions]
-                # Each table has its own order, and takes the rows from tasks of its partitions.
-                unordered = select.copy()
-                unordered.set("order", None)
-                self._append(_TABLES[target.this.name], self._query(unordered, values), columns)
-            case exp.Delete(this=exp.Table() as target) as delete:
-                where = delete.args.get("where")
-                self._delete(_TABLES[target.name], where.this if where else None, values)
-            case _:
-                raise ValueError(f"the Spark engine runs DELETE, and INSERT … SELECT into tables of days, not {sql}")
-
-    def insert(self, table: Table, rows: Iterable[Sequence[Any]]) -> None:
-        """Append rows; meant for hundreds, not for trips."""
-        found = [tuple(row) for row in rows]
-        if not found:
-            return
-        if table in DAILY_TABLES:
-            self._append(table, self.frame(table, found), table.column_names)
-            return
-        self._changed(table).rows.extend(found)
+    def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
+        """Keep the rows in this process until the session is committed."""
+        changes = self._changed(table)
+        new = [tuple(row) for row in rows]
+        days = {row[:2] for row in new}
+        kept = [row for row in changes.rows if row[:2] not in days] if table.kind is Kind.RECORD else []
+        changes.rows = [*kept, *new]
 
     def column_types(self, table: str) -> dict[str, str]:
         """Column name → SQL type as declared, of the columns that the Iceberg table has."""
@@ -123,21 +120,14 @@ class IcebergSession(Session):
         found = self.spark.table(self.name_of(declared)).columns
         return {name: type_ for name, type_ in declared.column_types.items() if name in found}
 
-    def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
-        """Make a published file readable as the view `published_trips`, with the types of `trips`."""
+    def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
+        """Make the view `published_trips`, whose rows the cluster's workers read and type."""
         from pyspark.storagelevel import StorageLevel
 
-        shapes: dict[int, str] = {}
-        if any(isinstance(source, Place) for source in sources.values()):
-            shapes = dict(self.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
-            if not shapes:
-                raise MissingZonesError
         self._forget_published()
-        columns = columns_fed_by(sources)
         # Read and typed once, although it is counted, and its trips and its rejected rows are selected one by one.
-        self._published = typed_rows(self.spark, file, sources, shapes, columns).persist(StorageLevel.DISK_ONLY)
+        self._published = typed_rows(self.spark, file, sources, shapes).persist(StorageLevel.DISK_ONLY)
         self.view(_PUBLISHED, self._published)
-        return columns
 
     def close(self) -> None:
         """Give back what the cluster holds for the session."""
@@ -186,16 +176,23 @@ class IcebergSession(Session):
         named = self.ask(f"SELECT DISTINCT {load_column(table)} FROM {self.as_seen(LOADED_DAYS)}")
         return {load for (load,) in fetch(named)}
 
-    def delete_loads(self, table: Table, loads: Iterable[str], where: str = "TRUE") -> None:
-        """Delete the rows of loads from a daily table, of those for which the condition holds."""
+    def delete_loads(self, table: Table, loads: Iterable[str], months: Mapping[str, Days] | None = None) -> None:
+        """Delete the rows of loads from a table of days.
+
+        Args:
+            table: its declaration.
+            loads: their names.
+            months: fleet → whole months; rows of others stay. None for all rows.
+        """
         listed = ", ".join(f"'{load}'" for load in loads)
-        self.ask(f"DELETE FROM {self.name_of(table)} WHERE ({where}) AND {LOAD} IN ({listed})")
+        within = f"({within_sql(table.month, months.items())}) AND " if months else ""
+        self.ask(f"DELETE FROM {self.name_of(table)} WHERE {within}{LOAD} IN ({listed})")
 
     def unfinished(self) -> list[UnfinishedLoad]:
         """What runs are loading now, and what killed ones left.
 
-        Only what Iceberg notes of the files is read: each holds the rows of one load, but for those that upkeep has put
-        together, which are left out.
+        Only Iceberg's notes on the files are read. Each file holds the rows of one load. Files that maintenance has
+        compacted are left out.
         """
         bounds = f"readable_metrics.{LOAD}"
         files = self.ask(
@@ -238,24 +235,28 @@ class IcebergSession(Session):
         if table is WAREHOUSE_VERSION:
             return self.ask(f"SELECT CAST({self.versions.version} AS BIGINT) AS version")
         changes = self.changes.get(table, Changes())
-        if table in WHOLE_TABLES and table in self.changes:
-            return self.frame(table, changes.rows)
-        frame = self.ask(
-            counted_sql(table, self.as_seen(table), self.as_seen(LOADED_DAYS))
-            if table in DAILY_TABLES
-            else self._seen_sql(table)
-        )
-        for condition, values in changes.deleted:
-            remaining = self.view("remaining", frame)
-            frame = self.ask(f"SELECT * FROM {remaining} WHERE ({condition}) IS NOT TRUE", values)
-        if changes.appended:
-            listed = ", ".join(table.column_names)
-            own = self.ask(f"SELECT {listed} FROM {self.name_of(table)} WHERE {LOAD} = :load", {"load": self.load})
-            frame = frame.unionAll(own)
-        return frame.unionAll(self.frame(table, changes.rows)) if changes.rows else frame
+        match table.kind:
+            case Kind.WHOLE if table in self.changes:
+                return self.frame(table, changes.rows)
+            case Kind.DAILY:
+                return self._rows_of_days(table, changes.replaced)
+        listed = f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)}"
+        if not changes.rows:
+            return self.ask(listed)
+        written = self.frame(table, changes.rows)
+        return self.ask(listed).join(written, ["fleet", "pickup_date"], "left_anti").unionAll(written)
 
-    def _seen_sql(self, table: Table) -> str:
-        return f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)}"
+    def _rows_of_days(self, table: Table, replaced: Sequence[tuple[str, Days]]) -> "DataFrame":
+        """The rows that count in a table of days, where the session's own take the place of those it replaced."""
+        counted = counted_sql(table, self.as_seen(table), self.as_seen(LOADED_DAYS))
+        if not replaced:
+            return self.ask(counted)
+        listed = ", ".join(table.column_names)
+        return self.ask(
+            f"{counted} WHERE ({within_sql(day_of(table), replaced)}) IS NOT TRUE "
+            f"UNION ALL SELECT {listed} FROM {self.name_of(table)} WHERE {LOAD} = :load",
+            {"load": self.load},
+        )
 
     def frame(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> "DataFrame":
         """Rows of this process as a data frame."""
@@ -265,40 +266,29 @@ class IcebergSession(Session):
         if self.load is None:
             raise ValueError(f"the session only reads, so {table.name} can't be changed")
         self._viewed.discard(table)
-        if table not in self.changes:
-            self.changes[table] = Changes(rows=self._all_rows(table) if table in WHOLE_TABLES else [])
-        return self.changes[table]
+        return self.changes.setdefault(table, Changes())
 
-    def _all_rows(self, table: Table) -> list[tuple[Any, ...]]:
-        return fetch(self.ask(self._seen_sql(table)))
+    def _delete_own_days(self, table: Table, fleet: str, days: Days) -> None:
+        """Delete what this session itself has written of the days; that happens where it replaces days twice."""
+        earlier = self.changes.get(table, Changes()).replaced
+        if any(fleet == of and days.first <= span.last and span.first <= days.last for of, span in earlier):
+            within = within_sql(day_of(table), [(fleet, days)])
+            self.ask(f"DELETE FROM {self.name_of(table)} WHERE {LOAD} = :load AND ({within})", {"load": self.load})
 
-    def _append(self, table: Table, frame: "DataFrame", columns: Sequence[str]) -> None:
-        self._changed(table).appended = True
-        appended = self.view("appended", frame.toDF(*columns))
-        values = [
-            f"CAST({column.name if column.name in columns else 'NULL'} AS {spark_type(column.type)}) AS {column.name}"
-            for column in table.columns
-        ]
-        loaded = self.ask(f"SELECT {', '.join(values)}, :load AS {LOAD} FROM {appended}", {"load": self.load})
-        loaded.writeTo(self.name_of(table)).append()
 
-    def _delete(self, table: Table, where: "exp.Expr | None", values: Sequence[Any]) -> None:
-        changes = self._changed(table)
-        if where is None:
-            condition, bound = "TRUE", {}
-        else:
-            # Several conditions with their values come together in one statement, so each has names of its own.
-            self._num_deletions += 1
-            prefix = f"d{self._num_deletions}_"
-            condition = to_spark(as_condition(where, prefix))
-            bound = {f"{prefix}{name}": value for name, value in arguments(values).items()}
-        if changes.appended:
-            own = f"DELETE FROM {self.name_of(table)} WHERE {LOAD} = :load AND ({condition})"
-            self.ask(own, {**bound, "load": self.load})
-        if changes.rows:
-            inserted = self.view("inserted", self.frame(table, changes.rows))
-            changes.rows = fetch(self.ask(f"SELECT * FROM {inserted} WHERE ({condition}) IS NOT TRUE", bound))
-        changes.deleted.append((condition, bound))
+def within_sql(day: str, spans: Iterable[tuple[str, Days]]) -> str:
+    """SQL for whether a row belongs to one of these fleets and days.
+
+    A BETWEEN would not do in a DELETE: of an expression in it Spark 4.1.3 makes a common one, which Iceberg 1.12 then
+    does not find.
+
+    Args:
+        day: SQL for the row's day, or for a date in its month where the spans are whole months.
+        spans: fleets, which are names of our own, and days of each.
+    """
+    return " OR ".join(
+        f"(fleet = '{fleet}' AND {day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}')" for fleet, days in spans
+    )
 
 
 def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:

@@ -8,35 +8,18 @@ makes all that a session wrote visible.
 import secrets
 import time
 
-from taxi_pipeline.warehouse.ingest import REJECTED_WITH_DAY
 from taxi_pipeline.warehouse.spark.dialect import parse, spark_type, to_spark
-from taxi_pipeline.warehouse.tables import (
-    BOROUGH_FLOWS,
-    CODE_TABLES,
-    LOADED_DAYS,
-    REJECTED_TRIPS,
-    TRIPS,
-    ZONE_HOURLY_DROPOFFS,
-    ZONE_HOURLY_TRIPS,
-    ZONES,
-    Table,
-)
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, Kind, Table
 
 LOAD = "load"
 """Column of the daily tables: which session wrote the row. In Iceberg only; no statement of the pipeline sees it."""
 
-DAILY_TABLES = (TRIPS, REJECTED_TRIPS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS, BOROUGH_FLOWS)
-"""Their rows belong to days of fleets."""
-
-WHOLE_TABLES = (ZONES, *CODE_TABLES)
-"""Small; replaced as a whole."""
-
+DAILY_TABLES = tuple(table for table in TABLES if table.kind is Kind.DAILY)
+WHOLE_TABLES = tuple(table for table in TABLES if table.kind is Kind.WHOLE)
 ICEBERG_TABLES = (LOADED_DAYS, *DAILY_TABLES, *WHOLE_TABLES)
 
 FILE_BYTES = 256 << 20
 """Wanted size of a data file."""
-
-_ORDER = {TRIPS: "pickup_datetime", LOADED_DAYS: "fleet, pickup_date"}
 
 
 def new_load() -> str:
@@ -70,11 +53,10 @@ def counted_sql(table: Table, rows: str, loaded_days: str) -> str:
         rows: where its rows are.
         loaded_days: where those of `loaded_days` are.
     """
-    day = to_spark(parse(REJECTED_WITH_DAY)) if table is REJECTED_TRIPS else "pickup_date"
     return (
         f"SELECT {', '.join(table.column_names)} FROM {rows} AS found LEFT SEMI JOIN "
         f"(SELECT fleet AS of_fleet, pickup_date AS of_day, {load_column(table)} AS counts FROM {loaded_days}) AS days "
-        f"ON fleet = of_fleet AND {day} = of_day AND {LOAD} = counts"
+        f"ON fleet = of_fleet AND {day_of(table)} = of_day AND {LOAD} = counts"
     )
 
 
@@ -89,9 +71,9 @@ def view_sql(table: Table, namespace: str) -> str:
     return f"CREATE OR REPLACE VIEW {namespace}.counted_{table.name} AS {counted}"
 
 
-def month_column(table: Table) -> str:
-    """The column by whose month a daily table is partitioned."""
-    return "month" if table is REJECTED_TRIPS else "pickup_date"
+def day_of(table: Table) -> str:
+    """Spark's SQL for the day to which a row of the table belongs."""
+    return to_spark(parse(table.day))
 
 
 def extra_columns(table: Table) -> dict[str, str]:
@@ -113,7 +95,7 @@ def create_sql(table: Table, name: str) -> list[str]:
     ]
     columns += [f"{column} {type_}" for column, type_ in extra_columns(table).items()]
     by_month = table is LOADED_DAYS or table in DAILY_TABLES
-    partitions = f"PARTITIONED BY (fleet, months({month_column(table)}))" if by_month else ""
+    partitions = f"PARTITIONED BY (fleet, months({table.month}))" if by_month else ""
     properties = {
         "format-version": "2",
         "write.parquet.compression-codec": "zstd",
@@ -130,6 +112,6 @@ def create_sql(table: Table, name: str) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)}) USING iceberg {partitions} "
         f"TBLPROPERTIES ({set_properties})"
     ]
-    if table in _ORDER:
-        statements.append(f"ALTER TABLE {name} WRITE DISTRIBUTED BY PARTITION LOCALLY ORDERED BY {_ORDER[table]}")
+    if by_month:
+        statements.append(f"ALTER TABLE {name} WRITE DISTRIBUTED BY PARTITION LOCALLY ORDERED BY {table.order}")
     return statements

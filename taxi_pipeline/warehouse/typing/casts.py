@@ -1,7 +1,7 @@
 """The published rows as DuckDB SQL, with the types of `trips`: what fits a column, and what does not.
 
 Nothing is guessed: a value that does not fit its column makes its row a misfit, and the value is kept as text. How
-casts behave (`TRY_CAST` rounds to integers here and truncates elsewhere) is the engine's, so this is in its folder.
+casts behave is DuckDB's: its `TRY_CAST` rounds to integers, where Spark's truncates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,11 +22,6 @@ _NULLS = '"NULL"'
 _TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 """Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
-
-
-def columns_fed_by(sources: Mapping[str, Source]) -> list[str]:
-    """The columns of `trips` that have a source, in their order."""
-    return [column.name for column in PUBLISHED_COLUMNS if column.name in sources]
 
 
 def typed_sql(sources: Mapping[str, Source], types: Mapping[str, str]) -> str:

@@ -1,0 +1,82 @@
+"""The view `published_trips` on a DuckDB connection: the rows of a Parquet file with the types of `trips`."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from taxi_pipeline.tlc.fleets import Source
+from taxi_pipeline.tlc.zone_finder import ZoneFinder
+from taxi_pipeline.warehouse.typing.casts import PUBLISHED, ZONE_FUNCTION, typed_sql
+
+if TYPE_CHECKING:
+    import duckdb
+    from numpy.typing import NDArray
+
+    _Places = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
+
+
+def view_published_trips(
+    connection: "duckdb.DuckDBPyConnection",
+    file: Path,
+    sources: Mapping[str, Source],
+    shapes: Mapping[int, str],
+    rows: range | None = None,
+) -> None:
+    """Make a published file readable as the view `published_trips`, as long as the connection is open.
+
+    Args:
+        connection: on which the view is made.
+        file: a Parquet file of trips.
+        sources: column of `trips` → what feeds it.
+        shapes: zone id → WKT in degrees, where the file holds coordinates.
+        rows: only these, counted from 0; None for all.
+    """
+    if shapes:
+        _make_zone_function(connection, ZoneFinder(shapes).zones_of)
+    types = view_parquet(connection, PUBLISHED, file, rows)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, types)}")
+
+
+def view_parquet(
+    connection: "duckdb.DuckDBPyConnection", view: str, file: Path, rows: range | None = None
+) -> dict[str, str]:
+    """Make a Parquet file readable under the view's name as long as the connection is open.
+
+    Args:
+        connection: on which the view is made.
+        view: its name.
+        file: the Parquet file.
+        rows: only these, counted from 0; None for all.
+
+    Returns:
+        Its columns, in lower case → their SQL types.
+    """
+    # Parquet statistics leave NaN out, and DuckDB would conclude from them that there is none.
+    relation = connection.sql(
+        "FROM read_parquet(?, can_have_nan = true, file_row_number = ?)", params=[str(file), rows is not None]
+    )
+    if rows is not None:
+        relation = relation.filter(f"file_row_number BETWEEN {rows.start} AND {rows.stop - 1}")
+    connection.register(view, relation)
+    return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+
+
+def _make_zone_function(connection: "duckdb.DuckDBPyConnection", zones_of: "_Places") -> None:
+    """Make the SQL function for the zone of a place.
+
+    Args:
+        connection: on which the function is made; one that is there is replaced.
+        zones_of: takes longitudes and latitudes as two arrays of doubles, a bounded number of rows at a time (2,048),
+            possibly in several threads; NULL comes as NaN. Gives zone ids as an array of the same length.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    def on_arrow(longitudes, latitudes):  # without annotations, because DuckDB would evaluate them
+        return pa.array(zones_of(longitudes.to_numpy(), latitudes.to_numpy()))
+
+    with suppress(duckdb.InvalidInputException):  # there is none yet
+        connection.remove_function(ZONE_FUNCTION)
+    options: dict[str, Any] = {"type": "arrow", "null_handling": "special"}  # the stubs want the enums' members
+    connection.create_function(ZONE_FUNCTION, on_arrow, ["DOUBLE", "DOUBLE"], "SMALLINT", **options)

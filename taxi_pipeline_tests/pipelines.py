@@ -1,0 +1,225 @@
+"""The pipeline in a folder of its own: the whole graph, run in the test's process, and what its runs say."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.defs import partitions
+from taxi_pipeline.defs.assets import ASSETS, city_map, demand_model, market_shares, zone_explorer, zone_hours
+from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
+from taxi_pipeline.defs.checks import CHECKS
+from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.defs.io_managers import build_datasets_io_manager
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import Storage, open_storage
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.interface import Warehouse
+from taxi_pipeline.warehouse.tables import CODE_TABLES, TABLES, WAREHOUSE_VERSION, ZONES
+
+TAKING_LONG = (city_map, zone_explorer)
+"""A third of a run's time, and wanted by few tests: these ask for `EVERYTHING`."""
+EVERYTHING = tuple(ASSETS)
+LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows")
+"""The assets that bring days of trips into the warehouse."""
+DATASET_ASSETS = (zone_hours, market_shares, demand_model)
+CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
+"""The tables whose rows do not depend on how often the warehouse was written to."""
+GROUPS = {
+    "tlc": {"tlc_trip_records"},
+    "raw_files": {"taxi_trips_file", "taxi_zones_file"},
+    "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
+    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
+    "reports": {"week_summary", "monthly_report"},
+    "datasets": {"zone_hours", "market_shares", "demand_model"},
+    "requests": {"trip_request"},
+}
+IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
+_GRAPH = dg.AssetSelection.all() - dg.AssetSelection.assets(*TAKING_LONG)
+
+
+@dataclass
+class Pipeline:
+    """The whole graph over a mirror, with its data in a folder of its own."""
+
+    folder: Path
+    tlc: TlcSource
+    warehouse: Warehouse
+    files: Storage
+    datasets_format: str = "parquet"
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """By the keys under which assets ask for them."""
+        datasets = build_datasets_io_manager(self.datasets_format)
+        return {"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files, "datasets": datasets}
+
+    def run_job(self, selection: dg.AssetSelection, tags: Mapping[str, str]) -> dg.ExecuteInProcessResult:
+        """Run a selection of assets and checks as a job."""
+        definitions = dg.Definitions(
+            assets=ASSETS,
+            asset_checks=CHECKS,
+            jobs=[dg.define_asset_job("selected", selection=selection)],
+            resources=self.resources,
+        )
+        with dg.DagsterInstance.ephemeral() as instance:
+            return definitions.resolve_job_def("selected").execute_in_process(
+                run_config=QUIET, instance=instance, raise_on_error=False, tags=tags
+            )
+
+    def run(
+        self,
+        first: str,
+        last: str | None = None,
+        *,
+        select: Iterable[Any] | None = None,
+        fails: bool = False,
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize days through Dagster, checks included; asserts that it succeeds, or that it fails.
+
+        Without a selection it is the graph but for `TAKING_LONG`; `select=EVERYTHING` is all of it.
+        """
+        result = self.try_run(first, last or first, select=select)
+        assert result.success is not fails, error_of(result)
+        return result
+
+    def try_run(self, first: str, last: str, *, select: Iterable[Any] | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize days through Dagster, however that ends."""
+        return self._materialize(
+            # Dagster lists all partitions several times a run; days since 2011 would take most of it.
+            [*partitions.between(date.fromisoformat(first), None, self.tlc.fleets, ASSETS), *CHECKS],
+            range_tags(first, last),
+            selection=_GRAPH if select is None else dg.AssetSelection.assets(*select),
+        )
+
+    def report(self, asset: dg.AssetsDefinition, first: str, last: str | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize reports of weeks or months by their partitions, as a backfill does, however that ends."""
+        return self._materialize([asset], range_tags(first, last or first))
+
+    def dataset(self, fleet: str, month: str, *assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
+        """Materialize a fleet's month (YYYY-MM) of datasets, however that ends; by default of all of them."""
+        made = partitions.between(date(2023, 1, 1), None, self.tlc.fleets, DATASET_ASSETS)
+        return self._materialize(
+            made,
+            {},
+            partition_key=f"{fleet}|{month}-01",
+            selection=dg.AssetSelection.assets(*(assets or DATASET_ASSETS)),
+        )
+
+    def _materialize(
+        self,
+        definitions: Sequence[Any],
+        tags: Mapping[str, str],
+        selection: dg.AssetSelection | None = None,
+        partition_key: str | None = None,
+    ) -> dg.ExecuteInProcessResult:
+        with dg.DagsterInstance.ephemeral() as instance:
+            return dg.materialize(
+                definitions,
+                selection=selection,
+                resources=self.resources,
+                tags=tags,
+                partition_key=partition_key,
+                run_config=QUIET,
+                instance=instance,
+                raise_on_error=False,
+            )
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Query the warehouse."""
+        with self.warehouse.read() as session:
+            return session.rows(sql, values)
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Change the warehouse behind the pipeline's back."""
+        with self.warehouse.write() as session:
+            assert isinstance(session, DuckDBSession)
+            session.execute(sql, values)
+
+    def bytes_of_outputs(self) -> dict[str, bytes]:
+        """The files whose bytes must be the same whenever the inputs are."""
+        names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+        longer = [name for name in (CITY_MAP_FILE, ZONE_EXPLORER_FILE) if self.files.exists(name)]
+        return {name: self.files.read(name) for name in (*names, *longer)}
+
+
+def contents(warehouse: Warehouse) -> dict[str, Counter[tuple[Any, ...]]]:
+    """All rows of all tables but for the version."""
+    with warehouse.read() as session:
+        return {
+            table.name: Counter(session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}"))
+            for table in CONTENT_TABLES
+        }
+
+
+def pipeline_in(
+    folder: Path,
+    mirror: Path | str,
+    fleets: Sequence[str] = ("yellow",),
+    *,
+    storage_url: str | None = None,
+    warehouse: Warehouse | None = None,
+) -> Pipeline:
+    """A pipeline over a mirror (a folder or a URL), with its data in the folder, but for the files of a storage."""
+    url = mirror.as_uri() if isinstance(mirror, Path) else mirror
+    return Pipeline(
+        folder=folder,
+        tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
+        warehouse=warehouse or DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
+        files=open_storage(storage_url or folder.as_uri(), scratch=folder / ".scratch"),
+    )
+
+
+def settings_of(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of an environment, without marts and notebooks, which `test_marts.py` has."""
+    return Settings.from_environment({"TAXI_MARTS": "off", "TAXI_NOTEBOOKS": "off", **(environment or {})})
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """The tags by which Dagster runs a range of partitions."""
+    return partitions.range_tags(Days(date.fromisoformat(first), date.fromisoformat(last)))
+
+
+def error_of(result: dg.ExecuteInProcessResult) -> str:
+    """The errors of a failed run, as text."""
+    failures = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    return "\n".join(error.to_string() for error in failures if error)
+
+
+def check_of(result: dg.ExecuteInProcessResult, name: str) -> dg.AssetCheckEvaluation:
+    """A check's evaluation in a run; one that several assets have must say the same of each."""
+    evaluations = [check for check in result.get_asset_check_evaluations() if check.check_name == name]
+    assert len({(check.passed, check.severity, check.description) for check in evaluations}) == 1
+    return evaluations[0]
+
+
+def materializations_of(result: dg.ExecuteInProcessResult, asset: str) -> list[dg.AssetMaterialization]:
+    """An asset's materializations in a run, in order, whichever step made them."""
+    events = [event for event in result.all_events if event.is_step_materialization]
+    found = [event.step_materialization_data.materialization for event in events]
+    return [made for made in found if made.asset_key == dg.AssetKey(asset)]
+
+
+def table_of(value: dg.MetadataValue | None) -> list[dict[str, Any]]:
+    """The rows of a table in metadata."""
+    assert isinstance(value, dg.TableMetadataValue)
+    return [dict(record.data) for record in value.records]
+
+
+def tables_of(pipeline: Pipeline) -> dict[str, Any]:
+    """All rows of the tables of trips."""
+    others = (ZONES, *CODE_TABLES, WAREHOUSE_VERSION)
+    with pipeline.warehouse.read() as session:
+        return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
+
+
+def leftovers_in(folder: Path) -> list[str]:
+    """Temporary files; the locks stay, they are empty names."""
+    return [path.name for path in folder.rglob("*") if ".tmp" in path.name or path.suffix == ".wal"]
