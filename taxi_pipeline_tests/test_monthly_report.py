@@ -441,7 +441,7 @@ def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Pa
     warned = Page(pipeline, "2023-02").of("data-warning")
     assert list(warned) == ["passengers_are_counted"]
     warning = warned["passengers_are_counted"]
-    assert "25.00% where fewer than 28 days of it are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
+    assert "25 % where fewer than 28 days of it are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
 
 
 def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:

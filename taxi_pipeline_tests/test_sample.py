@@ -10,7 +10,7 @@ import pytest
 
 from taxi_pipeline.sample.fares import rates_on
 from taxi_pipeline.sample.figures import FIGURES
-from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.sample.mirror import SampleError, write_mirror
 from taxi_pipeline.sample.trips import AliasTable, TripMaker
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE
@@ -243,7 +243,7 @@ def test_the_cbd_fee_is_charged_from_its_first_day_on(tmp_path: Path) -> None:
 
 
 def test_days_before_the_fleets_first_month_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="green trips can be made from 2013-08-01 on, not for 2013-07-31"):
+    with pytest.raises(SampleError, match="green trips can be made from 2013-08-01 on, not for 2013-07-31"):
         write_mirror(tmp_path, Days(date(2013, 7, 31), date(2013, 8, 1)), fleet="green")
     assert not (tmp_path / "trip-data").exists()
 

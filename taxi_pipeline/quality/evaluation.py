@@ -202,7 +202,7 @@ def _defect(
     return _bad_days(
         ("fleet", "day", "trips", "of these", "share", *limits),
         bad,
-        what=f"have more than {_limit_in_words(defect)} of them",
+        what=f"have more than {_limit_in_words(defect)}",
         otherwise=f"{num:,} trips, {share:.2%}",
         share=share,
     )
