@@ -65,16 +65,14 @@ class DuckDBSession(Session):
 
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Delete the rows that these replace, then insert these."""
-        if not rows and table.kind is Kind.RECORD:
-            return
-        if table.kind is Kind.RECORD:
+        if table.kind is not Kind.RECORD:
+            self.execute(f"DELETE FROM {table.name}")
+        elif rows:
             keys = ", ".join(["(?, ?)"] * len(rows))
             self.execute(
                 f"DELETE FROM {table.name} WHERE (fleet, pickup_date) IN (VALUES {keys})",
                 [value for fleet, day, *_ in rows for value in (fleet, day)],
             )
-        else:
-            self.execute(f"DELETE FROM {table.name}")
         if rows:
             # One statement for all rows: a statement for each costs a millisecond a row.
             marks = f"({', '.join('?' for _ in table.columns)})"
