@@ -292,7 +292,7 @@ def test_a_month_that_was_fetched_is_not_read_again_by_the_same_run(
 def test_a_full_disk_of_this_machine_is_named(storage: Storage, tmp_path: Path) -> None:
     storage.write("raw/f.bin", b"1")
     (tmp_path / "scratch").write_text("a file where the folder should be")
-    with pytest.raises(OSError, match="scratch"), storage.local_copy("raw/f.bin"):
+    with pytest.raises(StorageError, match="scratch"), storage.local_copy("raw/f.bin"):
         pass
 
 
