@@ -15,7 +15,7 @@ from benchmarks.measure import run
 from taxi_pipeline.cli.options import open_warehouse
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_proxy import FaultyProxy

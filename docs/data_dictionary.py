@@ -1,7 +1,7 @@
 """The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, datasets, fleets, codes.
 
-All of it comes from `tables`, `datasets.tables`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file, and a test
-fails when it is out of date.
+All of it comes from `warehouse.tables`, `datasets.columns`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file,
+and a test fails when it is out of date.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from taxi_pipeline.datasets.tables import DATASETS
+from taxi_pipeline.datasets.columns import DATASETS
 from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
@@ -18,7 +18,7 @@ from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
 _HEAD = """# Data dictionary
 
 Written by `make docs` from the declarations in `taxi_pipeline/warehouse/tables.py`,
-`taxi_pipeline/datasets/tables.py`, `taxi_pipeline/tlc/fleets.py` and `taxi_pipeline/tlc/codes.py`; change those. Times
+`taxi_pipeline/datasets/columns.py`, `taxi_pipeline/tlc/fleets.py` and `taxi_pipeline/tlc/codes.py`; change those. Times
 are New York wall time, without a time zone. A column that a fleet or a month does not publish is NULL.
 """
 

@@ -12,13 +12,13 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from taxi_pipeline.datasets.tables import FORMATS
+from taxi_pipeline.datasets.columns import FORMATS
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline.tlc.publication import SHORTEST_DELAY
+from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 
 ENGINES = ("duckdb", "spark")
 SPARK_SCHEMES = ("file", "s3", "gs")

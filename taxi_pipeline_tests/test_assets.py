@@ -27,8 +27,8 @@ from taxi_pipeline.defs.assets import (
     trip_tables,
     trips_by_week,
 )
+from taxi_pipeline.sample.file_schemas import published_names
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.sample.published_schemas import published_names
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days

@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs.checks import CHECKS
-from taxi_pipeline.quality.consistency import (
+from taxi_pipeline.quality.evaluation import Verdict, evaluate_loaded
+from taxi_pipeline.quality.reconciliation import (
     UNEQUAL,
     column_differences,
     conservation,
@@ -21,7 +22,6 @@ from taxi_pipeline.quality.consistency import (
     zone_ids,
     zones_in_geojson,
 )
-from taxi_pipeline.quality.evaluation import Verdict, evaluate_loaded
 from taxi_pipeline.quality.rules import DAYS_LOOKED_BACK, MIN_DAYS, MIN_SPREAD, usual_limit
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session

@@ -14,9 +14,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS, dataset_file
 from taxi_pipeline.datasets.demand import demand_model_of, judged, pickups_of
 from taxi_pipeline.datasets.encoding import WrongColumnsError, decoded, encoded, frame_of
-from taxi_pipeline.datasets.tables import DATASETS, DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS, dataset_file
 from taxi_pipeline.defs.assets import demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET

@@ -401,10 +401,10 @@ def test_with_spark_the_graph_is_the_same_and_there_is_upkeep(definitions: dg.De
     on_spark = build_definitions(settings=settings_of(SPARK))
     ours, theirs = (found.resolve_all_asset_keys() for found in (definitions, on_spark))
     assert set(ours) == set(theirs)
-    assert "monthly_upkeep" in {schedule.name for schedule in on_spark.schedules or ()}
+    assert "monthly_maintenance" in {schedule.name for schedule in on_spark.schedules or ()}
     specs = {spec.key.to_user_string(): spec for spec in on_spark.resolve_all_asset_specs()}
     assert specs["taxi_trips"].kinds == {"spark"}
-    assert "warehouse_upkeep" not in {job.name for job in definitions.jobs or ()}
+    assert "warehouse_maintenance" not in {job.name for job in definitions.jobs or ()}
 
 
 def test_the_password_of_the_catalogue_is_not_in_the_definitions() -> None:

@@ -91,8 +91,8 @@ def test_the_definitions_are_as_they_were(request: pytest.FixtureRequest) -> Non
 def test_a_cluster_has_the_same_definitions_and_upkeep() -> None:
     laptop = snapshot_of(build_definitions(settings=settings_of(SETTINGS)))
     cluster = snapshot_of(build_definitions(settings=settings_of({**SETTINGS, **SPARK})))
-    assert cluster["jobs"].pop("warehouse_upkeep")
-    assert cluster["schedules"].pop("monthly_upkeep")
+    assert cluster["jobs"].pop("warehouse_maintenance")
+    assert cluster["schedules"].pop("monthly_maintenance")
     for kind in ("checks", "jobs", "schedules", "sensors"):
         assert laptop[kind] == cluster[kind], kind
     assert [*laptop["assets"]] == [*cluster["assets"]]

@@ -27,9 +27,9 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_days, load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, Warehouse
 from taxi_pipeline.warehouse.reference import replace_zones
+from taxi_pipeline_tests.era_files import PUBLISHED
 from taxi_pipeline_tests.odd_files import DROPOFF, PICKUP, chunkings, good_row, odd_files, published
 from taxi_pipeline_tests.pipelines import Pipeline, contents, pipeline_in
-from taxi_pipeline_tests.published_files import PUBLISHED
 from taxi_pipeline_tests.services.warehouses import spark_warehouse
 
 pytestmark = pytest.mark.cluster

@@ -25,8 +25,8 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_trips
 from taxi_pipeline.warehouse.interface import MissingZonesError, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import TRIPS, ZONES
+from taxi_pipeline_tests.era_files import JFK_AIRPORT, PUBLISHED, TIMES_SQUARE, Published
 from taxi_pipeline_tests.pipelines import Pipeline, check_of, error_of, materializations_of, settings_of
-from taxi_pipeline_tests.published_files import JFK_AIRPORT, PUBLISHED, TIMES_SQUARE, Published
 
 MakePipeline = Callable[..., Pipeline]
 

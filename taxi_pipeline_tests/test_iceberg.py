@@ -24,7 +24,7 @@ from taxi_pipeline.warehouse.interface import (
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_at
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published

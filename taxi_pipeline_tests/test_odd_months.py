@@ -43,8 +43,8 @@ from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.tables import ZONES
+from taxi_pipeline_tests.era_files import PUBLISHED, Published
 from taxi_pipeline_tests.pipelines import EVERYTHING, check_of, error_of, pipeline_in
-from taxi_pipeline_tests.published_files import PUBLISHED, Published
 
 JANUARY, FEBRUARY = "2023-01", "2023-02"
 MICROSECONDS_A_YEAR = int(365.2425 * 86_400 * 1_000_000)

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.sample.fares import rates_on
-from taxi_pipeline.sample.figures import FIGURES
 from taxi_pipeline.sample.mirror import SampleError, write_mirror
+from taxi_pipeline.sample.parameters import PARAMETERS
 from taxi_pipeline.sample.trips import AliasTable, TripMaker
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE
@@ -176,7 +176,7 @@ def test_defects_occur_at_their_rates(month: tuple[str, Path]) -> None:
         FROM trips
         """,
     )
-    defects = FIGURES[fleet].defects
+    defects = PARAMETERS[fleet].defects
     expected = [
         defects.outside_month,
         defects.refund,

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.mirror import write_mirror
-from taxi_pipeline.sample.published_schemas import published_schema
 from taxi_pipeline.sample.trips import Texts, TripMaker
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
@@ -21,7 +21,7 @@ from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_trips
 from taxi_pipeline.warehouse.tables import ZONES
-from taxi_pipeline_tests.published_files import PUBLISHED, TYPES
+from taxi_pipeline_tests.era_files import PUBLISHED, TYPES
 
 SPANS = (
     ("yellow", "2009-12-31", "2010-01-01"),

@@ -16,7 +16,7 @@ from taxi_pipeline.defs.schedules import CHUNK_TAG
 from taxi_pipeline.tlc.fleets import YELLOW
 from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.months import month_of, new_york_today
-from taxi_pipeline.tlc.publication import SHORTEST_DELAY, SURE_DELAY
+from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY, SURE_DELAY
 from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, range_tags, settings_of
 from taxi_pipeline_tests.processes import held_by_another_process

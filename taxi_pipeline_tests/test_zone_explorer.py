@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taxi_pipeline.defs.assets import zone_explorer
-from taxi_pipeline.outputs.classes import round_classes
 from taxi_pipeline.outputs.explorer.data import explorer_data
 from taxi_pipeline.outputs.explorer.page import page_of
+from taxi_pipeline.outputs.palette import round_classes
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones

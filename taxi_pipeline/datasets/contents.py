@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING
 
+from taxi_pipeline.datasets.columns import MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.datasets.encoding import frame_of
-from taxi_pipeline.datasets.tables import MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_totals, not_loaded
 from taxi_pipeline.warehouse.interface import Session

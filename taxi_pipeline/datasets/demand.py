@@ -10,8 +10,8 @@ few weeks does not know itself.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from taxi_pipeline.datasets.columns import DEMAND_MODEL
 from taxi_pipeline.datasets.encoding import frame_of
-from taxi_pipeline.datasets.tables import DEMAND_MODEL
 from taxi_pipeline.tlc.zones import NUM_SHAPES
 
 if TYPE_CHECKING:

@@ -13,13 +13,13 @@ from taxi_pipeline import defs
 from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, build_automation_sensor
 from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_versions import with_code_version
+from taxi_pipeline.defs.maintenance import build_maintenance
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
 from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
 from taxi_pipeline.defs.sensors import build_sensors
-from taxi_pipeline.defs.upkeep import build_upkeep
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings
 
@@ -52,7 +52,7 @@ def build_definitions(
     settings = settings or Settings.from_environment()
     marts = build_marts(settings)
     notebooks, notebook_resources = build_notebooks(settings, marts.assets)
-    upkeep_jobs, upkeep_schedules = build_upkeep(settings)
+    upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
     assets = [*once, *marts.assets, *notebooks]

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from taxi_pipeline.datasets.tables import DATASETS
+from taxi_pipeline.datasets.columns import DATASETS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.dagster_names import REPOSITORY_LABEL

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from taxi_pipeline.datasets.columns import DATASETS, dataset_file
 from taxi_pipeline.datasets.encoding import decoded, encoded
-from taxi_pipeline.datasets.tables import DATASETS, dataset_file
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, file_metadata, table, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month
 from taxi_pipeline.storage import MissingFileError, Storage

@@ -12,7 +12,7 @@ import dagster as dg
 from taxi_pipeline.defs.dagster_names import PARTITION, RANGE_END, RANGE_START
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
 from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month
-from taxi_pipeline.tlc.publication import SHORTEST_DELAY
+from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.outputs.classes import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
+from taxi_pipeline.outputs.palette import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
 from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES

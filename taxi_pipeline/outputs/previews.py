@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from taxi_pipeline.outputs.classes import EMPTY, SHADES
+from taxi_pipeline.outputs.palette import EMPTY, SHADES
 
 if TYPE_CHECKING:
     from PIL.Image import Image

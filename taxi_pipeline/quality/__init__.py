@@ -1,5 +1,5 @@
 """What is odd in published trips, and whether the tables and outputs agree with the trips. No Dagster.
 
 `rules` holds the thresholds, without any query; `evaluation` applies the rules to loaded days;
-`consistency` compares tables and outputs with the trips.
+`reconciliation` compares tables and outputs with the trips.
 """

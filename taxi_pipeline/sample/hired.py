@@ -20,7 +20,7 @@ from taxi_pipeline.sample.fares import (
     SALES_TAX,
     rates_on,
 )
-from taxi_pipeline.sample.figures import HIRED_FIGURES
+from taxi_pipeline.sample.parameters import HIRED_PARAMETERS
 from taxi_pipeline.sample.trips import (
     City,
     Columns,
@@ -54,20 +54,20 @@ class HiredTripMaker:
         self.fleet = fleet
         self.trips_per_day = trips_per_day
         self.seed = seed
-        self.figures = HIRED_FIGURES[fleet]
+        self.parameters = HIRED_PARAMETERS[fleet]
         self.city = City.new_york()
-        self._demand = Demand.of(self.city, self.figures, self.city.hired_pickup_shares(self.figures))
+        self._demand = Demand.of(self.city, self.parameters, self.city.hired_pickup_shares(self.parameters))
 
     def day(self, day: date) -> PublishedColumns:
         """The published rows of a day, in the order of their pickups."""
         rng = random_of(self.seed, self.fleet, day)
-        level = self.figures.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        level = self.parameters.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
         trips = self._draw(day, max(1, round(self.trips_per_day * level)), rng)
         return self._high_volume(trips, day, rng) if self.fleet == "fhvhv" else self._other(trips, day, rng)
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
         """What all trips have: times, zones, miles and minutes."""
-        defects = self.figures.defects
+        defects = self.parameters.defects
         drives = self._demand.drives(day, count, rng, decimals=3)
         pickup, miles, minutes = drives.pickup, drives.miles, drives.minutes + 1.5
         minutes[rng.random(count) < defects.meter_left_on] += 60 * 23.5

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.sample.coordinates import OldYellowTripMaker
-from taxi_pipeline.sample.figures import HIRED_FIGURES
+from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
-from taxi_pipeline.sample.published_schemas import published_schema
+from taxi_pipeline.sample.parameters import HIRED_PARAMETERS
 from taxi_pipeline.sample.trips import PublishedColumns, Texts, TripMaker
 from taxi_pipeline.sample.zones import write_zones_zip
 from taxi_pipeline.storage.whole_files import replacing
@@ -78,7 +78,7 @@ Maker = TripMaker | OldYellowTripMaker | HiredTripMaker
 
 
 def _maker_of(fleet: str, day: date) -> type[Maker]:
-    if fleet in HIRED_FIGURES:
+    if fleet in HIRED_PARAMETERS:
         return HiredTripMaker
     return TripMaker if day >= FLEETS[fleet].zones_since else OldYellowTripMaker
 

@@ -18,7 +18,7 @@ from taxi_pipeline.sample.fares import (
     Rates,
     rates_on,
 )
-from taxi_pipeline.sample.figures import FIGURES, Defects, Figures, HiredFigures
+from taxi_pipeline.sample.parameters import PARAMETERS, Defects, HiredParameters, TaxiParameters
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, NEWARK
 from taxi_pipeline.tlc.months import month_of, next_month
 from taxi_pipeline.tlc.zone_facts import read_zone_facts
@@ -89,21 +89,21 @@ class City:
         """Whether the zone is one of Manhattan's."""
         return self._padded(self.facts["borough"] == "Manhattan", False)
 
-    def pickup_shares(self, fleet: str, figures: Figures) -> NDArray:
+    def pickup_shares(self, fleet: str, parameters: TaxiParameters) -> NDArray:
         """How taxi pickups spread over the zones. Green ones pick up where the TLC lets them: in Boro zones."""
         share = self._shares_of_shapes()
         share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where the two differ
         if fleet == "green":
             share = np.where(self.facts["service_zone"] == "Boro Zone", share, 0.0)
-        return self._with_odd_zones(share, figures.defects)
+        return self._with_odd_zones(share, parameters.defects)
 
-    def hired_pickup_shares(self, figures: HiredFigures) -> NDArray:
+    def hired_pickup_shares(self, parameters: HiredParameters) -> NDArray:
         """How pickups of for-hire vehicles spread: by the boroughs' shares, in a borough flatter than taxis do."""
         share = self._shares_of_shapes() ** 0.4
         for borough in np.unique(self.facts["borough"]):
             inside = self.facts["borough"] == borough
-            share[inside] *= figures.boroughs[borough] / share[inside].sum()
-        return self._with_odd_zones(share, figures.defects)
+            share[inside] *= parameters.boroughs[borough] / share[inside].sum()
+        return self._with_odd_zones(share, parameters.defects)
 
     @staticmethod
     def _with_odd_zones(share: NDArray, defects: Defects) -> NDArray:
@@ -115,16 +115,16 @@ class City:
         shares[: len(share)] = share / share.sum() * (1 - shares.sum())
         return shares
 
-    def destinations(self, figures: Figures | HiredFigures) -> "AliasTable":
+    def destinations(self, parameters: TaxiParameters | HiredParameters) -> "AliasTable":
         """For each pickup zone, how drop-offs spread: near and busy zones pull; from an airport only busy ones."""
         share = self._shares_of_shapes()
         pull = np.zeros(LAST_ZONE_ID)
         pull[: len(share)] = np.sqrt(share)
-        nearness = np.exp(-self.miles / figures.pull_miles) + figures.far_pull
+        nearness = np.exp(-self.miles / parameters.pull_miles) + parameters.far_pull
         nearness[_AIRPORTS] = 1.0
-        nearness[:, _AIRPORTS] += figures.airport_pull
+        nearness[:, _AIRPORTS] += parameters.airport_pull
         weights = pull * nearness
-        defects = figures.defects
+        defects = parameters.defects
         odd = [UNKNOWN_ZONE_ID - 1, OUTSIDE_ZONE_ID - 1]
         weights[:, odd] = 0
         weights *= (1 - defects.unknown_dropoff - defects.outside_dropoff) / weights.sum(axis=1, keepdims=True)
@@ -192,26 +192,26 @@ class Demand:
     """Where a fleet's trips begin and go, and what they look like."""
 
     city: City
-    figures: Figures | HiredFigures
+    parameters: TaxiParameters | HiredParameters
     pickups: NDArray
     """Shares of the zones, added up."""
     destinations: AliasTable
 
     @classmethod
-    def of(cls, city: City, figures: Figures | HiredFigures, pickup_shares: NDArray) -> "Demand":
+    def of(cls, city: City, parameters: TaxiParameters | HiredParameters, pickup_shares: NDArray) -> "Demand":
         """For a fleet whose pickups spread like this."""
-        return cls(city, figures, np.cumsum(pickup_shares), city.destinations(figures))
+        return cls(city, parameters, np.cumsum(pickup_shares), city.destinations(parameters))
 
     def drives(self, day: date, count: int, rng: np.random.Generator, *, decimals: int) -> Drives:
         """So many trips of a day; miles with so many decimals."""
-        figures = self.figures
-        seconds = clock(figures.hours[day_type(day)], np.sort(rng.random(count)))
+        parameters = self.parameters
+        seconds = clock(parameters.hours[day_type(day)], np.sort(rng.random(count)))
         hour = (seconds // 3600).astype(np.int64)
         start = np.searchsorted(self.pickups, rng.random(count) * self.pickups[-1])
         end = self.destinations.draw(start, rng.random(count))
         miles = np.round(self.city.miles[start, end] * np.exp(0.22 * normal(rng, count)), decimals)
         # Long trips use highways; the medians are those of trips of about 1.7 miles.
-        mph = np.array(figures.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
+        mph = np.array(parameters.speed_mph)[hour] * np.clip((miles + 0.3) / 2, 0.3, 12) ** 0.3
         minutes = 60 * miles / mph * np.exp(0.2 * normal(rng, count))
         pickup = np.datetime64(day, "us") + (seconds * 1e6).astype("timedelta64[us]").astype("timedelta64[s]")
         return Drives(pickup, hour, start, end, miles, minutes)
@@ -224,37 +224,37 @@ class TripMaker:
         self.fleet = fleet
         self.trips_per_day = trips_per_day
         self.seed = seed
-        self.figures = FIGURES[fleet]
+        self.parameters = PARAMETERS[fleet]
         self.city = City.new_york()
-        self._demand = Demand.of(self.city, self.figures, self.city.pickup_shares(fleet, self.figures))
+        self._demand = Demand.of(self.city, self.parameters, self.city.pickup_shares(fleet, self.parameters))
 
     def day(self, day: date) -> Columns:
         """The published rows of a day, in the order of their pickups (but for those moved outside the month)."""
         rng = random_of(self.seed, self.fleet, day)
-        level = self.figures.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        level = self.parameters.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
         count = round(self.trips_per_day * level)
-        trips = self._draw(day, max(1, round(count * (1 - self.figures.defects.refund))), rng)
+        trips = self._draw(day, max(1, round(count * (1 - self.parameters.defects.refund))), rng)
         trips = _with_refunds(trips, count - len(trips["vendorid"]), rng)
         return self._with_defects(trips, day, rng)
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
-        figures, rates = self.figures, rates_on(day)
+        parameters, rates = self.parameters, rates_on(day)
         drives = self._demand.drives(day, count, rng, decimals=2)
         pickup, hour, start, end, miles = drives.pickup, drives.hour, drives.start, drives.end, drives.miles
         minutes = drives.minutes + 0.5
         dropoff = pickup + (minutes * 60).astype("timedelta64[s]")
         rate_code = self._rate_codes(start, end, rng)
-        payment = choose(figures.payments, rng, count)
+        payment = choose(parameters.payments, rng, count)
         charges = self._charges(day, rates, start, end, miles, minutes, hour, rate_code, rng)
-        tipped = (payment == 1) & (rng.random(count) < figures.tip_share)
-        ratio = np.interp(rng.random(count), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), figures.tip_ratios)
+        tipped = (payment == 1) & (rng.random(count) < parameters.tip_share)
+        ratio = np.interp(rng.random(count), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), parameters.tip_ratios)
         charges["tip_amount"] = np.where(tipped, np.round(ratio * charges["fare_amount"], 2), 0.0)
         charges["total_amount"] = np.round(sum(charges.values()), 2)
         return {
-            "vendorid": choose(figures.vendors, rng, count),
+            "vendorid": choose(parameters.vendors, rng, count),
             "pickup_datetime": pickup,
             "dropoff_datetime": dropoff,
-            "passenger_count": choose(figures.passengers, rng, count).astype(float),
+            "passenger_count": choose(parameters.passengers, rng, count).astype(float),
             "trip_distance": miles,
             "ratecodeid": rate_code.astype(float),
             "store_and_fwd_flag": np.where(rng.random(count) < 0.006, "Y", "N"),
@@ -271,7 +271,7 @@ class TripMaker:
         manhattan = self.city.in_manhattan
         jfk = ((start == JFK - 1) & manhattan[end]) | ((end == JFK - 1) & manhattan[start])
         codes = np.where(jfk, 2, np.where(end == NEWARK - 1, 3, 1))
-        return np.where((codes == 1) & (rng.random(len(start)) < self.figures.negotiated_share), 5, codes)
+        return np.where((codes == 1) & (rng.random(len(start)) < self.parameters.negotiated_share), 5, codes)
 
     def _charges(
         self,
@@ -316,7 +316,7 @@ class TripMaker:
 
     def _with_defects(self, trips: Columns, day: date, rng: np.random.Generator) -> Columns:
         """The oddities of the real data, at their rates."""
-        defects, count = self.figures.defects, len(trips["vendorid"])
+        defects, count = self.parameters.defects, len(trips["vendorid"])
 
         def hit(share: float) -> NDArray:
             return rng.random(count) < share
@@ -369,7 +369,7 @@ def days_outside(day: date) -> Sequence[int]:
 
 
 def day_type(day: date) -> str:
-    """Which of the figures' shapes of a day it has."""
+    """Which of the parameters' shapes of a day it has."""
     return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[day.weekday()]
 
 

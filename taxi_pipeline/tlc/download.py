@@ -29,7 +29,7 @@ from taxi_pipeline.tlc.http_transfer import (
     head,
 )
 from taxi_pipeline.tlc.months import month_of, previous_month
-from taxi_pipeline.tlc.publication import must_be_published
+from taxi_pipeline.tlc.publication_delay import must_be_published
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
 TLC_SERVER = "https://d37ci6vzurychx.cloudfront.net"

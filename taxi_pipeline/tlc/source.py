@@ -24,7 +24,7 @@ from taxi_pipeline.tlc.fetch_note import noting_failure
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError, NotFoundError, Patience
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today
-from taxi_pipeline.tlc.publication import must_be_published
+from taxi_pipeline.tlc.publication_delay import must_be_published
 from taxi_pipeline.tlc.trip_files import verify_trip_file
 from taxi_pipeline.tlc.zones import read_zones
 

@@ -9,7 +9,7 @@ import pytest
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, load_column
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_column
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 from taxi_pipeline_tests.services.fixtures import service
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_pipeline.datasets.columns import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.datasets.contents import market_shares_of, missing_days, zone_hours_of
-from taxi_pipeline.datasets.tables import DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.io_managers import DATA_FRAME

@@ -1,10 +1,11 @@
-"""The asset checks: `consistency` of the pipeline, which fails as an error, `published_data`, which warns, `freshness`.
+"""The asset checks: `integrity` of the pipeline, which fails as an error, `data_quality`, which warns, `freshness`.
 
 A check in a run of days looks at these days; a run of the check alone looks at all loaded days. Checks are not
 partitioned: Dagster would lose the partition in range runs.
 """
 
-from taxi_pipeline.defs.checks.consistency import (
+from taxi_pipeline.defs.checks.data_quality import columns_known, quality_checks, trips_match_tlc_report
+from taxi_pipeline.defs.checks.integrity import (
     borough_flows_match_trips,
     columns_as_declared,
     hourly_trips_match_trips,
@@ -13,12 +14,11 @@ from taxi_pipeline.defs.checks.consistency import (
     weekly_totals_match_trips,
     zone_ids_unique,
 )
-from taxi_pipeline.defs.checks.published_data import columns_known, published_trips, trips_match_tlc_report
 
 CHECKS = [
     columns_known,
     trips_conserved,
-    published_trips,
+    quality_checks,
     trips_match_tlc_report,
     hourly_trips_match_trips,
     borough_flows_match_trips,

@@ -13,7 +13,7 @@ from taxi_pipeline.defs.assets.tlc_records import TLC_TRIP_RECORDS
 from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.resources import POOL, TlcParam, WarehouseParam
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline.tlc.publication import LONGEST_DELAY, LONGEST_MONTH, USUAL_DELAY
+from taxi_pipeline.tlc.publication_delay import LONGEST_DELAY, LONGEST_MONTH, USUAL_DELAY
 from taxi_pipeline.warehouse.coverage import newest_days
 from taxi_pipeline.warehouse.interface import NothingLoadedError
 

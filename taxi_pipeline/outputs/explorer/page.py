@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from taxi_pipeline.outputs.classes import palette_css, round_classes
 from taxi_pipeline.outputs.geometry import svg_path
+from taxi_pipeline.outputs.palette import palette_css, round_classes
 from taxi_pipeline.outputs.previews import map_preview
 from taxi_pipeline.outputs.templates import render
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from taxi_pipeline.outputs.classes import NUM_SHADES, round_classes
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS, Plane, on_plane
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, ZoneTrips
 from taxi_pipeline.outputs.monthly_report.measures import count, share_words
+from taxi_pipeline.outputs.palette import NUM_SHADES, round_classes
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.fleets import FLEETS

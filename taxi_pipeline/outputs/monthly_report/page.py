@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taxi_pipeline.outputs.classes import palette_css
 from taxi_pipeline.outputs.monthly_report import drawings, measures
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
+from taxi_pipeline.outputs.palette import palette_css
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.templates import render

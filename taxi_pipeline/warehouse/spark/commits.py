@@ -13,8 +13,8 @@ from typing import Any
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, WHOLE_TABLES, extra_columns, load_column
 from taxi_pipeline.warehouse.spark.session import Changes, IcebergSession, fetch, within_sql
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, LOAD, WHOLE_TABLES, extra_columns, load_column
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 
 _Months = Mapping[str, Days]

@@ -7,8 +7,8 @@ is left for the next time.
 import time
 from datetime import UTC, datetime, timedelta
 
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.spark.session import IcebergSession, fetch
-from taxi_pipeline.warehouse.spark.tables import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at
 from taxi_pipeline.warehouse.tables import TRIPS, Table
 
 KEPT = timedelta(days=7)

@@ -17,8 +17,8 @@ from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import PublishedFile, Session, UnfinishedLoad
 from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
-from taxi_pipeline.warehouse.spark.published import typed_rows
-from taxi_pipeline.warehouse.spark.tables import (
+from taxi_pipeline.warehouse.spark.file_reader import typed_rows
+from taxi_pipeline.warehouse.spark.layout import (
     ICEBERG_TABLES,
     LOAD,
     WHOLE_TABLES,

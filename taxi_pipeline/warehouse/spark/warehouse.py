@@ -17,20 +17,20 @@ from taxi_pipeline.warehouse.spark import maintenance
 from taxi_pipeline.warehouse.spark.commits import commit, roll_back
 from taxi_pipeline.warehouse.spark.connection import connect
 from taxi_pipeline.warehouse.spark.dialect import spark_type
-from taxi_pipeline.warehouse.spark.session import (
-    IcebergSession,
-    Versions,
-    current_versions,
-    fetch,
-    see_commits_of_others,
-)
-from taxi_pipeline.warehouse.spark.tables import (
+from taxi_pipeline.warehouse.spark.layout import (
     DAILY_TABLES,
     ICEBERG_TABLES,
     create_sql,
     extra_columns,
     new_load,
     view_sql,
+)
+from taxi_pipeline.warehouse.spark.session import (
+    IcebergSession,
+    Versions,
+    current_versions,
+    fetch,
+    see_commits_of_others,
 )
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
 

@@ -1,6 +1,6 @@
 """Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to what the trips add up to.
 
-`taxi_pipeline.quality.consistency` compares; here the differences become check results. `published_data` checks what
+`taxi_pipeline.quality.reconciliation` compares; here the differences become check results. `data_quality` checks what
 the TLC published.
 """
 
@@ -18,7 +18,7 @@ from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import made_from
-from taxi_pipeline.quality.consistency import (
+from taxi_pipeline.quality.reconciliation import (
     SEVERAL_VERSIONS,
     UNEQUAL,
     column_differences,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxi_pipeline.outputs.classes import (
+from taxi_pipeline.outputs.palette import (
     DIFFERENCES,
     DIFFERENCES_ON_DARK,
     NUM_SHADES,

@@ -1,6 +1,6 @@
 """Checks of what the TLC published: whether a day or a month looks as it usually does.
 
-They warn and never block, because the pipeline loads what was published. `consistency` checks the pipeline itself.
+They warn and never block, because the pipeline loads what was published. `integrity` checks the pipeline itself.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple
     specs=[dg.AssetCheckSpec(name, asset="taxi_trips", description=text) for name, text in QUALITY_CHECKS.items()],
     pool=POOL,
 )
-def published_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
+def quality_checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
     """The quality checks of the published trips, in one step and one session, because each has its cost."""
     for name, verdict in warehouse.query(evaluate_loaded, days_of_run(context)).items():
         yield _result(verdict)._replace(check_name=name, asset_key=dg.AssetKey("taxi_trips"))

@@ -1,4 +1,4 @@
-"""Figures that make synthetic trips look like New York's, each measured on real trips.
+"""Parameters that make synthetic trips look like New York's, each measured on real trips.
 
 Sources, all published by the TLC: green trip records of January to June 2023 (405,180 rows; "green" below) and yellow
 trip records of January to March 2019 (a sample of 30,000 rows; "yellow"). Where another month was used, it is named.
@@ -37,7 +37,7 @@ class Defects:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures:
+class TaxiParameters:
     """What a fleet's trips look like."""
 
     hours: Mapping[str, tuple[int, ...]]
@@ -65,7 +65,7 @@ class Figures:
     defects: Defects
 
 
-YELLOW = Figures(
+YELLOW = TaxiParameters(
     hours={
         "weekday": (
             15,
@@ -201,7 +201,7 @@ YELLOW = Figures(
     ),
 )
 
-GREEN = Figures(
+GREEN = TaxiParameters(
     hours={
         "weekday": (
             13,
@@ -339,7 +339,7 @@ GREEN = Figures(
 
 
 @dataclass(frozen=True, kw_only=True)
-class HiredFigures:
+class HiredParameters:
     """What trips of for-hire vehicles look like."""
 
     hours: Mapping[str, tuple[int, ...]]
@@ -383,7 +383,7 @@ _NO_DEFECTS = Defects(
     meter_left_on=1e-5,
 )
 
-FHVHV = HiredFigures(
+FHVHV = HiredParameters(
     hours=_HIRED_HOURS,
     weekday_level=(0.88, 0.91, 0.95, 1.01, 1.10, 1.16, 0.99),
     speed_mph=YELLOW.speed_mph,
@@ -399,6 +399,6 @@ FHV = replace(
     defects=replace(_NO_DEFECTS, outside_month=1e-5, dropoff_first=4e-4, meter_left_on=2e-3),
 )
 
-HIRED_FIGURES: Mapping[str, HiredFigures] = {"fhv": FHV, "fhvhv": FHVHV}
+HIRED_PARAMETERS: Mapping[str, HiredParameters] = {"fhv": FHV, "fhvhv": FHVHV}
 
-FIGURES: Mapping[str, Figures] = {"yellow": YELLOW, "green": GREEN}
+PARAMETERS: Mapping[str, TaxiParameters] = {"yellow": YELLOW, "green": GREEN}
