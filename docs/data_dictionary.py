@@ -4,6 +4,7 @@ All of it comes from `warehouse.tables`, `datasets.columns`, `tlc.fleets` and `t
 and a test fails when it is out of date.
 """
 
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def data_dictionary() -> str:
 def _tables() -> Iterator[str]:
     yield "## Tables of the warehouse\n"
     for table in TABLES:
-        yield f"### `{table.name}`\n\n{table.description}\n"
+        yield f"### `{table.name}`\n\n{textwrap.fill(table.description, 120)}\n"
         yield _columns_of_trips(table) if table is TRIPS else _columns(table)
 
 
@@ -39,7 +40,7 @@ def _datasets() -> Iterator[str]:
     yield "## Datasets\n"
     yield "Files of a fleet's month, see [datasets](datasets.md).\n"
     for table in DATASETS:
-        yield f"### `{table.name}`\n\n{table.description}\n"
+        yield f"### `{table.name}`\n\n{textwrap.fill(table.description, 120)}\n"
         yield _columns(table)
 
 

@@ -5,6 +5,7 @@ The data dictionary comes from the declarations of the tables, the command line 
 """
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,11 +39,11 @@ def settings() -> str:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     head, *blocks = text.split("\n\n")
     rows = []
-    introduction = [_uncommented(head)]
+    introduction = [_wrapped(_uncommented(head))]
     for block in blocks:
         found = re.fullmatch(r"(.*?)\n?#([A-Z_]+)=(.*)", block.strip(), re.DOTALL)
         if found is None:
-            introduction.append(_uncommented(block))
+            introduction.append(_wrapped(_uncommented(block)))
             continue
         comment, name, default = found.groups()
         rows.append(f"| `{name}` | {f'`{default}`' if default else '-'} | {_uncommented(comment)} |")
@@ -54,10 +55,14 @@ def settings() -> str:
             "|---|---|---|",
             *rows,
             "",
-            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder. "
+            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder.\n"
             "`DAGSTER_POSTGRES_URL` is read by [deploy/dagster.yaml](../deploy/README.md) only.\n",
         ]
     )
+
+
+def _wrapped(text: str) -> str:
+    return "\n\n".join(textwrap.fill(paragraph, 120) for paragraph in text.split("\n\n"))
 
 
 def _uncommented(block: str) -> str:
