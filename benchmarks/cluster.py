@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.daemon import Backfill, backfill
 from benchmarks.measure import run
-from taxi_pipeline.cli.options import open_warehouse
+from taxi_pipeline.opening import warehouse_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES
@@ -42,7 +42,7 @@ def load(environment: Mapping[str, str], days: list[str], *, runs_at_once: int) 
     Path(environment["DAGSTER_HOME"], "dagster.yaml").write_text(limited, encoding="utf-8")
     with dagster_dev(environment, Path(environment["TAXI_DATA_DIR"], "dagster_dev.log")) as url:
         took = backfill(url, list(LOADING), days)
-    return took, open_warehouse(Settings.from_environment(environment)).query(_contents)
+    return took, warehouse_of(Settings.from_environment(environment)).query(_contents)
 
 
 def _contents(session: Session) -> Contents:
@@ -140,7 +140,7 @@ class MeasuredCluster:
 LOAD = """
 import sys, time
 from datetime import date
-from taxi_pipeline.cli.options import open_files, open_warehouse
+from taxi_pipeline.opening import files_of, warehouse_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import YELLOW
@@ -149,7 +149,7 @@ from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.warehouse.coverage import loaded_totals
 from taxi_pipeline.warehouse.ingest import load_days
 settings = Settings.from_environment()
-files, warehouse = open_files(settings), open_warehouse(settings)
+files, warehouse = files_of(settings), warehouse_of(settings)
 month = Days.of_month(date.fromisoformat(sys.argv[1]))
 name = trips_file(YELLOW, month.first)
 fetch(f"{settings.tlc_url}/trip-data/{name.rpartition('/')[2]}", files, name, verify=lambda _: None)

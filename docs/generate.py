@@ -55,8 +55,7 @@ def settings() -> str:
             "|---|---|---|",
             *rows,
             "",
-            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder.\n"
-            "`DAGSTER_POSTGRES_URL` is read by [deploy/dagster.yaml](../deploy/README.md) only.\n",
+            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder.\n",
         ]
     )
 

@@ -62,6 +62,8 @@ class Settings:
     """Of the tables in the catalogue."""
     s3_endpoint: str | None
     """Of an S3 server that is not Amazon's."""
+    postgres_url: str | None
+    """The Postgres database of Dagster's history; None where that is SQLite."""
     tlc_url: str
     zones_url: str
     fleets: tuple[str, ...]
@@ -85,6 +87,14 @@ class Settings:
     def scratch_dir(self) -> Path:
         """For copies of the files of an object store, as long as they are used."""
         return self.data_dir / ".scratch"
+
+    @property
+    def locks_url(self) -> str | None:
+        """The Postgres database that all machines share, for locks on the files of an object store.
+
+        On a cluster that is the catalogue's; otherwise the history's; None for locks of this machine.
+        """
+        return self.catalog_url or self.postgres_url
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -118,6 +128,7 @@ class Settings:
             catalog_url=_catalog_url(value("TAXI_CATALOG_URL", "")) if engine == "spark" else "",
             catalog_namespace=_namespace(value("TAXI_CATALOG_NAMESPACE", "warehouse")),
             s3_endpoint=value("AWS_ENDPOINT_URL", "") or None,
+            postgres_url=_postgres_url(value("DAGSTER_POSTGRES_URL", "")),
             duckdb_database=root
             / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
             tlc_url=tlc_url,
@@ -171,16 +182,27 @@ def _spark_remote(value: str) -> str:
 
 
 def _catalog_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme != "postgresql" or not parts.hostname or not parts.path.strip("/"):
-        # Not the value: it may hold a password.
-        shown = f"{parts.scheme}://…" if value else ""
-        raise SettingsError(
-            "TAXI_CATALOG_URL",
-            shown,
-            "a Postgres database, postgresql://user:password@host:5432/database, with TAXI_ENGINE=spark",
-        )
+    if not _names_a_database(value, "postgresql") or not urlsplit(value).hostname:
+        raise SettingsError("TAXI_CATALOG_URL", _without_secret(value), f"{_A_DATABASE}, with TAXI_ENGINE=spark")
     return value
+
+
+def _postgres_url(value: str) -> str | None:
+    if value and not _names_a_database(value, "postgresql", "postgresql+psycopg2", "postgres"):
+        raise SettingsError("DAGSTER_POSTGRES_URL", _without_secret(value), f"{_A_DATABASE}, or empty")
+    return value or None
+
+
+_A_DATABASE = "a Postgres database, postgresql://user:password@host:5432/database"
+
+
+def _names_a_database(url: str, *schemes: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in schemes and bool(parts.path.strip("/"))
+
+
+def _without_secret(url: str) -> str:
+    return f"{urlsplit(url).scheme}://…" if url else ""
 
 
 def _namespace(value: str) -> str:

@@ -25,6 +25,7 @@ TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
 SETTINGS = (
     "TAXI_DATA_DIR",
     "TAXI_STORAGE_URL",
+    "DAGSTER_POSTGRES_URL",
     "DUCKDB_DATABASE",
     "TAXI_ENGINE",
     "SPARK_REMOTE",

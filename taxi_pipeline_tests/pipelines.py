@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
@@ -53,13 +54,20 @@ class Pipeline:
     tlc: TlcSource
     warehouse: Warehouse
     files: Storage
+    pages: Pages = field(default_factory=Pages)
     datasets_format: str = "parquet"
 
     @property
     def resources(self) -> dict[str, Any]:
         """By the keys under which assets ask for them."""
         datasets = build_datasets_io_manager(self.datasets_format)
-        return {"tlc": self.tlc, "warehouse": self.warehouse, "files": self.files, "datasets": datasets}
+        return {
+            "tlc": self.tlc,
+            "warehouse": self.warehouse,
+            "files": self.files,
+            "pages": self.pages,
+            "datasets": datasets,
+        }
 
     def run_job(self, selection: dg.AssetSelection, tags: Mapping[str, str]) -> dg.ExecuteInProcessResult:
         """Run a selection of assets and checks as a job."""

@@ -1,11 +1,14 @@
-"""What networks and object stores do to requests, and locks between machines: on real servers, through a real proxy."""
+"""What networks and object stores do to requests, and locks between processes: on real servers."""
 
 import json
+import os
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -13,12 +16,15 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
-from taxi_pipeline.storage import FileInUseError, MissingFileError, Storage, StorageError, object_store, open_storage
-from taxi_pipeline.storage.bucket import PART_BYTES, Bucket
-from taxi_pipeline.storage.locks import LeaseLocks, Locks, PostgresLocks
+from taxi_pipeline.defs.resources import build_resources
+from taxi_pipeline.opening import files_of
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import FileInUseError, MissingFileError, Storage, StorageError, open_storage
+from taxi_pipeline.storage.bucket import Bucket
+from taxi_pipeline.storage.locks import Locks, MachineLocks, PostgresLocks
 from taxi_pipeline.storage.object_store import ObjectStore
 from taxi_pipeline.tlc.download import fetch
-from taxi_pipeline.tlc.fetch_note import DamagedFileError, read_note, verified_copy
+from taxi_pipeline.tlc.fetch_note import DamagedFileError, verified_copy
 from taxi_pipeline_tests.faulty_proxy import Fault, FaultyProxy, faulty_proxy
 from taxi_pipeline_tests.object_stores import storage_at
 from taxi_pipeline_tests.pipelines import pipeline_in
@@ -53,7 +59,7 @@ def url() -> str:
 def storage(proxy: FaultyProxy, url: str, tmp_path: Path) -> Storage:
     """An empty storage behind the proxy, with little patience."""
     bucket = Bucket(url, patience=SHORT)
-    return ObjectStore(bucket, locks=LeaseLocks(bucket, machine=tmp_path / "machine"), scratch=tmp_path / "scratch")
+    return ObjectStore(bucket, locks=MachineLocks(tmp_path / "locks"), scratch=tmp_path / "scratch")
 
 
 # Stores that fail
@@ -215,44 +221,19 @@ def test_an_upload_whose_part_fails_leaves_the_old_file_and_no_part(storage: Sto
     assert proxy.sent("DELETE", "uploadId="), "the upload was aborted"
 
 
-def _none_fits(_: object) -> str:
-    """As in a store whose ETags are no MD5: Azure, or S3 that encrypts with a key of the customer."""
-    return "none"
-
-
-def test_what_the_store_gives_back_differently_is_not_trusted(
-    storage: Storage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_what_the_store_gives_back_differently_is_not_loaded(
+    storage: Storage, proxy: FaultyProxy, url: str, tmp_path: Path
 ) -> None:
-    """The note that makes a fetched file count is written only after the object was read back."""
     published = tmp_path / "published.bin"
     published.write_bytes(LARGE)
-    monkeypatch.setattr(object_store, "md5_e_tag", _none_fits)
+    fetch(published.as_uri(), storage, "raw/f.bin", verify=lambda _: None)
+    of_the_next_run = storage_at(url, tmp_path / "next run")
     proxy.fail(99, Fault(flip_a_bit=True), method="GET", part="raw/f.bin")
-
-    def fetching() -> object:
-        return fetch(published.as_uri(), storage, "raw/f.bin", verify=lambda _: None)
-
-    with pytest.raises(StorageError, match=r"gives back something else.*must not be used"):
-        fetching()
-    proxy.decide = lambda _: None
-    assert read_note(storage, "raw/f.bin") is None
-    with pytest.raises(DamagedFileError), verified_copy(storage, "raw/f.bin", written_by="an asset"):
+    with pytest.raises(DamagedFileError), verified_copy(of_the_next_run, "raw/f.bin", written_by="an asset"):
         pass
-    fetching()
-    with verified_copy(storage, "raw/f.bin", written_by="an asset") as (path, _):
+    proxy.decide = lambda _: None
+    with verified_copy(storage_at(url, tmp_path / "next"), "raw/f.bin", written_by="an asset") as (path, _):
         assert path.read_bytes() == LARGE
-
-
-@pytest.mark.parametrize("size_bytes", [0, 1, PART_BYTES, PART_BYTES + 1, 20_000_000])
-def test_what_has_the_right_md5_is_not_read_back(
-    storage: Storage, proxy: FaultyProxy, monkeypatch: pytest.MonkeyPatch, size_bytes: int
-) -> None:
-    storage.write("raw/f.bin", LARGE[:size_bytes])
-    assert proxy.sent("GET") == []
-    monkeypatch.setattr(object_store, "md5_e_tag", _none_fits)
-    storage.write("raw/f.bin", LARGE[:size_bytes])
-    assert len(proxy.sent("GET")) == 1
-    assert storage.read("raw/f.bin") == LARGE[:size_bytes]
 
 
 def test_what_is_damaged_on_its_way_is_refused_by_the_store(storage: Storage, proxy: FaultyProxy) -> None:
@@ -296,7 +277,7 @@ def test_a_full_disk_of_this_machine_is_named(storage: Storage, tmp_path: Path) 
         pass
 
 
-# Several processes, of one machine and of several
+# Several processes
 
 
 def _fetch(published: Path, url: str, folder: Path, postgres_url: str | None) -> None:
@@ -319,59 +300,48 @@ def test_of_several_runs_that_fetch_a_month_one_uploads_it(url: str, tmp_path: P
     assert Bucket(url).names("raw") == ["raw/f.bin", "raw/f.bin.source.json"], "and the locks are gone"
 
 
-def locks_for_test(kind: str, url: str, folder: Path, timeout_seconds: float = 60) -> Locks:
-    """Locks of one of several machines."""
+@pytest.fixture(params=["postgres", "machine"])
+def locks(request: pytest.FixtureRequest, url: str, tmp_path: Path) -> Callable[..., Locks]:
+    """Makes locks of each kind, as each process makes its own."""
+    return partial(_locks, request.param, service("TAXI_TEST_POSTGRES_URL"), url, tmp_path / "locks")
+
+
+def _locks(kind: str, postgres_url: str, url: str, folder: Path, timeout_seconds: float = 60) -> Locks:
     if kind == "postgres":
-        return PostgresLocks(service("TAXI_TEST_POSTGRES_URL"), space=url, timeout_seconds=timeout_seconds)
-    return LeaseLocks(Bucket(url), machine=folder, lease_seconds=2, timeout_seconds=timeout_seconds)
+        return PostgresLocks(postgres_url, space=url, timeout_seconds=timeout_seconds)
+    return MachineLocks(folder, timeout_seconds=timeout_seconds)
 
 
-@pytest.fixture(params=["postgres", "leases"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each kind of lock; leases on the server whose conditional writes are right."""
-    service("TAXI_TEST_POSTGRES_URL")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", service("TAXI_TEST_MOTO_URL"))
-    return request.param
-
-
-def _count_up(kind: str, endpoint: str, url: str, folder: Path, machine: int) -> None:
-    import os
-
-    os.environ["AWS_ENDPOINT_URL"] = endpoint
-    locks = locks_for_test(kind, url, folder / f"machine-{machine}")
-    counter = folder / "counter"
+def _count_up(locks: Callable[..., Locks], counter: Path) -> None:
     for _ in range(3):
-        with locks.holding(["raw/f", "raw/g"]):
+        with locks().holding(["raw/f", "raw/g"]):
             before = int(counter.read_text())
             time.sleep(0.02)
             counter.write_text(str(before + 1))
 
 
 @pytest.mark.slow
-def test_one_of_many_machines_has_a_lock(kind: str, url: str, tmp_path: Path) -> None:
+def test_one_of_many_processes_has_a_lock(locks: Callable[..., Locks], tmp_path: Path) -> None:
     (tmp_path / "counter").write_text("0")
-    running = [process(_count_up, kind, service("TAXI_TEST_MOTO_URL"), url, tmp_path, n) for n in range(8)]
+    running = [process(_count_up, locks, tmp_path / "counter") for _ in range(8)]
     for one in running:
         one.join(90)
     assert [one.exitcode for one in running] == [0] * 8
     assert (tmp_path / "counter").read_text() == "24"
 
 
-def _hold(kind: str, endpoint: str, url: str, folder: Path) -> None:
-    import os
-
-    os.environ["AWS_ENDPOINT_URL"] = endpoint
-    with locks_for_test(kind, url, folder / "machine-1").holding(["raw/f"]):
-        (folder / "held").touch()
+def _hold(locks: Callable[..., Locks], held: Path) -> None:
+    with locks().holding(["raw/f"]):
+        held.touch()
         time.sleep(120)
 
 
-def test_a_lock_is_kept_as_long_as_its_process_lives_and_no_longer(kind: str, url: str, tmp_path: Path) -> None:
-    holder = process(_hold, kind, service("TAXI_TEST_MOTO_URL"), url, tmp_path)
+def test_a_lock_is_kept_as_long_as_its_process_lives_and_no_longer(locks: Callable[..., Locks], tmp_path: Path) -> None:
+    holder = process(_hold, locks, tmp_path / "held")
     wait_for_file(tmp_path / "held", holder)
-    waiting = locks_for_test(kind, url, tmp_path / "machine-2", timeout_seconds=5)
+    waiting = locks(timeout_seconds=2)
     with (
-        pytest.raises(FileInUseError, match=rf"process {holder.pid} on .* has locked raw/f for more than 5 s"),
+        pytest.raises(FileInUseError, match=rf"process {holder.pid} .*has locked .*raw/f for more than 2 s"),
         waiting.holding(["raw/f"]),
     ):
         pass
@@ -379,8 +349,30 @@ def test_a_lock_is_kept_as_long_as_its_process_lives_and_no_longer(kind: str, ur
         pass  # another name
     holder.kill()
     holder.join()
-    with locks_for_test(kind, url, tmp_path / "machine-2", timeout_seconds=20).holding(["raw/f"]):
+    with locks(timeout_seconds=20).holding(["raw/f"]):
         pass
+
+
+@pytest.mark.parametrize("variable", ["DAGSTER_POSTGRES_URL", "TAXI_CATALOG_URL"])
+def test_the_console_and_the_runs_lock_in_one_place(url: str, tmp_path: Path, variable: str) -> None:
+    """Regression: the console locked files of its machine while runs locked in Postgres."""
+    import psycopg2
+
+    postgres_url = service("TAXI_TEST_POSTGRES_URL")
+    spark = {"TAXI_ENGINE": "spark", "SPARK_REMOTE": "sc://127.0.0.1:1"} if variable == "TAXI_CATALOG_URL" else {}
+    settings = Settings.from_environment(
+        {"TAXI_STORAGE_URL": url, "TAXI_DATA_DIR": str(tmp_path), variable: postgres_url, **spark}
+    )
+    of_runs = build_resources(settings)["files"].resource_fn(None)
+    for files in (files_of(settings), of_runs):
+        with closing(psycopg2.connect(postgres_url)) as connection, connection.cursor() as cursor:
+            held = (
+                "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+                "WHERE locktype = 'advisory' AND application_name LIKE %s"
+            )
+            with files.lock("raw/f"):
+                cursor.execute(held, (f"%process {os.getpid()} %",))
+                assert cursor.fetchone() == (1,)
 
 
 def test_a_postgres_that_is_not_there_is_named_without_its_password(url: str) -> None:
@@ -417,19 +409,3 @@ def test_a_snapshot_goes_into_the_store(
         duckdb.connect(str(path), read_only=True) as copy,
     ):
         assert copy.sql("SELECT count(*) FROM trips").fetchall() == pipeline.rows("SELECT count(*) FROM trips")
-
-
-def test_a_lease_whose_renewal_lost_its_answer_is_still_held(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with faulty_proxy(service("TAXI_TEST_MOTO_URL")) as proxy:
-        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        locks = LeaseLocks(Bucket(url, patience=SHORT), machine=tmp_path / "machine-1", lease_seconds=1)
-        with locks.holding(["raw/f"]):
-            proxy.fail(1, Fault(drop_after=True), method="PUT", part=".lease")
-            time.sleep(1.5)
-            other = LeaseLocks(Bucket(url), machine=tmp_path / "machine-2", lease_seconds=1, timeout_seconds=2)
-            with pytest.raises(FileInUseError, match="has locked raw/f"), other.holding(["raw/f"]):
-                pass
-        assert Bucket(url).names("raw") == []

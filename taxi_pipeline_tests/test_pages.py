@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from taxi_pipeline.storage import Storage, open_storage
+from taxi_pipeline.pages.links import Pages
+from taxi_pipeline.storage import Storage
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.pipelines import Pipeline, materializations_of
 from taxi_pipeline_tests.served_pages import served
@@ -62,8 +63,7 @@ def test_without_outputs_the_index_says_so(files: Storage) -> None:
 def test_a_link_opens_the_page(mirror: Path, make_pipeline: Callable[..., Pipeline]) -> None:
     """Regression: links were `file://`, which browsers refuse."""
     pipeline = make_pipeline(mirror)
-    folder = pipeline.folder
-    pipeline.files = open_storage(folder.as_uri(), scratch=folder, pages_url="http://127.0.0.1:3001")
+    pipeline.pages = Pages("http://127.0.0.1:3001")
     result = pipeline.run("2023-01-05")
     (made,) = materializations_of(result, "manhattan_map")
     assert made.metadata["open"].value == "http://127.0.0.1:3001/manhattan_map.png"

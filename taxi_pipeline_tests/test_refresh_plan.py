@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
+from taxi_pipeline.refresh_plan import Chunk, Loaded, RefreshPlan, chunks_to_load, months_to_compare
 from taxi_pipeline.tlc.months import Days, next_month
-from taxi_pipeline.warehouse.refresh_plan import Chunk, Loaded, RefreshPlan, chunks_to_load, months_to_compare
 
 PARTITIONS = Days(date(2019, 1, 1), date(2025, 3, 10))
 

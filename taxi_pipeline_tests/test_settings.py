@@ -23,6 +23,7 @@ def test_defaults() -> None:
         catalog_url="",
         catalog_namespace="warehouse",
         s3_endpoint=None,
+        postgres_url=None,
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         fleets=("yellow",),
@@ -70,6 +71,7 @@ def documented() -> dict[str, str]:
 OTHER_VALUES = {
     "TAXI_DATA_DIR": "elsewhere",
     "TAXI_STORAGE_URL": "s3://bucket/prefix",
+    "DAGSTER_POSTGRES_URL": "postgresql://user:secret@history.example.com/dagster",
     "TAXI_ENGINE": "spark",
     "SPARK_REMOTE": "sc://other.example.com:15002",
     "TAXI_CATALOG_URL": "postgresql://user:secret@other.example.com/catalog",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.storage import LocalFolder, MissingFileError, Storage, StorageError
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing, sha256_of
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
@@ -100,7 +101,7 @@ def test_outputs_are_readable_as_the_umask_says(tmp_path: Path) -> None:
 
 def test_a_missing_input_names_the_asset_that_writes_it(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match=r"raw/x\.parquet does not exist: materialize taxi_trips_file first"):
-        LocalFolder(tmp_path).require("raw/x.parquet", written_by="taxi_trips_file")
+        require_file(LocalFolder(tmp_path), "raw/x.parquet", written_by="taxi_trips_file")
 
 
 def test_sha256(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_file_that_does_not_exist(storage: Storage) -> None:
         with pytest.raises(MissingFileError, match=r"raw/x\.parquet does not exist"):
             reading("raw/x.parquet")
     storage.write("raw/x.parquet", b"1")
-    storage.require("raw/x.parquet", written_by="taxi_trips_file")
+    require_file(storage, "raw/x.parquet", written_by="taxi_trips_file")
     storage.delete("raw/x.parquet")
     assert not storage.exists("raw/x.parquet")
 

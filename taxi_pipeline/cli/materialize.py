@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from taxi_pipeline.cli.options import day_range, days_between, open_files, open_warehouse, read_settings
+from taxi_pipeline.cli.options import day_range, days_between, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
+from taxi_pipeline.opening import files_of, warehouse_of
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.fleets import FIRST_DAY
 from taxi_pipeline.tlc.months import Days
@@ -111,8 +112,8 @@ def _print_results(settings: Settings, days: Days) -> None:
     from taxi_pipeline.defs.assets.reports import report_file
     from taxi_pipeline.warehouse.coverage import loaded_totals
 
-    warehouse = open_warehouse(settings)
-    files = open_files(settings)
+    warehouse = warehouse_of(settings)
+    files = files_of(settings)
     table = Table("fleet", "days", "trips", "rejected", title=f"Loaded, {days}")
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")

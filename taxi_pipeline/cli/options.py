@@ -1,17 +1,12 @@
 """Options that several commands have, and the settings they read."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.months import Days
-
-if TYPE_CHECKING:
-    from taxi_pipeline.storage import Storage
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-    from taxi_pipeline.warehouse.spark import SparkWarehouse
 
 
 def day_range(command: Any) -> Any:
@@ -43,34 +38,3 @@ def read_settings() -> Settings:
     # Unlike with Dagster's own commands, an exported variable wins over .env.
     load_dotenv(project_root() / ".env", override=False)
     return Settings.from_environment()
-
-
-def open_files(settings: Settings) -> "Storage":
-    """The storage of the settings.
-
-    Raises:
-        StorageError: the libraries for object stores are not installed.
-    """
-    from taxi_pipeline.storage import open_storage
-
-    return open_storage(settings.storage_url, scratch=settings.scratch_dir)
-
-
-def open_warehouse(settings: Settings) -> "DuckDBWarehouse | SparkWarehouse":
-    """The warehouse of the settings. Nothing is opened yet.
-
-    Raises:
-        WarehouseUnavailableError: the libraries for Spark are not installed.
-    """
-    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-    from taxi_pipeline.warehouse.spark import SparkWarehouse
-
-    if settings.engine == "duckdb":
-        return DuckDBWarehouse(settings.duckdb_database)
-    return SparkWarehouse(
-        remote=settings.spark_remote,
-        catalog_url=settings.catalog_url,
-        storage_url=settings.storage_url,
-        s3_endpoint=settings.s3_endpoint,
-        namespace=settings.catalog_namespace,
-    )

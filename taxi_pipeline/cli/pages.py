@@ -2,7 +2,8 @@
 
 import click
 
-from taxi_pipeline.cli.options import open_files, read_settings
+from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.opening import files_of
 
 
 @click.command()
@@ -18,5 +19,5 @@ def pages(host: str, port: int) -> None:
     from taxi_pipeline.pages.server import build_app
 
     settings = read_settings()
-    files = open_files(settings)
+    files = files_of(settings)
     uvicorn.run(build_app(files), host=host, port=port, log_level="warning")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from taxi_pipeline.cli.options import open_files, open_warehouse, read_settings
+from taxi_pipeline.cli.options import read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files
+from taxi_pipeline.opening import files_of, warehouse_of
 from taxi_pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def snapshot(target: Path | None) -> None:
     from taxi_pipeline.warehouse.spark import SparkWarehouse
 
     settings = read_settings()
-    warehouse = open_warehouse(settings)
+    warehouse = warehouse_of(settings)
     if not isinstance(warehouse, SparkWarehouse):
         print_files("written", [_copy(warehouse, settings, target)])
         return
@@ -49,6 +50,6 @@ def _copy(warehouse: "DuckDBWarehouse", settings: Settings, target: Path | None)
     if target:
         warehouse.snapshot(target.absolute())
         return local_file(target.absolute())
-    with open_files(settings).draft(SNAPSHOT_FILE) as draft:
+    with files_of(settings).draft(SNAPSHOT_FILE) as draft:
         warehouse.snapshot(draft.path)
     return as_typed(draft.stored.uri), draft.stored.size_bytes

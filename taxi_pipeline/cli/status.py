@@ -7,8 +7,9 @@ import click
 from rich.box import SIMPLE
 from rich.table import Table
 
-from taxi_pipeline.cli.options import open_warehouse, read_settings
+from taxi_pipeline.cli.options import read_settings
 from taxi_pipeline.cli.terminal import console, print_whole
+from taxi_pipeline.opening import warehouse_of
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import next_month
 
@@ -34,7 +35,7 @@ def status() -> None:
     loaded: dict[str, FleetCoverage] = {}
     outdated: dict[str, list[date]] = {}
     unfinished: Sequence[UnfinishedLoad] = ()
-    warehouse = open_warehouse(settings)
+    warehouse = warehouse_of(settings)
     try:
         with warehouse.read_without_waiting() as session:
             loaded = coverage_by_fleet(session)

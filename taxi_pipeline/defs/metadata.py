@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.storage import StoredFile
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fleets import FLEETS
@@ -82,13 +83,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetad
 
 
 def file_metadata(file: StoredFile) -> dict[str, Any]:
-    """Where a file lies, how large it is, and a link that opens it, where there is one."""
-    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes, **link(file)}
+    """Where a file lies, and how large it is."""
+    return {"dagster/uri": file.uri, "size_bytes": file.size_bytes}
 
 
-def link(file: StoredFile) -> dict[str, Any]:
+def link(file: StoredFile, pages: Pages) -> dict[str, Any]:
     """A link that opens a file in the browser, where there is one."""
-    return {"open": dg.MetadataValue.url(file.link)} if file.link else {}
+    url = pages.link(file.name)
+    return {"open": dg.MetadataValue.url(url)} if url else {}
 
 
 def written(file: StoredFile, metadata: Mapping[str, Any]) -> dg.MaterializeResult:

@@ -10,7 +10,8 @@ from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import file_metadata
+from taxi_pipeline.defs.metadata import file_metadata, link
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.storage import Storage
 
@@ -20,9 +21,10 @@ _IO_MANAGER = "notebook_pages"
 class NotebookIOManager(dg.IOManager):
     """Keeps an executed notebook in the storage, as it is and as a page."""
 
-    def __init__(self, files: Storage) -> None:
+    def __init__(self, files: Storage, pages: Pages) -> None:
         """Nothing is written yet."""
         self._files = files
+        self._pages = pages
 
     def handle_output(self, context: dg.OutputContext, obj: bytes) -> None:
         """Write `outputs/NAME.ipynb` and `outputs/NAME.html`.
@@ -37,7 +39,8 @@ class NotebookIOManager(dg.IOManager):
         name = f"outputs/{context.asset_key.path[-1]}"
         page, _ = HTMLExporter().from_notebook_node(nbformat.reads(obj.decode(), as_version=4))
         self._files.write(f"{name}.ipynb", obj)
-        context.add_output_metadata(file_metadata(self._files.write(f"{name}.html", page)))
+        file = self._files.write(f"{name}.html", page)
+        context.add_output_metadata({**file_metadata(file), **link(file, self._pages)})
 
     def load_input(self, context: dg.InputContext) -> bytes:
         """The executed notebook."""
@@ -67,9 +70,9 @@ def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) ->
         asset_tags={"output": "page"},
     )
 
-    @dg.io_manager(required_resource_keys={"files"})
+    @dg.io_manager(required_resource_keys={"files", "pages"})
     def notebook_pages(context: dg.InitResourceContext) -> NotebookIOManager:
-        return NotebookIOManager(context.resources.files)
+        return NotebookIOManager(context.resources.files, context.resources.pages)
 
     version = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
     versioned = tour.map_asset_specs(lambda spec: spec.replace_attributes(code_version=version))

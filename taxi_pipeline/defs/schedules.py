@@ -1,4 +1,4 @@
-"""The schedules: when something runs by itself. `warehouse.refresh_plan` decides what a refresh loads.
+"""The schedules: when something runs by itself. `taxi_pipeline.refresh_plan` decides what a refresh loads.
 
 All are off until they are switched on in the UI; `TAXI_AUTOMATION=on` switches them on from the start, except the one
 that makes a run per day, which would do the same work a second time.
@@ -16,8 +16,8 @@ import dagster as dg
 from taxi_pipeline.defs.assets.tlc_records import latest_plan
 from taxi_pipeline.defs.jobs import daily_trips, freshness, tlc_observation, zones
 from taxi_pipeline.defs.partitions import range_tags
+from taxi_pipeline.refresh_plan import Chunk
 from taxi_pipeline.tlc.months import NEW_YORK
-from taxi_pipeline.warehouse.refresh_plan import Chunk
 
 CHUNK_TAG = "taxi/chunk"
 """Tag of a run: the key of the chunk that it loads."""

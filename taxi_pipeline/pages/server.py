@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from taxi_pipeline.outputs.templates import render
+from taxi_pipeline.pages.links import PAGES_FOLDER
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
-from taxi_pipeline.storage.interface import PAGES_FOLDER
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette

@@ -4,8 +4,6 @@
 is decided in `object_store`.
 """
 
-import hashlib
-import io
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,14 +47,6 @@ _REFUSED = {"401", "403"}
 
 class ChangedError(Exception):
     """The object is not, or no longer, the version that was asked for."""
-
-
-class ConditionsUnknownError(Exception):
-    """The store does not know conditional writes of this kind."""
-
-
-class ExistsError(Exception):
-    """The object exists already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,40 +117,27 @@ class Bucket:
                 raise ChangedError(self.uri(name))
             yield from found.stream(min_chunk_size=READ_BYTES)
 
-    def put(
-        self,
-        name: str,
-        content: bytes | Path,
-        *,
-        attributes: Mapping[str, str] | None = None,
-        replaces: str | None = None,
-        create: bool = False,
-    ) -> str:
+    def put(self, name: str, content: bytes | Path, *, attributes: Mapping[str, str] | None = None) -> str:
         """Write an object, whole or not at all, and give its ETag.
+
+        The client signs each part with its SHA-256, so S3 refuses what was damaged on its way.
 
         Args:
             name: of the object.
             content: bytes, or the path of a file, which is sent in parts.
             attributes: its content type and metadata.
-            replaces: the ETag of the only version that may be replaced.
-            create: whether there must be no such object yet.
 
         Raises:
-            ChangedError: there is another version than the one to replace.
-            ExistsError: there is one, where there must be none.
-            ConditionsUnknownError: the store does not know the condition.
+            StorageError: the store does not take it; what was there before stays.
         """
         import obstore
 
-        mode = {"e_tag": replaces} if replaces else "create" if create else "overwrite"
         with self._explaining(name):
             put = obstore.put(
-                self._hasty_store if replaces else self._store,
+                self._store,
                 name,
                 content,
                 attributes=dict(attributes or {}),
-                mode=mode,  # pyright: ignore[reportArgumentType] - its declaration is not importable
-                use_multipart=None if mode == "overwrite" else False,
                 chunk_size=PART_BYTES,
                 max_concurrency=PARTS_AT_ONCE,
             )
@@ -185,21 +162,10 @@ class Bucket:
 
     @cached_property
     def _store(self) -> "ObjectStore":
-        return self._opened(self._patience)
-
-    @cached_property
-    def _hasty_store(self) -> "ObjectStore":
-        """A client that retries once only.
-
-        A store without conditional writes answers 501, which the client retries like any server error.
-        """
-        return self._opened({**self._patience, "max_retries": 1})
-
-    def _opened(self, patience: Mapping[str, Any]) -> "ObjectStore":
         from obstore.exceptions import BaseError
         from obstore.store import from_url
 
-        options: dict[str, Any] = {"client_options": _CLIENT, "retry_config": patience}
+        options: dict[str, Any] = {"client_options": _CLIENT, "retry_config": self._patience}
         if urlsplit(self.url).scheme == "s3":
             options["credential_provider"] = _aws_credentials(self.url)
         try:
@@ -221,13 +187,7 @@ class Bucket:
             raise self._not_found(name, str(error)) from None
         except (exceptions.PreconditionError, exceptions.NotModifiedError):
             raise ChangedError(self.uri(name)) from None
-        except exceptions.AlreadyExistsError:
-            raise ExistsError(self.uri(name)) from None
-        except exceptions.NotSupportedError:
-            raise ConditionsUnknownError(self.uri(name)) from None
         except exceptions.BaseError as error:
-            if "NotImplemented" in _codes_in(str(error)):
-                raise ConditionsUnknownError(self.uri(name)) from None
             raise StorageError(self._explained(name, str(error))) from None
 
     def _not_found(self, name: str, text: str) -> Exception:
@@ -263,19 +223,6 @@ class Bucket:
                 "of the store) and what they may do, then run again"
             )
         return f"{what} fails ({reason}). Check the network and the endpoint of the store, then run again"
-
-
-def md5_e_tag(content: bytes | Path) -> str:
-    """The ETag that S3 gives to what `put` sends: made of the MD5 of what has arrived there.
-
-    Other stores give others, and so does S3 when it encrypts with a key of the customer.
-    """
-    with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
-        parts = [hashlib.md5(part, usedforsecurity=False) for part in iter(lambda: file.read(PART_BYTES), b"")]
-    if len(parts) <= 1:
-        return f'"{(parts[0] if parts else hashlib.md5(usedforsecurity=False)).hexdigest()}"'
-    whole = hashlib.md5(b"".join(part.digest() for part in parts), usedforsecurity=False)
-    return f'"{whole.hexdigest()}-{len(parts)}"'
 
 
 def _aws_credentials(url: str) -> Any:

@@ -6,12 +6,8 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 from taxi_pipeline.errors import LoadError
-
-PAGES_FOLDER = "outputs/"
-"""What is below it is served as pages; nothing else is."""
 
 
 class MissingFileError(LoadError):
@@ -28,8 +24,6 @@ class StoredFile:
     size_bytes: int
     sha256: str
     """Of its bytes, hexadecimal."""
-    link: str | None = None
-    """Where a browser opens it; None where no server of pages is known, or where it serves no such file."""
 
 
 class Draft:
@@ -61,9 +55,6 @@ class Storage(ABC):
     Names are relative, with forward slashes: `raw/taxi_zones.zip`. A name that is absolute, empty, or that holds `..`
     or a backslash is refused with a ValueError by every method.
     """
-
-    pages_url: str | None = None
-    """Where `taxi-pipeline pages` serves the outputs of this storage, without a slash at the end."""
 
     @abstractmethod
     def uri(self, name: str) -> str:
@@ -134,25 +125,6 @@ class Storage(ABC):
         Raises:
             FileInUseError: another process holds one of them for too long; names the process.
         """
-
-    def link(self, name: str) -> str | None:
-        """Where a browser opens a file: the server of pages shows what is in `outputs/`."""
-        if self.pages_url is None or not name.startswith(PAGES_FOLDER):
-            return None
-        return f"{self.pages_url}/{quote(name.removeprefix(PAGES_FOLDER))}"
-
-    def require(self, name: str, *, written_by: str) -> None:
-        """Make sure that a file exists.
-
-        Args:
-            name: of the file.
-            written_by: the asset that writes it, for the message.
-
-        Raises:
-            MissingFileError: it does not exist; says which asset to materialize.
-        """
-        if not self.exists(name):
-            raise MissingFileError(f"{self.uri(name)} does not exist: materialize {written_by} first")
 
     def read_text(self, name: str) -> str:
         """The whole content of a UTF-8 text file.

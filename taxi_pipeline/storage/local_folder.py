@@ -86,13 +86,7 @@ class LocalFolder(Storage):
         return self._root / checked_name(name)
 
     def _describe(self, name: str, path: Path) -> StoredFile:
-        return StoredFile(
-            name=name,
-            uri=self.uri(name),
-            size_bytes=path.stat().st_size,
-            sha256=sha256_of(path),
-            link=self.link(name),
-        )
+        return StoredFile(name=name, uri=self.uri(name), size_bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _uri_of(path: Path) -> str:

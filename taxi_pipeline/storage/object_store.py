@@ -3,11 +3,10 @@
 import hashlib
 import mimetypes
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
-from taxi_pipeline.storage.bucket import Bucket, ChangedError, StoredObject, md5_e_tag
+from taxi_pipeline.storage.bucket import Bucket, ChangedError, StoredObject
 from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name, is_listed
 from taxi_pipeline.storage.locks import Locks
 from taxi_pipeline.storage.scratch import Scratch
@@ -23,10 +22,9 @@ _ATTEMPTS = 3
 class ObjectStore(Storage):
     """The objects below a URL.
 
-    A reader sees an old object or a new one, because the store makes an object visible when all of it has arrived. What
-    was uploaded counts as stored when the ETag shows that its MD5 is right; where ETags show no MD5, it is read back,
-    and its length and SHA-256 are compared. A local copy of what was read or written is kept as long as this object
-    lives, and used while the store has the same version.
+    A reader sees an old object or a new one, because the store makes an object visible when all of it has arrived. A
+    local copy of what was read or written is kept as long as this object lives, and used while the store has the same
+    version.
     """
 
     def __init__(self, bucket: Bucket, *, locks: Locks, scratch: Path) -> None:
@@ -107,38 +105,14 @@ class ObjectStore(Storage):
         self._bucket.delete(checked_name(name))
 
     def lock(self, *names: str) -> AbstractContextManager[None]:
-        """Lock by what the storage was made with: a Postgres database, or leases in the store."""
+        """Lock by what the storage was made with: a Postgres database, or files of this machine."""
         return self._locks.holding([checked_name(name) for name in names])
 
     def _upload(self, stored: StoredFile, content: bytes | Path) -> str:
-        """Write the object, and make sure that the store has what it was given; gives the object's ETag.
-
-        Raises:
-            StorageError: the store does not take it, or has something else.
-        """
+        """Write the object, and give its ETag."""
         kind, _ = mimetypes.guess_type(stored.name)
         attributes = {_SHA256: stored.sha256, "Content-Type": kind or "application/octet-stream"}
-        with ThreadPoolExecutor(max_workers=1) as meanwhile:
-            expected = meanwhile.submit(md5_e_tag, content)
-            e_tag = self._bucket.put(stored.name, content, attributes=attributes)
-        if e_tag != expected.result():
-            self._read_back(stored, e_tag)
-        return e_tag
-
-    def _read_back(self, stored: StoredFile, e_tag: str) -> None:
-        digest, size_bytes = hashlib.sha256(), 0
-        try:
-            for part in self._bucket.parts(stored.name, e_tag=e_tag):
-                digest.update(part)
-                size_bytes += len(part)
-        except ChangedError:  # another process has replaced it, which verifies its own
-            return
-        if (size_bytes, digest.hexdigest()) != (stored.size_bytes, stored.sha256):
-            raise StorageError(
-                f"{stored.uri} was uploaded, but the object store gives back something else: {size_bytes:,} bytes with "
-                f"the SHA-256 {digest.hexdigest()}, where {stored.size_bytes:,} bytes with {stored.sha256} were sent. "
-                "The file must not be used; run again"
-            )
+        return self._bucket.put(stored.name, content, attributes=attributes)
 
     def _current_copy(self, name: str) -> Path:
         for _ in range(_ATTEMPTS):
@@ -178,6 +152,4 @@ class ObjectStore(Storage):
         self._copies[name] = (found, path)
 
     def _stored_file(self, name: str, size_bytes: int, sha256: str) -> StoredFile:
-        return StoredFile(
-            name=name, uri=self._bucket.uri(name), size_bytes=size_bytes, sha256=sha256, link=self.link(name)
-        )
+        return StoredFile(name=name, uri=self._bucket.uri(name), size_bytes=size_bytes, sha256=sha256)

@@ -72,7 +72,8 @@ def verified_copy(files: Storage, name: str, *, written_by: str) -> Iterator[tup
     note = read_note(files, name)
     if note and note.failure:
         raise LastFetchFailedError(f"{note.failure}. Fetch it again: materialize {written_by}")
-    files.require(name, written_by=written_by)
+    if not files.exists(name):
+        raise MissingFileError(f"{files.uri(name)} does not exist: materialize {written_by} first")
     with files.local_copy(name) as path:
         found = sha256_of(path)
         expected = (note.sha256 if note else None) or "not known"

@@ -17,7 +17,7 @@ from taxi_pipeline_tests.services import postgres, spark, swift
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = REPOSITORY / ".venv-services" / "bin"
-"""Of the environment that Swift and moto are installed in, by `make`."""
+"""Of the environment that Swift is installed in, by `make`."""
 
 BUCKET = "taxi"
 SMALL_BUCKET = "small"
@@ -36,8 +36,6 @@ class Addresses:
 
     s3: str
     """URL of Swift, which has the bucket `taxi`."""
-    moto: str
-    """URL of moto: a double of S3 whose conditional writes are right, which Swift's are not."""
     postgres: str
     """URL of a database."""
     spark: str | None = None
@@ -47,7 +45,6 @@ class Addresses:
         """The variables by which tests and the pipeline find the servers."""
         return {
             "TAXI_TEST_S3_URL": self.s3,
-            "TAXI_TEST_MOTO_URL": self.moto,
             "TAXI_TEST_POSTGRES_URL": self.postgres,
             **({"TAXI_TEST_SPARK_REMOTE": self.spark} if self.spark else {}),
             **self.for_pipeline(),
@@ -100,13 +97,12 @@ def running_servers(
     """
     programs, spark_home = _installed(cluster=cluster)
     ports: dict[str, int] = dict(
-        zip(("account", "container", "object", "moto", "proxy", "postgres"), free_ports(6), strict=True)
+        zip(("account", "container", "object", "proxy", "postgres"), free_ports(5), strict=True)
     )
     ports |= {"proxy": s3_port} if s3_port else {}
     ports |= {"postgres": postgres_port} if postgres_port else {}
     addresses = Addresses(
         s3=f"http://127.0.0.1:{ports['proxy']}",
-        moto=f"http://127.0.0.1:{ports['moto']}",
         postgres=postgres.url(ports["postgres"]),
     )
     logs = folder / "logs"
@@ -116,18 +112,16 @@ def running_servers(
     swift.write_configuration(folder / "swift", BIN, ports=ports, user=getpass.getuser())
     commands = {
         "postgres": postgres.command(folder / "postgres", programs),
-        "moto": [str(BIN / "moto_server"), "-H", "127.0.0.1", "-p", str(ports["moto"])],
         **swift.commands(folder / "swift", BIN),
     }
     with ExitStack() as stack:
         for name, command in commands.items():
             stack.enter_context(running(name, command, logs / f"{name}.log"))
-        for name in ("account", "container", "object", "proxy", "moto", "postgres"):
+        for name in ("account", "container", "object", "proxy", "postgres"):
             wait_for_port(name, ports[name], logs)
         _make_database(programs, ports["postgres"])
-        for endpoint in (addresses.s3, addresses.moto):
-            make_bucket(endpoint, BUCKET)
-        make_bucket(addresses.s3, SMALL_BUCKET)
+        for bucket in (BUCKET, SMALL_BUCKET):
+            make_bucket(addresses.s3, bucket)
         swift.limit_bucket(folder / "swift", BIN, SMALL_BUCKET, 100_000)
         if spark_home:
             spark_cluster = SparkCluster(folder, spark_home, addresses.credentials(), connect_port=spark_port)
@@ -227,7 +221,7 @@ def _installed(*, cluster: bool) -> tuple[Path, Path | None]:
     programs = postgres.programs_folder()
     spark_home = spark.spark_home() if cluster else None
     missing = [] if programs else ["PostgreSQL (Debian: apt install postgresql)"]
-    missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift and moto (make test-services installs them)"]
+    missing += [] if (BIN / "swift-proxy-server").is_file() else ["Swift (make test-services installs them)"]
     missing += ["Spark (make test-cluster installs it)"] if cluster and not spark_home else []
     missing += ["Java 17 (Debian: apt install default-jre-headless)"] if cluster and not shutil.which("java") else []
     if missing or programs is None:

@@ -1,7 +1,6 @@
 """An S3 server: OpenStack Swift with its `s3api`, as four real processes with one disk, in a folder.
 
-Swift checks signatures, SHA-256 and MD5, hides unfinished multipart uploads, and answers like S3. Two things it does
-not do: its conditional create is not atomic, and it has no `If-Match`; `moto` stands in for these (`servers`).
+Swift checks signatures, SHA-256 and MD5, hides unfinished multipart uploads, and answers like S3.
 """
 
 import subprocess

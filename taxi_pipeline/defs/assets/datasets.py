@@ -16,7 +16,7 @@ from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.io_managers import DATA_FRAME
 from taxi_pipeline.defs.metadata import link, picture, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions
-from taxi_pipeline.defs.resources import DATASETS, POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.resources import DATASETS, POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Session
@@ -123,7 +123,7 @@ def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
     check_specs=[_EXPECTS_THE_MONTH],
 )
 def demand_model(
-    context: dg.AssetExecutionContext, zone_hours: Any, warehouse: WarehouseParam, files: FilesParam
+    context: dg.AssetExecutionContext, zone_hours: Any, warehouse: WarehouseParam, files: FilesParam, pages: PagesParam
 ) -> dg.MaterializeResult:
     """datasets/demand_model/…: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
 
@@ -150,7 +150,7 @@ def demand_model(
             "synthetic": synthetic,
             "chart": picture(chart, "Expected and counted pickups"),
             "chart_file": dg.MetadataValue.path(file.uri),
-            **link(file),
+            **link(file, pages),
         },
         check_results=[_check_of(judgement)],
     )

@@ -9,8 +9,18 @@ import json
 import dagster as dg
 
 from taxi_pipeline.defs.costs import Cost
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, picture, table, table_facts, table_schema, written
-from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.metadata import (
+    PREVIEW_ROWS,
+    column_lineage,
+    link,
+    picture,
+    table,
+    table_facts,
+    table_schema,
+    written,
+)
+from taxi_pipeline.defs.required_files import require_file
+from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
 from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
@@ -43,7 +53,9 @@ FILES = (
     tags={"output": "data-file"},
     metadata={"dagster/column_schema": table_schema(TRIPS_BY_WEEK)},
 )
-def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+def trips_by_week(
+    warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
+) -> dg.MaterializeResult:
     """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
     period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
@@ -62,6 +74,7 @@ def trips_by_week(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
+            **link(file, pages),
             **spent.so_far(bytes_written=file.size_bytes),
             **table_facts(TRIPS_BY_WEEK, len(weeks.all_fleets)),
             **column_lineage(TRIPS_BY_WEEK),
@@ -107,7 +120,7 @@ def manhattan_stats(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam)
     kinds={"matplotlib", "png"},
     tags={"output": "picture"},
 )
-def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
+def manhattan_map(files: FilesParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/manhattan_map.png: pickups by taxi zone, the whole of Manhattan, the five busiest zones named.
 
     The darker a zone, the more pickups, in classes with round borders; hatched zones have none. All loaded days count.
@@ -115,7 +128,7 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     spent = Cost()
     from taxi_pipeline.outputs.maps import draw_manhattan_map
 
-    files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
+    require_file(files, MANHATTAN_STATS_FILE, written_by="manhattan_stats")
     with files.lock(MANHATTAN_MAP_FILE):
         stats = json.loads(files.read(MANHATTAN_STATS_FILE))
         png = draw_manhattan_map(stats)
@@ -123,6 +136,7 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     return written(
         file,
         {
+            **link(file, pages),
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in Manhattan"),
             "synthetic": stats["coverage"]["synthetic"],
@@ -137,7 +151,7 @@ def manhattan_map(files: FilesParam) -> dg.MaterializeResult:
     kinds={"duckdb", "matplotlib", "png"},
     tags={"output": "picture"},
 )
-def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
 
     Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
@@ -152,6 +166,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     return written(
         file,
         {
+            **link(file, pages),
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in New York"),
             "trips": stats.num_trips,
@@ -167,7 +182,9 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.
     kinds={"duckdb", "html"},
     tags={"output": "page"},
 )
-def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> dg.MaterializeResult:
+def zone_explorer(
+    warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
+) -> dg.MaterializeResult:
     """outputs/zone_explorer.html: an interactive map of the zones by week. One file, opens without a network.
 
     Choose pickups or drop-offs, a fleet, weeks or hours; point at a zone for its numbers, click it (or find it by its
@@ -184,6 +201,7 @@ def zone_explorer(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -
     return written(
         file,
         {
+            **link(file, pages),
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(preview_of(data), "Pickups in New York"),
             "weeks": len(data["weeks"]),

@@ -10,10 +10,11 @@ import dagster as dg
 from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.costs import Cost
-from taxi_pipeline.defs.metadata import file_metadata, per_partition, picture, table
+from taxi_pipeline.defs.metadata import file_metadata, link, per_partition, picture, table
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
-from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.months import next_month, previous_month
 from taxi_pipeline.tlc.source import TlcSource
@@ -36,7 +37,7 @@ _WINDOW = dg.TimeWindowPartitionMapping()
     tags={"output": "data-file"},
 )
 def week_summary(
-    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
+    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
 ) -> dg.MaterializeResult:
     """outputs/week_summary/YYYY-MM-DD.json: a week's totals by fleet and borough, and those of the week before.
 
@@ -60,6 +61,7 @@ def week_summary(
                 {
                     str(week): {
                         **file_metadata(file),
+                        **link(file, pages),
                         **spent.so_far(bytes_written=file.size_bytes),
                         "preview": preview,
                         **totals,
@@ -84,7 +86,7 @@ def week_summary(
     tags={"output": "page"},
 )
 def monthly_report(
-    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
+    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
 ) -> dg.MaterializeResult:
     """outputs/reports/YYYY-MM.html: how New York moved in a month. One file, which opens without a network.
 
@@ -96,18 +98,18 @@ def monthly_report(
 
     months = [date.fromisoformat(key) for key in context.partition_keys]
     for month in months:
-        per_partition(context, {str(month): _write_report(month, warehouse, files, tlc, beside=months)})
+        per_partition(context, {str(month): _write_report(month, warehouse, files, tlc, pages, beside=months)})
     naming_them = {other for month in months for other in _that_name(month) if files.exists(report_file(other))}
     for month in sorted(naming_them - set(months)):
         try:
-            _write_report(month, warehouse, files, tlc)
+            _write_report(month, warehouse, files, tlc, pages)
         except UnreportableMonthError as error:
             context.log.warning(f"The report of {month:%Y-%m} stays as it is: {error}")
     return dg.MaterializeResult(metadata={"months": len(months)})
 
 
 def _write_report(
-    month: date, warehouse: Warehouse, files: Storage, tlc: TlcSource, *, beside: Collection[date] = ()
+    month: date, warehouse: Warehouse, files: Storage, tlc: TlcSource, pages: Pages, *, beside: Collection[date] = ()
 ) -> dict[str, Any]:
     """Write a month's page and its numbers; gives what the UI shows of them.
 
@@ -116,6 +118,7 @@ def _write_report(
         warehouse: that is asked.
         files: the storage.
         tlc: whose fleets are counted.
+        pages: where the report is opened.
         beside: months whose reports are written in the same run, and may be linked to.
     """
     from taxi_pipeline.outputs.monthly_report.figures import figures_of
@@ -130,6 +133,7 @@ def _write_report(
     warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
     return {
         **file_metadata(file),
+        **link(file, pages),
         **spent.so_far(bytes_written=file.size_bytes),
         "preview": picture(preview_of(figures), f"Trips per day, {month:%B %Y}"),
         "numbers": table(*numbers_of(figures)),

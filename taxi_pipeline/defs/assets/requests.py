@@ -6,8 +6,8 @@
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import file_metadata, picture
-from taxi_pipeline.defs.resources import POOL, FilesParam, WarehouseParam
+from taxi_pipeline.defs.metadata import file_metadata, link, picture
+from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, WarehouseParam
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import (
     TripRequest,
@@ -16,6 +16,7 @@ from taxi_pipeline.outputs.requests.request_files import (
     parse_request,
     read_requests,
 )
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.warehouse.interface import Warehouse
 
@@ -44,22 +45,28 @@ class TripRequestConfig(dg.Config):
 
 @dg.op(name="trip_request", pool=POOL)
 def draw_requests(
-    context: dg.OpExecutionContext, config: TripRequestConfig, warehouse: WarehouseParam, files: FilesParam
+    context: dg.OpExecutionContext,
+    config: TripRequestConfig,
+    warehouse: WarehouseParam,
+    files: FilesParam,
+    pages: PagesParam,
 ) -> None:
     """Draw the chart of a request; without one, those of all request files."""
     if config.name:
-        context.log_event(_draw(config.name, parse_request(config.request.encode()), warehouse, files))
+        context.log_event(_draw(config.name, parse_request(config.request.encode()), warehouse, files, pages))
         return
     decision = decide(read_requests(files), cursor=None)
     for name, error in decision.errors.items():
         context.log.error(f"{name}: {error}")
     for new in decision.requests:
-        context.log_event(_draw(new.name, new.request, warehouse, files))
+        context.log_event(_draw(new.name, new.request, warehouse, files, pages))
     if not decision.requests:
         raise dg.Failure("There is no request to draw: put a JSON file into requests/, as data/requests/README.md says")
 
 
-def _draw(name: str, request: TripRequest, warehouse: Warehouse, files: Storage) -> dg.AssetMaterialization:
+def _draw(
+    name: str, request: TripRequest, warehouse: Warehouse, files: Storage, pages: Pages
+) -> dg.AssetMaterialization:
     chart = chart_file(name)
     with files.lock(chart):
         data = warehouse.query(chart_data, request)
@@ -68,6 +75,7 @@ def _draw(name: str, request: TripRequest, warehouse: Warehouse, files: Storage)
         trip_request.key,
         metadata={
             **file_metadata(file),
+            **link(file, pages),
             "preview": picture(files.read(file.name), title_of(request)),
             "trips": data.num_trips,
             "loaded_days": data.num_loaded_days,

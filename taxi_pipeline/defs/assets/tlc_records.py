@@ -8,8 +8,8 @@ import dagster as dg
 from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.partitions import days_from, days_of_definition
 from taxi_pipeline.defs.resources import FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.refresh_plan import RefreshPlan, plan_refresh
 from taxi_pipeline.tlc.fleets import FIRST_DAY
-from taxi_pipeline.warehouse.refresh_plan import RefreshPlan, plan_refresh
 
 TLC_TRIP_RECORDS = dg.AssetKey("tlc_trip_records")
 _PLAN = "refresh_plan"

@@ -10,6 +10,7 @@ from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.failures import FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
+from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.storage import Storage
@@ -40,7 +41,7 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     finds its zone.
     """
     spent = Cost()
-    files.require(tlc.zones_file, written_by="taxi_zones_file")
+    require_file(files, tlc.zones_file, written_by="taxi_zones_file")
     with files.local_copy(tlc.zones_file) as path:
         zones, synthetic = read_zones(path), zones_are_synthetic(path)
     warehouse.change(replace_zones, zones, tlc.zones_file, synthetic=synthetic)

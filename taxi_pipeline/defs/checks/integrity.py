@@ -16,6 +16,7 @@ from taxi_pipeline.defs.assets.metrics import (
 )
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
+from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import made_from
 from taxi_pipeline.quality.reconciliation import (
@@ -127,7 +128,7 @@ def weekly_totals_match_trips(
 
     In a run of days its weeks are compared, in a run of the check alone all weeks.
     """
-    files.require(TRIPS_BY_WEEK_FILE, written_by="trips_by_week")
+    require_file(files, TRIPS_BY_WEEK_FILE, written_by="trips_by_week")
     version = made_from(files, TRIPS_BY_WEEK_FILE)
     text = files.read_text(TRIPS_BY_WEEK_FILE)
     has_by_fleet = files.exists(TRIPS_BY_WEEK_BY_FLEET_FILE)
@@ -156,7 +157,7 @@ def manhattan_stats_match_trips(
     In a run of days the trips of these days are counted, and the other days are taken from zone_hourly_trips; in a
     run of the check alone all trips are counted.
     """
-    files.require(MANHATTAN_STATS_FILE, written_by="manhattan_stats")
+    require_file(files, MANHATTAN_STATS_FILE, written_by="manhattan_stats")
     version = made_from(files, MANHATTAN_STATS_FILE)
     written = zones_in_geojson(files.read_text(MANHATTAN_STATS_FILE))
     expected = warehouse.query(expected_manhattan, days_of_run(context), tlc.fleets)

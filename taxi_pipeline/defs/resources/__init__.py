@@ -1,21 +1,18 @@
-"""The boundaries to the world as Dagster resources: the warehouse, the file storage, the TLC's server, a webhook.
+"""The boundaries to the world as Dagster resources: warehouse, files, the TLC's server, pages, a webhook, data frames.
 
-Each builds a plain object out of its configuration; assets get that object. Nothing else opens a connection, knows a
-path or makes a request.
+Assets get plain objects, which `taxi_pipeline.opening` makes out of the settings. Nothing else opens a connection,
+knows a path or makes a request.
 """
 
-from typing import TypedDict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import dagster as dg
 
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
-from taxi_pipeline.defs.resources.boundaries import (
-    FilesResource,
-    SparkWarehouseResource,
-    TlcResource,
-    WarehouseResource,
-)
+from taxi_pipeline.opening import files_of, pages_of, tlc_of, warehouse_of
+from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.source import TlcSource
@@ -31,46 +28,31 @@ DATASETS = "datasets"
 WarehouseParam = dg.ResourceParam[Warehouse]
 FilesParam = dg.ResourceParam[Storage]
 TlcParam = dg.ResourceParam[TlcSource]
+PagesParam = dg.ResourceParam[Pages]
 
 
-class Resources(TypedDict):
+def build_resources(settings: Settings) -> Mapping[str, Any]:
     """The resources under the keys by which assets name them."""
-
-    warehouse: WarehouseResource | SparkWarehouseResource
-    files: FilesResource
-    tlc: TlcResource
-    alerts: Alerts
-    datasets: dg.IOManagerDefinition
-
-
-def build_resources(settings: Settings) -> Resources:
-    """The resources for these settings."""
-    return Resources(
-        warehouse=_warehouse(settings),
-        files=FilesResource(
-            url=settings.storage_url, scratch=str(settings.scratch_dir), pages_url=settings.pages_url or ""
+    return {
+        "warehouse": _made_by(
+            lambda: warehouse_of(settings, log=lambda message: dg.get_dagster_logger().info(message)),
+            f"The tables: DuckDB at {settings.duckdb_database}."
+            if settings.engine == "duckdb"
+            else f"The tables: Iceberg tables of the namespace {settings.catalog_namespace}, by Spark.",
         ),
-        tlc=TlcResource(
-            url=settings.tlc_url,
-            zones_url=settings.zones_url,
-            fleets=list(settings.fleets),
-            last_day=settings.end_date.isoformat() if settings.end_date else "",
+        "files": _made_by(lambda: files_of(settings), f"The named files, at {settings.storage_url}."),
+        "tlc": _made_by(lambda: tlc_of(settings), f"The TLC's files: zones, trips of {', '.join(settings.fleets)}."),
+        "pages": _made_by(
+            lambda: pages_of(settings), f"Where browsers open the outputs: {settings.pages_url or 'nowhere'}."
         ),
-        alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),
-        datasets=build_datasets_io_manager(settings.datasets_format),
-    )
+        "alerts": Alerts(webhook_url=settings.alert_webhook_url or ""),
+        DATASETS: build_datasets_io_manager(settings.datasets_format),
+    }
 
 
-def _warehouse(settings: Settings) -> WarehouseResource | SparkWarehouseResource:
-    if settings.engine == "duckdb":
-        return WarehouseResource(database=str(settings.duckdb_database))
-    return SparkWarehouseResource(
-        remote=settings.spark_remote,
-        catalog_url=dg.EnvVar("TAXI_CATALOG_URL"),
-        storage_url=settings.storage_url,
-        s3_endpoint=settings.s3_endpoint or "",
-        namespace=settings.catalog_namespace,
-    )
+def _made_by(make: Callable[[], object], description: str) -> dg.ResourceDefinition:
+    """A resource without configuration: the settings have all of it, and the UI shows where it leads."""
+    return dg.ResourceDefinition(lambda _: make(), description=description)
 
 
 __all__ = [
@@ -78,12 +60,8 @@ __all__ = [
     "POOL",
     "Alerts",
     "FilesParam",
-    "FilesResource",
-    "Resources",
-    "SparkWarehouseResource",
+    "PagesParam",
     "TlcParam",
-    "TlcResource",
     "WarehouseParam",
-    "WarehouseResource",
     "build_resources",
 ]

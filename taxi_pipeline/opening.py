@@ -1,0 +1,59 @@
+"""From settings to the objects that they describe: the warehouse, the storage, the TLC's server, the pages' address.
+
+The runs, the console and the notebook open them here, so all of them lock, read and write in the same places. No
+Dagster.
+"""
+
+import logging
+from collections.abc import Callable
+
+from taxi_pipeline.pages.links import Pages
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import Storage, open_storage
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+from taxi_pipeline.warehouse.spark import SparkWarehouse
+
+_log = logging.getLogger(__name__).info
+
+
+def warehouse_of(settings: Settings, *, log: Callable[[str], object] = _log) -> DuckDBWarehouse | SparkWarehouse:
+    """The warehouse. Nothing is opened yet.
+
+    Args:
+        settings: name the engine and where it is.
+        log: gets a sentence before DuckDB waits; Python's logging by default.
+
+    Raises:
+        WarehouseUnavailableError: the libraries for Spark are not installed.
+    """
+    if settings.engine == "duckdb":
+        return DuckDBWarehouse(settings.duckdb_database, log=log)
+    return SparkWarehouse(
+        remote=settings.spark_remote,
+        catalog_url=settings.catalog_url,
+        storage_url=settings.storage_url,
+        s3_endpoint=settings.s3_endpoint,
+        namespace=settings.catalog_namespace,
+    )
+
+
+def files_of(settings: Settings) -> Storage:
+    """The storage. Nothing is requested yet.
+
+    Raises:
+        StorageError: the libraries for object stores are not installed.
+    """
+    return open_storage(settings.storage_url, scratch=settings.scratch_dir, postgres_url=settings.locks_url)
+
+
+def tlc_of(settings: Settings) -> TlcSource:
+    """The TLC's server, or a mirror of it, and the fleets that are taken from it. Nothing is requested yet."""
+    return TlcSource(
+        url=settings.tlc_url, zones_url=settings.zones_url, fleets=settings.fleets, last_day=settings.end_date
+    )
+
+
+def pages_of(settings: Settings) -> Pages:
+    """The address of the pages."""
+    return Pages(settings.pages_url)
