@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from taxi_pipeline.tlc.months import Days, days_in, next_month, previous_month
+from taxi_pipeline.tlc.months import Days, next_month, previous_month
 
 
 @pytest.mark.parametrize("num_parts", [1, 2, 3, 4, 31, 40])
@@ -24,7 +24,7 @@ def test_parts_are_the_same_days(num_parts: int) -> None:
 def test_months_follow_each_other(month: date, following: date) -> None:
     assert next_month(month) == following
     for day in Days.of_month(month):
-        assert (next_month(day), previous_month(day), days_in(day)) == (
+        assert (next_month(day), previous_month(day), Days.of_month(day).num_days) == (
             following,
             previous_month(month),
             Days.of_month(month).last.day,

@@ -37,7 +37,7 @@ def sample(
 
     days = days_between(start, end)
     written: dict[Path, None] = {}  # each fleet writes the zones, the same
-    with progress_bar("Generating trips", total=len(list(days)) * len(set(fleets))) as bar:
+    with progress_bar("Generating trips", total=days.num_days * len(set(fleets))) as bar:
         try:
             for fleet in dict.fromkeys(fleets):
                 files = write_mirror(

@@ -142,7 +142,7 @@ def run_months(
 
     window_runs = list(_window_runs(definitions, days, settings.fleets)) if reports else []
     follower.expects(
-        len(list(days)) * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs)
+        days.num_days * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs)
     )
     months = days.by_month()
     for month in months:

@@ -10,6 +10,7 @@ from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
 from taxi_pipeline.outputs.palette import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
 from taxi_pipeline.outputs.text import percent, short
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 
 if TYPE_CHECKING:
@@ -247,7 +248,7 @@ def _dates(coverage: Mapping[str, Any]) -> str:
     if first == last:
         return _day(first)
     span = f"{_day(first)} to {_day(last)}"
-    num_days = (last - first).days + 1
+    num_days = Days(first, last).num_days
     return span if coverage["num_days"] == num_days else f"{span} ({coverage['num_days']:,} of {num_days:,} days)"
 
 

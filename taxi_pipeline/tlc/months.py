@@ -24,11 +24,6 @@ def next_month(month: date) -> date:
     return month_of(month_of(month) + timedelta(days=31))
 
 
-def days_in(month: date) -> int:
-    """How many days the month of a day has."""
-    return (next_month(month) - month_of(month)).days
-
-
 def previous_month(month: date) -> date:
     """The first day of the month before that of a day."""
     return month_of(month_of(month) - timedelta(days=1))
@@ -54,10 +49,15 @@ class Days:
 
     def __iter__(self) -> Iterator[date]:
         """Each day in turn."""
-        return (self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+        return (self.first + timedelta(days=n) for n in range(self.num_days))
 
     def __str__(self) -> str:
         return f"{self.first}" if self.first == self.last else f"{self.first} to {self.last}"
+
+    @property
+    def num_days(self) -> int:
+        """How many days these are."""
+        return (self.last - self.first).days + 1
 
     def by_month(self) -> list["Days"]:
         """The same days, cut where a month ends."""
@@ -71,9 +71,8 @@ class Days:
 
     def in_parts(self, num_parts: int) -> list["Days"]:
         """The same days in so many parts of about equal length; in fewer when there are fewer days."""
-        num_days = (self.last - self.first).days + 1
-        num_parts = min(num_parts, num_days)
-        cuts = [self.first + timedelta(days=num_days * n // num_parts) for n in range(num_parts + 1)]
+        num_parts = min(num_parts, self.num_days)
+        cuts = [self.first + timedelta(days=self.num_days * n // num_parts) for n in range(num_parts + 1)]
         return [Days(first, cut - timedelta(days=1)) for first, cut in pairwise(cuts)]
 
     def in_weeks(self) -> "Days":

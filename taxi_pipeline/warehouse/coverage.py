@@ -10,7 +10,7 @@ from typing import Any
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import Days, days_in, month_of
+from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import month_start, placeholders
@@ -36,7 +36,7 @@ class LoadedMonth:
     @property
     def is_whole(self) -> bool:
         """Whether all days of the month are loaded."""
-        return self.num_days == days_in(self.first)
+        return self.num_days == Days.of_month(self.first).num_days
 
     @property
     def trips_per_day(self) -> float:
@@ -125,7 +125,7 @@ class FleetCoverage:
     @property
     def num_missing(self) -> int:
         """Days between the first and the last that are not loaded."""
-        return (self.last_day - self.first_day).days + 1 - self.num_days
+        return Days(self.first_day, self.last_day).num_days - self.num_days
 
 
 def coverage_by_fleet(session: Session) -> dict[str, FleetCoverage]:

@@ -40,7 +40,7 @@ def taxi_trips_file(
     others, and then fails with its name.
     """
     days = days_of(context)
-    spent = Cost(len(list(days)))
+    spent = Cost(days.num_days)
     months, failed = _fetch(context, days, tlc, files)
     fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
     if failed and not fetched:

@@ -147,7 +147,7 @@ def trip_tables(
 ) -> Iterator[dg.MaterializeResult]:
     """Load the days' trips and count them; or, when `taxi_trips` is not selected, count the loaded trips again."""
     days = days_of(context)
-    spent = Cost(len(list(days)))
+    spent = Cost(days.num_days)
     selected = {key.to_user_string() for key in context.selected_asset_keys}
     if "taxi_trips" in selected:
         _load(days, warehouse, files, tlc)

@@ -87,7 +87,7 @@ def chart_data(session: Session, request: TripRequest) -> ChartData:
     fleets = [request.fleet] if request.fleet else [*FLEETS]
     return ChartData(
         counts=pickups(session, request),
-        num_days=len(list(days)),
+        num_days=days.num_days,
         loaded_days=sorted({day for _, day in loaded_days(session, days, fleets)}),
         synthetic=is_synthetic(session),
     )

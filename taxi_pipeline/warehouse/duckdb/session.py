@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Source
-from taxi_pipeline.tlc.months import Days, days_in
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.tables import TRIPS, Kind, Table
 from taxi_pipeline.warehouse.typing.published_view import view_published_trips
@@ -100,5 +100,5 @@ class DuckDBSession(Session):
 
     def _num_parts(self, days: Days) -> int:
         """In how many parts the trips of these days are sorted, by the rows of the published file that are theirs."""
-        share = ((days.last - days.first).days + 1) / days_in(days.first)
+        share = days.num_days / Days.of_month(days.first).num_days
         return min(MAX_PARTS, 1 + int(self._rows_published * share) // ROWS_SORTED_AT_ONCE)

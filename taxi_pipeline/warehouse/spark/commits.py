@@ -14,7 +14,7 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, WHOLE_TABLES, extra_columns, load_column
-from taxi_pipeline.warehouse.spark.session import Changes, IcebergSession, fetch, within_sql
+from taxi_pipeline.warehouse.spark.session import IcebergSession, fetch, within_sql
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 
 _Months = Mapping[str, Days]
@@ -55,8 +55,8 @@ def roll_back(session: IcebergSession) -> None:
 
 def _changed_months(session: IcebergSession) -> _Months:
     """The months of the days that the session replaced, and of those that it recorded."""
-    spans = [span for table in DAILY_TABLES for span in session.changes.get(table, Changes()).replaced]
-    spans += [(fleet, Days(day, day)) for fleet, day, *_ in session.changes.get(LOADED_DAYS, Changes()).rows]
+    spans = [span for table in DAILY_TABLES for span in session.changes_of(table).replaced]
+    spans += [(fleet, Days(day, day)) for fleet, day, *_ in session.changes_of(LOADED_DAYS).rows]
     months: dict[str, Days] = {}
     for fleet, days in spans:
         known = months.get(fleet, days)
@@ -72,11 +72,11 @@ def _records(session: IcebergSession, months: _Months) -> list[_Record]:
         within = within_sql("pickup_date", months.items())
         rows = session.ask(f"SELECT {', '.join(columns)} FROM {session.as_seen(LOADED_DAYS)} WHERE {within}")
         records = {row[:2]: dict(zip(columns, row, strict=True)) for row in fetch(rows)}
-    for row in session.changes.get(LOADED_DAYS, Changes()).rows:
+    for row in session.changes_of(LOADED_DAYS).rows:
         written = dict(zip(LOADED_DAYS.column_names, row, strict=True))
         records[row[:2]] = records.get(row[:2], dict.fromkeys(columns)) | written
     for table in DAILY_TABLES:
-        for fleet, days in session.changes.get(table, Changes()).replaced:
+        for fleet, days in session.changes_of(table).replaced:
             for day in days:
                 if (fleet, day) in records:
                     records[fleet, day][load_column(table)] = session.load

@@ -234,7 +234,7 @@ class IcebergSession(Session):
         """The rows of a table that statements see now."""
         if table is WAREHOUSE_VERSION:
             return self.ask(f"SELECT CAST({self.versions.version} AS BIGINT) AS version")
-        changes = self.changes.get(table, Changes())
+        changes = self.changes_of(table)
         match table.kind:
             case Kind.WHOLE if table in self.changes:
                 return self.frame(table, changes.rows)
@@ -262,6 +262,10 @@ class IcebergSession(Session):
         """Rows of this process as a data frame."""
         return self.spark.createDataFrame(list(rows), schema(table.column_types))
 
+    def changes_of(self, table: Table) -> Changes:
+        """What the session did to a table; nothing where it did not touch it."""
+        return self.changes.get(table, Changes())
+
     def _changed(self, table: Table) -> Changes:
         if self.load is None:
             raise ValueError(f"the session only reads, so {table.name} can't be changed")
@@ -270,7 +274,7 @@ class IcebergSession(Session):
 
     def _delete_own_days(self, table: Table, fleet: str, days: Days) -> None:
         """Delete what this session itself has written of the days; that happens where it replaces days twice."""
-        earlier = self.changes.get(table, Changes()).replaced
+        earlier = self.changes_of(table).replaced
         if any(fleet == of and days.first <= span.last and span.first <= days.last for of, span in earlier):
             within = within_sql(day_of(table), [(fleet, days)])
             self.ask(f"DELETE FROM {self.name_of(table)} WHERE {LOAD} = :load AND ({within})", {"load": self.load})
