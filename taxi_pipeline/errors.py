@@ -26,6 +26,7 @@ TaxiPipelineError
   x SampleError
   x SettingsError
   x StorageError
+  x UnknownSettingError
   x UnreportableMonthError
     - FlowsMissingError
   x WarehouseUnavailableError

@@ -4,9 +4,10 @@ Here belongs every environment variable of the pipeline, its default and what it
 environment; `.env.example` documents the same variables for people.
 """
 
+import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -31,6 +32,18 @@ class SettingsError(TaxiPipelineError):
 
     def __init__(self, variable: str, value: str, accepted: str) -> None:
         super().__init__(f"{variable} is {value!r}, but must be {accepted}. Correct it in the environment or in .env.")
+
+
+class UnknownSettingError(TaxiPipelineError):
+    """A variable looks like a setting of the pipeline, and is none."""
+
+    def __init__(self, variable: str, known: Collection[str]) -> None:
+        (nearest, *_) = *difflib.get_close_matches(variable, known, n=1), None
+        meant = f"; did you mean {nearest}?" if nearest else "."
+        super().__init__(
+            f"{variable} is no setting of the pipeline{meant} Correct or remove it in the environment or in .env; "
+            ".env.example has all settings."
+        )
 
 
 def project_root() -> Path:
@@ -102,13 +115,16 @@ class Settings:
 
         Raises:
             SettingsError: a variable holds a value that can't be used; names it, the value and what is accepted.
+            UnknownSettingError: a variable begins with TAXI_ and is no setting; names the most similar one.
         """
+        known: set[str] = set()
 
         def value(variable: str, default: str) -> str:
+            known.add(variable)
             return environment.get(variable, "").strip() or default
 
         root = project_root()
-        data_dir = root / Path(value("TAXI_DATA_DIR", "data")).expanduser()
+        data_dir = _folder("TAXI_DATA_DIR", value("TAXI_DATA_DIR", "data"), root)
         tlc_url = _url("TLC_URL", value("TLC_URL", TLC_SERVER), root)
         zones_url = _url("TAXI_ZONES_URL", value("TAXI_ZONES_URL", f"{tlc_url}/misc/taxi_zones.zip"), root)
         if not zones_url.lower().endswith(ZONES_FILE_SUFFIXES):
@@ -120,17 +136,17 @@ class Settings:
         engine = _choice("TAXI_ENGINE", value("TAXI_ENGINE", "duckdb"), ENGINES)
         if engine == "spark" and urlsplit(storage_url).scheme not in SPARK_SCHEMES:
             raise SettingsError("TAXI_STORAGE_URL", storage_url, "a folder, s3:// or gs:// with TAXI_ENGINE=spark")
-        return cls(
+        spark_remote, catalog_url = value("SPARK_REMOTE", ""), value("TAXI_CATALOG_URL", "")
+        settings = cls(
             data_dir=data_dir,
             storage_url=storage_url,
             engine=engine,
-            spark_remote=_spark_remote(value("SPARK_REMOTE", "")) if engine == "spark" else "",
-            catalog_url=_catalog_url(value("TAXI_CATALOG_URL", "")) if engine == "spark" else "",
+            spark_remote=_spark_remote(spark_remote) if engine == "spark" else "",
+            catalog_url=_catalog_url(catalog_url) if engine == "spark" else "",
             catalog_namespace=_namespace(value("TAXI_CATALOG_NAMESPACE", "warehouse")),
             s3_endpoint=value("AWS_ENDPOINT_URL", "") or None,
             postgres_url=_postgres_url(value("DAGSTER_POSTGRES_URL", "")),
-            duckdb_database=root
-            / Path(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb"))).expanduser(),
+            duckdb_database=_database(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb")), root),
             tlc_url=tlc_url,
             zones_url=zones_url,
             fleets=fleets,
@@ -143,8 +159,26 @@ class Settings:
             and engine == "duckdb",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
-            alert_webhook_url=_http_url("TAXI_ALERT_WEBHOOK_URL", value("TAXI_ALERT_WEBHOOK_URL", "")),
+            alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
+        for variable in sorted(environment):
+            if variable.startswith("TAXI_") and not variable.startswith("TAXI_TEST_") and variable not in known:
+                raise UnknownSettingError(variable, known)
+        return settings
+
+
+def _folder(variable: str, value: str, root: Path) -> Path:
+    folder = root / Path(value).expanduser()
+    if any(path.is_file() for path in (folder, *folder.parents)):
+        raise SettingsError(variable, value, "a folder, and this is a file or lies below one")
+    return folder
+
+
+def _database(value: str, root: Path) -> Path:
+    path = root / Path(value).expanduser()
+    if value.endswith("/") or path.is_dir():
+        raise SettingsError("DUCKDB_DATABASE", value, "a file, and this is a folder")
+    return path
 
 
 def _url(variable: str, value: str, root: Path) -> str:
@@ -153,12 +187,16 @@ def _url(variable: str, value: str, root: Path) -> str:
         path = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
         return (root / unquote(path)).resolve().as_uri()
     if scheme.lower() in ("http", "https") and urlsplit(value).netloc:
+        if "@" in urlsplit(value).netloc:
+            raise SettingsError(variable, _without_login(value), "a URL without a login, which belongs in ~/.netrc")
         return value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
 
 
 def _storage_url(value: str, root: Path) -> str:
     accepted = "a folder, file://, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+    if re.match("[A-Za-z][A-Za-z0-9+.-]+:", value) and "://" not in value:
+        raise SettingsError("TAXI_STORAGE_URL", value, accepted)
     if "://" not in value:
         return (root / Path(value).expanduser()).as_uri()
     parts = urlsplit(value)
@@ -167,9 +205,8 @@ def _storage_url(value: str, root: Path) -> str:
     if parts.scheme not in OBJECT_STORE_SCHEMES or not parts.netloc or parts.query or parts.fragment:
         raise SettingsError("TAXI_STORAGE_URL", value, accepted)
     if "@" in parts.netloc:
-        secretless = f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"
         raise SettingsError(
-            "TAXI_STORAGE_URL", secretless, f"{accepted}, without credentials, which belong in variables"
+            "TAXI_STORAGE_URL", _without_login(value), f"{accepted}, without credentials, which belong in variables"
         )
     return value.rstrip("/")
 
@@ -235,6 +272,18 @@ def _choice(variable: str, value: str, choices: Sequence[str]) -> str:
     if value.lower() not in choices:
         raise SettingsError(variable, value, " or ".join(choices))
     return value.lower()
+
+
+def _without_login(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _webhook_url(value: str) -> str | None:
+    try:
+        return _http_url("TAXI_ALERT_WEBHOOK_URL", value)
+    except SettingsError:  # not the value: whoever has it can send messages
+        raise SettingsError("TAXI_ALERT_WEBHOOK_URL", "…", "an http:// or https:// URL, or empty") from None
 
 
 def _http_url(variable: str, value: str) -> str | None:

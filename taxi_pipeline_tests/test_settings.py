@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_pipeline.settings import Settings, SettingsError, project_root
+from taxi_pipeline.settings import Settings, SettingsError, UnknownSettingError, project_root
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS, SPARK
 
 
@@ -179,12 +179,17 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("TAXI_END_DATE", "2022-12-31", "2023-01-01 (TAXI_START_DATE) to "),
         ("TAXI_END_DATE", "2999-01-01", "(30 days ago)"),
         ("TAXI_AUTOMATION", "yes", "on or off"),
-        ("TAXI_ALERT_WEBHOOK_URL", "hooks.example.com", "an http:// or https:// URL"),
         ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),
         ("TLC_URL", "https://", "http://, https:// or file://"),
         ("TLC_URL", "/srv/tlc", "http://, https:// or file://"),
         ("TLC_URL", "file://", "http://, https:// or file://"),
         ("TAXI_ZONES_URL", "https://example.com/zones.shp", ".zip, .csv or .geojson"),
+        ("TAXI_STORAGE_URL", "s3:/bucket", "s3://bucket/prefix"),
+        ("TAXI_STORAGE_URL", "s3:bucket", "s3://bucket/prefix"),
+        ("TAXI_DATA_DIR", "/etc/passwd", "a folder"),
+        ("TAXI_DATA_DIR", "/etc/passwd/data", "a folder"),
+        ("DUCKDB_DATABASE", "/nowhere/", "a file"),
+        ("DUCKDB_DATABASE", "/tmp", "a file"),  # noqa: S108
     ],
 )
 def test_a_bad_value_is_named_with_what_is_accepted(variable: str, value: str, accepted: str) -> None:
@@ -193,6 +198,41 @@ def test_a_bad_value_is_named_with_what_is_accepted(variable: str, value: str, a
     assert variable in str(error.value)
     assert repr(value) in str(error.value)
     assert accepted in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [("TAXI_FLEET", "TAXI_FLEETS"), ("TAXI_STARTDATE", "TAXI_START_DATE"), ("TAXI_CATALOGUE_URL", "TAXI_CATALOG_URL")],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_is_meant(variable: str, meant: str) -> None:
+    """Regression: `TAXI_FLEET=green` loaded yellow without a word."""
+    with pytest.raises(
+        UnknownSettingError, match=f"{variable} is no setting of the pipeline; did you mean {meant}"
+    ) as e:
+        Settings.from_environment({variable: "a-secret"})
+    assert "a-secret" not in str(e.value)
+
+
+def test_a_variable_that_resembles_no_setting_is_refused_too() -> None:
+    with pytest.raises(UnknownSettingError, match=r"TAXI_QXZ is no setting of the pipeline\. Correct or remove it"):
+        Settings.from_environment({"TAXI_QXZ": "1"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("TLC_URL", "https://user:a-secret@example.com/tlc"),
+        ("TAXI_ZONES_URL", "https://user:a-secret@example.com/zones.zip"),
+        ("TAXI_STORAGE_URL", "s3://user:a-secret@bucket/prefix"),
+        ("TAXI_ALERT_WEBHOOK_URL", "hooks.example.com/a-secret"),
+        ("DAGSTER_POSTGRES_URL", "mysql://user:a-secret@host/db"),
+    ],
+)
+def test_a_value_that_holds_a_secret_is_refused_without_it(variable: str, value: str) -> None:
+    """Regression: a login in TLC_URL stood in errors, in `raw/*.source.json` and in the asset's metadata."""
+    with pytest.raises(SettingsError, match=variable) as error:
+        Settings.from_environment({variable: value})
+    assert "a-secret" not in str(error.value)
 
 
 @pytest.mark.slow
