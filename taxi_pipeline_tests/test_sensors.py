@@ -1,9 +1,14 @@
 """Requests dropped into a folder, and telling of failed runs."""
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +19,19 @@ from taxi_pipeline.defs.assets.requests import chart_file, title_of
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.jobs import trip_requests
-from taxi_pipeline.defs.resources import Alerts
+from taxi_pipeline.defs.resources.alerts import MAX_ERROR, Alerts
 from taxi_pipeline.defs.sensors import run_failure_alert
 from taxi_pipeline.outputs.requests.chart import chart_data
-from taxi_pipeline.outputs.requests.request_files import BadRequestError, TripRequest, decide, parse_request
+from taxi_pipeline.outputs.requests.request_files import (
+    MAX_BYTES,
+    MAX_NAME_BYTES,
+    BadRequestError,
+    TripRequest,
+    decide,
+    parse_request,
+    read_requests,
+)
+from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline_tests.faulty_server import faulty_server
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in, settings_of
 
@@ -69,6 +83,30 @@ def test_errors_in_a_request_are_named_by_field(content: bytes, named: str) -> N
     with pytest.raises(BadRequestError, match=named) as error:
         parse_request(content)
     assert "data/requests/README.md" in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_what_editors_of_windows_write_is_read(encoding: str) -> None:
+    """Regression: a mark before the first brace was "Invalid JSON"."""
+    mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
+    assert parse_request(mark + as_bytes().decode().encode(encoding)) == parse_request(as_bytes())
+
+
+@pytest.mark.parametrize(
+    ("content", "more"),
+    [
+        (as_bytes(zone_ids=[9999] * 10_000), "and 9,995 more"),
+        (as_bytes(zone_ids=list(range(132, 265))), "more"),
+        (json.dumps({**GOOD, **{f"key {n}": n for n in range(4000)}}).encode(), "and 3,995 more"),
+        (json.dumps({**GOOD, "k" * 60_000: 1}).encode(), "kkk: Extra inputs"),
+        (as_bytes(borough="x" * 60_000), "must be one of"),
+    ],
+)
+def test_the_text_of_an_error_is_short_whatever_the_file_holds(content: bytes, more: str) -> None:
+    """Regression: 2.5 MB of bad zone ids made 35 MB of text, in the log, in a file and in each tick."""
+    with pytest.raises(BadRequestError, match=more) as error:
+        parse_request(content)
+    assert len(str(error.value)) < 2_000
 
 
 # Which files are new
@@ -174,11 +212,66 @@ def test_a_name_with_a_backslash_is_refused_with_a_text(make_pipeline: MakePipel
     (folder / "good.json").write_bytes(as_bytes())
     data = tick(pipeline)
     assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in data.run_requests] == ["good"]
-    assert "name holds a backslash" in (folder / "a_.._win.json.error.txt").read_text()
+    (text,) = folder.glob("a_.._win.*.json.error.txt")
+    assert "name holds a backslash" in text.read_text()
     (folder / "a\\..\\win.json").rename(folder / "win.json")
     again = tick(pipeline, data.cursor)
     assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in again.run_requests] == ["win"]
-    assert not (folder / "a_.._win.json.error.txt").exists()
+    assert not text.exists()
+
+
+def test_a_file_that_is_too_large_is_not_read(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: 300 MB took longer than the tick's 60 s, so nobody's request was drawn any more."""
+    pipeline = make_pipeline(mirror)
+    folder = pipeline.folder / "requests"
+    folder.mkdir(parents=True)
+    (folder / "at-the-limit.json").write_bytes(as_bytes().ljust(MAX_BYTES))
+    (folder / "beyond.json").write_bytes(as_bytes().ljust(MAX_BYTES + 1))
+    with (folder / "a-huge.json").open("wb") as file:
+        file.truncate(300_000_000_000)  # as no memory could hold
+    data = tick(pipeline)
+    assert [r.run_config["ops"]["trip_request"]["config"]["name"] for r in data.run_requests] == ["at-the-limit"]
+    for name in ("beyond", "a-huge"):
+        assert "a request has at most 65,536" in (folder / f"{name}.json.error.txt").read_text()
+    assert tick(pipeline, data.cursor).skip_message == "No new request; refused: 2, each with the reason beside it"
+
+
+def test_names_that_can_not_be_shown_keep_no_other_file_waiting(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: a long name kept later files from their texts, one that is not UTF-8 ended the tick."""
+    pipeline = make_pipeline(mirror)
+    folder = pipeline.folder / "requests"
+    folder.mkdir(parents=True)
+    for name in ("good.json", f"{'n' * 240}.json", f"{'m' * (MAX_NAME_BYTES - 5)}.json", "ü" * 120 + ".json"):
+        (folder / name).write_bytes(as_bytes())
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.json")).write_bytes(as_bytes())
+    (folder / "z-last.json").write_text("{")
+    data = tick(pipeline)
+    drawn = [r.run_config["ops"]["trip_request"]["config"]["name"] for r in data.run_requests]
+    assert drawn == ["good", "m" * (MAX_NAME_BYTES - 5)]
+    texts = {path.name: path.read_text() for path in folder.glob("*.error.txt")}
+    assert len(texts) == 4
+    assert "Invalid JSON" in texts["z-last.json.error.txt"]
+    assert sum("rename the file" in text for text in texts.values()) == 3
+    again = tick(pipeline, data.cursor)
+    assert again.skip_message == "No new request; refused: 4, each with the reason beside it"
+    assert {path.name for path in folder.glob("*.error.txt")} == set(texts)
+
+
+def test_a_file_that_can_not_be_read_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = LocalFolder(tmp_path)
+    files.write("requests/a.json", as_bytes())
+    files.write("requests/b.json", as_bytes())
+    read = files.read
+
+    def refusing(name: str) -> bytes:
+        if name == "requests/a.json":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return read(name)
+
+    monkeypatch.setattr(files, "read", refusing)
+    decision = decide(read_requests(files), None)
+    assert [new.name for new in decision.requests] == ["b"]
+    assert decision.errors == {"a.json": "it can't be read: Permission denied"}
 
 
 # The chart
@@ -336,5 +429,77 @@ def test_a_failed_run_sends_a_message(make_pipeline: MakePipeline, mirror: Path)
 
 def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePipeline, mirror: Path) -> None:
     fail_and_alert(make_pipeline(mirror), Alerts(webhook_url="http://127.0.0.1:9/hook"))
-    assert "could not be sent" in str(Alerts(webhook_url="http://127.0.0.1:9/hook").post({"text": "x"}))
+    problem = str(Alerts(webhook_url="http://127.0.0.1:9/a-secret").post({"text": "x"}))
+    assert "could not be sent to TAXI_ALERT_WEBHOOK_URL: ConnectionError" in problem
+    assert "a-secret" not in problem
     assert Alerts().post({"text": "x"}) is None, "without a webhook nobody is told"
+
+
+@contextmanager
+def a_webhook(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The address of a server that reads a request and then does what it is told, for one connection after another."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                with suppress(OSError):
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        answer(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/a-secret"
+        ended.set()
+
+
+def _drip(connection: socket.socket) -> None:
+    for _ in range(100):
+        connection.sendall(b"H")
+        time.sleep(0.1)
+
+
+def _answer_without_end(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000000\r\n\r\n" + b"x" * 1000)
+    time.sleep(0.5)
+
+
+def _refuse(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+
+def _redirect(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (_drip, "no answer within 1 s"),
+        (_answer_without_end, None),
+        (_refuse, "the server answers 404"),
+        (_redirect, "the server answers 302"),
+    ],
+)
+def test_whatever_a_webhook_answers_the_call_ends_and_names_no_address(
+    answer: Callable[[socket.socket], None], problem: str | None
+) -> None:
+    """Regression: an answer of 3 GB was read to its end, and a byte each nine seconds blocked the sensors for ever."""
+    with a_webhook(answer) as url:
+        told = Alerts(webhook_url=url, limit_seconds=1).post({"text": "x"})
+    assert (told or "").removeprefix(
+        "The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: "
+    ) == (problem or "")
+
+
+def test_text_from_outside_mentions_nobody_and_has_a_bound() -> None:
+    error = "<!channel> <http://x.example|click> & " + "x" * 100_000
+    message = Alerts().message(job="daily_trips", partitions=None, step=None, error=error, run_id="1")
+    text = str(message["text"])
+    assert "&lt;!channel&gt; &lt;http://x.example|click&gt; &amp; x" in text
+    assert "<" not in text
+    assert len(text) < 1_000
+    assert len(str(message["error"])) == MAX_ERROR

@@ -11,12 +11,14 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from taxi_pipeline.cli import main
+from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.warehouse.coverage import outdated_months, warehouse_version
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS
 from taxi_pipeline.warehouse.typing.published_view import view_parquet
-from taxi_pipeline_tests.processes import held_by_another_process, process
+from taxi_pipeline_tests.processes import held_by_another_process, process, wait_for_file
 
 
 @pytest.fixture
@@ -217,6 +219,40 @@ def test_copies_of_a_busy_warehouse_hold_all_of_a_write_or_nothing(warehouse: Du
     assert len(set(seen)) > 2, "it was written to meanwhile"
     assert not list(tmp_path.glob(".*")), "nothing is left beside the copy"
     assert not list(tmp_path.glob("*.wal"))
+
+
+def _snapshot_slowly(folder: Path) -> None:
+    """A snapshot that hangs as if the disk were slow, so that it can be killed in the middle."""
+    import shutil
+
+    def hang(source: Path, target: Path) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:1000])
+        (folder / "hangs").touch()
+        time.sleep(120)
+
+    shutil.copyfile = hang
+    os.environ.update(TAXI_DATA_DIR=str(folder))
+    main(["snapshot"], standalone_mode=False)
+
+
+def test_a_killed_snapshot_leaves_nothing_that_the_next_one_does_not_remove(tmp_path: Path) -> None:
+    """Regression: its temporary file was named after a temporary file, so each kill left a whole copy for ever."""
+    warehouse = DuckDBWarehouse(tmp_path / "staging" / "data.duckdb")
+    with warehouse.write() as session:
+        for sql in ADD:
+            session.execute(sql)
+    time.sleep(0.2)
+    for _ in range(3):
+        snapshot = process(_snapshot_slowly, tmp_path)
+        wait_for_file(tmp_path / "hangs", snapshot)
+        (left,) = (tmp_path / "outputs").glob(".*.duckdb")
+        Path(f"{left}.wal").touch()
+        snapshot.kill()
+        snapshot.join()
+        (tmp_path / "hangs").unlink()
+    with LocalFolder(tmp_path).draft("outputs/warehouse.duckdb") as draft:
+        warehouse.copy_to(draft.path)
+    assert sorted(path.name for path in (tmp_path / "outputs").iterdir()) == ["warehouse.duckdb"]
 
 
 def test_a_copy_holds_what_a_killed_process_had_committed(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:

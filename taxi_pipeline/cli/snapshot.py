@@ -51,5 +51,5 @@ def _copy(warehouse: "DuckDBWarehouse", settings: Settings, target: Path | None)
         warehouse.snapshot(target.absolute())
         return local_file(target.absolute())
     with files_of(settings).draft(SNAPSHOT_FILE) as draft:
-        warehouse.snapshot(draft.path)
+        warehouse.copy_to(draft.path)
     return as_typed(draft.stored.uri), draft.stored.size_bytes

@@ -10,8 +10,11 @@ import dagster as dg
 from taxi_pipeline.defs.failures import message_of
 from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.defs.partitions import partitions_in
-from taxi_pipeline.defs.resources import Alerts, FilesParam
-from taxi_pipeline.outputs.requests.request_files import NewRequest, decide, read_requests, write_errors
+from taxi_pipeline.defs.resources import AlertsParam, FilesParam
+from taxi_pipeline.outputs.requests.request_files import Decision, NewRequest, decide, read_requests, write_errors
+
+MAX_SKIP_REASON = 1_000
+"""Characters that the UI shows of refused requests; the rest is beside the files."""
 
 
 def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
@@ -43,15 +46,14 @@ def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) 
     for name, error in decision.new_errors.items():
         context.log.error(f"{name}: {error}")
     write_errors(files, decision.errors)
-    refused = "; ".join(f"{name}: {error}" for name, error in decision.errors.items())
     return dg.SensorResult(
         run_requests=[_run_request(new) for new in decision.requests],
-        skip_reason=None if decision.requests else dg.SkipReason(refused or "No new request"),
+        skip_reason=None if decision.requests else dg.SkipReason(_nothing_to_draw(decision)),
         cursor=decision.cursor,
     )
 
 
-def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> None:
+def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsParam) -> None:
     """Sends a message to TAXI_ALERT_WEBHOOK_URL when a run fails; a webhook that is down is logged."""
     run = context.dagster_run
     steps = context.get_step_failure_events()
@@ -65,6 +67,14 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: Alerts) -> No
     )
     if problem := alerts.post(message):
         context.log.warning(problem)
+
+
+def _nothing_to_draw(decision: Decision) -> str:
+    """Why no chart is drawn: what is newly refused, and how many files were refused before."""
+    if decision.new_errors:
+        return "; ".join(f"{name}: {error}" for name, error in decision.new_errors.items())[:MAX_SKIP_REASON]
+    refused = len(decision.errors)
+    return f"No new request; refused: {refused:,}, each with the reason beside it" if refused else "No new request"
 
 
 def _run_request(new: NewRequest) -> dg.RunRequest:

@@ -108,6 +108,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    def size_bytes(self, name: str) -> int:
+        """The size of a file, without reading it.
+
+        Raises:
+            MissingFileError: there is no such file.
+        """
+
+    @abstractmethod
     def list(self, pattern: str) -> Sequence[str]:
         """The names of the files in one folder that match, sorted: `raw/yellow_tripdata_????-??.parquet`.
 

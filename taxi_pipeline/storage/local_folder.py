@@ -59,6 +59,11 @@ class LocalFolder(Storage):
         with self.local_copy(name) as path:
             return self._describe(name, path)
 
+    def size_bytes(self, name: str) -> int:
+        """The size of a file."""
+        with self.local_copy(name) as path:
+            return path.stat().st_size
+
     def list(self, pattern: str) -> Sequence[str]:
         """The names of the files in one folder that match, sorted."""
         folder, _, wildcard = pattern.rpartition("/")

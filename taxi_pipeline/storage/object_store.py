@@ -95,6 +95,10 @@ class ObjectStore(Storage):
         with self.local_copy(name) as path:
             return self._stored_file(name, path.stat().st_size, sha256_of(path))
 
+    def size_bytes(self, name: str) -> int:
+        """The size of an object."""
+        return self._bucket.head(checked_name(name)).size_bytes
+
     def list(self, pattern: str) -> Sequence[str]:
         """The names of the objects in one folder that match, sorted."""
         folder, _, wildcard = pattern.rpartition("/")

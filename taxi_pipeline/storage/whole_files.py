@@ -141,10 +141,12 @@ def _temporary_beside(target: Path) -> Iterator[Path]:
 
 
 def _remove_leftovers(target: Path) -> None:
-    """Remove the target's temporary files that no living process has locked."""
+    """Remove the target's temporary files that no living process has locked, and what libraries wrote beside them."""
     for path in target.parent.glob(f".{glob.escape(target.stem)}.*.tmp{glob.escape(target.suffix)}"):
         with suppress(FileNotFoundError, BlockingIOError, PermissionError), path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for beside in target.parent.glob(f"{glob.escape(path.name)}.*"):
+                beside.unlink(missing_ok=True)
             path.unlink()
 
 

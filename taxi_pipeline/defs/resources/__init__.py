@@ -29,6 +29,7 @@ WarehouseParam = dg.ResourceParam[Warehouse]
 FilesParam = dg.ResourceParam[Storage]
 TlcParam = dg.ResourceParam[TlcSource]
 PagesParam = dg.ResourceParam[Pages]
+AlertsParam = dg.ResourceParam[Alerts]
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -45,7 +46,9 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         "pages": _made_by(
             lambda: pages_of(settings), f"Where browsers open the outputs: {settings.pages_url or 'nowhere'}."
         ),
-        "alerts": Alerts(webhook_url=settings.alert_webhook_url or ""),
+        "alerts": _made_by(
+            lambda: Alerts(settings.alert_webhook_url or ""), "A webhook that is told of failed runs, where one is set."
+        ),
         DATASETS: build_datasets_io_manager(settings.datasets_format),
     }
 
@@ -59,6 +62,7 @@ __all__ = [
     "DATASETS",
     "POOL",
     "Alerts",
+    "AlertsParam",
     "FilesParam",
     "PagesParam",
     "TlcParam",

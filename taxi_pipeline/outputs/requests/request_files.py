@@ -3,13 +3,15 @@
 `data/requests/README.md` describes the format for people.
 """
 
+import codecs
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,11 +20,22 @@ from taxi_pipeline.storage import MissingFileError, Storage, StorageError
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGHS, LAST_ZONE_ID, boroughs_of_zones
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 SUFFIX = ".json"
 REQUESTS = f"requests/*{SUFFIX}"
 """The request files in the storage."""
 ERRORS = f"requests/*{SUFFIX}.error.txt"
 """The texts beside refused requests that say what is wrong."""
+MAX_BYTES = 64 << 10
+"""Of a request file. One that lists all 265 zones has less than 2,000."""
+MAX_NAME_BYTES = 200
+"""Of a request file's name: file systems take 255, and temporary names and `.error.txt` need some of them."""
+_MAX_ERRORS = 5
+"""How many errors of one file are told."""
+_SHOWN = 80
+"""How many characters of a value or a field's name are told."""
 
 
 def _one_of(names: Collection[str]) -> AfterValidator:
@@ -57,7 +70,7 @@ class TripRequest(BaseModel):
         boroughs = boroughs_of_zones()
         elsewhere = {zone: boroughs[zone] for zone in self.zone_ids or () if boroughs[zone] != self.borough}
         if elsewhere:
-            named = ", ".join(f"{zone} is in {borough}" for zone, borough in elsewhere.items())
+            named = _first([f"{zone} is in {borough}" for zone, borough in elsewhere.items()], ", ")
             raise ValueError(f"zone_ids must lie in the borough {self.borough}, but {named}")
         if self.zone_ids == ():
             raise ValueError("zone_ids is empty: leave it out for the whole borough")
@@ -77,26 +90,62 @@ def parse_request(content: bytes) -> TripRequest:
         BadRequestError: the file is no JSON, or a field is missing, unknown or has a value that can't be used.
     """
     try:
-        return TripRequest.model_validate_json(content)
+        return TripRequest.model_validate_json(_as_utf_8(content))
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg'].removeprefix('Value error, ')}"
-            + (f", not {e['input']!r:.80}" if e["loc"] and e["type"] != "missing" else "")
-            for e in error.errors()
-        )
+        wrong = _first([_in_words(e) for e in error.errors(include_url=False, include_context=False)], "; ")
         raise BadRequestError(f"{wrong}. The format is described in data/requests/README.md") from error
 
 
-def read_requests(files: Storage) -> dict[str, bytes]:
-    """File name → content of the request files; one that vanishes meanwhile is left out.
+def _as_utf_8(content: bytes) -> bytes:
+    """The text as UTF-8 without a mark; editors of Windows write one, or UTF-16."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", errors="replace").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
 
-    One with a backslash in its name can't be read from the storage: it is empty here, and refused by `decide`.
-    """
-    found = {}
-    for name in files.list(REQUESTS):
-        with suppress(MissingFileError):
-            found[name.rpartition("/")[2]] = b"" if "\\" in name else files.read(name)
+
+def _in_words(error: "ErrorDetails") -> str:
+    field = ".".join(map(str, error["loc"])) or "the file"
+    value = f", not {error['input']!r:.{_SHOWN}}" if error["loc"] and error["type"] != "missing" else ""
+    return f"{field:.{_SHOWN}}: {error['msg'].removeprefix('Value error, ')}{value}"
+
+
+def _first(texts: Sequence[str], separator: str) -> str:
+    """The first texts, and how many more there are."""
+    more = len(texts) - _MAX_ERRORS
+    return separator.join(texts[:_MAX_ERRORS]) + (f" and {more:,} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A request file that is not read at all."""
+
+    reason: str
+
+
+def read_requests(files: Storage) -> dict[str, bytes | Unreadable]:
+    """File name → content of the request files; one that vanishes meanwhile is left out."""
+    found: dict[str, bytes | Unreadable] = {}
+    for path in files.list(REQUESTS):
+        name = path.rpartition("/")[2]
+        try:
+            found[name] = _read(files, path, name)
+        except MissingFileError:
+            continue
+        except OSError as error:
+            found[name] = Unreadable(f"it can't be read: {error.strerror}")
     return found
+
+
+def _read(files: Storage, path: str, name: str) -> bytes | Unreadable:
+    if "\\" in name:
+        return Unreadable("its name holds a backslash: rename the file")
+    if not name.isprintable():  # as Python shows bytes that are no UTF-8
+        return Unreadable("its name holds characters that can't be shown: rename the file")
+    if len(name.encode()) > MAX_NAME_BYTES:
+        return Unreadable(f"its name has {len(name.encode())} bytes, and may have {MAX_NAME_BYTES}: rename the file")
+    if (size := files.size_bytes(path)) > MAX_BYTES:
+        return Unreadable(f"it has {size:,} bytes, and a request has at most {MAX_BYTES:,}")
+    return files.read(path)
 
 
 def chart_file(name: str) -> str:
@@ -130,19 +179,19 @@ class Decision:
 
     requests: list[NewRequest]
     errors: dict[str, str]
-    """Name of each refused file → what is wrong with it; also of those that were refused before."""
+    """Shown name of each refused file → what is wrong with it; also of those that were refused before."""
     new_errors: dict[str, str]
     """The same of those files alone that are new or were edited."""
     cursor: str
 
 
-def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
+def decide(files: Mapping[str, bytes | Unreadable], cursor: str | None) -> Decision:
     """Which files are new or were edited since the cursor was written.
 
     The cursor holds what was in each file, not when: neither clocks nor the order of names matter.
 
     Args:
-        files: name → content of the files in the folder.
+        files: name → content of the files in the folder, or why it is not read.
         cursor: of the decision before.
     """
     seen = _seen(cursor)
@@ -151,17 +200,17 @@ def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
     errors: dict[str, str] = {}
     new_errors: dict[str, str] = {}
     for name, content in sorted(files.items()):
-        digest = hashlib.sha256(content).hexdigest()[:16]
+        digest = hashlib.sha256(content if isinstance(content, bytes) else content.reason.encode()).hexdigest()[:16]
         before, edits = seen.get(name, ("", 0))
         now[name] = (digest, edits + (digest != before))
         try:
-            if "\\" in name:
-                raise BadRequestError("its name holds a backslash: rename the file")
+            if isinstance(content, Unreadable):
+                raise BadRequestError(content.reason)
             request = parse_request(content)
         except BadRequestError as error:
-            errors[name] = str(error)
+            errors[_shown(name)] = str(error)
             if digest != before:
-                new_errors[name] = str(error)
+                new_errors[_shown(name)] = str(error)
             continue
         if digest != before:
             # The number makes the key of a file that was edited and edited back a new one.
@@ -174,19 +223,25 @@ def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
 
     Args:
         files: the storage; one that can't be written is left as it is.
-        errors: name of the refused file → what is wrong with it.
+        errors: shown name of the refused file → what is wrong with it.
     """
-    texts = {f"requests/{_without_backslash(name)}.error.txt": f"{error}\n" for name, error in errors.items()}
-    with suppress(StorageError, OSError):
-        for name in set(files.list(ERRORS)) - set(texts):
+    texts = {f"requests/{name}.error.txt": f"{error}\n" for name, error in errors.items()}
+    for name in set(files.list(ERRORS)) - set(texts):
+        with suppress(StorageError, OSError):
             files.delete(name)
-        for name, text in texts.items():
+    for name, text in texts.items():
+        with suppress(StorageError, OSError):
             if not files.exists(name) or files.read_text(name) != text:
                 files.write(name, text)
 
 
-def _without_backslash(name: str) -> str:
-    return name.replace("\\", "_")
+def _shown(name: str) -> str:
+    """A file's name as logs and other files may hold it: one that needed a change, or is long, ends in a digest."""
+    printable = "".join(letter if letter.isprintable() and letter != "\\" else "_" for letter in name)
+    short = printable.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    if short == name:
+        return name
+    return f"{short.removesuffix(SUFFIX)}.{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{SUFFIX}"
 
 
 def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:

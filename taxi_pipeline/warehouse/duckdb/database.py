@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,12 +155,25 @@ class DuckDBWarehouse(Warehouse):
             pass
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder) / "copy.duckdb"
-            self.snapshot(copy)
+            self.copy_to(copy)
             with DuckDBWarehouse(copy).read() as session:
                 yield session
 
     def snapshot(self, target: Path) -> None:
-        """Copy the database into a file of its own, as it is between two writes, without opening it.
+        """Copy the database into a file of its own, which takes the place of an older copy when it is whole.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: it was written to all the time, or the target is the database itself.
+            StorageError: the target can't be written.
+        """
+        if target.resolve() == self.database.resolve():
+            raise WarehouseUnavailableError(f"{target} is the warehouse itself: name another file for its copy")
+        with replacing(target) as copy:
+            self.copy_to(copy)
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the database to a temporary path, as it is between two writes, without opening it.
 
         So no process waits for another: runs go on while it is copied, and the copy can be kept open for any time. The
         file counts as copied when nothing was written to it meanwhile; otherwise it is copied again.
@@ -168,12 +181,9 @@ class DuckDBWarehouse(Warehouse):
         Raises:
             NothingLoadedError: nothing was loaded yet.
             WarehouseUnavailableError: it was written to all the time.
-            StorageError: the target can't be written.
         """
-        if target.resolve() == self.database.resolve():
-            raise WarehouseUnavailableError(f"{target} is the warehouse itself: name another file for its copy")
         deadline = time.monotonic() + self._lock_timeout_seconds
-        while not self._copy_undisturbed(target):
+        while not self._copy_undisturbed(path):
             if time.monotonic() > deadline:
                 raise WarehouseUnavailableError(
                     f"{self.database} was written to all the time, for {self._lock_timeout_seconds:g} s. "
@@ -181,8 +191,8 @@ class DuckDBWarehouse(Warehouse):
                 )
             time.sleep(0.1)
 
-    def _copy_undisturbed(self, target: Path) -> bool:
-        """Copy the database and its write-ahead log; give up when they change meanwhile."""
+    def _copy_undisturbed(self, path: Path) -> bool:
+        """Copy the database and its write-ahead log; whether neither changed meanwhile."""
         import duckdb
 
         database, wal = self.database, Path(f"{self.database}.wal")
@@ -192,23 +202,21 @@ class DuckDBWarehouse(Warehouse):
         # A write in the same tick of the clock as the last one would not show.
         if abs(time.time_ns() - max(written for _, written in filter(None, before))) < 100_000_000:
             return False
-        with suppress(_ChangedError), replacing(target) as copy:
-            copy_of_wal = Path(f"{copy}.wal")
-            try:
-                shutil.copyfile(database, copy)
-                if before[1] is not None:
-                    shutil.copyfile(wal, copy_of_wal)
-                if _state_of(database, wal) != before:
-                    raise _ChangedError
-                duckdb.connect(str(copy), config=self._config()).close()  # takes the write-ahead log in
-                return True
-            except FileNotFoundError:
-                raise _ChangedError from None
-            except duckdb.IOException as error:
-                raise self._unusable(error) from error
-            finally:
-                copy_of_wal.unlink(missing_ok=True)
-        return False
+        copy_of_wal = Path(f"{path}.wal")
+        try:
+            shutil.copyfile(database, path)
+            if before[1] is not None:
+                shutil.copyfile(wal, copy_of_wal)
+            if _state_of(database, wal) != before:
+                return False
+            duckdb.connect(str(path), config=self._config()).close()  # takes the write-ahead log in
+        except FileNotFoundError:
+            return False
+        except duckdb.IOException as error:
+            raise self._unusable(error) from error
+        finally:
+            copy_of_wal.unlink(missing_ok=True)
+        return True
 
     def _unusable(self, error: Exception) -> WarehouseUnavailableError:
         return WarehouseUnavailableError(
@@ -254,10 +262,6 @@ class DuckDBWarehouse(Warehouse):
             "autoload_known_extensions": False,
         }
         return config if self._threads is None else config | {"threads": self._threads}
-
-
-class _ChangedError(Exception):
-    """The database was written to while it was copied."""
 
 
 def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
