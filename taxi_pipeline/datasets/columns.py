@@ -72,7 +72,7 @@ DEMAND_MODEL = Table(
 )
 
 DATASETS = (ZONE_HOURS, MARKET_SHARES, DEMAND_MODEL)
-"""All of them."""
+"""All datasets that the pipeline makes."""
 
 FORMATS = ("parquet", "csv")
 """The formats of the files."""
@@ -81,6 +81,13 @@ FORMATS = ("parquet", "csv")
 def dataset_file(dataset: str, fleet: str, month: date, extension: str) -> str:
     """The name in the storage of the file that holds a fleet's month.
 
-    As Hive names partitions, so that DuckDB, pandas and Spark read a folder as one table with the column `fleet`.
+    Folders are named as Hive names partitions, so that DuckDB, pandas and Spark read a folder as one table with the
+    column `fleet`.
+
+    Args:
+        dataset: name of the dataset, for example `zone_hours`.
+        fleet: name of the fleet.
+        month: first day of the month.
+        extension: `parquet` or `csv`.
     """
     return f"datasets/{dataset}/fleet={fleet}/month={month:%Y-%m}.{extension}"

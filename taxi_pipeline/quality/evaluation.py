@@ -50,7 +50,15 @@ def skipped(reason: str) -> Verdict:
 
 
 def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
-    """Name of the check, as in `QUALITY_CHECKS` → its verdict over these days, of all fleets."""
+    """Evaluate all quality checks.
+
+    Args:
+        session: the warehouse.
+        days: days to judge, of all fleets.
+
+    Returns:
+        Name of the check, as in `QUALITY_CHECKS` → its verdict.
+    """
     verdicts = {name: evaluate(session, days) for name, evaluate in _EVALUATIONS.items()}
     counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
     totals = {(row[0], row[1]): row[-3:] for row in counts}
@@ -62,12 +70,20 @@ def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
 
 
 def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
-    """As `evaluate_all`; None for all loaded days."""
+    """Evaluate all quality checks over these days, or over all loaded days when there are none.
+
+    Args:
+        session: the warehouse.
+        days: days to judge, of all fleets; None for all loaded days.
+
+    Returns:
+        Name of the check, as in `QUALITY_CHECKS` → its verdict.
+    """
     return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
 
 
 _NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
-"""For a warehouse in which nothing is loaded."""
+"""A day without trips, judged when nothing is loaded."""
 
 
 def _values_fit(session: Session, days: Days) -> Verdict:
@@ -137,7 +153,7 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
 def _parts_add_up(
     session: Session, days: Days, totals: Mapping[tuple[str, date], tuple[int, int, Decimal | None]]
 ) -> Verdict:
-    """In each month and fleet the parts of a total add up to it in 80 % of the trips and more.
+    """The parts of a total add up to it in at least 80 % of each fleet's trips of a month.
 
     Fare, extras, taxes, fees, tolls and tip; of fhvhv what the passenger paid. Trips without a total are not judged,
     nor are days whose month was loaded before the pipeline had the columns of all parts.
@@ -168,7 +184,7 @@ def _parts_add_up(
 def _usual_limits(
     session: Session, defect: Defect, judged: Sequence[tuple[str, date, int, int]]
 ) -> dict[tuple[str, date], float]:
-    """Fleet and day → the limit that the fleet's year before that day gives, for days of which it is known."""
+    """Fleet and day → the limit that follows from the fleet's year before the day, where enough of it is loaded."""
     if not defect.follows_last_year or not judged:
         return {}
     days = [day for _, day, *_ in judged]
@@ -189,7 +205,7 @@ def _usual_limits(
 def _defect(
     defect: Defect, judged: Sequence[tuple[str, date, int, int]], usual_limits: Mapping[tuple[str, date], float]
 ) -> Verdict:
-    """A verdict on the days of which there are fleet, day, trips and trips with the defect."""
+    """Judge days by a defect, given as fleet, day, trips and trips with the defect."""
     bad: list[tuple[Any, ...]] = []
     for fleet, day, trips, num in judged:
         usual = usual_limits.get((fleet, day))
@@ -218,7 +234,7 @@ def _limit_in_words(defect: Defect) -> str:
 def _bad_days(
     header: Sequence[str], rows: Sequence[tuple[Any, ...]], *, what: str, otherwise: str, **numbers: float
 ) -> Verdict:
-    """The bad days in a sentence, the first few by name; fleet and day come first in a row."""
+    """Describe the bad days in a sentence, the first few by name; fleet and day come first in a row."""
     named = ", ".join(f"{fleet} {day}" for fleet, day, *_ in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
     return Verdict(

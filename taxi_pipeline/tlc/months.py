@@ -10,7 +10,7 @@ NEW_YORK = "America/New_York"
 
 
 def new_york_today() -> date:
-    """The day that it is in New York."""
+    """The current day in New York."""
     return datetime.now(ZoneInfo(NEW_YORK)).date()
 
 
@@ -25,7 +25,7 @@ def next_month(month: date) -> date:
 
 
 def days_in(month: date) -> int:
-    """How many days the month of a day has."""
+    """The number of days in the month of a day."""
     return (next_month(month) - month_of(month)).days
 
 
@@ -48,7 +48,7 @@ class Days:
 
     @classmethod
     def of_month(cls, month: date) -> "Days":
-        """All days of the month, which any of its days may name."""
+        """All days of the month in which a day lies."""
         first = month_of(month)
         return cls(first, next_month(first) - timedelta(days=1))
 
@@ -70,7 +70,7 @@ class Days:
         return parts
 
     def in_parts(self, num_parts: int) -> list["Days"]:
-        """The same days in so many parts of about equal length; in fewer when there are fewer days."""
+        """Divide the days into so many parts of about equal length; into fewer when there are fewer days."""
         num_days = (self.last - self.first).days + 1
         num_parts = min(num_parts, num_days)
         cuts = [self.first + timedelta(days=num_days * n // num_parts) for n in range(num_parts + 1)]

@@ -1,4 +1,4 @@
-"""What is known of each taxi zone, whatever a zone file says, and whether a file's zones are New York's.
+"""Known facts of each taxi zone, and the check that the zones of a file are New York's.
 
 Zones do not move: a file whose shapes lie elsewhere, or whose boroughs are others, is broken, or is another file. The
 trips of 2009 and 2010 are placed by these shapes, so a wrong file would misplace them without a word.
@@ -16,32 +16,35 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_NAME_LENGTH = 100
-"""Of a zone; the longest that the TLC has is 45 characters."""
+"""Longest name of a zone, in letters; the longest that the TLC has is 45."""
 
 BOUNDS = (-74.35, 40.45, -73.65, 40.95)
 """West, south, east and north of all zones, with Newark Airport, in degrees; rounded outwards."""
 
 MAX_DISTANCE_DEGREES = 0.02
-"""Of a shape from the known point in its zone: about two kilometres."""
+"""Longest distance of a shape from the known point in its zone: about two kilometres."""
 
 KM_PER_DEGREE = 111.2
-"""Of latitude; of longitude by the cosine of the latitude."""
+"""Kilometres per degree of latitude; for longitude times the cosine of the latitude."""
 
 FACTS_FILE = Path(__file__).with_suffix(".csv")
 
 _KINDS_WITH_AREA = (3, 6)
 """Polygon and MultiPolygon, as shapely numbers kinds of geometry."""
 _AREA_FACTOR = 4
-"""By which a shape's area may differ from the known one, up or down: some files clip the water, some do not."""
+"""Factor by which a shape's area may differ from the known one, up or down: some files clip the water, some do not."""
 
 _NAMED_AT_MOST = 5
 
 
 def read_zone_facts() -> "pd.DataFrame":
-    """Per zone id: name, borough, service zone, a point inside it (degrees), its area, and its share of pickups.
+    """Read the known facts of each zone.
 
-    The share is of yellow pickups in the first quarter of 2023; it is 0 for 57, 104 and 105, whose trips the source
-    counts with those of 56 and 103, and for zones without any. Source: the TLC's taxi zones and trip records.
+    Returns:
+        One row for each zone id from 1 to 263, sorted: name, borough, service zone, a point inside the zone (degrees),
+        its area in km², and its share of yellow pickups in the first quarter of 2023. The share is 0 for 57, 104 and
+        105, whose trips the source counts with those of 56 and 103, and for zones without any. Source: the TLC's taxi
+        zones and trip records.
     """
     import pandas as pd
 
@@ -49,10 +52,10 @@ def read_zone_facts() -> "pd.DataFrame":
 
 
 def refuse_what_is_not_new_york(shapes: "gpd.GeoDataFrame") -> None:
-    """Make sure that shapes are those of New York's zones.
+    """Check that shapes are those of New York's zones.
 
     Args:
-        shapes: in EPSG:4326, with `objectid` 1 to 263 in order, `zone` and `borough`.
+        shapes: shapes in EPSG:4326, with `objectid` 1 to 263 in order, `zone` and `borough`.
 
     Raises:
         UnusableFileError: they are not; says of which zones, and what is wrong with them.

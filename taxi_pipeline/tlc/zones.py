@@ -30,7 +30,7 @@ BOROUGHS = ("Manhattan", "Brooklyn", "Queens", "Bronx", "Staten Island", "EWR", 
 """Boroughs of the zones, in the order in which they are shown; the last three are none of New York's."""
 
 BOROUGH_TITLES = {"EWR": "Newark Airport", "N/A": "Outside the city", "Unknown": "Not known"}
-"""For people, where the published name of the borough is none."""
+"""Titles for boroughs whose published name is not readable."""
 
 SYNTHETIC_MARKER = "SYNTHETIC.txt"
 """Name of the file that marks a zip as generated."""
@@ -38,12 +38,12 @@ SYNTHETIC_MARKER = "SYNTHETIC.txt"
 
 _WGS84 = 4326
 _DECIMALS = 7
-"""Of a degree: about a centimetre, and the same text whatever the projection library's last bits are."""
+"""Decimals of a degree: about a centimetre, and the same text whatever the projection library's last bits are."""
 
 
 @cache
 def boroughs_of_zones() -> Mapping[int, str]:
-    """Zone id → borough, also of 264 and 265, which are no places. Without pandas: sensors ask for it."""
+    """Zone id → borough, also for 264 and 265, which are no places. It needs no pandas, because sensors ask for it."""
     with FACTS_FILE.open(encoding="utf-8", newline="") as file:
         known = {int(row["zone_id"]): row["borough"] for row in csv.DictReader(file)}
     return {**known, UNKNOWN_ZONE_ID: "Unknown", OUTSIDE_ZONE_ID: "N/A"}
@@ -98,7 +98,7 @@ def _refuse_wrong_ids(ids: Sequence[int]) -> None:
 
 
 def zones_are_synthetic(path: Path) -> bool:
-    """Whether the zone file was generated."""
+    """True if the zone file was generated."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -129,7 +129,7 @@ def _read_csv(path: Path) -> "gpd.GeoDataFrame":
 
 
 def _inside(path: Path) -> str:
-    """What to open: the TLC's zip holds its shapefile in a folder, beside leftovers of macOS."""
+    """The shapefile to open in a zip: the TLC's holds it in a folder, beside leftovers of macOS."""
     if path.suffix != ".zip":
         return str(path)
     with zipfile.ZipFile(path) as archive:

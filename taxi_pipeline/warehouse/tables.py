@@ -12,10 +12,10 @@ from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSI
 from taxi_pipeline.warehouse.sql import month_start
 
 MONEY = "DECIMAL(12, 2)"
-"""US dollars. Exact, so that sums do not depend on the order in which threads add."""
+"""SQL type of US dollars. Exact, so that sums do not depend on the order in which threads add."""
 
 MILES = "DECIMAL(12, 3)"
-"""Decimal for the same reason as money; the TLC publishes two decimals, real values reach 360,068 miles."""
+"""SQL type of miles, exact for the same reason; the TLC publishes two decimals, real values reach 360,068 miles."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Column:
 
 
 class Kind(Enum):
-    """How a table of the warehouse is written."""
+    """The way in which a table of the warehouse is written."""
 
     DAILY = auto()
     """Its rows belong to days of fleets, and are replaced by days."""
@@ -46,14 +46,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: of the warehouse when it has a kind, otherwise of a file."""
+    """A declared table: of the warehouse when it has a kind, otherwise of a file."""
 
     name: str
     description: str
     columns: tuple[Column, ...]
     kind: Kind | None = None
     day: str = "pickup_date"
-    """SQL for the day to which a row belongs; of tables with days."""
+    """SQL for the day to which a row belongs, in tables with days."""
     month: str = "pickup_date"
     """Column with a date in the month of that day. Engines prune by it."""
     order: str = ""
@@ -257,7 +257,7 @@ ZONES = Table(
 
 
 def _counted(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
-    """A column of a rollup, out of these columns of `trips`."""
+    """Declare a column of a rollup, computed from these columns of `trips`."""
     made_from = tuple(f"trips.{column}" for column in of.split())
     return Column(name, type_, description, unit, nullable=False, made_from=made_from)
 
@@ -379,7 +379,7 @@ TRIPS_BY_WEEK = Table(
 
 
 def _code_table(name: str, description: str, *columns: Column) -> Table:
-    """What codes stand for, and since which dictionary of the TLC's."""
+    """Declare a table with the meaning of codes, and the date of the TLC's dictionary that has it."""
     as_of = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
     return Table(name, description, (*columns, as_of), Kind.WHOLE)
 
@@ -439,7 +439,7 @@ WAREHOUSE_VERSION = Table(
 )
 
 CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, TRIP_TYPES, STORE_AND_FWD_FLAGS, LICENSEES, ZONE_AREAS)
-"""What the TLC's dictionaries say, not its files."""
+"""Tables filled from the TLC's dictionaries, not from its files."""
 
 TABLES = (
     TRIPS,

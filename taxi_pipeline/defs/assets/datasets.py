@@ -1,6 +1,6 @@
 """Group `datasets`: a fleet's month as a data frame, which the IO manager keeps as a file.
 
-What the frames hold is in `taxi_pipeline.datasets`, where the files lie in `defs.io_managers`.
+`taxi_pipeline.datasets` computes the frames; `defs.io_managers` decides where the files lie.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _YEAR_BEFORE = dg.MultiPartitionMapping(
         ),
     }
 )
-"""The month itself, and of the twelve before it those that the partitions have."""
+"""The partitions that `demand_model` reads: its own month, and those of the twelve months before that exist."""
 
 _EXPECTS_THE_MONTH = dg.AssetCheckSpec(
     "expects_the_month",
@@ -45,7 +45,7 @@ _EXPECTS_THE_MONTH = dg.AssetCheckSpec(
 )
 
 MIN_SHARE_INSIDE = 0.8
-"""Of the hours, nine of ten of which are expected in the interval."""
+"""Least share of hours inside the interval. The model aims at 90 %."""
 
 
 def _of_dataset(declared: Table) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, 
 
 
 def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
-    """Metadata of what is made of a fleet's month: the days that it lacks, and whether the trips are generated."""
+    """Metadata of a dataset's partition: the days that it lacks, and whether the trips are generated."""
     missing = missing_days(session, fleet, month)
     return {"missing_days": ", ".join(map(str, missing)) or "none", "synthetic": is_synthetic(session)}
 

@@ -1,4 +1,4 @@
-"""Group `warehouse`: the tables. What fills them is in `taxi_pipeline.warehouse`; group `metrics` makes outputs."""
+"""Group `warehouse`: the tables. `taxi_pipeline.warehouse` fills them; group `metrics` makes outputs of them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -185,7 +185,7 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
 
 
 def _look_at(session: Session, assets: Sequence[str], days: Days) -> tuple[dict[str, DailyTable], dict[str, Any]]:
-    """What the assets' tables hold, and the metadata of `taxi_trips` about the days of the run."""
+    """Look at the assets' tables; returns their content, and the metadata of `taxi_trips` about the days of the run."""
     contents = {asset: daily_table(session, TABLES[asset], days, PREVIEW_ROWS) for asset in assets}
     if "taxi_trips" not in contents:
         return contents, {}

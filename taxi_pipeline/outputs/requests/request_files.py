@@ -35,14 +35,14 @@ def _one_of(names: Collection[str]) -> AfterValidator:
 
 
 class TripRequest(BaseModel):
-    """Pickups in a borough, or in some of its zones, on some days."""
+    """A request for the pickups in a borough, or in some of its zones, on some days."""
 
     model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
 
     borough: Annotated[str, _one_of(BOROUGHS)]
     start_date: date
     end_date: date
-    """Inclusive."""
+    """Last day of the request, inclusive."""
     zone_ids: tuple[Annotated[int, Field(ge=1, le=LAST_ZONE_ID)], ...] | None = None
     fleet: Annotated[str, _one_of(FLEETS)] | None = None
 
@@ -71,10 +71,10 @@ class BadRequestError(TaxiPipelineError):
 
 
 def parse_request(content: bytes) -> TripRequest:
-    """The request in a file.
+    """Parse the content of a request file.
 
     Raises:
-        BadRequestError: the file is no JSON, or a field is missing, unknown or has a value that can't be used.
+        BadRequestError: the content is no JSON, or a field is missing, unknown or has a value that can't be used.
     """
     try:
         return TripRequest.model_validate_json(content)
@@ -88,9 +88,10 @@ def parse_request(content: bytes) -> TripRequest:
 
 
 def read_requests(files: Storage) -> dict[str, bytes]:
-    """File name → content of the request files; one that vanishes meanwhile is left out.
+    """Read all request files: file name → content. A file that vanishes meanwhile is left out.
 
-    One with a backslash in its name can't be read from the storage: it is empty here, and refused by `decide`.
+    A file with a backslash in its name can't be read from the storage: its content is empty here, and `decide` refuses
+    it.
     """
     found = {}
     for name in files.list(REQUESTS):
@@ -103,7 +104,7 @@ def chart_file(name: str) -> str:
     """The name of a request's chart in the storage.
 
     Args:
-        name: of the request's file, without its suffix.
+        name: name of the request's file, without its suffix.
 
     Raises:
         ValueError: the name would lead out of the folder.
@@ -118,32 +119,35 @@ class NewRequest:
     """A request to draw."""
 
     name: str
-    """Of the file, without its suffix; the chart has the same name."""
+    """Name of the request's file, without its suffix; the chart has the same name."""
     request: TripRequest
     run_key: str
-    """Different for each version of the file."""
+    """Run key for Dagster; different for each version of the file."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is new among the request files."""
+    """The new requests and the refused files among the request files."""
 
     requests: list[NewRequest]
     errors: dict[str, str]
-    """Name of each refused file → what is wrong with it; also of those that were refused before."""
+    """Name of each refused file → what is wrong with it, including files that were refused before."""
     new_errors: dict[str, str]
-    """The same of those files alone that are new or were edited."""
+    """Name of each refused file that is new or was edited → what is wrong with it."""
     cursor: str
 
 
 def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
-    """Which files are new or were edited since the cursor was written.
+    """Find the files that are new or were edited since the cursor was written.
 
     The cursor holds what was in each file, not when: neither clocks nor the order of names matter.
 
     Args:
         files: name → content of the files in the folder.
-        cursor: of the decision before.
+        cursor: cursor of the previous decision; None for the first.
+
+    Returns:
+        The new requests, the refused files, and the next cursor.
     """
     seen = _seen(cursor)
     now: dict[str, tuple[str, int]] = {}
@@ -170,10 +174,10 @@ def decide(files: Mapping[str, bytes], cursor: str | None) -> Decision:
 
 
 def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
-    """Keep a text beside each refused file, `<name>.error.txt`, and none beside the others.
+    """Write a text beside each refused file, `<name>.error.txt`, and delete the texts of all other files.
 
     Args:
-        files: the storage; one that can't be written is left as it is.
+        files: the storage. A text that can't be written is skipped.
         errors: name of the refused file → what is wrong with it.
     """
     texts = {f"requests/{_without_backslash(name)}.error.txt": f"{error}\n" for name, error in errors.items()}
@@ -190,7 +194,7 @@ def _without_backslash(name: str) -> str:
 
 
 def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:
-    """The cursor's content; empty when there is none, or one of another form."""
+    """Parse the cursor; empty when there is none, or one of another form."""
     try:
         return {str(name): (str(digest), int(edits)) for name, (digest, edits) in json.loads(cursor or "{}").items()}
     except (ValueError, TypeError, AttributeError):
