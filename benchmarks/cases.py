@@ -71,7 +71,7 @@ class Bench:
             "TLC_URL": mirror.as_uri(),
             "TAXI_FLEETS": fleets,
             "TAXI_START_DATE": str(start),
-            # As without the extras; the case `marts` has them.
+            # The same as without the extras; the case `marts` has them.
             "TAXI_MARTS": "off",
             "TAXI_NOTEBOOKS": "off",
             "PYTHONPATH": str(REPOSITORY),

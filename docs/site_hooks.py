@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
     """Let links lead to where pages are on the site."""
     source = page.file.src_uri
     there = {file.src_uri for file in files}
-    # Where the page lies in the repository.
+    # The page's path in the repository.
     original = source.removeprefix("project/") if source.startswith("project/") else f"docs/{source}"
 
     def moved(match: re.Match[str]) -> str:

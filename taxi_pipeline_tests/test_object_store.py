@@ -216,7 +216,7 @@ def test_an_upload_whose_part_fails_leaves_the_old_file_and_no_part(storage: Sto
 
 
 def _none_fits(_: object) -> str:
-    """As in a store whose ETags are no MD5: Azure, or S3 that encrypts with a key of the customer."""
+    """A checksum as of a store whose ETags are no MD5: Azure, or S3 that encrypts with a key of the customer."""
     return "none"
 
 

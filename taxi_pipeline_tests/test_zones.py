@@ -84,7 +84,7 @@ def test_the_shapes_of_the_sample_are_those_that_the_census_tracts_give(tmp_path
 
 
 def test_location_ids_of_the_sample_repeat_as_in_the_real_file() -> None:
-    """So that a reader who takes LocationID for the id fails on the sample too."""
+    """A reader who takes LocationID for the id fails on the sample, too."""
     ids = schematic_zones()["LocationID"].tolist()
     assert (ids.count(56), ids.count(103)) == (2, 3)
     assert not {57, 104, 105} & set(ids)

@@ -7,7 +7,7 @@ from datetime import date
 
 from taxi_pipeline.warehouse.tables import Column, Table
 
-_FLEET = Column("fleet", "VARCHAR", "Whose trips; in the file's path, and not in the file", nullable=False)
+_FLEET = Column("fleet", "VARCHAR", "Fleet of the trips; in the file's path, and not in the file", nullable=False)
 _DOLLARS = "US dollars"
 
 
@@ -46,11 +46,11 @@ MARKET_SHARES = Table(
         Column("company", "VARCHAR", "High-volume company, or `all` for the other fleets", nullable=False),
         Column("num_trips", "BIGINT", "Number of trips", nullable=False),
         Column("total_amount", "DECIMAL(18, 2)", "Sum of totals; NULL for fhv, which publishes none", _DOLLARS),
-        Column("share_of_fleet", "DOUBLE", "Of the fleet's trips of the month", "0 to 1", nullable=False),
+        Column("share_of_fleet", "DOUBLE", "Share of the fleet's trips of the month", "0 to 1", nullable=False),
         Column(
             "share_of_all",
             "DOUBLE",
-            "Of the trips of all configured fleets; NULL where a day of one of them is not loaded",
+            "Share of the trips of all configured fleets; NULL where a day of one of them is not loaded",
             "0 to 1",
         ),
     ),
@@ -58,7 +58,7 @@ MARKET_SHARES = Table(
 
 DEMAND_MODEL = Table(
     "demand_model",
-    "Pickups to expect in an hour of a weekday in a zone, learned from the year before the month.",
+    "Expected pickups in an hour of a weekday in a zone, from a model of the year before the month.",
     (
         _FLEET,
         *_zone("pickup"),
@@ -67,7 +67,7 @@ DEMAND_MODEL = Table(
         Column("expected", "DOUBLE", "Expected pickups in the hour", nullable=False),
         Column("low", "DOUBLE", "One hour of twenty is expected to have fewer", nullable=False),
         Column("high", "DOUBLE", "One hour of twenty is expected to have more", nullable=False),
-        Column("num_weeks", "SMALLINT", "Weeks that it was learned from", nullable=False),
+        Column("num_weeks", "SMALLINT", "Number of weeks that the model was trained on", nullable=False),
     ),
 )
 

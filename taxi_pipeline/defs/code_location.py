@@ -83,7 +83,7 @@ def _in_the_folder() -> dg.Definitions:
     (folder,) = map(Path, defs.__path__)
     components = sorted(path for name in ("defs.yaml", "component.yaml") for path in folder.rglob(name))
     not_loaded = [folder / f"{name}.py" for name in OF_THE_INSTANCE]
-    # By files: `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them.
+    # `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them. So files are listed.
     files = [path for path in sorted(folder.rglob("*.py")) if path not in not_loaded]
     names = [".".join((defs.__name__, *path.relative_to(folder).with_suffix("").parts)) for path in files]
     modules = [import_module(name.removesuffix(".__init__")) for name in names]

@@ -120,8 +120,8 @@ def run_months(
     definitions = build_definitions(settings=settings, resources=resources)
     daily, once, outputs = _selections()
     outcome = Outcome()
-    # What exists by now lives as long as the process. Kept out of Python's garbage collector, a month takes 1.2 s less
-    # of 7.7 s, half of it at the end of the process (measured on two cores).
+    # All objects so far live as long as the process. The garbage collector does not look at them any more, which saves
+    # 1.2 s of a month's 7.7 s, half of it at the end of the process (measured on two cores).
     gc.freeze()
 
     def launch(

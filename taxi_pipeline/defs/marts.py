@@ -74,7 +74,7 @@ def build_marts(settings: Settings) -> Marts:
     job = dg.define_asset_job(
         MARTS,
         selection=dg.AssetSelection.groups(MARTS),
-        description="The marts of months. Automation makes each when its days are loaded; this makes any of them.",
+        description="Makes the marts of months. Automation makes each when its days are loaded; this job makes any.",
     )
     dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
     return Marts([_assets_of(project)], [job], {"dbt": dbt})

@@ -41,7 +41,7 @@ def draw_demand(model: "pd.DataFrame", held_out: "pd.DataFrame", title: str, *, 
     """
     from matplotlib.figure import Figure
 
-    # Of zones with equal sums the one with the lower id comes first: `nlargest` keeps their order.
+    # `nlargest` keeps the order of zones with equal sums: the lower id comes first.
     busiest = model.groupby(["zone_id", "zone"])["expected"].sum().nlargest(NUM_ZONES).reset_index()
     with own_style():
         figure = Figure(figsize=(SIZE_INCHES, 8), dpi=DPI, facecolor="white")

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 BUSIEST = 5
 """Number of zones whose names are on the map."""
 
-# In shares of the map's height or width: least distance of two labels' middles, distance of a label from the zones
-# beside it, room that a label needs.
+# Shares of the map's height or width: least distance between the middles of two labels, distance of a label from the
+# zones beside it, width of a label.
 _LABEL_GAP = 0.07
 _LABEL_DISTANCE = 0.035
 _LABEL_WIDTH = 0.19
@@ -182,7 +182,7 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     for side, sign in (("left", -1), ("right", 1)):
         chosen = sorted((i for i in busiest if (x[i] < middle(y[i])) == (side == "left")), key=lambda i: -y[i])
         for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
-            # As far out as the zones reach beside the label, islands in the river included.
+            # The label stands outside of the zones at its height, islands in the river included.
             beside_it = outline.intersection(shapely.box(-1, height - _LABEL_GAP / 2, 2, height + _LABEL_GAP / 2))
             edge = beside_it.bounds[0 if side == "left" else 2] if beside_it else float(middle(height))
             beside = float(np.clip(edge + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))

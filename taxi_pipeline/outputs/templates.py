@@ -15,6 +15,6 @@ def render(template: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # For `tojson`: compact, and in the order of the values.
+    # `tojson` writes compact JSON, in the order of the values.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template(template.name).render(**values)

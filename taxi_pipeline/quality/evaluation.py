@@ -128,7 +128,7 @@ def _trips_near_usual_level(session: Session, days: Days) -> Verdict:
     return _bad_days(
         ("fleet", "day", "trips", "usual", "of the usual"),
         far,
-        what=f"are more than {MAX_DEVIATION:.0%} off",
+        what=f"deviate by more than {MAX_DEVIATION:.0%} from the usual",
         otherwise=f"{len(judged)} days are near the usual",
         num_judged_days=len(judged),
     )
@@ -144,7 +144,7 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
     return _bad_days(
         ("fleet", "day", "pickups and drop-offs", "placed"),
         [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
-        what=f"have less than {MIN_SHARE_PLACED:.0%}",
+        what=f"have less than {MIN_SHARE_PLACED:.0%} of them in a zone",
         otherwise=f"{share:.2%} of {len(placed)} days",
         share_placed=share,
     )
@@ -155,8 +155,8 @@ def _parts_add_up(
 ) -> Verdict:
     """The parts of a total add up to it in at least 80 % of each fleet's trips of a month.
 
-    Fare, extras, taxes, fees, tolls and tip; of fhvhv what the passenger paid. Trips without a total are not judged,
-    nor are days whose month was loaded before the pipeline had the columns of all parts.
+    The parts are fare, extras, taxes, fees, tolls and tip; for fhvhv all that the passenger paid. Trips without a total
+    are not judged, nor are days whose month was loaded before the pipeline had the columns of all parts.
     """
     lacking = set(session.rows(_LACKING_PARTS_SQL, [days.first, days.last]))
     months: dict[tuple[str, date], list[Any]] = {}
@@ -173,7 +173,7 @@ def _parts_add_up(
     named = ", ".join(f"{fleet} {month}" for fleet, month, *_ in bad)
     return Verdict(
         not bad,
-        f"in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips they do not: {named}"
+        f"the parts do not add up in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips of {named}"
         if bad
         else f"{num:,} of {num_trips:,} trips have another total",
         {"num_bad_months": len(bad), "share": num / num_trips if num_trips else 0.0},
@@ -214,21 +214,32 @@ def _defect(
             bad.append((fleet, day, trips, num, f"{num / trips:.2%}", f"{defect.max_share:.2%}", *by_year))
     num_trips, num = sum(row[2] for row in judged), sum(row[3] for row in judged)
     share = num / num_trips if num_trips else 0.0
-    limits = ("fixed limit", "limit by the year before") if defect.follows_last_year else ("limit",)
+    limits = ("fixed limit", "usual limit") if defect.follows_last_year else ("limit",)
     return _bad_days(
         ("fleet", "day", "trips", "of these", "share", *limits),
         bad,
-        what=f"have more than {_limit_in_words(defect)}",
+        what=f"have more than {_limit_in_words(defect)} of such trips{_note_on_limit(defect)}",
         otherwise=f"{num:,} trips, {share:.2%}",
         share=share,
     )
 
 
+def _description(defect: Defect) -> str:
+    return (
+        f"{defect.description} Fails when more than {_limit_in_words(defect)} of a day's trips have this, "
+        f"beyond random variation{_note_on_limit(defect)}."
+    )
+
+
 def _limit_in_words(defect: Defect) -> str:
-    fixed = f"{100 * defect.max_share:g} %"
+    return "the usual share" if defect.follows_last_year else f"{100 * defect.max_share:g} %"
+
+
+def _note_on_limit(defect: Defect) -> str:
     if not defect.follows_last_year:
-        return fixed
-    return f"the year before makes usual ({fixed} where fewer than {MIN_DAYS} days of it are loaded)"
+        return ""
+    fixed = f"{100 * defect.max_share:g} %"
+    return f" (from the fleet's last {DAYS_LOOKED_BACK} days; {fixed} until {MIN_DAYS} of them are loaded)"
 
 
 def _bad_days(
@@ -255,11 +266,7 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
 QUALITY_CHECKS: dict[str, str] = {
     **{name: inspect.getdoc(evaluate) or "" for name, evaluate in _EVALUATIONS.items()},
     "parts_add_up": inspect.getdoc(_parts_add_up) or "",
-    **{
-        defect.name: f"{defect.description} Fails when more than {_limit_in_words(defect)} of a day's trips have this, "
-        "beyond random variation."
-        for defect in DEFECTS
-    },
+    **{defect.name: _description(defect) for defect in DEFECTS},
 }
 """Name of the check → its description."""
 

@@ -111,7 +111,7 @@ def fetch(
                 url,
                 draft,
                 known=known,
-                # With a copy in the storage there is no need to wait for a server that throttles.
+                # If a copy is in the storage, there is no need to wait for a server that throttles.
                 patience=replace(patience, refusal_pauses_seconds=()) if current else patience,
                 must_exist=must_exist,
                 log=log,

@@ -53,7 +53,7 @@ class NotFoundError(FetchError):
     """The server has no such file, or will not give it (the TLC's CDN answers 403 for files that don't exist)."""
 
     def __init__(self, url: str, answer: str, *, refused: bool = False) -> None:
-        super().__init__(f"{url} can't be had: {answer}")
+        super().__init__(f"{url} can't be fetched: {answer}")
         self.answer = answer
         self.refused = refused
         """True for the answer 403, by which a server may also mean that it gets too many requests."""
@@ -258,7 +258,7 @@ def _answer(
         response = session.request(
             method,
             url,
-            # Without compression the length announced is the file's.
+            # The announced length is the file's only without compression.
             headers={"Accept-Encoding": "identity", **headers},
             stream=True,
             timeout=(patience.connect_seconds, patience.read_seconds),
@@ -278,7 +278,7 @@ def _answer(
         raise _RefusedError(answer, retry_after=_retry_after(response))
     if response.status_code in _TEMPORARY_STATUS:
         raise _TryAgainError(answer, retry_after=_retry_after(response))
-    raise FetchError(f"{url} can't be had: {answer}. Check TLC_URL")
+    raise FetchError(f"{url} can't be fetched: {answer}. Check TLC_URL")
 
 
 def _continues(response: "requests.Response", part: _Part) -> bool:

@@ -205,7 +205,7 @@ REJECTED_TRIPS = Table(
 
 LOADED_DAYS = Table(
     "loaded_days",
-    "One row per fleet and day that was loaded, also when it had no trips: which file it came from.",
+    "One row for each loaded day of a fleet, with the file that it came from; also for days without trips.",
     (
         _FLEET,
         _PICKUP_DATE,
@@ -269,7 +269,7 @@ _DAY_OF_FLEET = (
 
 ZONE_HOURLY_TRIPS = Table(
     "zone_hourly_trips",
-    "Trips by fleet, pickup date, hour and pickup zone; what rollups by pickup read.",
+    "Trips by fleet, pickup date, hour and pickup zone; rollups by pickup read this table.",
     (
         *_DAY_OF_FLEET,
         _counted("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, of="pickup_datetime"),
@@ -309,7 +309,7 @@ _PLAUSIBLE = f"plausible trips: at most {MAX_PLAUSIBLE_MILES} miles and {MAX_PLA
 
 BOROUGH_FLOWS = Table(
     "borough_flows",
-    "Trips by fleet, pickup date, borough of the pickup and borough of the drop-off, with what means are made of.",
+    "Trips by fleet, pickup date, and boroughs of pickup and drop-off, with the sums from which means are computed.",
     (
         *_DAY_OF_FLEET,
         Column(
@@ -386,7 +386,7 @@ def _code_table(name: str, description: str, *columns: Column) -> Table:
 
 VENDORS = _code_table(
     "vendors",
-    "Who provides the records of taxi trips.",
+    "Providers of the records of taxi trips.",
     Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
     Column("vendor", "VARCHAR", "Company", nullable=False),
 )
@@ -398,13 +398,13 @@ RATE_CODES = _code_table(
 )
 PAYMENT_TYPES = _code_table(
     "payment_types",
-    "How passengers pay taxi trips.",
+    "Ways to pay taxi trips.",
     Column("payment_type", "SMALLINT", "As in trips", nullable=False),
     Column("payment", "VARCHAR", "Way of paying", nullable=False),
 )
 TRIP_TYPES = _code_table(
     "trip_types",
-    "How green taxis are hired.",
+    "Ways to hire green taxis.",
     Column("trip_type", "SMALLINT", "As in trips", nullable=False),
     Column("hired", "VARCHAR", "Way of hiring", nullable=False),
 )
@@ -433,7 +433,7 @@ ZONE_AREAS = Table(
 
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
-    "One row: how often the warehouse was written to. An output that was made from an older version may lack days.",
+    "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
     (Column("version", "BIGINT", "One higher after each transaction", nullable=False),),
     Kind.VERSION,
 )

@@ -40,8 +40,8 @@ _YEAR_BEFORE = dg.MultiPartitionMapping(
 _EXPECTS_THE_MONTH = dg.AssetCheckSpec(
     "expects_the_month",
     asset="demand_model",
-    description="The model errs less over the month, which it has not seen, than expecting what the same hour of the "
-    "week before had; and at least 80 % of the hours lie in its interval.",
+    description="The model's error over its month, on which it was not trained, is smaller than that of the forecast "
+    "'as many as in the same hour of the week before'; and at least 80 % of the hours lie in its interval.",
 )
 
 MIN_SHARE_INSIDE = 0.8
@@ -94,7 +94,7 @@ def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> 
 def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, tlc: TlcParam) -> dg.MaterializeResult:
     """datasets/market_shares/fleet=FLEET/month=YYYY-MM.parquet: trips by company, and their shares.
 
-    Shares of the fleet's trips, and of those of all configured fleets.
+    The shares are of the fleet's trips, and of the trips of all configured fleets.
     """
     spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
@@ -127,7 +127,7 @@ def demand_model(
 ) -> dg.MaterializeResult:
     """datasets/demand_model/…: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
 
-    Learned from the year before the month, as far as zone_hours has it, and judged by the month itself.
+    The model is trained on the year before the month, as far as zone_hours has it, and compared with the month itself.
     outputs/demand_model/FLEET-YYYY-MM.png shows the three busiest zones.
     """
     spent = Cost()

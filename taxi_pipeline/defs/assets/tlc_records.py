@@ -22,8 +22,8 @@ _PLAN = "refresh_plan"
             kinds={"parquet"},
             group_name="tlc",
             description=(
-                "What New York's Taxi and Limousine Commission publishes: a Parquet file per fleet and month, one to "
-                "three and a half months after the month's end, and the taxi zones. Described at "
+                "The publications of New York's Taxi and Limousine Commission: a Parquet file per fleet and month, one "
+                "to three and a half months after the month's end, and the taxi zones. Described at "
                 "https://www.nyc.gov/site/tlc/about/tlc-trip-record-data.page\n"
                 "\n"
                 "An observation asks the server which months are new or were published again since they were loaded. "

@@ -65,10 +65,10 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     tags={"output": "table"},
 )
 def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """Tables of what codes mean, out of the TLC's dictionaries, and zone_areas.
+    """Tables with the meanings of codes, from the TLC's dictionaries, and zone_areas.
 
-    The meaning of the codes in trips, with the date of the dictionary that has it; and which zones are airports or
-    lie in the congestion zone.
+    Each meaning of a code in trips has the date of the dictionary that it is from. zone_areas says which zones are
+    airports or lie in the congestion zone.
     """
     spent = Cost()
     rows = code_rows()

@@ -133,7 +133,7 @@ def draw_trip_request(data: ChartData, title: str) -> bytes:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.spines[["top", "right"]].set_visible(False)
         if total:
-            # From top to bottom as the bars are stacked.
+            # The key lists the weekdays from top to bottom, as the bars are stacked.
             handles, labels = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         else:
