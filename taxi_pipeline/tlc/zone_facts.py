@@ -51,6 +51,49 @@ def read_zone_facts() -> "pd.DataFrame":
     return pd.read_csv(FACTS_FILE, keep_default_na=False).sort_values("zone_id")
 
 
+def zone_ids_by_name_and_place(shapes: "gpd.GeoDataFrame") -> list[int]:
+    """Identify the zones of a file without ids.
+
+    Names alone would not do: Corona is the name of two zones, and three islands share one.
+
+    Args:
+        shapes: shapes in EPSG:4326, with `zone` and `borough`, in any order.
+
+    Returns:
+        The zone id of each shape, 1 to 263, each once.
+
+    Raises:
+        UnusableFileError: some zones can't be identified; names some of them.
+    """
+    import shapely
+
+    known = read_zone_facts()
+    geometry = shapes.geometry.to_numpy()
+    positions: dict[tuple[str, str], list[int]] = {}
+    for position, (zone, borough) in enumerate(zip(shapes["zone"], shapes["borough"], strict=True)):
+        positions.setdefault((_plain(zone), _plain(borough)), []).append(position)
+    found: dict[int, int] = {}
+    unknown = []
+    for zone_id, zone, borough, lon, lat in known[["zone_id", "zone", "borough", "lon", "lat"]].itertuples(index=False):
+        named = positions.get((_plain(zone), _plain(borough)), [])
+        distances = {n: shapely.distance(geometry[n], shapely.Point(lon, lat)) for n in named if n not in found}
+        near = [n for n, distance in distances.items() if distance <= MAX_DISTANCE_DEGREES]
+        if near:
+            found[min(near, key=distances.__getitem__)] = int(zone_id)
+        else:
+            unknown.append(f"{zone_id} ({zone}, {borough})")
+    if unknown:
+        named = ", ".join(unknown[:_NAMED_AT_MOST])
+        raise UnusableFileError(f"{len(unknown)} of the known zones are not in it by name and place, such as {named}")
+    if len(shapes) > len(found):
+        raise UnusableFileError(f"{len(shapes) - len(found)} of its {len(shapes)} shapes are no zone that is known")
+    return [found[position] for position in range(len(shapes))]
+
+
+def _plain(name: object) -> str:
+    return " ".join(str(name).split()).casefold()
+
+
 def refuse_what_is_not_new_york(shapes: "gpd.GeoDataFrame") -> None:
     """Check that shapes are those of New York's zones.
 
