@@ -43,7 +43,7 @@ class Row:
 
 @dataclass
 class Bench:
-    """Where the cases work, and how large they are."""
+    """The folder and the size of the cases, and their results."""
 
     folder: Path
     trips_per_day: int = 110_000
@@ -52,7 +52,7 @@ class Bench:
     rows: list[Row] = field(default_factory=list)
 
     def add(self, case: str, what: str, ours: str, other: str, *, ratio: float, most: float) -> None:
-        """Keep a ratio that should be at most so much."""
+        """Keep a ratio and its largest allowed value."""
         self.rows.append(Row(case, what, ours, other, ratio, f"≤ {most:g}", ratio <= most))
 
     def note(self, case: str, what: str, value: str, *, bound: str = "", holds: bool | None = None) -> None:
@@ -60,7 +60,7 @@ class Bench:
         self.rows.append(Row(case, what, value, "", None, bound, holds))
 
     def environment(self, data: Path, mirror: Path, start: date, fleets: str = "yellow") -> dict[str, str]:
-        """For a process over the mirror, with its data and its Dagster instance in a folder."""
+        """The environment of a process over the mirror, with its data and its Dagster instance in a folder."""
         home = data / "dagster"
         home.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPOSITORY / "dagster.yaml", home)
@@ -71,7 +71,7 @@ class Bench:
             "TLC_URL": mirror.as_uri(),
             "TAXI_FLEETS": fleets,
             "TAXI_START_DATE": str(start),
-            # As without the extras; the case `marts` has them.
+            # The same as without the extras; the case `marts` has them.
             "TAXI_MARTS": "off",
             "TAXI_NOTEBOOKS": "off",
             "PYTHONPATH": str(REPOSITORY),
@@ -95,7 +95,7 @@ class Bench:
 
     @cached_property
     def mirror(self) -> Path:
-        """Of March 2023; timed by the case `sample`."""
+        """The mirror of March 2023; the case `sample` times how it is written."""
         mirror = self.fresh("mirror")
         self.sample_of_march = self.sample(mirror, MARCH[0], MARCH[1], trips_per_day=self.trips_per_day)
         return mirror
@@ -365,7 +365,7 @@ def ui_run(bench: Bench) -> None:
 
 
 def marts(bench: Bench) -> None:
-    """What the marts cost: a process that has them in its graph, and a month of them against the month's graph."""
+    """Measure the marts: a process that has them in its graph, and a month of them against the month's graph."""
     data = bench.fresh("marts")
     environment = bench.environment(data, bench.mirror, MARCH[0])
     graph = bench.materialize(environment, *MARCH)
@@ -418,7 +418,7 @@ def cluster(bench: Bench) -> None:
 
 
 def cluster_costs(bench: Bench) -> None:
-    """What a month of more trips takes more: seconds, executors, shuffle, the store's bytes and requests."""
+    """Measure what a larger month costs more: seconds, executors, shuffle, the store's bytes and requests."""
     from benchmarks.cluster import MeasuredCluster
     from taxi_pipeline_tests.faulty_proxy import faulty_proxy
     from taxi_pipeline_tests.services.servers import running_servers

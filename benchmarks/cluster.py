@@ -1,4 +1,4 @@
-"""Loading on a Spark cluster on loopback: what runs of the daemon take, and what a month costs."""
+"""Loading on a Spark cluster on loopback: the time of the daemon's runs, and the cost of a month."""
 
 import json
 import re
@@ -25,16 +25,19 @@ from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
 from taxi_pipeline_tests.services.spark import spark_home
 
 Contents = dict[str, tuple[Any, ...]]
-"""Table → how many rows it has, and the sum of their hashes."""
+"""Table → number of rows, and the sum of their hashes."""
 
 
 def load(environment: Mapping[str, str], days: list[str], *, runs_at_once: int) -> tuple[Backfill, Contents]:
-    """Backfill the days, a run for each month of them, and give what is in the tables then.
+    """Backfill the days, a run for each month of them.
 
     Args:
-        environment: of the pipeline, with zones in its warehouse.
-        days: of months.
-        runs_at_once: at most.
+        environment: environment of the pipeline, with zones in its warehouse.
+        days: days of whole months.
+        runs_at_once: the largest number of runs at a time.
+
+    Returns:
+        The times of the backfill, and the content of the tables after it.
     """
     instance = (REPOSITORY / "deploy" / "cluster" / "dagster.yaml").read_text(encoding="utf-8")
     limited, found = re.subn(r"max_concurrent_runs: \d+", f"max_concurrent_runs: {runs_at_once}", instance)
@@ -56,22 +59,22 @@ def _contents(session: Session) -> Contents:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the load of a month took."""
+    """The cost of loading a month."""
 
     num_trips: float
     seconds: float
-    """Of the load, without the fetch of the file."""
+    """Seconds of the load, without the fetch of the file."""
     executor_seconds: float
-    """In which executors ran tasks, all together."""
+    """Seconds in which executors ran tasks, summed over all of them."""
     shuffled_bytes: float
     written_bytes: float
-    """To the store, with the file."""
+    """Bytes written to the store, with the file."""
     num_requests: Mapping[str, int]
-    """To the store: method → how many, of pipeline, executors and driver."""
+    """Method → number of requests to the store, from pipeline, executors and driver."""
 
     @property
     def in_words(self) -> str:
-        """All but the trips."""
+        """Write all but the trips in words."""
         requests = ", ".join(f"{count} {method}" for method, count in sorted(self.num_requests.items()))
         return (
             f"{self.seconds:.1f} s, executors {self.executor_seconds:.1f} s, "
@@ -80,7 +83,7 @@ class Cost:
         )
 
     def of_million_more_than(self, other: "Cost") -> "Cost":
-        """What a million trips take, by what this load took more than another; without the requests."""
+        """The cost of a million trips more, from the difference of two loads; without the requests."""
         millions = (self.num_trips - other.num_trips) / 1e6
         return Cost(
             1e6,
@@ -93,15 +96,15 @@ class Cost:
 
 
 class MeasuredCluster:
-    """A cluster that tells what its tasks did, and a store behind a proxy that counts requests."""
+    """A cluster that reports what its tasks did, and a store behind a proxy that counts requests."""
 
     def __init__(self, folder: Path, servers: Addresses, proxy: FaultyProxy) -> None:
-        """Nothing is started yet.
+        """Describe the cluster; nothing is started yet.
 
         Args:
             folder: holds what Spark writes.
-            servers: the others.
-            proxy: in front of the store.
+            servers: addresses of the other servers.
+            proxy: the proxy in front of the store.
         """
         home = spark_home()
         assert home is not None

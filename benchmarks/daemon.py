@@ -1,4 +1,4 @@
-"""A backfill and a run through `dagster dev`, as the UI launches them, and how long each part took."""
+"""A backfill and a run through `dagster dev`, launched as the UI does, and the time of each part."""
 
 import time
 from collections.abc import Mapping
@@ -10,19 +10,19 @@ from taxi_pipeline_tests.running_dagster import ask, end_of_backfill, launch_bac
 
 @dataclass(frozen=True)
 class Backfill:
-    """What a backfill took, in seconds."""
+    """The times of a backfill, in seconds."""
 
     seconds: float
-    """From its launch to the end of its last run."""
+    """Seconds from the launch to the end of the last run."""
     starting_processes: float
-    """From a run's start to its first step, all runs together."""
+    """Seconds from a run's start to its first step, summed over all runs."""
     work: float
-    """From a run's first step to its end, all runs together."""
+    """Seconds from a run's first step to its end, summed over all runs."""
     num_runs: int
 
     @property
     def waiting_for_daemon(self) -> float:
-        """Seconds in which no run was executing a step, nor starting to; of runs one after the other."""
+        """Seconds in which no run was executing a step or starting, for runs one after the other."""
         return self.seconds - self.starting_processes - self.work
 
 
@@ -48,9 +48,9 @@ def backfill(url: str, assets: list[str], days: list[str]) -> Backfill:
 
 
 def launched_run(url: str, first: str, last: str) -> float:
-    """Seconds of a run of the job `daily_trips`, from the start of its process to its end.
+    """Launch a run of the job `daily_trips` and return its seconds, from the start of its process to its end.
 
-    Not counted is how long the run was queued, because the daemon looks every two seconds.
+    The time in the queue is not counted, because the daemon looks every two seconds.
 
     Raises:
         RuntimeError: it did not succeed.
@@ -68,7 +68,7 @@ def launched_run(url: str, first: str, last: str) -> float:
 
 
 def _first(run: Mapping[str, Any], *event_types: str) -> float:
-    """When the first such event of the run was, in seconds since the epoch."""
+    """Time of the first such event of the run, in seconds since the epoch."""
     events = run["eventConnection"]["events"]
     return min(float(event["timestamp"]) / 1000 for event in events if event["__typename"] in event_types)
 

@@ -11,11 +11,11 @@ from statistics import median
 
 @dataclass(frozen=True)
 class Measured:
-    """What a process took."""
+    """The time and memory of a process."""
 
     seconds: float
     peak_mb: float
-    """Of the largest process: the command's own or one that it waited for."""
+    """Peak memory of the largest process, in MB: the command's own or one that it waited for."""
     output: str
 
 

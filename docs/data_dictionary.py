@@ -52,7 +52,7 @@ def _columns(table: Table) -> str:
 
 
 def _columns_of_trips(table: Table) -> str:
-    """With the first month in which each fleet has values."""
+    """Describe the columns of `trips`, with the first month in which each fleet has values."""
     rows = [(*_column(column), *(_since(fleet, column.name) for fleet in FLEETS.values())) for column in table.columns]
     note = "The last columns say from which month on a fleet has values; none without a month.\n\n"
     return note + _markdown((*_COLUMN_HEADER, *FLEETS), rows)
@@ -94,7 +94,7 @@ def _era(era: Era) -> str:
 
 
 def _source(source: Source) -> tuple[str, str]:
-    """The published columns, and what becomes of their values."""
+    """Name the published columns, and what becomes of their values."""
     names = ", ".join(f"`{name}`" for name in source.names)
     match source:
         case Code(meanings=meanings):

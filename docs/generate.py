@@ -1,4 +1,4 @@
-"""Write the pages of the reference out of what they describe: `make docs`. A test compares them.
+"""Write the pages of the reference from their sources: `make docs`. A test compares them.
 
 The data dictionary comes from the declarations of the tables, the command line from the commands, the settings from
 `.env.example`.
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def command_line() -> str:
-    """The page on the commands: what `--help` says."""
+    """Write the page on the commands, from their `--help`."""
     return "\n".join(_commands())
 
 
@@ -35,7 +35,7 @@ def _commands() -> Iterator[str]:
 
 
 def settings() -> str:
-    """The page on the settings: each variable of `.env.example` with its default and its comment."""
+    """Write the page on the settings: each variable of `.env.example` with its default and its comment."""
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     head, *blocks = text.split("\n\n")
     rows = []
@@ -71,7 +71,7 @@ def _uncommented(block: str) -> str:
 
 
 PAGES = {"data-dictionary.md": data_dictionary, "command-line.md": command_line, "settings.md": settings}
-"""Name of the page in `docs/` → what makes it."""
+"""Name of the page in `docs/` → the function that writes it."""
 
 
 def main() -> None:

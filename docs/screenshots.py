@@ -82,7 +82,7 @@ def _page(browser: "Browser", size: tuple[int, int], *, dark: bool = False) -> "
 
 
 def _keep(page: "Page", name: str) -> None:
-    """A picture of what is in the window, with few colours, because it lies in the repository."""
+    """Save a picture of the window, with few colours, because it lies in the repository."""
     path = IMAGES / f"{name}.png"
     page.screenshot(path=path)
     with Image.open(path) as image:

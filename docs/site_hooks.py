@@ -1,7 +1,7 @@
-"""What MkDocs does beside its own work: pages that lie outside of `docs/` become pages of the site.
+"""The hooks of MkDocs: pages that lie outside of `docs/` become pages of the site.
 
-README, CONTRIBUTING and others stay where people look for them in a repository. The site has them below `project/`,
-and links to them lead there. A link to any other file of the repository becomes its name.
+README, CONTRIBUTING and others stay where people look for them in a repository. The site has them below `project/`, and
+links to them lead there. A link to any other file of the repository becomes its name.
 """
 
 import posixpath
@@ -20,7 +20,7 @@ PAGES = (
     "data/requests/README.md",
     "deploy/README.md",
 )
-"""Outside of `docs/`, relative to the repository."""
+"""Pages outside of `docs/`, relative to the repository."""
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)#\s]*)(#[^)]*)?\)")
 _FENCED = re.compile(r"(```.*?```)", re.DOTALL)
@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
     """Let links lead to where pages are on the site."""
     source = page.file.src_uri
     there = {file.src_uri for file in files}
-    # Where the page lies in the repository.
+    # The page's path in the repository.
     original = source.removeprefix("project/") if source.startswith("project/") else f"docs/{source}"
 
     def moved(match: re.Match[str]) -> str:

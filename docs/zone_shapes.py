@@ -27,18 +27,19 @@ _FEET_PER_KM = 3280.84
 _TOLERANCE_KM = 0.02
 _MIN_PART = 0.1
 _MIN_PART_KM2 = 0.2
-"""Of a zone of several parts those are kept that have this share of the largest or this area: no rocks, no piers."""
+"""Least area in km² of a part of a zone; smaller parts are dropped unless they have a share of the largest: no rocks,
+no piers."""
 _DECIMALS = 5
-"""Of a degree: about a metre."""
+"""Decimals of a degree: about a metre."""
 
 _MAX_GAP_FEET = 50
-"""Between tracts that should touch, which is closed."""
+"""Widest gap in feet that is closed between tracts that should touch."""
 
 _WEIGHT_OF_AREA = 0.8
 _NEWARK_AIRPORT = 1
 _NEWARK_ELONGATION = 1.6
 _NEWARK_RUNWAYS_DEGREES = 62
-"""Counter-clockwise from east."""
+"""Direction of the runways in degrees, counter-clockwise from east."""
 
 
 def zones_of_tracts(tracts: "gpd.GeoDataFrame") -> "gpd.GeoSeries":
@@ -76,7 +77,7 @@ def _parts_where_zones_share_a_tract(tracts: "gpd.GeoDataFrame", points: "gpd.Ge
 
 
 def _nearest_zone(tracts: "gpd.GeoDataFrame", facts: "pd.DataFrame", points: "gpd.GeoSeries") -> "npt.NDArray[np.intp]":
-    """For each tract the position of its zone in the facts."""
+    """The position in the facts of each tract's zone."""
     import numpy as np
 
     centres = tracts.geometry.centroid

@@ -6,6 +6,6 @@ from taxi_pipeline.defs.code_location import build_definitions
 
 defs = build_definitions()
 
-# What is imported up to here lives as long as the process. Kept out of Python's garbage collector, a run that the UI or
-# the daemon launches takes 0.8 s less of 7.5 s for a month (`benchmarks`, case `ui_run`).
+# All objects so far live as long as the process. The garbage collector does not look at them any more, which saves
+# 0.8 s of the 7.5 s that a month takes when the UI or the daemon launches it (`benchmarks`, case `ui_run`).
 gc.freeze()

@@ -61,20 +61,20 @@ class Settings:
     """All settings. Paths are absolute, URLs have no trailing slash."""
 
     data_dir: Path
-    """Holds what is this machine's own: the warehouse, and copies of an object store's files while they are used."""
+    """Folder of this machine's own files: the warehouse, and copies of an object store's files while they are used."""
     storage_url: str
-    """Where the named files lie: `file://`, `s3://`, `gs://` or `az://`."""
+    """URL of the storage of named files: `file://`, `s3://`, `gs://` or `az://`."""
     engine: str
-    """Of the warehouse: `duckdb` or `spark`."""
+    """The warehouse's engine: `duckdb` or `spark`."""
     duckdb_database: Path
     spark_remote: str
-    """Of Spark Connect, `sc://host:15002`; empty with DuckDB."""
+    """URL of Spark Connect, `sc://host:15002`; empty with DuckDB."""
     catalog_url: str
-    """The Postgres database with the Iceberg catalogue; empty with DuckDB."""
+    """URL of the Postgres database with the Iceberg catalogue; empty with DuckDB."""
     catalog_namespace: str
-    """Of the tables in the catalogue."""
+    """Namespace of the tables in the catalogue."""
     s3_endpoint: str | None
-    """Of an S3 server that is not Amazon's."""
+    """URL of an S3 server other than Amazon's; None for Amazon's."""
     postgres_url: str | None
     """The Postgres database of Dagster's history; None where that is SQLite."""
     tlc_url: str
@@ -84,21 +84,21 @@ class Settings:
     end_date: date | None
     """The last daily partition; None for the last day that can be published."""
     datasets_format: str
-    """Of the files of the datasets: `parquet` or `csv`."""
+    """Format of the datasets' files: `parquet` or `csv`."""
     marts: bool
-    """Whether the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed; not with Spark."""
+    """True if the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed; not with Spark."""
     notebooks: bool
-    """Whether `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed; not with Spark."""
+    """True if `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed; not with Spark."""
     automation: bool
-    """Whether schedules and sensors are on from the start."""
+    """True if schedules and sensors are on from the start."""
     pages_url: str | None
-    """Where `taxi-pipeline pages` is reached by the browsers of the UI's users; None for no links."""
+    """URL at which the browsers of the UI's users reach `taxi-pipeline pages`; None for no links."""
     alert_webhook_url: str | None
-    """Receives a message when a run fails; None for no message."""
+    """URL that receives a message when a run fails; None for no message."""
 
     @property
     def scratch_dir(self) -> Path:
-        """For copies of the files of an object store, as long as they are used."""
+        """Folder for copies of an object store's files, as long as they are used."""
         return self.data_dir / ".scratch"
 
     @property

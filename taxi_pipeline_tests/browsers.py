@@ -41,7 +41,7 @@ def opened_browser() -> "Iterator[Browser]":
 
 @contextmanager
 def browser_or_skip() -> "Iterator[Browser]":
-    """As `opened_browser`, for a test: without a browser it is skipped, with the reason."""
+    """Give an opened browser to a test; skip the test, with the reason, where there is none."""
     with ExitStack() as stack:
         try:
             browser = stack.enter_context(opened_browser())

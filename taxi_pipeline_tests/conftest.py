@@ -75,7 +75,7 @@ def _imports_dagster(path: Path) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """With `-m fast`, don't import the files that have no fast test."""
+    """Leave out the files without a fast test when `-m fast` is given."""
     wanted = config.option.markexpr == "fast" and collection_path.name.startswith("test_")
     return True if wanted and _imports_dagster(collection_path) else None
 
@@ -101,7 +101,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _is_fast(item: pytest.Item) -> bool:
-    """Whether a test needs neither Dagster nor servers, processes of several seconds, a browser or real months."""
+    """True if a test needs neither Dagster nor servers, processes of several seconds, a browser or real months."""
     if not isinstance(item, pytest.Function) or any(item.get_closest_marker(mark) for mark in _SLOW_MARKS):
         return False
     return not _imports_dagster(item.path) and not _SLOW_FIXTURES & set(item.fixturenames)
@@ -109,7 +109,7 @@ def _is_fast(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the developer has exported must not decide how a test ends."""
+    """Remove the developer's settings from the environment, so that they don't decide how a test ends."""
     for variable in (*SETTINGS, "DAGSTER_HOME"):
         monkeypatch.delenv(variable, raising=False)
     # dbt would make each process a second slower; test_marts.py has the marts.
@@ -158,7 +158,7 @@ def own_mirror(mirror: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def copy_of_the_project(tmp_path: Path) -> Path:
-    """What `dg` needs of the project, to scaffold into."""
+    """A copy of the files that `dg` needs to scaffold into the project."""
     from taxi_pipeline_tests.project_copies import copy_project
 
     return copy_project(tmp_path)
@@ -183,7 +183,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(home: Path, mirror: Path, tmp_path: Path) -> dict[str, str]:
-    """For a process of its own: that instance, the synthetic mirror, data in `tmp_path`."""
+    """The environment of a process of its own: that instance, the synthetic mirror, data in `tmp_path`."""
     return {
         **os.environ,
         "DAGSTER_HOME": str(home),

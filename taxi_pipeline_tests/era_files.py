@@ -120,12 +120,12 @@ class Published:
 
     @property
     def name(self) -> str:
-        """Of the file."""
+        """Name of the file."""
         return f"{self.fleet}_tripdata_{self.month}.parquet"
 
     @property
     def first_day(self) -> date:
-        """Of the month."""
+        """First day of the month."""
         return date.fromisoformat(f"{self.month}-01")
 
     def write(self, folder: Path, rows: Sequence[Mapping[str, Any]] = ({},)) -> Path:

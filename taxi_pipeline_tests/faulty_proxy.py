@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to a request. Without any of these it is passed on."""
+    """A fault that the proxy brings into a request. Without any of these it passes the request on."""
 
     status: int | None = None
     """The proxy answers by itself, and the server never sees the request."""
@@ -25,9 +25,9 @@ class Fault:
     cut_at: int | None = None
     """The connection is closed after so many bytes of the answer's body."""
     flip_a_bit: bool = False
-    """Of the answer's body."""
+    """Flip a bit of the answer's body."""
     flip_a_bit_sent: bool = False
-    """Of the request's body, before the server sees it."""
+    """Flip a bit of the request's body, before the server sees it."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(fault.status, [("Content-Type", "application/xml")], text.encode(), Fault())
             return
         connection = http.client.HTTPConnection(urlsplit(state.server).netloc, timeout=60)
-        # With the Host that was signed.
+        # The signature covers the header Host, so it is passed on as it came.
         connection.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             connection.putheader(name, value)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says to a request."""
+    """The server's answer to a request."""
 
     status: int = 200
     body: bytes = b""
@@ -23,14 +23,14 @@ class Answer:
     chunked: bool = False
     """The length is not announced."""
     ranges: bool = True
-    """Whether Range is honoured; If-Range always is with it."""
+    """True if Range is honoured; If-Range always is with it."""
     trickle: tuple[int, float] | None = None
-    """So many bytes at a time, and the seconds between them."""
+    """Bytes sent at a time, and the seconds between them."""
 
 
 @dataclass
 class Request:
-    """What the server was asked."""
+    """A request that the server got."""
 
     method: str
     path: str
@@ -46,9 +46,9 @@ class FaultyServer:
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     requests: list[Request] = field(default_factory=list)
     posted: list[bytes] = field(default_factory=list)
-    """What was posted to it."""
+    """Bodies of the POST requests that the server got."""
     folder: Path | None = None
-    """Where paths without answers are looked up, with their date and length, and no ETag."""
+    """Folder in which paths without answers are looked up; its files have a date and a length, and no ETag."""
 
     def next_answer(self, path: str) -> Answer:
         if path in self.answers:

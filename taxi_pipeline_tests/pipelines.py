@@ -59,7 +59,7 @@ class Pipeline:
 
     @property
     def resources(self) -> dict[str, Any]:
-        """By the keys under which assets ask for them."""
+        """The resources by the keys under which assets ask for them."""
         datasets = build_datasets_io_manager(self.datasets_format)
         return {
             "tlc": self.tlc,

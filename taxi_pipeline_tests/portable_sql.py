@@ -61,7 +61,7 @@ def translate(sql: str) -> str:
 
 
 def _problem(node: "exp.Expr") -> str | None:
-    """What of a node changes its meaning in Spark, or is missing there, although it translates."""
+    """The reason why a node means something else in Spark, or is missing there, although it translates."""
     from sqlglot import exp
 
     problem: str | None = None

@@ -28,7 +28,7 @@ def copy_project(folder: Path) -> Path:
 
 
 def in_the_copy(copy: Path, *command: str | Path) -> str:
-    """What a command prints that uses the copy; it must succeed."""
+    """Run a command that uses the copy, and return what it prints; it must succeed."""
     environment = {**os.environ, "PYTHONPATH": str(copy), "DAGSTER_HOME": "", "COLUMNS": "200"}
     result = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -65,8 +65,8 @@ def running_ui(
             wait_for("the webserver", is_up)
             yield url
         finally:
-            # To the whole group, as a terminal does. Dagster gives each service a minute to end; how long that takes
-            # is not tested here, but nothing may be left running.
+            # The signal goes to the whole group, as from a terminal. Dagster gives each service a minute to end; how
+            # long that takes is not tested here, but nothing may be left running.
             os.killpg(process.pid, signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(60)
@@ -75,14 +75,14 @@ def running_ui(
 
 
 def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:
-    """What the server answers to a GraphQL query."""
+    """Send a GraphQL query and return the server's answer."""
     answer = requests.post(f"{url}/graphql", json={"query": query, "variables": variables}, timeout=60).json()
     assert "errors" not in answer, answer["errors"]
     return answer["data"]
 
 
 def launch_backfill(url: str, assets: list[str], days: list[str]) -> str:
-    """What the UI does when somebody picks days and presses `Launch backfill`; gives the backfill's id."""
+    """Launch a backfill as the UI does when somebody picks days and presses `Launch backfill`; returns its id."""
     keys = [{"path": [name]} for name in assets]
     launched = ask(url, LAUNCH, assets=keys, days=days)["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched

@@ -82,7 +82,7 @@ def test_one_day_through_the_whole_graph(make_pipeline: MakePipeline, mirror: Pa
 
 
 def test_materialize_with_a_partition_key(make_pipeline: MakePipeline, mirror: Path) -> None:
-    """As people write it in their own tests."""
+    """A call as people write it in their own tests."""
     pipeline = make_pipeline(mirror)
     graph = [taxi_trips_file, taxi_zones_file, taxi_zones, trip_tables]
     graph += [trips_by_week, manhattan_stats, manhattan_map]
@@ -581,7 +581,7 @@ def test_metadata_that_people_look_for(make_pipeline: MakePipeline, mirror: Path
 
 
 def test_each_materialization_has_its_schema_rows_and_cost(make_pipeline: MakePipeline, mirror: Path) -> None:
-    """What tools for lineage read, and numbers that the UI plots; a partition has its share of the run's cost."""
+    """Tools for lineage read these, and the UI plots the numbers; a partition has its share of the run's cost."""
     result = make_pipeline(mirror).run("2023-02-07", "2023-02-08")
     tables = {"taxi_trips": TRIPS, "zone_hourly_trips": ZONE_HOURLY_TRIPS, "borough_flows": BOROUGH_FLOWS}
     for name, declared in {**tables, "taxi_zones": ZONES, "trips_by_week": TRIPS_BY_WEEK}.items():

@@ -36,7 +36,7 @@ def run_checks(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[
 
 
 def compare(pipeline: Pipeline, days: tuple[str, str] | None = None) -> dict[str, Verdict]:
-    """What the checks compute, without a run of Dagster: check name → verdict."""
+    """Run the checks' comparisons without a run of Dagster: check name → verdict."""
     of = Days(*map(date.fromisoformat, days)) if days else None
     return pipeline.warehouse.query(_compare, of, pipeline)
 
@@ -91,7 +91,7 @@ def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None
 
 
 def test_a_check_reports_what_differs(loaded: Pipeline) -> None:
-    """From the comparison to the evaluation that the UI shows, with severity and days."""
+    """A difference becomes the evaluation that the UI shows, with severity and days."""
     loaded.execute("DELETE FROM trips WHERE rowid = (SELECT min(rowid) FROM trips WHERE pickup_date = '2023-02-07')")
     checks = run_checks(loaded)
     assert {name for name, check in checks.items() if not check.passed} == failed(loaded)
@@ -154,7 +154,7 @@ def test_rejected_rows_that_vanish_are_noticed(loaded: Pipeline) -> None:
 
 
 def test_rejected_rows_are_compared_day_by_day(loaded: Pipeline) -> None:
-    """Also those of a month that is not wholly loaded."""
+    """This holds for a month that is not wholly loaded, too."""
     loaded.execute("UPDATE loaded_days SET num_rejected = num_rejected + 1 WHERE pickup_date = '2023-01-31'")
     verdict = compare(loaded, ("2023-01-31", "2023-01-31"))["trips_conserved"]
     assert not verdict.passed
@@ -204,7 +204,7 @@ def test_the_limit_of_missing_passengers_follows_the_fleets_last_year(loaded: Pi
     check = compare(loaded, ("2023-02-01", "2023-02-28"))["passengers_are_counted"]
     assert check.table
     name, header, ((*_, fixed, by_year),) = check.table
-    assert (name, header[-2:]) == ("bad_days", ("fixed limit", "limit by the year before"))
+    assert (name, header[-2:]) == ("bad_days", ("fixed limit", "usual limit"))
     assert (fixed, check.numbers["num_bad_days"]) == ("25.00%", 1)
     assert 40 < float(by_year.rstrip("%")) < 60
     loaded.execute("UPDATE trips SET passenger_count = 1 WHERE pickup_date < '2023-02-07'")
@@ -287,7 +287,7 @@ def test_days_whose_coordinates_lie_in_no_zone_are_named(loaded: Pipeline) -> No
     verdicts = compare(loaded, day)
     verdict = verdicts["coordinates_are_placed"]
     assert (verdict.passed, verdict.numbers["share_placed"]) == (False, 0.5)
-    assert verdict.description == "days that have less than 95%: yellow 2009-02-07"
+    assert verdict.description == "days that have less than 95% of them in a zone: yellow 2009-02-07"
     assert verdicts["zones_are_known"].passed, "one check for it is enough"
 
 
@@ -377,7 +377,7 @@ def test_trips_that_another_run_has_just_loaded_are_no_error_of_the_files(loaded
 
 
 def test_checks_of_a_run_look_at_its_days(loaded: Pipeline) -> None:
-    """So that a day more costs the same however long the history is."""
+    """A day more costs the same, however long the history is."""
     loaded.execute("DELETE FROM trips WHERE pickup_date = '2023-02-07'")
     days_alone = {
         "trips_conserved",

@@ -98,7 +98,7 @@ def test_sample_names_what_is_wrong(tmp_path: Path, arguments: list[str], messag
 def test_materialize_runs_the_whole_graph_in_the_current_instance(
     taxi_pipeline: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over the end of a month: a run per month, all of them in the instance that the UI shows."""
+    """Days over the end of a month become a run per month, all of them in the instance that the UI shows."""
     result = taxi_pipeline("materialize", "--start", "2023-01-30", "--end", "2023-02-02")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Loaded, 2023-01-30 to 2023-02-02" in result.stdout
@@ -164,7 +164,7 @@ def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(
 
 
 def _on_a_terminal(environment: dict[str, str]) -> str:
-    """What `materialize` of two days writes on a terminal."""
+    """The text that `materialize` of two days writes on a terminal."""
     import pty
 
     terminal, other_end = pty.openpty()
@@ -314,7 +314,7 @@ def test_a_dagster_home_that_is_not_there_is_named(taxi_pipeline: Run) -> None:
 def test_env_file_is_read_and_what_is_exported_wins(
     taxi_pipeline: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a project of its own, so that the developer's .env is neither read nor changed."""
+    """The project is a copy, so that the developer's .env is neither read nor changed."""
     project = tmp_path / "project"
     shutil.copytree(REPOSITORY / "taxi_pipeline", project / "taxi_pipeline")
     (project / "dagster.yaml").touch()

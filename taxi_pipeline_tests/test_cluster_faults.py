@@ -56,7 +56,7 @@ def editions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @dataclass(frozen=True)
 class Loader:
-    """What a process needs to load a month."""
+    """The arguments of a process that loads a month."""
 
     folder: Path
     namespace: str
@@ -112,7 +112,7 @@ def _counts(session: Session) -> dict[date, tuple[int, ...]]:
 
 
 def _whole(warehouse: Warehouse, editions: Sequence[dict[date, tuple[int, ...]]]) -> bool:
-    """Whether each month is one edition's in every table."""
+    """True if each month is one edition's in every table."""
     return all(found in [edition[month] for edition in editions] for month, found in warehouse.query(_counts).items())
 
 

@@ -28,7 +28,7 @@ query Runs($filter: RunsFilter) {
 
 
 def test_a_backfill_loads_four_months_at_once(tmp_path: Path) -> None:
-    """Of two fleets, into an object store; the tables are those that DuckDB loads month by month."""
+    """The months are of two fleets, in an object store; the tables are those that DuckDB loads month by month."""
     mirror = tmp_path / "mirror"
     for fleet in FLEETS:
         write_mirror(mirror, Days(MONTHS[0].first, MONTHS[-1].last), fleet=fleet, trips_per_day=20)

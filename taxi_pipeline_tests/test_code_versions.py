@@ -111,7 +111,7 @@ def test_what_is_reached_through_an_interface_is_named_by_modules_that_exist() -
 
 
 def test_the_ui_calls_an_asset_stale_whose_code_changed(tmp_path: Path) -> None:
-    """And what lies below it, once it was made again: its data version covers its code version."""
+    """Assets below it become stale once it was made again: its data version covers its code version."""
     from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
     from dagster._core.loader import LoadingContextForTest
 

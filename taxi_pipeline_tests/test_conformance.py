@@ -47,7 +47,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def warehouse(engine: str, tmp_path: Path) -> Warehouse:
-    """With zones and nothing else."""
+    """A warehouse with zones and nothing else."""
     made = warehouse_of(engine, tmp_path)
     made.change(replace_zones, HARLEM, "zones", synthetic=False)
     return made
@@ -55,7 +55,7 @@ def warehouse(engine: str, tmp_path: Path) -> Warehouse:
 
 @pytest.fixture(scope="module", params=ENGINES)
 def asked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """With zones and nothing else, for questions that read no table."""
+    """A warehouse with zones and nothing else, for questions that read no table."""
     made = warehouse_of(request.param, tmp_path_factory.mktemp("asked"))
     made.change(replace_zones, HARLEM, "zones", synthetic=False)
     return made
@@ -251,7 +251,7 @@ def test_weekdays_weeks_and_months(asked: Warehouse, day: date) -> None:
     ],
 )
 def test_seconds_between(asked: Warehouse, start: str, end: str, seconds: int) -> None:
-    """By the wall clock, also where New York's clocks change."""
+    """Seconds are counted by the wall clock, also where New York's clocks change."""
     sql = f"SELECT {seconds_between('a', 'b')} FROM (SELECT CAST(? AS TIMESTAMP) AS a, CAST(? AS TIMESTAMP) AS b)"
     with asked.read() as session:
         assert session.row(sql, [datetime.fromisoformat(start), datetime.fromisoformat(end)]) == (seconds,)

@@ -28,7 +28,7 @@ VERSION = f"Dagster {dg.__version__} differs from the one for which the names we
 
 
 def private_imports(path: Path) -> list[str]:
-    """What a module imports out of Dagster's private modules, anywhere in it."""
+    """The imports of a module from Dagster's private modules, anywhere in it."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module:
@@ -56,7 +56,7 @@ def test_tags_of_dagster_stand_in_one_module() -> None:
 
 
 def test_this_dagster_has_the_private_names() -> None:
-    """When it fails, the message names the version of Dagster; look every name of the two modules up again."""
+    """The message of a failure names the version of Dagster; look every name of the two modules up again."""
     try:
         internals = importlib.import_module("taxi_pipeline.defs.dagster_internals")
     except ImportError as error:

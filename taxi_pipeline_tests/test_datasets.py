@@ -139,7 +139,7 @@ def test_shares_are_of_the_fleet_and_of_all_fleets(loaded: Pipeline, tmp_path: P
 
 
 def test_a_month_that_is_not_complete_names_the_missing_days(tmp_path: Path, mirror: Path) -> None:
-    """And gives no share of all trips, which nobody knows."""
+    """It gives no share of all trips, which nobody knows."""
     pipeline = pipeline_in(tmp_path, mirror)
     pipeline.run("2023-01-01", "2023-01-29")
     result = pipeline.dataset("yellow", "2023-01", zone_hours, market_shares)
@@ -212,7 +212,7 @@ keys = ["yellow|2023-01-01", "yellow|2023-02-01"]
 
 
 def test_a_frame_can_be_loaded_without_a_run(loaded: Pipeline, tmp_path: Path) -> None:
-    """As docs/datasets.md shows it."""
+    """The code is that of docs/datasets.md."""
     pipeline = with_files_in(loaded, tmp_path)
     made = pipeline.dataset("yellow", "2023-01", zone_hours).output_for_node("zone_hours")
     settings = settings_of({"TAXI_FLEETS": ",".join(FLEETS)})

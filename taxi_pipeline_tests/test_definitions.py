@@ -107,7 +107,7 @@ def test_only_defs_imports_dagster() -> None:
 
 
 def test_plain_modules_need_no_dagster() -> None:
-    """Not even by way of another module. The command line runs Dagster, and imports it where it does."""
+    """They don't import it by way of another module either. The command line imports it where it runs it."""
     names = [".".join(path.relative_to(REPOSITORY).with_suffix("").parts) for path in plain_modules()]
     names = [name.removesuffix(".__init__") for name in names if name != "taxi_pipeline.definitions"]
     code = f"import sys; {'; '.join(f'import {name}' for name in names)}; sys.exit('dagster' in sys.modules)"
@@ -115,7 +115,7 @@ def test_plain_modules_need_no_dagster() -> None:
 
 
 def test_nothing_but_the_engine_imports_its_library() -> None:
-    """What only DuckDB understands is in its folder."""
+    """Code for DuckDB alone is in its folder."""
     folders = (PACKAGE / "warehouse" / "duckdb", PACKAGE / "warehouse" / "typing")
     found = [path for path in PACKAGE.rglob("*.py") if "duckdb" in imports_of(path)]
     assert found
@@ -145,7 +145,7 @@ ENGINES_APART = {"duckdb": ("spark", "ingest"), "spark": ("duckdb", "ingest"), "
 
 
 def test_no_engine_imports_another_or_what_asks_it() -> None:
-    """What both engines share lies in `warehouse/typing`, below both."""
+    """Code that both engines share lies in `warehouse/typing`, below both."""
     for folder, others in ENGINES_APART.items():
         for path in (PACKAGE / "warehouse" / folder).rglob("*.py"):
             imported = {
@@ -166,13 +166,13 @@ def _modules_imported(path: Path) -> set[str]:
 
 
 def test_assets_draw_no_pages_and_hold_no_data_frames() -> None:
-    """What an asset computes is in `outputs`, `datasets` and `warehouse`."""
+    """The computation of an asset is in `outputs`, `datasets` and `warehouse`."""
     for path in (PACKAGE / "defs" / "assets").glob("*.py"):
         assert not imports_of(path) & {"pandas", "numpy", "matplotlib", "PIL", "jinja2", "shapely"}, path
 
 
 def test_modules_have_names_that_differ_by_more_than_an_ending() -> None:
-    """And a docstring that says what belongs there."""
+    """Each has a docstring that says what belongs there."""
     paths = [path for path in PACKAGE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py")]
     for folder in {path.parent for path in paths}:
         stems = sorted({path.stem for path in paths if path.parent == folder})
@@ -351,7 +351,7 @@ TABLES_OF = {
 
 @pytest.mark.parametrize("asset", TABLES_OF)
 def test_columns_are_made_from_columns_that_there_are(asset: str) -> None:
-    """Of the assets upstream, or published ones."""
+    """These are columns of the assets upstream, or published ones."""
     published = {
         name for fleet in FLEETS.values() for era in fleet.eras for s in era.sources.values() for name in s.names
     }
@@ -459,7 +459,7 @@ def {name}_schedule(context: dg.ScheduleEvaluationContext):
 def {name}_sensor(context: dg.SensorEvaluationContext):
     return dg.SkipReason("Skipping. Change this to return a RunRequest to launch a run.")
 """
-"""As `dg scaffold defs` writes them."""
+"""Definitions in a folder, as `dg scaffold defs` writes them."""
 
 
 def test_what_lies_anywhere_in_the_folder_is_loaded(copy_of_the_project: Path) -> None:

@@ -19,7 +19,10 @@ SETTINGS = {"TAXI_FLEETS": "yellow,green", "TAXI_END_DATE": "2024-12-31"}
 
 
 def snapshot_of(definitions: dg.Definitions) -> dict[str, Any]:
-    """What people and other programs rely on; no texts, no code versions, nothing that depends on the day."""
+    """The part of the definitions that people and other programs rely on.
+
+    It has no texts, no code versions, and nothing that depends on the day.
+    """
     graph, repository = definitions.resolve_asset_graph(), definitions.get_repository_def()
     found: dict[str, Any] = {"assets": {}, "checks": {}, "jobs": {}, "schedules": {}, "sensors": {}}
     for spec in definitions.resolve_all_asset_specs():
@@ -81,7 +84,7 @@ def _without_empty(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_definitions_are_as_they_were(request: pytest.FixtureRequest) -> None:
-    """If the change is meant, look at its diff: run this file with `--renew-baselines`."""
+    """To accept a change on purpose, look at its diff: run this file with `--renew-baselines`."""
     found = json.dumps(snapshot_of(build_definitions(settings=settings_of(SETTINGS))), indent=1) + "\n"
     if request.config.getoption("--renew-baselines"):
         SNAPSHOT.write_text(found, encoding="utf-8")

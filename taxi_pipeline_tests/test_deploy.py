@@ -120,7 +120,7 @@ class Deployment:
 
     @property
     def url(self) -> str:
-        """Of the UI."""
+        """URL of the UI."""
         return f"http://127.0.0.1:{self.ports['3000']}"
 
     def start(self, name: str) -> None:
@@ -156,7 +156,7 @@ class Deployment:
             process.wait()
 
     def wait_until_up(self) -> None:
-        """Until the webserver has loaded the code from its server."""
+        """Wait until the webserver has loaded the code from its server."""
 
         def is_up() -> bool:
             for name, process in self.running.items():
@@ -169,7 +169,7 @@ class Deployment:
         wait_for("the deployment", is_up)
 
     def statuses(self) -> list[str]:
-        """Of all runs, the newest first."""
+        """Statuses of all runs, the newest first."""
         return [run["status"] for run in ask(self.url, RUNS, filter={})["runsOrError"]["results"]]
 
 

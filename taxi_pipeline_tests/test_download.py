@@ -58,7 +58,7 @@ def get(server: FaultyServer, target: Path, verify: Callable[[Path], object] = a
 
 
 def left_in(folder: Path) -> list[str]:
-    """What lies in a folder, but for the locks."""
+    """List the files in a folder, without the locks."""
     return sorted(path.name for path in folder.iterdir() if path.name != ".locks")
 
 
@@ -346,8 +346,9 @@ def test_refused_without_a_copy_is_an_error_with_one_a_warning(
     get(server, tmp_path / "f")
     kept = get(server, tmp_path / "f")
     assert not kept.downloaded
-    assert f"the copy in the storage is used, because {server.url}/f can't be had: the server answered {status}" in str(
-        kept.warning
+    assert (
+        f"the copy in the storage is used, because {server.url}/f can't be fetched: the server answered {status}"
+        in str(kept.warning)
     )
     assert (tmp_path / "f").read_bytes() == b"good"
 

@@ -93,7 +93,7 @@ def test_text_and_times_of_every_kind_become_the_same_rows(both: tuple[Warehouse
 def test_arbitrary_rows_in_arbitrary_chunks_become_the_same_tables(
     file: tuple[list[dict[str, Any]], dict[str, pa.DataType]], chunks: list[Days]
 ) -> None:
-    """In one transaction, in which days are also replaced that it has loaded itself."""
+    """One transaction also replaces days that it has loaded itself."""
     with tempfile.TemporaryDirectory() as folder:
         both = DuckDBWarehouse(Path(folder) / "data.duckdb"), spark_warehouse(Path(folder))
         load(both, GREEN, published(Path(folder), *file), *chunks)

@@ -35,7 +35,7 @@ class WholeGraph:
 
     pipeline: Pipeline
     checks: dict[str, tuple[Any, ...]]
-    """What each check says."""
+    """Name of each check → its evaluation."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def mirror_of_all(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def on_duckdb(
     mirror_of_all: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[WholeGraph, list[tuple[str, tuple[Any, ...]]]]:
-    """And each question that was asked, once, with its values."""
+    """The graph on DuckDB, and each question that was asked, once, with its values."""
     pipeline = pipeline_in(tmp_path_factory.mktemp("on_duckdb"), mirror_of_all, FLEETS)
     seen: dict[str, Path] = {}
     values: dict[str, tuple[Any, ...]] = {}
@@ -112,7 +112,7 @@ def test_the_whole_graph_makes_the_same_bytes(on_duckdb: OnDuckDB, on_spark: Who
         str(path.relative_to(root)): path.read_bytes()
         for folder in ("outputs", "staging", "datasets")
         for path in (root / folder).rglob("*.*")
-        # How often each warehouse was written to is its own.
+        # The number of writes to a warehouse differs between the engines.
         if path.is_file() and "data.duckdb" not in path.name and not {"made_from", ".locks"} & set(path.parts)
     }
     assert len(made) > 10

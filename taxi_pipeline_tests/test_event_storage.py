@@ -35,13 +35,13 @@ def counted(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
 
 @dg.asset(deps=[counted])
 def a_total() -> dg.MaterializeResult:
-    """Without partitions; its name comes before the other's."""
+    """An asset without partitions; its name comes before the other's."""
     return dg.MaterializeResult(metadata={"total": 3}, data_version=dg.DataVersion("2"))
 
 
 @dg.asset_check(asset=counted)
 def is_counted() -> dg.AssetCheckResult:
-    """Without partitions."""
+    """A check without partitions."""
     return dg.AssetCheckResult(passed=True)
 
 
@@ -197,7 +197,7 @@ query Events($limit: Int!, $before: String) {
   }
 }
 """
-"""As the *Events* tab of an asset's page asks."""
+"""The query of the *Events* tab of an asset's page."""
 
 
 def test_the_ui_pages_through_all_events(any_instance: dg.DagsterInstance) -> None:
@@ -215,7 +215,7 @@ def test_the_ui_pages_through_all_events(any_instance: dg.DagsterInstance) -> No
 
 
 def _graphql(instance: dg.DagsterInstance, query: str, **variables: Any) -> dict[str, Any]:
-    """What the webserver's schema answers."""
+    """Run a query on the webserver's schema and return the answer."""
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster_graphql.schema import create_schema
 

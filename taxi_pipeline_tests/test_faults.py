@@ -189,7 +189,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_changes_nothing_and_says_so(
     versions: tuple[Path, Path], undisturbed: list[Pipeline], small_disk: Path
 ) -> None:
-    """At each amount of free space from none to enough: the run fails with the reason, or it succeeds."""
+    """Each amount of free space from none to enough is tried: the run fails with the reason, or it succeeds."""
     pipeline_in(small_disk / "data", versions[0]).run(*MONTH)
     pipeline = pipeline_in(small_disk / "data", versions[1])
     expected = [tables_of(one) for one in undisturbed]
@@ -228,7 +228,7 @@ def _load_with_small_files(limit: int, folder: Path, mirror: Path) -> None:
 def test_a_limit_on_the_size_of_files_changes_nothing(
     versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path, limit: int
 ) -> None:
-    """As a full disk, where nobody may mount one: the limit is met by the download, or by the database."""
+    """It stands in for a full disk, where nobody may mount one: the download meets the limit, or the database."""
     folder = tmp_path / "data"
     pipeline_in(folder, versions[0]).run(*MONTH, select=LOADING)
     child = process(_load_with_small_files, limit, folder, versions[1])

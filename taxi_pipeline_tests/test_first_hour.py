@@ -48,7 +48,7 @@ def make(target: str, variables: dict[str, str]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """That of a new terminal."""
+    """The environment of a new terminal."""
     return {name: value for name, value in os.environ.items() if name not in (*SETTINGS, "DAGSTER_HOME", "MAKEFLAGS")}
 
 
@@ -188,7 +188,7 @@ def test_make_one_asset(reader: Reader, ui: str) -> None:
 
 
 def switch_of(page: "Page", name: str) -> tuple[float, float] | None:
-    """Where the switch in the line of a name is; None while the page draws its list anew, as it does now and then."""
+    """The place of the switch in the line of a name; None while the page draws its list anew."""
     line = page.get_by_text(name, exact=True).first.bounding_box()
     middles = page.locator("label[class*=formatSwitch]:has(input:enabled)").evaluate_all(
         "all => all.map(each => each.getBoundingClientRect()).map(b => [b.x + b.width / 2, b.y + b.height / 2])"
@@ -223,7 +223,7 @@ def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
 
 
 def test_the_report_and_the_explorer_open_from_the_ui(reader: Reader, ui: str, browser: "Browser") -> None:
-    """What the README's pictures show: both by their links, and from one to the other."""
+    """Both open by their links, and from one to the other, as in the README's pictures."""
     page = reader.page
     page.goto(f"{ui}/assets/zone_explorer?view=overview")
     link = page.locator("a", has_text="zone_explorer.html").first.get_attribute("href")

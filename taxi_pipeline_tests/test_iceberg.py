@@ -45,7 +45,7 @@ ZONES = [Zone(74, "East Harlem North", "Manhattan", None), Zone(75, "East Harlem
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> SparkWarehouse:
-    """With zones and nothing else."""
+    """A warehouse with zones and nothing else."""
     made = spark_warehouse(tmp_path)
     made.change(replace_zones, ZONES, "zones", synthetic=False)
     return made
@@ -75,7 +75,7 @@ def test_a_block_that_raises_leaves_nothing(warehouse: SparkWarehouse, tmp_path:
 
 
 def test_a_reader_sees_one_state_while_a_month_is_replaced(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """Also of rows that are deleted meanwhile, and of a table that it has not asked for yet."""
+    """This holds for rows that are deleted meanwhile, and for a table that the reader has not asked for yet."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     with warehouse.read() as session:
         version = warehouse_version(session)
@@ -200,7 +200,7 @@ def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Pa
 
 
 def console(command: str, warehouse: SparkWarehouse, folder: Path) -> str:
-    """What a command of the console script prints."""
+    """The text that a command of the console script prints."""
     environment = {
         **os.environ,
         **settings_of(warehouse),
@@ -264,7 +264,7 @@ def test_maintenance_leaves_one_file_a_month_and_nothing_of_killed_loads(
 
 
 def test_views_of_the_catalogue_have_what_counts(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """Also while another month is loaded, which is in the tables already."""
+    """This holds while another month is loaded, which is in the tables already."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     expected = contents(warehouse)
     with warehouse.write() as session:
@@ -291,7 +291,7 @@ print(counted.num_rows, pc.sum(counted["total_amount"]))
 
 
 def test_pyiceberg_reads_the_tables(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """Without Spark, by the same catalogue; the join is the one of docs/cluster.md."""
+    """It reads by the same catalogue without Spark; the join is the one of docs/cluster.md."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     python = spark_server.HOME / "bin" / "python"
     command = [python, "-W", "ignore", "-c", READ_WITH_PYICEBERG]

@@ -275,7 +275,7 @@ class Automation:
 def test_the_marts_of_a_month_are_made_at_once_when_it_is_complete(
     definitions: dg.Definitions, pipeline: Pipeline
 ) -> None:
-    """And not again because the codes were written again, which every run of days does."""
+    """They are not made again because the codes were written again, which every run of days does."""
     december = list(Days(date(2024, 12, 1), date(2024, 12, 31)))
     everything = {"2024-12-01": {*STAGING, *MARTS}}
     with dg.DagsterInstance.ephemeral() as instance:
@@ -296,7 +296,7 @@ def test_the_marts_of_a_month_are_made_at_once_when_it_is_complete(
 
 
 def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[str, str]) -> None:
-    """As an asset, in a process of its own: the page has all answers, in pictures and tables, of the newest month."""
+    """The tour runs as an asset, in a process of its own: all answers, in pictures and tables, of the newest month."""
     for month in ("2024-12", "2025-01"):
         assert pipeline.dataset("yellow", month).success
     settings = {
@@ -333,7 +333,7 @@ def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[st
 
 
 def test_the_tour_is_committed_without_answers() -> None:
-    """So that it can't show old ones."""
+    """So the repository can't show old answers."""
     notebook = json.loads((REPOSITORY / "docs" / "tour.ipynb").read_text())
     assert [cell for cell in notebook["cells"] if cell.get("outputs") or cell.get("execution_count")] == []
     titles = [cell["source"][0] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]

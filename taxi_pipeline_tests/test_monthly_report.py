@@ -27,7 +27,7 @@ from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_o
 MakePipeline = Callable[..., Pipeline]
 FLEETS = ("yellow", "green")
 MONTHS = {"2022-02": 28, "2023-01": 31, "2023-02": 28}
-"""Months at hand and their days: one, the one before, and the one of a year before."""
+"""Loaded months and their days: one, the one before, and the one of a year before."""
 
 
 class Page:
@@ -378,7 +378,7 @@ def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
 
 
 def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
-    """Also when the month that it is compared with was loaded later: its report is then made anew."""
+    """When a month that it is compared with is loaded later, the report is made anew."""
     assert copy.report(monthly_report, "2023-01-01").success
     before = (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes()
     assert copy.report(monthly_report, "2023-02-01").success
@@ -441,7 +441,7 @@ def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Pa
     warned = Page(pipeline, "2023-02").of("data-warning")
     assert list(warned) == ["passengers_are_counted"]
     warning = warned["passengers_are_counted"]
-    assert "25 % where fewer than 28 days of it are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
+    assert "25 % until 28 of them are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
 
 
 def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:

@@ -49,7 +49,7 @@ from taxi_pipeline_tests.pipelines import EVERYTHING, check_of, error_of, pipeli
 JANUARY, FEBRUARY = "2023-01", "2023-02"
 MICROSECONDS_A_YEAR = int(365.2425 * 86_400 * 1_000_000)
 INFINITY = 2**63 - 1
-"""As DuckDB has it in a file's microseconds."""
+"""The time without end in microseconds, as DuckDB writes it to a file."""
 
 Change = Callable[[pa.Table], pa.Table]
 
@@ -120,7 +120,7 @@ CHANGES: dict[str, tuple[Change | None, Change]] = {
 
 
 ALSO_DRAWN = ("no rows in both months", "all NULL", "all zones unknown", "sparse")
-"""Also as the city's map and the explorer, which take a while."""
+"""Months that are also drawn as the city's map and the explorer, which take a while."""
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def test_each_count_has_a_shade_and_more_is_never_paler(counts: list[int]) -> No
 
 
 def test_lightness_alone_tells_the_shades_apart() -> None:
-    """So they read in grey, on paper, and by the colour-blind."""
+    """Greyscale print and colour-blind readers can tell them apart."""
     assert len(SHADES) == len(SHADES_ON_DARK) == NUM_SHADES
     for one, other in pairwise(SHADES):
         assert luminance(one) > luminance(other)

@@ -1,4 +1,4 @@
-"""What counts as odd, as plain functions."""
+"""The rules of unusual days and trips, as plain functions."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ DAY = date(2023, 3, 7)
 
 
 def weeks_before(*counts: int) -> dict[tuple[str, date], int]:
-    """So many trips one week before the day, two weeks before, and so on."""
+    """Make a history with so many trips one week before the day, two weeks before, and so on."""
     return {("green", DAY - timedelta(weeks=n)): count for n, count in enumerate(counts, start=1)}
 
 
@@ -52,7 +52,7 @@ def test_a_day_of_each_defect_is_judged_at_its_limit(name: str, most: int) -> No
 
 @pytest.mark.parametrize(("num_trips", "far"), [(1526, False), (1527, True), (474, False), (473, True)])
 def test_a_day_is_far_from_its_weekday_beyond_forty_percent_and_random_variation(num_trips: int, far: bool) -> None:
-    """Of 1,000 trips: 400, and four standard deviations, which are 126."""
+    """For a usual number of 1,000 the limit is 400 and four standard deviations, which are 126."""
     found = level({**weeks_before(1000, 1000, 1000, 1000), ("green", DAY): num_trips}, "green", DAY)
     assert found is not None
     assert found.is_far is far

@@ -1,4 +1,4 @@
-"""What a refresh decides to run: every case of what can be loaded and published, without Dagster."""
+"""The decision which months a refresh runs: every case of loaded and published months, without Dagster."""
 
 from collections.abc import Mapping
 from datetime import date

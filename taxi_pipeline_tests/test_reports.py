@@ -66,7 +66,7 @@ def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipel
 
 
 def test_a_week_that_is_not_complete_names_the_missing_days(make_pipeline: MakePipeline, mirror: Path) -> None:
-    """So the weeks at the ends of a backfill take no other along."""
+    """The weeks at the ends of a backfill make no other week fail."""
     pipeline = make_pipeline(mirror)
     pipeline.run("2023-02-05", "2023-02-16")
     assert pipeline.report(week_summary, "2023-02-05", "2023-02-12").success

@@ -38,7 +38,7 @@ SPANS = (
     ("fhvhv", "2020-03-31", "2020-04-01"),
     ("fhvhv", "2025-01-04", "2025-01-05"),
 )
-"""Days on both sides of a change in what is published."""
+"""Spans of days on both sides of a change in the published columns."""
 
 
 @pytest.mark.parametrize(("fleet", "first", "last"), SPANS)

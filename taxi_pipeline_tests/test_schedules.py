@@ -240,7 +240,7 @@ def test_what_was_loaded_since_the_observation_is_not_launched_again(
 def test_an_old_observation_launches_nothing(
     make_pipeline: MakePipeline, mirror: Path, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When this morning's failed, yesterday's must not stand in for it."""
+    """An observation of yesterday must not stand in for this morning's that failed."""
     pipeline = make_pipeline(mirror)
     observe(pipeline, instance)
     monkeypatch.setattr(schedules, "MAX_AGE_OF_OBSERVATION", timedelta(seconds=-1))

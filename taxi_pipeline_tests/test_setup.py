@@ -1,4 +1,4 @@
-"""How the project is set up: the files in `requirements/`, and which modules the tests may import."""
+"""The set-up of the project: the files in `requirements/`, and the modules that tests may import."""
 
 import re
 import tomllib
@@ -57,7 +57,7 @@ def test_the_files_hold_what_pyproject_declares() -> None:
 
 
 def test_no_test_imports_another() -> None:
-    """What several files build with is in modules that are no tests; else one file's tests hang on another's."""
+    """Common builders are in modules that are no tests; else one file's tests depend on another's."""
     imports = re.compile(r"^ *(from taxi_pipeline_tests\.test_|from taxi_pipeline_tests import test_)", re.MULTILINE)
     files = [
         path for folder in ("taxi_pipeline_tests", "benchmarks", "docs") for path in (REPOSITORY / folder).rglob("*.py")

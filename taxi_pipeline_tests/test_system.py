@@ -52,11 +52,11 @@ class Server:
         return {run["status"] for run in self.runs(**tags)}
 
     def backfill(self, days: list[str]) -> str:
-        """Of the whole graph, and of weeks."""
+        """Launch a backfill of the whole graph and of weeks."""
         return launch_backfill(self.url, [*IN_A_RUN_OF_DAYS, "week_summary"], days)
 
     def reexecute_failed(self, backfill: str) -> str:
-        """What it does for `Re-execute from failure`."""
+        """Send the request of the button `Re-execute from failure`."""
         launched = self.ask(REEXECUTE, parent=backfill)["reexecutePartitionBackfill"]
         assert launched["__typename"] == "LaunchBackfillSuccess", launched
         return launched["backfillId"]
@@ -165,7 +165,7 @@ def switch_on_yesterday(schedule: str, cron: str, home: Path) -> None:
 
 
 def observe(system: dict[str, str], folder: Path) -> None:
-    """What the schedule `daily_observation` does an hour before `daily_refresh`, with Dagster's own command."""
+    """Run the job of the schedule `daily_observation` with Dagster's own command."""
     command = [Path(sys.executable).with_name("dagster"), "job", "execute", "-m", "taxi_pipeline.definitions"]
     result = subprocess.run(
         [*command, "-j", "tlc_observation"], env=system, cwd=folder, capture_output=True, text=True, check=False
@@ -307,7 +307,7 @@ def a_killed_run_is_noticed_and_leaves_nothing(ui: Server, scene: Scene) -> None
 
 
 def weeks_are_summed_up(scene: Scene) -> None:
-    """By the backfill or by automation: each week that is complete."""
+    """The backfill or the automation sums up each complete week."""
     last_start = scene.all_days[-7]
     weeks = [day for day in scene.all_days if date.fromisoformat(day).isoweekday() == 7 and day <= last_start]
     folder = scene.folder / "data" / "outputs" / "week_summary"

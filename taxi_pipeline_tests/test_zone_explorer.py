@@ -46,7 +46,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def data(loaded: Pipeline) -> dict[str, Any]:
-    """What is inside the page."""
+    """The data inside the page."""
     html = (loaded.folder / PAGE).read_text()
     (found,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     return json.loads(found)
@@ -130,7 +130,7 @@ def test_it_is_one_file_that_names_no_other(loaded: Pipeline) -> None:
 def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
     tmp_path: Path, mirror: Path, real_tlc: Path
 ) -> None:
-    """As many numbers as there can be: each zone has trips in each week, thousands of them."""
+    """The page holds as many numbers as possible: each zone has trips in each week, thousands of them."""
     pipeline = pipeline_in(tmp_path / "data", mirror, ("yellow", "green", "fhv", "fhvhv"))
     zones = read_zones(real_tlc / "misc" / "taxi_zones.zip")
     first = date(2020, 1, 5)
@@ -187,7 +187,7 @@ def zone_named(page: "Page", name: str) -> Any:
 
 
 def words_of(page: "Page", name: str) -> str:
-    """What the map says of a zone."""
+    """The words of the map's description of a zone."""
     return str(zone_named(page, name).get_attribute("aria-label"))
 
 

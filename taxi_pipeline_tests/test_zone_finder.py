@@ -11,7 +11,7 @@ from taxi_pipeline.tlc.zones import NUM_SHAPES, UNKNOWN_ZONE_ID, read_zones
 
 
 def box(west: float, south: float, east: float, north: float) -> str:
-    """In tenths of a degree, so that there are few cells."""
+    """Make a box of edges in tenths of a degree, so that there are few cells."""
     return shapely.to_wkt(shapely.box(west / 10, south / 10, east / 10, north / 10))
 
 
@@ -38,7 +38,7 @@ def test_a_point_on_a_border_belongs_to_the_lowest_id() -> None:
 
 
 def test_zones_that_overlap_give_the_lowest_id_everywhere() -> None:
-    """Also in cells that lie wholly in one of them."""
+    """This holds in cells that lie wholly in one of them, too."""
     finder = ZoneFinder({5: box(0, 0, 1, 1), 2: box(0.25, 0.25, 0.75, 0.75)})
     assert find(finder, (0.5, 0.5), (0.3, 0.3), (0.1, 0.1)) == [2, 2, 5]
 

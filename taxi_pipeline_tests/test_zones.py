@@ -1,8 +1,10 @@
 """Zones: by OBJECTID, from each format, and never from a file that repeats or lacks one."""
 
 import csv
+import gzip
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
@@ -10,18 +12,21 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 
 from docs.zone_shapes import zones_of_tracts
 from taxi_pipeline.sample import zones as sample_zones
-from taxi_pipeline.sample.zones import schematic_zones
+from taxi_pipeline.sample.zones import schematic_zones, write_zones_zip
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import UnusableFileError
-from taxi_pipeline.tlc.zone_facts import read_zone_facts
+from taxi_pipeline.tlc.zone_facts import read_zone_facts, zone_ids_by_name_and_place
 from taxi_pipeline.tlc.zones import Zone, read_zones, zones_are_synthetic
+
+Change = Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]
 
 
 @pytest.mark.real_data
@@ -84,7 +89,7 @@ def test_the_shapes_of_the_sample_are_those_that_the_census_tracts_give(tmp_path
 
 
 def test_location_ids_of_the_sample_repeat_as_in_the_real_file() -> None:
-    """So that a reader who takes LocationID for the id fails on the sample too."""
+    """A reader who takes LocationID for the id fails on the sample, too."""
     ids = schematic_zones()["LocationID"].tolist()
     assert (ids.count(56), ids.count(103)) == (2, 3)
     assert not {57, 104, 105} & set(ids)
@@ -97,6 +102,100 @@ def test_geojson_with_properties_of_any_case(tmp_path: Path) -> None:
     path.write_text(shapes.to_json())
     zones = read_zones(path)
     assert (zones[56].zone_id, zones[56].zone) == (57, "Corona")
+
+
+@pytest.mark.parametrize("ending", ["csv", "geojson"])
+def test_without_objectid_zones_are_identified_by_name_and_place(tmp_path: Path, ending: str) -> None:
+    """Regression: NYC Open Data's export has no OBJECTID, and was refused with "['objectid'] not in index"."""
+    shapes = schematic_zones().rename(columns=str.lower).drop(columns="objectid")
+    shapes["zone"] = shapes["zone"].str.upper() + " "
+    shuffled = shapes.sample(frac=1, random_state=1)
+    path = tmp_path / f"zones.{ending}"
+    if ending == "csv":
+        _write(path, shuffled)
+    else:
+        path.write_text(shuffled.to_crs(4326).to_json())
+    expected = read_zones(_write(tmp_path / "expected.csv", schematic_zones()))
+    zones = read_zones(path)
+    assert [(zone.zone_id, zone.borough, zone.geometry) for zone in zones] == [
+        (zone.zone_id, zone.borough, zone.geometry) for zone in expected
+    ]
+    assert [zone.zone.strip().casefold() for zone in zones] == [zone.zone.casefold() for zone in expected]
+
+
+@pytest.mark.real_data
+def test_real_zones_are_identified_by_name_and_place(real_tlc: Path) -> None:
+    real = gpd.read_file(f"zip://{real_tlc / 'misc' / 'taxi_zones.zip'}!taxi_zones/taxi_zones.shp").to_crs(4326)
+    assert zone_ids_by_name_and_place(real.rename(columns=str.lower)) == real["OBJECTID"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda shapes: shapes.assign(zone="x"),
+            r"263 of the known zones are not in it by name and place, such as 1 \(Newark",
+        ),
+        (lambda shapes: shapes.iloc[1:], r"1 of the known zones are not in it by name and place, such as 1 \("),
+        (lambda shapes: gpd.GeoDataFrame(pd.concat([shapes, shapes.iloc[:2]])), "2 of its 265 shapes are no zone"),
+        (lambda shapes: shapes.set_geometry(shapes.translate(0.1)), "263 of the known zones are not in it"),
+    ],
+)
+def test_zones_without_objectid_that_are_not_identified_are_refused(
+    tmp_path: Path, change: Change, message: str
+) -> None:
+    """The message says that OBJECTID lacks, why LocationID can't take its place, and which file to take."""
+    shapes = change(schematic_zones().to_crs(4326).drop(columns="OBJECTID"))
+    with pytest.raises(UnusableFileError, match=message) as error:
+        read_zones(_write(tmp_path / "zones.csv", shapes))
+    for part in ("it has no column OBJECTID", "LocationID can't take its place: it holds 56 twice", "taxi_zones.zip"):
+        assert part in str(error.value)
+    assert len(str(error.value)) < 800
+
+
+def _zip_without_projection(folder: Path) -> Path:
+    write_zones_zip(folder / "whole.zip")
+    path = folder / "zones.zip"
+    with zipfile.ZipFile(folder / "whole.zip") as whole, zipfile.ZipFile(path, "w") as part:
+        for name in whole.namelist():
+            if not name.endswith(".prj"):
+                part.writestr(name, whole.read(name))
+    return path
+
+
+def test_a_zip_without_a_projection_is_refused_by_what_it_lacks(tmp_path: Path) -> None:
+    """Regression: the message was "Cannot transform naive geometries"."""
+    with pytest.raises(UnusableFileError, match=r"it has no \.prj file.*taxi_zones\.zip"):
+        read_zones(_zip_without_projection(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "zones.csv",
+            b'"LocationID","Borough","Zone","service_zone"\r\n1,"EWR","Newark Airport","EWR"\r\n',
+            "the TLC's lookup table of zones, which has no shapes.*taxi_zones.zip",
+        ),
+        ("zones.geojson", b"PAR1 and so on", "it is a Parquet file, from which zones are not read"),
+        ("zones.csv", gzip.compress(b"OBJECTID,zone,borough,the_geom"), "it is a gzip file: unpack it"),
+        ("zones.csv", b"OBJECTID,zone,borough\n1,a,b\n", "no column the_geom with WKT, but OBJECTID, zone, borough"),
+        ("zones.geojson", b'{"type": "Feature' + b" " * 1_100_000, "JSON of 1,100,017 bytes"),
+        ("zones.csv", b"OBJECTID,objectid ,zone,borough,the_geom\n", "more than one column objectid"),
+        (
+            "zones.csv",
+            b"OBJECTID,zone,borough,the_geom\nx,a,b,POINT(0 0)\n",
+            "OBJECTID holds a value that is no integer",
+        ),
+    ],
+)
+def test_other_files_are_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    """Regression: each of these was "bytes that start with …", or an error of pandas'."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=message) as error:
+        read_zones(path)
+    assert len(str(error.value)) < 600
 
 
 def _write(path: Path, shapes: gpd.GeoDataFrame) -> Path:
@@ -127,9 +226,6 @@ def test_what_is_no_zone_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "zones.geojson").write_text(json.dumps({"error": True}))
     with pytest.raises(UnusableFileError, match="JSON"):
         read_zones(tmp_path / "zones.geojson")
-
-
-Change = Callable[[gpd.GeoDataFrame], gpd.GeoDataFrame]
 
 
 def _set(column: str, value: str, where: int | None = None) -> Change:

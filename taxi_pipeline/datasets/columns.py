@@ -7,7 +7,7 @@ from datetime import date
 
 from taxi_pipeline.warehouse.tables import Column, Table
 
-_FLEET = Column("fleet", "VARCHAR", "Whose trips; in the file's path, and not in the file", nullable=False)
+_FLEET = Column("fleet", "VARCHAR", "Fleet of the trips; in the file's path, and not in the file", nullable=False)
 _DOLLARS = "US dollars"
 
 
@@ -46,11 +46,11 @@ MARKET_SHARES = Table(
         Column("company", "VARCHAR", "High-volume company, or `all` for the other fleets", nullable=False),
         Column("num_trips", "BIGINT", "Number of trips", nullable=False),
         Column("total_amount", "DECIMAL(18, 2)", "Sum of totals; NULL for fhv, which publishes none", _DOLLARS),
-        Column("share_of_fleet", "DOUBLE", "Of the fleet's trips of the month", "0 to 1", nullable=False),
+        Column("share_of_fleet", "DOUBLE", "Share of the fleet's trips of the month", "0 to 1", nullable=False),
         Column(
             "share_of_all",
             "DOUBLE",
-            "Of the trips of all configured fleets; NULL where a day of one of them is not loaded",
+            "Share of the trips of all configured fleets; NULL where a day of one of them is not loaded",
             "0 to 1",
         ),
     ),
@@ -58,7 +58,7 @@ MARKET_SHARES = Table(
 
 DEMAND_MODEL = Table(
     "demand_model",
-    "Pickups to expect in an hour of a weekday in a zone, learned from the year before the month.",
+    "Expected pickups in an hour of a weekday in a zone, from a model of the year before the month.",
     (
         _FLEET,
         *_zone("pickup"),
@@ -67,12 +67,12 @@ DEMAND_MODEL = Table(
         Column("expected", "DOUBLE", "Expected pickups in the hour", nullable=False),
         Column("low", "DOUBLE", "One hour of twenty is expected to have fewer", nullable=False),
         Column("high", "DOUBLE", "One hour of twenty is expected to have more", nullable=False),
-        Column("num_weeks", "SMALLINT", "Weeks that it was learned from", nullable=False),
+        Column("num_weeks", "SMALLINT", "Number of weeks that the model was trained on", nullable=False),
     ),
 )
 
 DATASETS = (ZONE_HOURS, MARKET_SHARES, DEMAND_MODEL)
-"""All of them."""
+"""All datasets that the pipeline makes."""
 
 FORMATS = ("parquet", "csv")
 """The formats of the files."""
@@ -81,6 +81,13 @@ FORMATS = ("parquet", "csv")
 def dataset_file(dataset: str, fleet: str, month: date, extension: str) -> str:
     """The name in the storage of the file that holds a fleet's month.
 
-    As Hive names partitions, so that DuckDB, pandas and Spark read a folder as one table with the column `fleet`.
+    Folders are named as Hive names partitions, so that DuckDB, pandas and Spark read a folder as one table with the
+    column `fleet`.
+
+    Args:
+        dataset: name of the dataset, for example `zone_hours`.
+        fleet: name of the fleet.
+        month: first day of the month.
+        extension: `parquet` or `csv`.
     """
     return f"datasets/{dataset}/fleet={fleet}/month={month:%Y-%m}.{extension}"

@@ -1,4 +1,4 @@
-"""What the datasets that are made out of the warehouse hold: the rows of a fleet's month."""
+"""The rows of the datasets that are made out of the warehouse: one function for each dataset, for a fleet's month."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -15,19 +15,32 @@ if TYPE_CHECKING:
 
 
 def zone_hours_of(session: Session, fleet: str, month: date) -> "pd.DataFrame":
-    """The trips of a fleet's month by day, hour and pickup zone, as far as it is loaded."""
+    """Count the trips of a fleet's month by day, hour and pickup zone.
+
+    Args:
+        session: the warehouse.
+        fleet: name of the fleet.
+        month: first day of the month.
+
+    Returns:
+        A frame with the columns of `ZONE_HOURS`, one row for each hour of a zone with trips. Days that are not loaded
+        have no rows.
+    """
     days = Days.of_month(month)
     return frame_of(ZONE_HOURS, fleet, session.rows(_ZONE_HOURS_SQL, [fleet, days.first, days.last]))
 
 
 def market_shares_of(session: Session, fleet: str, month: date, fleets: Sequence[str]) -> "pd.DataFrame":
-    """The trips of a fleet's month by company, as far as it is loaded.
+    """Count the trips of a fleet's month by company.
 
     Args:
         session: the warehouse.
-        fleet: whose companies.
-        month: its first day.
-        fleets: those among whose trips the shares are.
+        fleet: name of the fleet.
+        month: first day of the month.
+        fleets: the fleets whose trips together make 100 % in the column of the share of all trips.
+
+    Returns:
+        A frame with the columns of `MARKET_SHARES`, one row for each company with trips on the loaded days.
     """
     days = Days.of_month(month)
     rows = session.rows(_COMPANIES_SQL, [fleet, days.first, days.last])
@@ -41,13 +54,13 @@ def market_shares_of(session: Session, fleet: str, month: date, fleets: Sequence
 
 
 def missing_days(session: Session, fleet: str, month: date) -> list[date]:
-    """The days of a fleet's month that are published and not loaded."""
+    """List the days of a fleet's month that are published and not loaded."""
     days = Days.of_month(month)
     return [day for _, day in not_loaded(loaded_days(session, days, [fleet]), days, [fleet])]
 
 
 def _num_trips(session: Session, days: Days, fleets: Sequence[str]) -> int | None:
-    """The trips of all these fleets; None when a day of one of them is not loaded."""
+    """Count the trips of all these fleets; None when a day of one of them is not loaded."""
     if not_loaded(loaded_days(session, days, fleets), days, fleets):
         return None
     return sum(num_trips for fleet, _, num_trips, _ in loaded_totals(session, days) if fleet in fleets)

@@ -23,53 +23,56 @@ if TYPE_CHECKING:
 
 HALF_LIFE_WEEKS = 8
 INTERVAL = (0.05, 0.95)
-"""The percentiles between which an hour is expected."""
+"""The lower and the upper quantile of the interval in which an hour's pickups are expected."""
 
 _WEEK = 7
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How good the model is, over the days of a month that it has not seen."""
+    """The quality of the model, measured on the days of a month that it was not trained on."""
 
     num_hours: int
-    """Hours of zones that were compared."""
+    """Number of compared hours, over all zones."""
     mean_error: float
     """Mean absolute error, in pickups an hour."""
     last_weeks_mean_error: float
-    """That of expecting what the same hour of the week before had."""
+    """Mean absolute error, in pickups an hour, of the forecast "as many as in the same hour of the week before"."""
     share_inside: float | None
-    """Share of the hours with an expected pickup or more that lie in the interval; None when there are none.
+    """Share of the hours inside the interval, of those with an expected pickup or more; None when there are none.
 
     In most hours of most zones nobody is picked up, and nobody is expected: they would make any interval look right.
     """
 
     @property
     def is_better(self) -> bool:
-        """Whether the model errs less than the week before does."""
+        """True if the model's error is smaller than that of repeating the week before."""
         return self.mean_error < self.last_weeks_mean_error
 
 
 @dataclass(frozen=True)
 class Pickups:
-    """Pickups by day, hour and zone, also where there were none."""
+    """Pickups by day, hour and zone. Hours without pickups are zero."""
 
     days: "pd.DatetimeIndex"
     counts: "NDArray[np.float64]"
-    """Shape: days × 24 hours × zones 1 to 263."""
+    """Pickups, in an array of days × 24 hours × zones 1 to 263."""
 
     @property
     def weekdays(self) -> "NDArray[np.int64]":
-        """Of the days; 0 for Sunday."""
+        """The weekday of each day, 0 for Sunday."""
         return ((self.days.day_of_week + 1) % _WEEK).to_numpy()
 
 
 def before_and_in(partition_key: str, frames: "Mapping[str, pd.DataFrame]") -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The months before a partition, and the partition's own.
+    """Split frames of `zone_hours` into the months before a partition and the partition's own month.
 
     Args:
         partition_key: the fleet and the month.
         frames: partition key → data frame of `zone_hours`; keys sort as their months do.
+
+    Returns:
+        The rows of all earlier months, then the rows of the partition's month; either may be empty.
     """
     import pandas as pd
 
@@ -79,7 +82,7 @@ def before_and_in(partition_key: str, frames: "Mapping[str, pd.DataFrame]") -> "
 
 
 def pickups_of(zone_hours: "pd.DataFrame") -> Pickups:
-    """The pickups of a frame of `zone_hours`; days without any trip count as not loaded."""
+    """Arrange a frame of `zone_hours` as an array. A day without any trip counts as not loaded."""
     import numpy as np
     import pandas as pd
 
@@ -92,10 +95,14 @@ def pickups_of(zone_hours: "pd.DataFrame") -> Pickups:
 
 
 def demand_model_of(zone_hours: "pd.DataFrame") -> "pd.DataFrame":
-    """The model, as the dataset `demand_model`; zones that had no pickup are left out.
+    """Train the demand model on past months.
 
     Args:
         zone_hours: past months of one fleet. Without any day the model has no rows.
+
+    Returns:
+        A frame with the columns of `DEMAND_MODEL`: for each zone, weekday and hour the expected pickups and their
+        interval. Zones without any pickup are left out.
     """
     import numpy as np
     import pandas as pd
@@ -141,15 +148,18 @@ def demand_model_of(zone_hours: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def judged(model: "pd.DataFrame", past: "pd.DataFrame", held_out: "pd.DataFrame") -> Judgement | None:
-    """How good the model is over a month that it has not seen; None when there is no hour to compare.
+    """Compare a model with a month that it was not trained on.
 
     An hour is compared when the week before it is loaded, too. "The week before" may lie in the held-out month, which
     the model has not seen: that makes it the stronger opponent.
 
     Args:
-        model: learned from `past`.
-        past: the months of `zone_hours` before.
-        held_out: the month of `zone_hours` that is expected.
+        model: the model, trained on `past`.
+        past: `zone_hours` of the months before.
+        held_out: `zone_hours` of the month to compare with.
+
+    Returns:
+        The model's errors in pickups an hour; None when there is no hour to compare.
     """
     import numpy as np
     import pandas as pd
@@ -183,9 +193,9 @@ def _by_weekday(model: "pd.DataFrame", column: str) -> "NDArray[np.float64]":
 
 
 def _widening(weights: "NDArray[np.float64]") -> float:
-    """By how much a new value is farther from a weighted mean than the values that the mean was made of.
+    """The factor by which a new value is farther from a weighted mean than the values that the mean was made of.
 
-    As many equal weights as these are worth, n, give sqrt((1 + 1/n) / (1 - 1/n)); at most 2 is taken for few.
+    It is sqrt((1 + 1/n) / (1 - 1/n)), where n equal weights are worth as much as these; at most 2, where n is small.
     """
     n = weights.sum() ** 2 / (weights**2).sum()
     return min(2.0, float(((n + 1) / max(n - 1, 1e-9)) ** 0.5))

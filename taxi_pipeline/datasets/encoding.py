@@ -22,7 +22,16 @@ class WrongColumnsError(TaxiPipelineError):
 
 
 def frame_of(table: Table, fleet: str, rows: Iterable[Sequence[Any]]) -> "pd.DataFrame":
-    """A data frame of a fleet's rows, which have the declared columns without `fleet`, in their order."""
+    """Make a data frame of a fleet's rows.
+
+    Args:
+        table: declares the columns.
+        fleet: name of the fleet; becomes the first column.
+        rows: values of the declared columns without `fleet`, in their order.
+
+    Returns:
+        A frame with the declared columns, amounts as float64 and days as datetime64.
+    """
     import pyarrow as pa
 
     schema = arrow_schema(table)
@@ -32,12 +41,15 @@ def frame_of(table: Table, fleet: str, rows: Iterable[Sequence[Any]]) -> "pd.Dat
 
 
 def encoded(frame: "pd.DataFrame", table: Table, extension: str) -> bytes:
-    """The bytes of the file. Equal frames give equal bytes.
+    """Encode a frame as the bytes of a file. Equal frames give equal bytes.
 
     Args:
-        frame: of one fleet.
-        table: that declares its columns.
+        frame: rows of one fleet.
+        table: declares the columns.
         extension: `parquet` or `csv`.
+
+    Returns:
+        The file's content, without the column `fleet`.
 
     Raises:
         WrongColumnsError: the frame has other columns.
@@ -56,10 +68,19 @@ def encoded(frame: "pd.DataFrame", table: Table, extension: str) -> bytes:
 
 
 def decoded(content: bytes, table: Table, fleet: str, extension: str) -> "pd.DataFrame":
-    """The data frame that `encoded` made these bytes of.
+    """Decode the bytes that `encoded` made.
+
+    Args:
+        content: the file's content.
+        table: declares the columns.
+        fleet: name of the fleet; becomes the first column.
+        extension: `parquet` or `csv`.
+
+    Returns:
+        A frame that equals the encoded one.
 
     Raises:
-        WrongColumnsError: the file has other columns: it was written by another version.
+        WrongColumnsError: the file has other columns, because another version wrote it.
     """
     schema = arrow_schema(table)
     if extension == "csv":
@@ -80,10 +101,10 @@ def decoded(content: bytes, table: Table, fleet: str, extension: str) -> "pd.Dat
 
 
 def checked(frame: "pd.DataFrame", table: Table) -> "pd.DataFrame":
-    """The frame itself.
+    """Check a frame against its declaration and return it.
 
     Raises:
-        WrongColumnsError: it has other columns than declared, a NULL where none may be, or several fleets.
+        WrongColumnsError: the frame has other columns than declared, a NULL where none may be, or several fleets.
     """
     if tuple(frame.columns) != table.column_names:
         raise WrongColumnsError(

@@ -1,8 +1,6 @@
 """Declarative automation: the condition of assets with a file per week or month, and the sensor that evaluates it.
 
-Also how old an asset may be: its freshness policy.
-
-What runs by the clock is in `schedules`.
+The freshness policy, which limits the age of an asset, is here as well. What runs by the clock is in `schedules`.
 """
 
 from datetime import timedelta
@@ -20,13 +18,14 @@ _handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.new
 _changed = _missing_and_complete.newly_true() | _days_loaded_again | _reference_changed
 
 window_complete = (
-    # By itself `since` forgets what changed in the same half minute in which the partition was made.
+    # `since` alone drops a change that arrives in the same tick as the materialization.
     (_changed.since(_handled) | _changed)
     & ~dg.AutomationCondition.any_deps_missing()
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
 ).with_label("window_complete")
-"""All days of the partition's window are loaded, and one was loaded (again) since the partition was last made.
+"""True when all days of the partition's window are loaded, and one was loaded (again) since the partition was last
+made.
 
 Unlike Dagster's own `eager`, `on_cron` and `on_missing` it looks at all windows, not only at the newest (trips arrive
 months late), and also at those that were complete before it was switched on. A run that fails is not repeated until a
@@ -35,17 +34,17 @@ day is loaded again.
 
 
 MADE_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
-"""Every published month makes all assets anew, or a partition of them, so about every 30 days."""
+"""Limit on an asset's age: every published month makes all assets anew, or a partition of them, about every 30 days."""
 
 NOT_MADE_REGULARLY = ("tlc", "requests")
-"""Groups without a policy: what the TLC publishes is only observed, and a chart is made when someone asks for it."""
+"""Groups without a policy: the TLC's publications are only observed, and a chart is made when someone asks for it."""
 
 
 def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDefinition:
-    """The sensor that launches runs when the assets' conditions are true.
+    """Build the sensor that launches runs when the assets' conditions are true.
 
     Args:
-        running: whether it is on from the start; otherwise it is switched on in the UI.
+        running: true if it is on from the start; otherwise it is switched on in the UI.
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",

@@ -18,11 +18,11 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def with_code_links(assets: Iterable[Any], note: str | None = None) -> Sequence[Any]:
-    """The same assets, whose references to local files are links to the commit that is installed, if there is one.
+    """Turn the assets' references to local files into links to the installed commit, if there is one.
 
     Args:
-        assets: with references to local files.
-        note: content of `direct_url.json`; that of the installed package when not given.
+        assets: assets with references to local files.
+        note: content of `direct_url.json`; None for that of the installed package.
     """
     note = note or _note_of_installation()
     repository = _repository(json.loads(note)) if note else None

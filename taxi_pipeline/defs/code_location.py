@@ -36,14 +36,14 @@ class NotLoadedError(TaxiPipelineError):
 def build_definitions(
     *, settings: Settings | None = None, resources: Mapping[str, Any] | None = None
 ) -> dg.Definitions:
-    """The code location for these settings.
+    """Build the code location for these settings.
 
-    Assets, checks, jobs, schedules and sensors are loaded from all modules of `defs`, also from those that
-    `dg scaffold defs` adds. What depends on the settings is built here.
+    Assets, checks, jobs, schedules and sensors are loaded from all modules of `defs`, also from those that `dg scaffold
+    defs` adds. What depends on the settings is built here.
 
     Args:
-        settings: taken from the environment when not given.
-        resources: take the place of those made from the settings, by key (`warehouse`, `files`, `tlc`, `alerts`).
+        settings: None to read them from the environment.
+        resources: replace those made from the settings, by key (`warehouse`, `files`, `tlc`, `alerts`).
 
     Raises:
         SettingsError: the environment holds a value that can't be used.
@@ -73,7 +73,7 @@ def build_definitions(
 
 
 def _in_the_folder() -> dg.Definitions:
-    """The definitions at the top level of all modules of `defs`.
+    """Load the definitions at the top level of all modules of `defs`.
 
     `dg.load_from_defs_folder` does not do: it needs `pyproject.toml`, which an installed package does not have.
 
@@ -83,7 +83,7 @@ def _in_the_folder() -> dg.Definitions:
     (folder,) = map(Path, defs.__path__)
     components = sorted(path for name in ("defs.yaml", "component.yaml") for path in folder.rglob(name))
     not_loaded = [folder / f"{name}.py" for name in OF_THE_INSTANCE]
-    # By files: `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them.
+    # `pkgutil` does not see folders without `__init__.py`, as `dg scaffold defs` makes them. So files are listed.
     files = [path for path in sorted(folder.rglob("*.py")) if path not in not_loaded]
     names = [".".join((defs.__name__, *path.relative_to(folder).with_suffix("").parts)) for path in files]
     modules = [import_module(name.removesuffix(".__init__")) for name in names]
@@ -104,7 +104,7 @@ def _in_the_folder() -> dg.Definitions:
 
 
 def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
-    """The same assets as the UI shows them.
+    """Complete the assets for the UI.
 
     Those that name no owner belong to the team, and those that name no freshness policy are made monthly. The
     warehouse's kind is that of its engine.
@@ -121,7 +121,7 @@ def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
 
 
 def _with_code_references(found: Iterable[Any]) -> Sequence[Any]:
-    """The same assets, whose pages name the file and line of their definition."""
+    """Add to each asset a reference to the file and line of its definition."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # should it go away, only the link is missing
         return dg.with_source_code_references(list(found))

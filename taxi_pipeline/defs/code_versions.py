@@ -54,12 +54,12 @@ def with_code_version(spec: dg.AssetSpec) -> dg.AssetSpec:
 
 
 def code_version(file: Path, function: str | int, also: str | None = None) -> str:
-    """Twelve digits of the hash over all that a function of a module runs.
+    """Hash all that a function of a module runs; returns twelve digits.
 
     Args:
         file: the module of the function.
         function: its name, or a line of it.
-        also: a module that is part of it, too.
+        also: another module that is part of it.
     """
     parts, imported = _of_function(file, function)
     modules = _closure([*imported, *([also] if also else [])])

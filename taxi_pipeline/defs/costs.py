@@ -1,13 +1,14 @@
-"""What a run costs, as numbers that the UI plots: `cost_seconds`, `cost_rows`, `cost_bytes_written`."""
+"""The cost of a run, as numbers that the UI plots: `cost_seconds`, `cost_rows`, `cost_bytes_written`."""
 
 import time
 
 
 class Cost:
-    """Begins to count when it is made, at the begin of an asset.
+    """A counter of an asset's cost; it starts when it is made, at the begin of the asset.
 
     Args:
-        partitions: of the run. Each has an equal share, so that the sum over partitions is what the runs cost.
+        partitions: number of partitions of the run. Each has an equal share, so that the sum over partitions is the
+            cost of the runs.
     """
 
     def __init__(self, partitions: int = 1) -> None:
@@ -18,8 +19,8 @@ class Cost:
         """Metadata of a materialization: the seconds until now, and what was written in them.
 
         Args:
-            rows: written by the run.
-            bytes_written: by the run.
+            rows: number of rows that the run wrote.
+            bytes_written: number of bytes that the run wrote.
         """
         spent = {"seconds": time.perf_counter() - self._started, "rows": rows, "bytes_written": bytes_written}
         return {f"cost_{name}": value / self._partitions for name, value in spent.items() if value is not None}

@@ -7,8 +7,8 @@ They are imported when they are used: with them come SQLAlchemy and gRPC. Names 
 # public ways to launch a run (`dagster job launch`, GraphQL) need a running code server and one more process.
 from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY_NAME
 
-# How a launcher tells `run_monitoring` of a run, and asks the code server. `DefaultRunLauncher` is public, but says
-# that it can't check the health of runs.
+# A launcher reports a run's health to `run_monitoring`, and asks the code server for it. `DefaultRunLauncher` is
+# public, but says that it can't check the health of runs.
 from dagster._core.errors import DagsterUserCodeUnreachableError
 from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import ManagedGrpcPythonEnvCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin

@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
 
 LOCK_TIMEOUT_SECONDS = 60
-"""How long SQLite waits for another process that writes."""
+"""Seconds that SQLite waits for another process that writes."""
 
 _INDEX = "index"
 """The database of all runs; each run has one of its own beside it."""
 
 
 def history_folder() -> Path:
-    """Where Dagster keeps its history by default: under DAGSTER_HOME; under the current folder when it is not set."""
+    """The default folder of Dagster's history: under DAGSTER_HOME, or under the current folder without it."""
     return Path(os.environ.get("DAGSTER_HOME") or Path.cwd()) / "history"
 
 
@@ -75,7 +75,7 @@ class PartitionsByTags(SqlRunStorage):
 
 
 class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
-    """The files of `SqliteEventLogStorage`, with one engine for the index and one for the latest run."""
+    """Keeps `SqliteEventLogStorage`'s files with one engine for the index and one for the latest run."""
 
     def __init__(self, base_dir: str, inst_data: Any = None) -> None:
         self._engines: dict[str, Engine] = {}
@@ -132,7 +132,7 @@ class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
 
 
 class RunStorage(PartitionsByTags, SqliteRunStorage):
-    """The files of `SqliteRunStorage`, where only the tags of a run name its partitions."""
+    """Keeps `SqliteRunStorage`'s files, where only the tags of a run name its partitions."""
 
     @classmethod
     def config_type(cls) -> Any:
@@ -149,12 +149,12 @@ class RunStorage(PartitionsByTags, SqliteRunStorage):
 
 
 def or_dagsters_own(ours: "Callable[[], Any]", dagsters_own: "Callable[[], Any]", module: str = __name__) -> Any:
-    """Our storage; Dagster's own, with a warning, when ours does not fit this version of Dagster.
+    """Make our storage; Dagster's own, with a warning, when ours does not fit this version of Dagster.
 
     Args:
-        ours: makes ours, and uses it.
-        dagsters_own: makes Dagster's.
-        module: of ours.
+        ours: makes our storage, and uses it.
+        dagsters_own: makes Dagster's storage.
+        module: module of our storage, for the warning.
     """
     try:
         return ours()

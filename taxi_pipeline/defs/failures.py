@@ -1,4 +1,4 @@
-"""Failures that carry what to do: why a run failed, by fleet, for the console, the UI and the alert."""
+"""Failures that say what to do: why a run failed, by fleet, for the console, the UI and the alert."""
 
 from collections.abc import Mapping, Sequence
 
@@ -26,14 +26,14 @@ class FleetsFailed(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dags
 
 
 def failed_fleets(event: dg.DagsterEvent) -> Mapping[str, str] | None:
-    """Fleet → why it failed, of a step that failed with `FleetsFailed`; None for other events and other failures."""
+    """Fleet → why it failed, for a step that failed with `FleetsFailed`; None for other events and other failures."""
     data = event.step_failure_data.user_failure_data if event.is_step_failure else None
     value = data.metadata.get(FAILED_FLEETS) if data else None
     return dict(value.value) if isinstance(value, dg.JsonMetadataValue) and isinstance(value.value, dict) else None
 
 
 def message_of(event: dg.DagsterEvent) -> str:
-    """What a failed step raised, in words: the description of a failure, else the message of the exception."""
+    """The message of a failed step: the description of a failure, else the message of the exception."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description

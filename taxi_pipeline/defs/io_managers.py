@@ -1,4 +1,4 @@
-"""The IO manager of the datasets: where the data frame that an asset returns is kept, and how it is loaded again.
+"""The IO manager of the datasets: it stores the data frame that an asset returns, and loads it again.
 
 The files lie in the storage, which writes them whole or not at all. How a data frame becomes bytes is in `datasets`.
 """
@@ -25,7 +25,7 @@ def _is_data_frame(context: dg.TypeCheckContext, value: object) -> bool:  # noqa
 
 
 DATA_FRAME = dg.DagsterType(_is_data_frame, "DataFrame", description="A pandas data frame with the declared columns")
-"""Of the assets that return a value; without it Dagster takes `MaterializeResult` for "no value"."""
+"""Dagster type of the assets that return a frame; without it Dagster takes `MaterializeResult` for "no value"."""
 
 _TABLES = {declared.name: declared for declared in DATASETS}
 
@@ -97,10 +97,10 @@ class DatasetIOManager(dg.IOManager):
 
 
 def build_datasets_io_manager(extension: str) -> dg.IOManagerDefinition:
-    """The IO manager over the resource `files`.
+    """Build the IO manager over the resource `files`.
 
     Args:
-        extension: of the files, `parquet` or `csv`.
+        extension: suffix of the files, `parquet` or `csv`.
     """
 
     @dg.io_manager(required_resource_keys={"files"})

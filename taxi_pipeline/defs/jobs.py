@@ -17,41 +17,41 @@ daily_trips = dg.define_asset_job(
 week_summaries = dg.define_asset_job(
     "week_summaries",
     selection=dg.AssetSelection.assets("week_summary"),
-    description="The summaries of weeks. Automation makes each when its days are loaded; this makes any of them.",
+    description="Makes summaries of weeks. Automation makes each when its days are loaded; this job makes any of them.",
 )
 
 monthly_reports = dg.define_asset_job(
     "monthly_reports",
     selection=dg.AssetSelection.assets("monthly_report"),
-    description="The reports of months. Automation makes each when its days are loaded; this makes any of them.",
+    description="Makes reports of months. Automation makes each when its days are loaded; this job makes any of them.",
 )
 
 datasets = dg.define_asset_job(
     "datasets",
     selection=dg.AssetSelection.groups("datasets"),
-    description="The files of fleets' months. Automation makes each when its days are loaded; this makes any of them.",
+    description="Makes datasets of fleets' months. Automation makes each when its days are loaded; this job makes any.",
 )
 
 zones = dg.define_asset_job(
     "zones",
     selection=dg.AssetSelection.assets("taxi_zones_file", "taxi_zones"),
-    description="The TLC's taxi zones alone. When they changed, what is made with them shows as stale.",
+    description="Fetches and loads the taxi zones alone. When they changed, the assets made with them show as stale.",
 )
 
 tlc_observation = dg.define_asset_job(
     "tlc_observation",
     selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),
-    description="What the TLC has published since the last load, without loading it. daily_refresh reads the result.",
+    description="Asks what the TLC has published since the last load. daily_refresh reads the result.",
 )
 
 freshness = dg.define_asset_job(
     "freshness",
     selection=dg.AssetSelection.checks(newest_day_is_recent),
-    description="How old the newest loaded day is, compared with how late the TLC usually is.",
+    description="Compares the age of the newest loaded day with the TLC's usual delay.",
 )
 
 
-@dg.job(description="The chart of a request file; trip_request_sensor launches it for each new file.")
+@dg.job(description="Draws the chart of a request file; trip_request_sensor launches it for each new file.")
 def trip_requests() -> None:
-    """The chart of a request file."""
+    """Draw the chart of a request file."""
     draw_requests()

@@ -54,7 +54,7 @@ class MartsError(TaxiPipelineError):
 
 @dataclass(frozen=True)
 class Marts:
-    """What the marts add to the code location."""
+    """The definitions that the marts add to the code location."""
 
     assets: list[Any]
     jobs: list[Any]
@@ -62,7 +62,7 @@ class Marts:
 
 
 def build_marts(settings: Settings) -> Marts:
-    """The marts; nothing when they are off, when the extra `dbt` is not installed, or without the folder `marts/`."""
+    """Build the marts; empty when they are off, or without the extra `dbt` or the folder `marts/`."""
     folder = project_root() / "marts"
     if not settings.marts or importlib.util.find_spec("dagster_dbt") is None or not folder.is_dir():
         return Marts([], [], {})
@@ -74,7 +74,7 @@ def build_marts(settings: Settings) -> Marts:
     job = dg.define_asset_job(
         MARTS,
         selection=dg.AssetSelection.groups(MARTS),
-        description="The marts of months. Automation makes each when its days are loaded; this makes any of them.",
+        description="Makes the marts of months. Automation makes each when its days are loaded; this job makes any.",
     )
     dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
     return Marts([_assets_of(project)], [job], {"dbt": dbt})
@@ -87,7 +87,7 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
     translator_settings = DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True)
 
     class Translator(DagsterDbtTranslator):
-        """How models and tables of the warehouse are named and shown."""
+        """Names and describes models and tables of the warehouse for the UI."""
 
         def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
             name = dbt_resource_props["name"]
@@ -138,7 +138,7 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
 
 
 def _with_output_in_log(context: dg.AssetExecutionContext, invocation: "DbtCliInvocation") -> Iterator[Any]:
-    """The events of an invocation, whose output becomes one message of the run's log and no lines on a terminal.
+    """Yield the events of an invocation; its output becomes one message of the run's log and no lines on a terminal.
 
     What was made and tested before dbt failed counts, too.
     """

@@ -1,6 +1,6 @@
-"""What the Dagster UI shows of an asset: column schemas, tables, files, pictures.
+"""Metadata for the Dagster UI: column schemas, tables, files, pictures.
 
-Here plain values become Dagster metadata; which metadata an asset has is decided in the asset.
+Plain values become Dagster metadata here; each asset decides which metadata it has.
 """
 
 import base64
@@ -21,7 +21,7 @@ PREVIEW_ROWS = 10
 
 @cache
 def table_schema(declared: Table) -> dg.TableSchema:
-    """The declared columns, for the asset's page."""
+    """The schema of the declared columns, for the asset's page."""
     return dg.TableSchema(
         columns=[
             dg.TableColumn(
@@ -50,7 +50,7 @@ _ASSETS = {"trips": "taxi_trips", "zones": "taxi_zones"}
 
 
 def column_lineage(declared: Table) -> dict[str, Any]:
-    """Metadata of a materialization: which columns of other assets each column is made from."""
+    """Metadata of a materialization: the columns of other assets from which each column is made."""
     sources = {
         column.name: _published_columns(column.name) if declared is TRIPS else column.made_from
         for column in declared.columns
@@ -68,7 +68,7 @@ def _column_dep(source: str) -> dg.TableColumnDep:
 
 
 def _published_columns(column: str) -> list[str]:
-    """All that a column of `trips` was ever published as; the pickup date follows from the pickup's time."""
+    """All names under which a column of `trips` was ever published; the pickup date follows from the pickup's time."""
     published = "pickup_datetime" if column == "pickup_date" else column
     names = {name for fleet in FLEETS.values() for name in fleet.published_names(published)}
     return [f"taxi_trips_file.{name}" for name in sorted(names)]
@@ -83,7 +83,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> dg.TableMetad
 
 
 def file_metadata(file: StoredFile) -> dict[str, Any]:
-    """Where a file lies, and how large it is."""
+    """Metadata of a file: its place and its size."""
     return {"dagster/uri": file.uri, "size_bytes": file.size_bytes}
 
 
@@ -94,12 +94,12 @@ def link(file: StoredFile, pages: Pages) -> dict[str, Any]:
 
 
 def written(file: StoredFile, metadata: Mapping[str, Any]) -> dg.MaterializeResult:
-    """A file was written: where it lies, its SHA-256 as the data version, and further metadata."""
+    """The result of an asset that wrote a file: its place, its SHA-256 as the data version, and further metadata."""
     return dg.MaterializeResult(metadata={**file_metadata(file), **metadata}, data_version=dg.DataVersion(file.sha256))
 
 
 def fetched_metadata(files: Sequence[FetchedFile]) -> dict[str, Any]:
-    """Where fetched files lie and where they came from: entries for a single one, a table for several."""
+    """Metadata of fetched files, their places and origins: entries for a single file, a table for several."""
     warnings = "; ".join(file.warning for file in files if file.warning)
     metadata: dict[str, Any] = {"warning": warnings} if warnings else {}
     if replaced := ", ".join(file.replaced for file in files if file.replaced):
@@ -123,7 +123,7 @@ def fetched_metadata(files: Sequence[FetchedFile]) -> dict[str, Any]:
 
 
 def picture(png: bytes, title: str, width: int = 640) -> dg.MarkdownMetadataValue:
-    """A PNG, scaled down to the width in pixels and embedded, so that the UI shows it wherever the file lies."""
+    """Scale a PNG down to the width in pixels and embed it, so that the UI shows it wherever the file lies."""
     import io
 
     from PIL import Image
@@ -139,12 +139,12 @@ def picture(png: bytes, title: str, width: int = 640) -> dg.MarkdownMetadataValu
 def per_partition(
     context: dg.AssetExecutionContext, values: Mapping[str, Mapping[str, Any]], asset: str | None = None
 ) -> None:
-    """Attach metadata to partitions of the run: partition key → metadata.
+    """Attach metadata to partitions of the run.
 
     Args:
-        context: of the run.
+        context: the run's context.
         values: partition key → metadata.
-        asset: which of the step's assets; None when it has only one.
+        asset: the asset of the step; None when it has only one.
     """
     for key, metadata in values.items():
         context.add_asset_metadata(dict(metadata), asset_key=asset, partition_key=key)

@@ -1,6 +1,6 @@
 """Group `notebooks`: `docs/tour.ipynb` as an asset, when the extra `notebook` is installed.
 
-What the notebook asks is in the notebook; here is how it becomes a page of the outputs.
+The notebook itself holds the questions; this module makes a page of the outputs out of it.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ class NotebookIOManager(dg.IOManager):
         """Write `outputs/NAME.ipynb` and `outputs/NAME.html`.
 
         Args:
-            context: of the asset, whose name the files get.
+            context: names the asset; the files get its name.
             obj: the executed notebook.
         """
         import nbformat
@@ -48,11 +48,11 @@ class NotebookIOManager(dg.IOManager):
 
 
 def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) -> tuple[list[Any], dict[str, Any]]:
-    """The assets and resources of the notebooks; none when they are off, or the extra `notebook` is not installed.
+    """Build the assets and resources of the notebooks; empty when they are off, or without the extra `notebook`.
 
     Args:
-        settings: of the code location.
-        marts: the assets of the marts, which the notebook asks.
+        settings: settings of the code location.
+        marts: the assets of the marts, which the notebook queries.
     """
     path = project_root() / "docs" / "tour.ipynb"
     if not settings.notebooks or importlib.util.find_spec("dagstermill") is None or not path.is_file():

@@ -1,6 +1,6 @@
-"""The partitions: days, and how many of them one run takes.
+"""The partitions: days, weeks, months, and the number of days in one run.
 
-Here is what a partition is and which days a run has; what is loaded for a day is decided in the assets.
+This module decides what a partition is and which days a run has; the assets decide what is loaded for a day.
 """
 
 import math
@@ -22,12 +22,12 @@ _DAY = timedelta(days=1)
 
 
 def _end(end: date | None, offset: int) -> dict[str, Any]:
-    """How partitions end: before a day, or with an offset from today."""
+    """Arguments for the end of partitions: before a day, or with an offset from today."""
     return {"end_date": end.isoformat()} if end else {"end_offset": offset}
 
 
 def _sunday_before(day: date) -> date:
-    """The day itself when it is a Sunday."""
+    """The last Sunday up to a day; the day itself when it is a Sunday."""
     return day - timedelta(days=day.isoweekday() % 7)
 
 
@@ -41,7 +41,7 @@ def days_from(first_day: date, last_day: date | None = None) -> dg.DailyPartitio
 
 
 daily_partitions = days_from(FIRST_DAY)
-"""As the assets declare them; `between` narrows them to the configured days."""
+"""Days for the assets' declarations; `between` narrows them to the configured days."""
 
 
 def weeks_from(first_day: date, last_day: date | None = None) -> dg.WeeklyPartitionsDefinition:
@@ -52,7 +52,7 @@ def weeks_from(first_day: date, last_day: date | None = None) -> dg.WeeklyPartit
 
 
 weekly_partitions = weeks_from(FIRST_DAY)
-"""As the assets declare them; `between` narrows them to the configured days."""
+"""Weeks for the assets' declarations; `between` narrows them to the configured days."""
 
 
 def months_from(first_day: date, last_day: date | None = None) -> dg.MonthlyPartitionsDefinition:
@@ -67,7 +67,7 @@ def months_from(first_day: date, last_day: date | None = None) -> dg.MonthlyPart
 
 
 monthly_partitions = months_from(FIRST_DAY)
-"""As the assets declare them; `between` narrows them to the configured days."""
+"""Months for the assets' declarations; `between` narrows them to the configured days."""
 
 
 def fleet_months_from(
@@ -75,7 +75,7 @@ def fleet_months_from(
 ) -> dg.MultiPartitionsDefinition:
     """Each of these fleets with each of the months of `months_from`.
 
-    A fleet has all these months, also those before it existed: their files have no rows.
+    Every fleet has all these months, also those before it existed: their files have no rows.
     """
     return dg.MultiPartitionsDefinition(
         {"fleet": dg.StaticPartitionsDefinition(list(fleets)), "month": months_from(first_day, last_day)}
@@ -83,14 +83,14 @@ def fleet_months_from(
 
 
 fleet_month_partitions = fleet_months_from(list(FLEETS), FIRST_DAY)
-"""As the assets declare them; `between` narrows them to the configured fleets and days."""
+"""Fleets and months for the assets' declarations; `between` narrows them to the configured fleets and days."""
 
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
 
 def between(first_day: date, last_day: date | None, fleets: "Sequence[str]", assets: "Iterable[Any]") -> "list[Any]":
-    """The same assets, those with partitions from the first to the last day and for these fleets alone."""
+    """Narrow the partitions of the assets to the days from the first to the last and to these fleets."""
     narrower = [
         (daily_partitions, days_from(first_day, last_day)),
         (weekly_partitions, weeks_from(first_day, last_day)),
@@ -116,11 +116,11 @@ def days_of_definition(partitions: dg.PartitionsDefinition | None) -> Days:
 
 
 def fleet_month_key(fleet: str, month: date) -> str:
-    """The key in `fleet_month_partitions` of a fleet's month.
+    """The key of a fleet's month in `fleet_month_partitions`.
 
     Args:
-        fleet: its name.
-        month: its first day.
+        fleet: name of the fleet.
+        month: first day of the month.
     """
     return dg.MultiPartitionKey({"fleet": fleet, "month": str(month)})
 
@@ -141,7 +141,7 @@ def range_tags(days: Days) -> dict[str, str]:
 
 
 def partitions_in(tags: "Mapping[str, str]") -> str | None:
-    """What a run's tags say of its partitions, in words; None when it has none."""
+    """Describe the partitions of a run in words, from its tags; None when it has none."""
     if RANGE_START in tags:
         return f"{tags[RANGE_START]} to {tags[RANGE_END]}"
     return tags.get(PARTITION)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Engine
 
 IDLE_SECONDS = 300
-"""How long a connection is kept; servers and proxies close what is idle for longer."""
+"""Seconds that an idle connection is kept; servers and proxies close what is idle for longer."""
 
 
 def driver_url(config_value: Mapping[str, Any]) -> str:
@@ -36,7 +36,7 @@ def _arguments(inst_data: ConfigurableClassData | None, config_value: Mapping[st
 
 
 class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
-    """Events, over connections that are kept; Dagster's own class opens one for each event.
+    """Stores events over connections that are kept; Dagster's own class opens one for each event.
 
     Measured with Dagster 1.13.27: without it a month of the graph takes a third longer (20.9 and 29.1 s on a busy
     machine). Look at it again with a new minor version.
@@ -69,7 +69,7 @@ class PostgresEvents(DistinctMilliseconds, PostgresEventLogStorage):
 
 
 class PostgresRuns(PartitionsByTags, PostgresRunStorage):
-    """Runs, where only the tags of a run name its partitions."""
+    """Stores runs, where only the tags of a run name its partitions."""
 
     @classmethod
     def from_config_value(
@@ -81,7 +81,7 @@ class PostgresRuns(PartitionsByTags, PostgresRunStorage):
 
 
 class PostgresSchedules(PostgresScheduleStorage):
-    """Schedules and sensors."""
+    """Stores schedules and sensors."""
 
     @classmethod
     def from_config_value(

@@ -27,7 +27,7 @@ from taxi_pipeline.defs.dagster_internals import (
 
 
 class CodeServerRunLauncher(dg.DefaultRunLauncher):
-    """`DefaultRunLauncher`, whose runs are looked after by `run_monitoring`."""
+    """Starts runs like `DefaultRunLauncher`; `run_monitoring` watches them."""
 
     @classmethod
     def from_config_value(
@@ -38,7 +38,7 @@ class CodeServerRunLauncher(dg.DefaultRunLauncher):
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Whether `run_monitoring` asks."""
+        """True: `run_monitoring` asks this launcher."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:

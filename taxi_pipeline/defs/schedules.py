@@ -1,4 +1,4 @@
-"""The schedules: when something runs by itself. `taxi_pipeline.refresh_plan` decides what a refresh loads.
+"""The schedules: the runs that start at a time of day. `taxi_pipeline.refresh_plan` decides what a refresh loads.
 
 All are off until they are switched on in the UI; `TAXI_AUTOMATION=on` switches them on from the start, except the one
 that makes a run per day, which would do the same work a second time.
@@ -23,7 +23,7 @@ CHUNK_TAG = "taxi/chunk"
 """Tag of a run: the key of the chunk that it loads."""
 
 MAX_AGE_OF_OBSERVATION = timedelta(hours=23)
-"""Of yesterday's, which must not stand in for today's."""
+"""Largest age of the observation that a tick uses, so that yesterday's never stands in for today's."""
 
 _IN_PROGRESS = [
     dg.DagsterRunStatus.QUEUED,
@@ -36,10 +36,10 @@ _IN_PROGRESS = [
 
 
 def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
-    """The schedules of the code location.
+    """Build the schedules of the code location.
 
     Args:
-        running: whether they are on from the start; otherwise they are switched on in the UI.
+        running: true if they are on from the start; otherwise they are switched on in the UI.
     """
     status = dg.DefaultScheduleStatus.RUNNING if running else dg.DefaultScheduleStatus.STOPPED
     every_morning = {"cron_schedule": "0 6 * * *", "execution_timezone": NEW_YORK, "job": daily_trips}
@@ -89,7 +89,7 @@ def daily_trips_by_partition(context: dg.ScheduleEvaluationContext) -> list[dg.R
 
 
 def _chunks(context: dg.ScheduleEvaluationContext) -> Sequence[Chunk] | dg.SkipReason:
-    """What to load, or why nothing is loaded."""
+    """The chunks to load, or the reason why nothing is loaded."""
     found = latest_plan(context.instance)
     if found is None:
         return dg.SkipReason(

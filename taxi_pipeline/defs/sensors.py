@@ -18,10 +18,10 @@ MAX_SKIP_REASON = 1_000
 
 
 def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
-    """The sensors of the code location.
+    """Build the sensors of the code location.
 
     Args:
-        running: whether they are on from the start; otherwise they are switched on in the UI.
+        running: true if they are on from the start; otherwise they are switched on in the UI.
     """
     status = dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED
     return [

@@ -28,17 +28,20 @@ _HOURS = 7 * 24
 
 
 def draw_demand(model: "pd.DataFrame", held_out: "pd.DataFrame", title: str, *, synthetic: bool) -> bytes:
-    """Draw a week of the busiest zones as a 10 × 8 inch PNG: expected with its interval, and each counted day.
+    """Draw a week of the busiest zones as a 10 × 8 inch PNG: expected pickups with their interval, and counted ones.
 
     Args:
         model: the dataset `demand_model`.
-        held_out: the month of `zone_hours` that is expected.
+        held_out: `zone_hours` of the month that the model is compared with.
         title: one line.
-        synthetic: whether the trips are generated; the picture then says so.
+        synthetic: true if the trips are generated; the picture then says so.
+
+    Returns:
+        The PNG's bytes.
     """
     from matplotlib.figure import Figure
 
-    # Of zones with equal sums the one with the lower id comes first: `nlargest` keeps their order.
+    # `nlargest` keeps the order of zones with equal sums: the lower id comes first.
     busiest = model.groupby(["zone_id", "zone"])["expected"].sum().nlargest(NUM_ZONES).reset_index()
     with own_style():
         figure = Figure(figsize=(SIZE_INCHES, 8), dpi=DPI, facecolor="white")

@@ -1,4 +1,4 @@
-"""Places on the maps: where boroughs are named, and zones' shapes for web pages, which are small and still touch."""
+"""Geometry of the maps: positions of the boroughs' labels, and zone shapes with fewer points for web pages."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,11 +23,18 @@ TOLERANCE_DEGREES = 0.0004
 
 
 WIDTH = 2000
-"""Of a drawing of the city: a pixel is about 20 metres."""
+"""Width of a drawing of the city, in pixels; a pixel is about 20 metres."""
 
 
 def on_plane(shapes: Mapping[int, str]) -> "tuple[Plane, dict[int, BaseGeometry]]":
-    """A plane that holds all the zones (WKT, degrees; at least one), and their shapes, simplified."""
+    """Fit a plane around the zones and simplify their shapes.
+
+    Args:
+        shapes: zone id → WKT in degrees; at least one.
+
+    Returns:
+        The plane, and zone id → simplified shape in degrees.
+    """
     import shapely
 
     simple = _simplified(shapes)
@@ -35,7 +42,7 @@ def on_plane(shapes: Mapping[int, str]) -> "tuple[Plane, dict[int, BaseGeometry]
 
 
 def _simplified(shapes: Mapping[int, str]) -> "dict[int, BaseGeometry]":
-    """The zones' shapes (WKT, degrees) with fewer points; what neighbours share stays shared."""
+    """Remove points from the zones' shapes (WKT, degrees). Borders that neighbours share stay shared."""
     import shapely
 
     simple = shapely.coverage_simplify(shapely.from_wkt(list(shapes.values())), TOLERANCE_DEGREES)
@@ -43,16 +50,16 @@ def _simplified(shapes: Mapping[int, str]) -> "dict[int, BaseGeometry]":
 
 
 def svg_path(rings: Iterable[Sequence[tuple[int, int]]]) -> str:
-    """Closed rings as the path of an SVG."""
+    """Write closed rings as the path of an SVG."""
     return "".join(f"M{'L'.join(f'{x} {y}' for x, y in ring[:-1])}Z" for ring in rings)
 
 
 class Plane:
-    """Degrees as pixels of a drawing, undistorted: x to the right, y down.
+    """A projection of degrees to the pixels of a drawing, undistorted: x to the right, y down.
 
     Args:
         bounds: west, south, east, north in degrees.
-        width: of the drawing.
+        width: width of the drawing in pixels.
     """
 
     def __init__(self, bounds: tuple[float, float, float, float], width: float) -> None:
@@ -64,15 +71,15 @@ class Plane:
         self.height = (self._north - south) * self._scale
 
     def x(self, longitude: float) -> float:
-        """Pixels from the left."""
+        """The pixels from the left edge to a longitude."""
         return (longitude - self._west) * self._narrow * self._scale
 
     def y(self, latitude: float) -> float:
-        """Pixels from the top."""
+        """The pixels from the top edge to a latitude."""
         return (self._north - latitude) * self._scale
 
     def polygons(self, shape: "BaseGeometry") -> list[list[list[tuple[int, int]]]]:
-        """The shape's polygons, each with its rings, in whole pixels; what is smaller than one is left out."""
+        """The shape's polygons, each as its rings in whole pixels, without those smaller than a pixel."""
         parts: Any = getattr(shape, "geoms", [shape])
         polygons = [[self._ring(ring) for ring in (part.exterior, *part.interiors)] for part in parts]
         return [[ring for ring in rings if len(ring) > 3] for rings in polygons if len(rings[0]) > 3]
@@ -82,7 +89,7 @@ class Plane:
         return [ring for rings in self.polygons(shape) for ring in rings]
 
     def path(self, shape: "BaseGeometry") -> str:
-        """The shape as the path of an SVG."""
+        """Write the shape as the path of an SVG."""
         return svg_path(self.rings(shape))
 
     def _ring(self, ring: "LinearRing") -> list[tuple[int, int]]:

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BUSIEST = 5
-"""How many zones are named."""
+"""Number of zones whose names are on the map."""
 
-# In shares of the map's height or width: least distance of two labels' middles, distance of a label from the zones
-# beside it, room that a label needs.
+# Shares of the map's height or width: least distance between the middles of two labels, distance of a label from the
+# zones beside it, width of a label.
 _LABEL_GAP = 0.07
 _LABEL_DISTANCE = 0.035
 _LABEL_WIDTH = 0.19
@@ -32,8 +32,11 @@ def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
     """Draw pickups by Manhattan taxi zone as a 10 × 10 inch PNG.
 
     Args:
-        stats: a GeoJSON FeatureCollection in degrees whose features have the properties `zone` and `num_trips`, with
-            a member `coverage` (`first_day`, `last_day`: ISO dates or None; `num_days`, `fleets`, `synthetic`).
+        stats: a GeoJSON FeatureCollection in degrees whose features have the properties `zone` and `num_trips`, with a
+            member `coverage` (`first_day`, `last_day`: ISO dates or None; `num_days`, `fleets`, `synthetic`).
+
+    Returns:
+        The PNG's bytes.
     """
     from matplotlib.figure import Figure
 
@@ -53,7 +56,11 @@ def draw_city_map(stats: Mapping[str, Any]) -> bytes:
     """Draw pickups by taxi zone of all boroughs as a 14 × 10 inch PNG, Manhattan enlarged beside the city.
 
     Args:
-        stats: as of `draw_manhattan_map`, of all zones with a shape; their property `borough` is used, too.
+        stats: a FeatureCollection as `draw_manhattan_map` takes it, with all zones that have a shape; its features also
+            have the property `borough`.
+
+    Returns:
+        The PNG's bytes.
     """
     from matplotlib.figure import Figure
 
@@ -96,7 +103,7 @@ def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tup
     """Colour zones with pickups, hatch those without, on each map; and draw the key.
 
     Args:
-        figure: on which the maps are.
+        figure: the figure that holds the maps.
         maps: axes whose frame is set → the zones on them, with `num_trips`; the first has all of them.
         key_at: left and bottom of the colours' key, as shares of the figure.
     """
@@ -120,7 +127,7 @@ def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tup
 
 
 def _draw_key(figure: "Figure", classes: Classes, left: float, bottom: float) -> None:
-    """A swatch for each class, with the number that it begins with."""
+    """Draw the key: a swatch for each class, with the number that it begins with."""
     from matplotlib.patches import Rectangle
 
     width = 3.8 / figure.get_figwidth() / NUM_SHADES
@@ -137,7 +144,7 @@ def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:
 
 
 def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
-    """Write name and share of the pickups of each borough: beside its zones where there is room, else over them."""
+    """Write name and share of the pickups of each borough, beside its zones where there is space, else over them."""
     from matplotlib.patheffects import withStroke
 
     total = int(zones["num_trips"].sum())
@@ -162,7 +169,7 @@ def _name_boroughs(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
 
 
 def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
-    """Name the busiest zones beside the island, each with a line to its zone: west of its middle left, others right."""
+    """Name the busiest zones beside the island, with a line to each: western zones on the left, others on the right."""
     import numpy as np
     import shapely
 
@@ -176,7 +183,7 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     for side, sign in (("left", -1), ("right", 1)):
         chosen = sorted((i for i in busiest if (x[i] < middle(y[i])) == (side == "left")), key=lambda i: -y[i])
         for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
-            # As far out as the zones reach beside the label, islands in the river included.
+            # The label stands outside of the zones at its height, islands in the river included.
             beside_it = outline.intersection(shapely.box(-1, height - _LABEL_GAP / 2, 2, height + _LABEL_GAP / 2))
             edge = beside_it.bounds[0 if side == "left" else 2] if beside_it else float(middle(height))
             beside = float(np.clip(edge + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))
@@ -205,7 +212,7 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
 
 
 def _spread(heights: Sequence[float]) -> list[float]:
-    """Move heights, given from top to bottom, so far apart that labels do not overlap; none too low."""
+    """Move labels apart, none below the lower edge, so that they do not overlap; heights are sorted downwards."""
     placed: list[float] = []
     for height in heights:
         placed.append(min(height, placed[-1] - _LABEL_GAP if placed else 0.95))
@@ -226,7 +233,7 @@ def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_tr
 
 
 def _vehicles(fleets: Sequence[str]) -> str:
-    """What the fleets drive, in words."""
+    """Describe the fleets' vehicles in words."""
     colors = [fleet for fleet in fleets if fleet in ("yellow", "green")]
     hired = [fleet for fleet in fleets if fleet not in colors]
     words = []

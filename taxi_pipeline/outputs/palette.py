@@ -1,6 +1,6 @@
 """Classes of counts with round borders, and one palette for them: on the PNG maps, in the report and in the explorer.
 
-`explorer/counts.js` has the same rule for what its readers choose. Here is no drawing.
+`explorer/counts.js` has the same rule for what its readers choose. Nothing is drawn here.
 """
 
 import bisect
@@ -9,34 +9,35 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SHADES = ("#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58")
-"""From few to many, on light paper. Lightness falls throughout, so that it also reads in grey and to the colour-blind.
+"""Shades from few to many, on light paper. Lightness falls throughout, so that greyscale print and colour-blind readers
+can tell them apart.
 
 Source: ColorBrewer's YlGnBu, without its palest.
 """
 SHADES_ON_DARK = ("#1c2a5e", "#253f94", "#225ea8", "#1d91c0", "#41b6c4", "#7fcdbb", "#c7e9b4", "#f3fbc8")
-"""The same on a dark screen, where many is light."""
+"""The same shades on a dark screen, where many is light."""
 NUM_SHADES = len(SHADES)
 
 EMPTY = "#ececf0"
-"""Of a zone without trips, on light paper."""
+"""Colour of a zone without trips, on light paper."""
 
 DIFFERENCES = ("#8c510a", "#bf812d", "#dfc27d", "#f1f1f1", "#80cdc1", "#35978f", "#01665e")
-"""From much less to much more, on light paper (ColorBrewer's BrBG)."""
+"""Shades from much less to much more, on light paper (ColorBrewer's BrBG)."""
 DIFFERENCES_ON_DARK = ("#dfa050", "#bf812d", "#7d5a2a", "#33373f", "#2d6b64", "#35978f", "#80cdc1")
 
 _ROUND = (1, 2, 3, 5, 7)
-"""Times a power of ten."""
+"""First digits of a round number; a power of ten follows."""
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Ranges of counts that have a shade each."""
+    """Ranges of counts, each with a shade of its own."""
 
     starts: Sequence[int]
-    """The least count of each class, ascending; empty when nothing is counted."""
+    """The least count of each class, ascending; empty when no count is above zero."""
 
     def of(self, count: float) -> int:
-        """The shade of a count: 1 for few to `NUM_SHADES` for many; 0 for nothing."""
+        """The shade of a count: 1 for few to `NUM_SHADES` for many; 0 for no trips."""
         return self._shade(bisect.bisect_right(self.starts, count) - 1) if count and self.starts else 0
 
     @property
@@ -50,7 +51,14 @@ class Classes:
 
 
 def round_classes(counts: Iterable[float]) -> Classes:
-    """Up to eight classes with about as many counts in each, whose borders are round numbers; nothing has no class."""
+    """Divide counts into classes with round borders.
+
+    Args:
+        counts: counts of trips; those of zero get no class.
+
+    Returns:
+        Up to eight classes, with about as many counts in each.
+    """
     ranked = sorted(count for count in counts if count > 0)
     if not ranked:
         return Classes([])
@@ -95,5 +103,5 @@ def luminance(color: str) -> float:
 
 
 def _readable_on(color: str) -> str:
-    """Black or white, whichever has more contrast."""
+    """Choose black or white, whichever has more contrast."""
     return "#000000" if luminance(color) > 0.179 else "#ffffff"

@@ -1,4 +1,4 @@
-"""Small pictures of the pages for the Dagster UI: the explorer's map, the report's days. No words, only shapes.
+"""Thumbnails of the pages for the Dagster UI: the explorer's map, the report's days. They hold shapes and no text.
 
 The pages themselves are HTML, which the UI does not show beside an asset.
 """
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 _WIDTH = 640
 _SMOOTH = 2
-"""Drawn so many times as large and scaled down, so that edges are smooth."""
+"""Scale at which a thumbnail is drawn before it is reduced, so that edges are smooth."""
 _WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
 
 
 def map_preview(zones: Iterable[tuple[Sequence[Sequence[tuple[int, int]]], int]], size: Sequence[int]) -> bytes:
-    """A PNG of zones.
+    """Draw a thumbnail of zones as a PNG.
 
     Args:
-        zones: rings in whole pixels, and shade (0 for nothing) of each.
-        size: width and height of the plane on which the rings lie.
+        zones: rings in whole pixels, and shade (0 for no trips) of each zone.
+        size: width and height in pixels of the plane on which the rings lie.
     """
     from PIL import Image, ImageDraw
 
@@ -39,7 +39,11 @@ def map_preview(zones: Iterable[tuple[Sequence[Sequence[tuple[int, int]]], int]]
 
 
 def bars_preview(bars: Sequence[tuple[int, bool]]) -> bytes:
-    """A PNG of bars: the height of each in any unit, and whether it is of a weekend."""
+    """Draw a thumbnail of bars as a PNG.
+
+    Args:
+        bars: height in any unit, and whether the day is of a weekend.
+    """
     from PIL import Image, ImageDraw
 
     width, height = _WIDTH * _SMOOTH, 180 * _SMOOTH

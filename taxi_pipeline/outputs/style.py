@@ -1,4 +1,4 @@
-"""What all pictures share: sizes, colours, notes, and how a figure becomes the bytes of a PNG.
+"""The common style of all pictures: sizes, colours, notes, and how a figure becomes the bytes of a PNG.
 
 Pictures are the same bytes for the same values: no time stamps, no fonts but matplotlib's own, no settings of the user.
 """
@@ -23,7 +23,7 @@ WEEKDAYS = (
     ("Friday", "#8fbfe2"),
     ("Saturday", "#f3b08a"),
 )
-"""In calendar order, with their colours: weekends warm, the other days from dark to light."""
+"""The weekdays in calendar order, with their colours: weekends warm, the other days from dark to light."""
 
 INK = "#1c1c28"
 MUTED = "#6b6b7b"
@@ -47,7 +47,7 @@ def own_style() -> Iterator[None]:
 
 
 def png_of(figure: "Figure") -> bytes:
-    """The figure as a PNG, without the version of matplotlib in it."""
+    """Encode the figure as a PNG, without matplotlib's version in it."""
     png = io.BytesIO()
     figure.savefig(png, format="png", metadata={"Software": None})
     return png.getvalue()

@@ -1,11 +1,11 @@
-"""HTML pages out of templates, with everything escaped that a template does not mark as safe."""
+"""HTML pages made of templates. Every value is escaped unless a template marks it as safe."""
 
 from pathlib import Path
 from typing import Any
 
 
 def render(template: Path, **values: Any) -> str:
-    """The page that a template makes of these values; a value that it lacks is an error."""
+    """Render a template with these values; a value that it lacks is an error."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -15,6 +15,6 @@ def render(template: Path, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # For `tojson`: compact, and in the order of the values.
+    # `tojson` writes compact JSON, in the order of the values.
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template(template.name).render(**values)

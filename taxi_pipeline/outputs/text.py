@@ -1,4 +1,4 @@
-"""How outputs spell numbers and tables: round numbers, small shares, CSV."""
+"""The spelling of numbers and tables in outputs: round numbers, small shares, CSV."""
 
 import csv
 import io
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def short(number: int) -> str:
-    """A round number in few letters: 700, 2k, 10M."""
+    """Write a round number in few letters: 700, 2k, 10M."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if number >= unit:
             return f"{number / unit:g}{letter}"
@@ -15,12 +15,12 @@ def short(number: int) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent with one decimal; a small one is not rounded to nothing."""
+    """Write a share in percent with one decimal; a small share above zero is never written as 0.0 %."""
     return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """The text of a CSV file."""
+    """Write rows as the text of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([header, *rows])
     return text.getvalue()

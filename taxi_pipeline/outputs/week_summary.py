@@ -13,16 +13,19 @@ from taxi_pipeline.warehouse.sql import placeholders, week_start
 WEEK = timedelta(days=7)
 
 AMOUNTS = ("num_trips", "passenger_count", "trip_distance", "fare_amount", "tip_amount", "total_amount")
-"""Sums in a summary: trips, passengers, miles, and US dollars, as in `zone_hourly_trips`."""
+"""The sums in a summary: trips, passengers, miles, and US dollars, as in `zone_hourly_trips`."""
 
 
 def summary_of_week(session: Session, week: date, fleets: Sequence[str]) -> dict[str, Any]:
-    """What the file of the week holds.
+    """Sum up a week by fleet and borough, and the week before.
 
     Args:
-        session: of the warehouse.
-        week: the Sunday on which it starts.
-        fleets: whose trips are counted.
+        session: the warehouse.
+        week: the Sunday on which the week starts.
+        fleets: names of the fleets to count.
+
+    Returns:
+        The content of the week's JSON file.
 
     Raises:
         EmptyWindowError: no day of the week is loaded.
@@ -45,7 +48,7 @@ def summary_of_week(session: Session, week: date, fleets: Sequence[str]) -> dict
 
 
 def preview_rows(summary: Mapping[str, Any]) -> list[tuple[str, int, int | None]]:
-    """Fleet, trips, and trips of the week before (None when that is not complete) of a summary."""
+    """List fleet, trips, and trips of the week before (None when that week is not complete) of a summary."""
 
     def trips(of: Mapping[str, Any]) -> Counter[str]:
         counted: Counter[str] = Counter()
@@ -77,7 +80,7 @@ def _totals(session: Session, week: date, fleets: Sequence[str]) -> dict[str, An
 
 
 def _numbers(amounts: Sequence[Any]) -> dict[str, float | int]:
-    """Counts as whole numbers, dollars and miles with two decimals."""
+    """Name the sums: counts as whole numbers, dollars and miles with two decimals."""
     named = dict(zip(AMOUNTS, amounts, strict=True))
     return {
         name: int(value or 0) if name in ("num_trips", "passenger_count") else round(float(value or 0), 2)

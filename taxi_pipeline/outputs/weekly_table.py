@@ -19,18 +19,23 @@ class Weeks:
 
     all_fleets: Sequence[Sequence[str]]
     by_fleet: Sequence[Sequence[str]]
-    """Empty when there is one fleet only."""
+    """The rows by fleet; empty with one fleet only."""
     coverage: Coverage
 
 
 def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
-    """The weeks that have trips, of all these fleets together and of each by itself."""
+    """Sum up the weeks that have trips, of all these fleets together and of each by itself.
+
+    Args:
+        session: the warehouse.
+        fleets: names of the fleets to count.
+    """
     by_fleet = _weeks(session, "period, fleet", fleets) if len(fleets) > 1 else []
     return Weeks(_weeks(session, "period", fleets), by_fleet, coverage_of(session, fleets))
 
 
 def week_row(*week: Any) -> list[str]:
-    """A week as the CSV spells it: counts whole, dollars and miles with two decimals.
+    """Write a week as a row of the CSV: counts whole, dollars and miles with two decimals.
 
     Args:
         week: its Sunday, the fleet in the file by fleet, trips, dollars, miles, passengers.

@@ -1,4 +1,4 @@
-"""Pickups and charges by zone: the GeoJSON of Manhattan's zones, and what the maps are drawn from."""
+"""Pickups and charges by zone: the GeoJSON of Manhattan's zones, and the data of the maps."""
 
 import json
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from taxi_pipeline.warehouse.sql import placeholders
 
 @dataclass(frozen=True)
 class ZonePickups:
-    """What was picked up in a zone."""
+    """Pickups in a zone and their charges."""
 
     zone_id: int
     zone: str
     borough: str
     geometry: str
-    """WKT in degrees (EPSG:4326)."""
+    """Shape of the zone, as WKT in degrees (EPSG:4326)."""
     num_trips: int
     total_amount: Decimal
-    """US dollars."""
+    """Sum of the charges, in US dollars."""
 
 
 @dataclass(frozen=True)
 class ZoneStatistics:
-    """The zones of an area, by id, also those without trips."""
+    """The zones of an area, sorted by id, including those without trips."""
 
     zones: Sequence[ZonePickups]
     coverage: Coverage
@@ -51,17 +51,17 @@ class ZoneStatistics:
 
 
 def manhattan_statistics(session: Session, fleets: Sequence[str]) -> ZoneStatistics:
-    """The 69 zones of Manhattan, for all loaded days of these fleets."""
+    """Count pickups and charges of the 69 zones of Manhattan, on all loaded days of these fleets."""
     return _statistics(session, fleets, "borough = 'Manhattan'")
 
 
 def city_statistics(session: Session, fleets: Sequence[str]) -> ZoneStatistics:
-    """All zones that have a shape, for all loaded days of these fleets."""
+    """Count pickups and charges of all zones that have a shape, on all loaded days of these fleets."""
     return _statistics(session, fleets, "geometry IS NOT NULL")
 
 
 def geojson_text(statistics: ZoneStatistics) -> str:
-    """The text of a GeoJSON file."""
+    """Write the statistics as the text of a GeoJSON file."""
     return json.dumps(statistics.feature_collection(), separators=(",", ":")) + "\n"
 
 

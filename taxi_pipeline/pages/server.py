@@ -24,7 +24,7 @@ MEDIA_TYPES = {
 """What is shown, by suffix; other files, such as a copy of the warehouse, are not served."""
 
 FOLDERS = ("", "reports/", "week_summary/", "requests/")
-"""Below `outputs/`, in the order of the index."""
+"""Folders below `outputs/`, in the order of the index; the empty name is `outputs/` itself."""
 
 
 def build_app(files: Storage) -> "Starlette":

@@ -1,5 +1,5 @@
-"""What is odd in published trips, and whether the tables and outputs agree with the trips. No Dagster.
+"""Checks of the published trips, and comparisons of tables and outputs with the trips. No Dagster.
 
-`rules` holds the thresholds, without any query; `evaluation` applies the rules to loaded days;
-`reconciliation` compares tables and outputs with the trips.
+`rules` holds the thresholds, without any query; `evaluation` applies the rules to loaded days; `reconciliation`
+compares tables and outputs with the trips.
 """

@@ -50,7 +50,15 @@ def skipped(reason: str) -> Verdict:
 
 
 def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
-    """Name of the check, as in `QUALITY_CHECKS` → its verdict over these days, of all fleets."""
+    """Evaluate all quality checks.
+
+    Args:
+        session: the warehouse.
+        days: days to judge, of all fleets.
+
+    Returns:
+        Name of the check, as in `QUALITY_CHECKS` → its verdict.
+    """
     verdicts = {name: evaluate(session, days) for name, evaluate in _EVALUATIONS.items()}
     counts = session.rows(_DEFECTS_SQL, [days.first, days.last])
     totals = {(row[0], row[1]): row[-3:] for row in counts}
@@ -62,12 +70,20 @@ def evaluate_all(session: Session, days: Days) -> dict[str, Verdict]:
 
 
 def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
-    """As `evaluate_all`; None for all loaded days."""
+    """Evaluate all quality checks over these days, or over all loaded days when there are none.
+
+    Args:
+        session: the warehouse.
+        days: days to judge, of all fleets; None for all loaded days.
+
+    Returns:
+        Name of the check, as in `QUALITY_CHECKS` → its verdict.
+    """
     return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
 
 
 _NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
-"""For a warehouse in which nothing is loaded."""
+"""A day without trips, judged when nothing is loaded."""
 
 
 def _values_fit(session: Session, days: Days) -> Verdict:
@@ -112,7 +128,7 @@ def _trips_near_usual_level(session: Session, days: Days) -> Verdict:
     return _bad_days(
         ("fleet", "day", "trips", "usual", "of the usual"),
         far,
-        what=f"are more than {MAX_DEVIATION:.0%} off",
+        what=f"deviate by more than {MAX_DEVIATION:.0%} from the usual",
         otherwise=f"{len(judged)} days are near the usual",
         num_judged_days=len(judged),
     )
@@ -128,7 +144,7 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
     return _bad_days(
         ("fleet", "day", "pickups and drop-offs", "placed"),
         [(day.fleet, day.day, day.num_ends, day.num_placed) for day in bad],
-        what=f"have less than {MIN_SHARE_PLACED:.0%}",
+        what=f"have less than {MIN_SHARE_PLACED:.0%} of them in a zone",
         otherwise=f"{share:.2%} of {len(placed)} days",
         share_placed=share,
     )
@@ -137,10 +153,10 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
 def _parts_add_up(
     session: Session, days: Days, totals: Mapping[tuple[str, date], tuple[int, int, Decimal | None]]
 ) -> Verdict:
-    """In each month and fleet the parts of a total add up to it in 80 % of the trips and more.
+    """The parts of a total add up to it in at least 80 % of each fleet's trips of a month.
 
-    Fare, extras, taxes, fees, tolls and tip; of fhvhv what the passenger paid. Trips without a total are not judged,
-    nor are days whose month was loaded before the pipeline had the columns of all parts.
+    The parts are fare, extras, taxes, fees, tolls and tip; for fhvhv all that the passenger paid. Trips without a total
+    are not judged, nor are days whose month was loaded before the pipeline had the columns of all parts.
     """
     lacking = set(session.rows(_LACKING_PARTS_SQL, [days.first, days.last]))
     months: dict[tuple[str, date], list[Any]] = {}
@@ -157,7 +173,7 @@ def _parts_add_up(
     named = ", ".join(f"{fleet} {month}" for fleet, month, *_ in bad)
     return Verdict(
         not bad,
-        f"in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips they do not: {named}"
+        f"the parts do not add up in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips of {named}"
         if bad
         else f"{num:,} of {num_trips:,} trips have another total",
         {"num_bad_months": len(bad), "share": num / num_trips if num_trips else 0.0},
@@ -168,7 +184,7 @@ def _parts_add_up(
 def _usual_limits(
     session: Session, defect: Defect, judged: Sequence[tuple[str, date, int, int]]
 ) -> dict[tuple[str, date], float]:
-    """Fleet and day → the limit that the fleet's year before that day gives, for days of which it is known."""
+    """Fleet and day → the limit that follows from the fleet's year before the day, where enough of it is loaded."""
     if not defect.follows_last_year or not judged:
         return {}
     days = [day for _, day, *_ in judged]
@@ -189,7 +205,7 @@ def _usual_limits(
 def _defect(
     defect: Defect, judged: Sequence[tuple[str, date, int, int]], usual_limits: Mapping[tuple[str, date], float]
 ) -> Verdict:
-    """A verdict on the days of which there are fleet, day, trips and trips with the defect."""
+    """Judge days by a defect, given as fleet, day, trips and trips with the defect."""
     bad: list[tuple[Any, ...]] = []
     for fleet, day, trips, num in judged:
         usual = usual_limits.get((fleet, day))
@@ -198,27 +214,38 @@ def _defect(
             bad.append((fleet, day, trips, num, f"{num / trips:.2%}", f"{defect.max_share:.2%}", *by_year))
     num_trips, num = sum(row[2] for row in judged), sum(row[3] for row in judged)
     share = num / num_trips if num_trips else 0.0
-    limits = ("fixed limit", "limit by the year before") if defect.follows_last_year else ("limit",)
+    limits = ("fixed limit", "usual limit") if defect.follows_last_year else ("limit",)
     return _bad_days(
         ("fleet", "day", "trips", "of these", "share", *limits),
         bad,
-        what=f"have more than {_limit_in_words(defect)}",
+        what=f"have more than {_limit_in_words(defect)} of such trips{_note_on_limit(defect)}",
         otherwise=f"{num:,} trips, {share:.2%}",
         share=share,
     )
 
 
+def _description(defect: Defect) -> str:
+    return (
+        f"{defect.description} Fails when more than {_limit_in_words(defect)} of a day's trips have this, "
+        f"beyond random variation{_note_on_limit(defect)}."
+    )
+
+
 def _limit_in_words(defect: Defect) -> str:
-    fixed = f"{100 * defect.max_share:g} %"
+    return "the usual share" if defect.follows_last_year else f"{100 * defect.max_share:g} %"
+
+
+def _note_on_limit(defect: Defect) -> str:
     if not defect.follows_last_year:
-        return fixed
-    return f"the year before makes usual ({fixed} where fewer than {MIN_DAYS} days of it are loaded)"
+        return ""
+    fixed = f"{100 * defect.max_share:g} %"
+    return f" (from the fleet's last {DAYS_LOOKED_BACK} days; {fixed} until {MIN_DAYS} of them are loaded)"
 
 
 def _bad_days(
     header: Sequence[str], rows: Sequence[tuple[Any, ...]], *, what: str, otherwise: str, **numbers: float
 ) -> Verdict:
-    """The bad days in a sentence, the first few by name; fleet and day come first in a row."""
+    """Describe the bad days in a sentence, the first few by name; fleet and day come first in a row."""
     named = ", ".join(f"{fleet} {day}" for fleet, day, *_ in rows[:3])
     more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
     return Verdict(
@@ -239,11 +266,7 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
 QUALITY_CHECKS: dict[str, str] = {
     **{name: inspect.getdoc(evaluate) or "" for name, evaluate in _EVALUATIONS.items()},
     "parts_add_up": inspect.getdoc(_parts_add_up) or "",
-    **{
-        defect.name: f"{defect.description} Fails when more than {_limit_in_words(defect)} of a day's trips have this, "
-        "beyond random variation."
-        for defect in DEFECTS
-    },
+    **{defect.name: _description(defect) for defect in DEFECTS},
 }
 """Name of the check → its description."""
 

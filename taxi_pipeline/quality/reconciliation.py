@@ -1,7 +1,7 @@
-"""Whether the tables and outputs agree with the trips: nothing lost, nothing counted twice.
+"""Comparisons of the tables and outputs with the trips: nothing lost, nothing counted twice.
 
 The comparisons compute in another way than the pipeline does: from `trips` where an output used a rollup, from the
-file's own counts where a load counted rows. Each gives the rows that differ; none means that all agree.
+file's own counts where a load counted rows. Each returns the rows that differ; none means that all agree.
 """
 
 import csv
@@ -28,12 +28,13 @@ UNEQUAL = "UNEQUAL"
 
 @dataclass(frozen=True)
 class Conservation:
-    """Whether trips and rejected rows are those of the published files."""
+    """The comparison of trips and rejected rows with the published files."""
 
     wrong_days: Sequence[tuple[Any, ...]]
-    """Fleet, day, trips in the file, in the table, rejected rows in the file, in the table."""
+    """Fleet, day, trips in the file, in the table, rejected rows in the file, in the table; for each day that
+    differs."""
     months: Sequence[tuple[Any, ...]]
-    """Fleet, month, days loaded, rows of the file, trips, rejected rows, result."""
+    """Fleet, month, days loaded, rows of the file, trips, rejected rows, result; for each month."""
 
     def months_with(self, result: str) -> list[tuple[Any, ...]]:
         """The months with that result."""
@@ -41,7 +42,15 @@ class Conservation:
 
 
 def conservation(session: Session, days: Days | None) -> Conservation:
-    """Compare these days, and the months in which they lie, with the published files; None for all loaded days."""
+    """Compare trips and rejected rows with the published files.
+
+    Args:
+        session: the warehouse.
+        days: days to compare, with the months in which they lie; None for all loaded days.
+
+    Returns:
+        The days that differ, and a result for each month.
+    """
     days = days or loaded_span(session)
     if days is None:
         return Conservation([], [])
@@ -52,22 +61,28 @@ def conservation(session: Session, days: Days | None) -> Conservation:
 
 
 def hourly_differences(session: Session, days: Days | None) -> list[tuple[Any, ...]]:
-    """Days whose hourly rollups are not what the trips add up to: fleet, day, pickups, drop-offs, trips.
+    """Find days whose hourly rollups differ from the sum of the trips.
 
     Args:
-        session: of the warehouse.
-        days: those to compare; None for all loaded days.
+        session: the warehouse.
+        days: days to compare; None for all loaded days.
+
+    Returns:
+        Fleet, day, pickups, drop-offs and trips of each day that differs.
     """
     days = days or loaded_span(session)
     return session.rows(_HOURLY_SQL, [days.first, days.last] * 3) if days else []
 
 
 def flow_differences(session: Session, days: Days | None) -> list[tuple[Any, ...]]:
-    """Days whose `borough_flows` are not what the trips add up to: fleet, day, trips in flows, trips.
+    """Find days whose `borough_flows` differ from the sum of the trips.
 
     Args:
-        session: of the warehouse.
-        days: those to compare; None for all loaded days.
+        session: the warehouse.
+        days: days to compare; None for all loaded days.
+
+    Returns:
+        Fleet, day, trips in flows and trips of each day that differs.
     """
     days = days or loaded_span(session)
     return session.rows(_FLOWS_SQL, [days.first, days.last] * 2) if days else []
@@ -84,14 +99,14 @@ class ZoneIds:
 
     @property
     def are_right(self) -> bool:
-        """Whether each id from 1 to 265 is there once, and 263 of them have a shape."""
+        """True if each id from 1 to 265 is there once, and 263 of them have a shape."""
         return (
             not self.repeated and not self.missing and (self.num_zones, self.num_shapes) == (LAST_ZONE_ID, NUM_SHAPES)
         )
 
 
 def zone_ids(session: Session) -> ZoneIds:
-    """Look at the ids in the table `zones`."""
+    """Read the ids in the table `zones`."""
     ids = [row[0] for row in session.rows("SELECT zone_id FROM zones ORDER BY zone_id")]
     shapes = session.row("SELECT count(geometry) FROM zones")[0]
     repeated = sorted({zone_id for zone_id in ids if ids.count(zone_id) > 1})
@@ -106,19 +121,28 @@ _WEEK_TOTALS = ("num_trips", "total_amount", "trip_distance", "passenger_count")
 
 @dataclass(frozen=True)
 class ExpectedWeeks:
-    """What the weekly tables should hold for some weeks."""
+    """The weekly totals that the weekly tables should hold."""
 
     weeks: Days | None
-    """The days of these weeks; None when nothing is loaded."""
+    """Days of the counted weeks; None when nothing is loaded."""
     all_fleets: WeekTotals
     by_fleet: WeekTotals
-    """Empty when there is one fleet only."""
+    """Totals by week and fleet; empty with one fleet only."""
     version: int
-    """Of the warehouse, when they were counted."""
+    """`warehouse_version` when the totals were counted."""
 
 
 def expected_weeks(session: Session, days: Days | None, fleets: Sequence[str]) -> ExpectedWeeks:
-    """Count the weeks of these days from the trips; None for all loaded days."""
+    """Count weekly totals from the trips.
+
+    Args:
+        session: the warehouse.
+        days: days whose weeks are counted; None for all loaded days.
+        fleets: names of the fleets to count.
+
+    Returns:
+        Trips, US dollars, miles and passengers of each week.
+    """
     days = days or loaded_span(session)
     version = warehouse_version(session)
     if days is None:
@@ -132,10 +156,10 @@ def week_differences(text: str | None, keys: Sequence[str], expected: WeekTotals
     """Compare the rows of a weekly table with the totals that they should hold.
 
     Args:
-        text: of the CSV; None when there is no such file.
+        text: content of the CSV; None when there is no such file.
         keys: the columns that tell the rows apart: `period`, and `fleet` in the table by fleet.
-        expected: what it should hold for these weeks.
-        weeks: the days that are compared.
+        expected: the totals that it should hold for these weeks.
+        weeks: days of the compared weeks; None for all.
 
     Returns:
         A sentence for each row that is missing, there twice, or has another total, and for each column that is missing.
@@ -174,20 +198,21 @@ def _totals_that_differ(
 
 @dataclass(frozen=True)
 class ExpectedZones:
-    """What the zones of Manhattan should have: zone id, trips, dollars with two decimals, by id."""
+    """The rows that the GeoJSON of Manhattan should hold: zone id, trips, dollars with two decimals, sorted by id."""
 
     zones: Sequence[tuple[int, int, str]]
     version: int
-    """Of the warehouse, when they were counted."""
+    """`warehouse_version` when the rows were counted."""
 
 
 def expected_manhattan(session: Session, days: Days | None, fleets: Sequence[str]) -> ExpectedZones:
-    """Count the pickups of Manhattan's zones: those of these days from the trips, those of other days from the rollup.
+    """Count the pickups of Manhattan's zones.
 
     Args:
-        session: of the warehouse.
-        days: those that a run has changed; None to count all loaded days from the trips.
-        fleets: whose trips are counted.
+        session: the warehouse.
+        days: days that a run has changed: they are counted from the trips, all others from the rollup; None to count
+            all loaded days from the trips.
+        fleets: names of the fleets to count.
     """
     days = days or loaded_span(session)
     ids = [row[0] for row in session.rows("SELECT zone_id FROM zones WHERE borough = 'Manhattan' ORDER BY zone_id")]
@@ -203,13 +228,21 @@ def expected_manhattan(session: Session, days: Days | None, fleets: Sequence[str
 
 
 def zones_in_geojson(text: str) -> list[tuple[int, int, str]]:
-    """Zone id, trips, dollars with two decimals of each feature, in the file's order."""
+    """Read zone id, trips, dollars with two decimals of each feature, in the file's order."""
     features = [feature["properties"] for feature in json.loads(text)["features"]]
     return [(zone["zone_id"], zone["num_trips"], f"{zone['total_amount']:.2f}") for zone in features]
 
 
 def column_differences(session: Session, table: Table) -> list[tuple[str, str | None, str | None]]:
-    """Columns of a table that are not as declared: name, declared type, found type; all when the order is another."""
+    """Compare the columns of a table with their declaration.
+
+    Args:
+        session: the warehouse.
+        table: the declared table.
+
+    Returns:
+        Name, declared type and found type of each column that differs; of all columns when their order differs.
+    """
     found, declared = session.column_types(table.name), table.column_types
     if list(found.items()) == list(declared.items()):
         return []

@@ -1,4 +1,4 @@
-"""The rules: what counts as odd in a day's published trips, and the threshold above which it is a warning.
+"""The rules: the conditions of unusual trips and days, and the thresholds above which they are a warning.
 
 Conditions and thresholds, without any query; `evaluation` applies them.
 
@@ -21,23 +21,23 @@ from taxi_pipeline.warehouse.sql import weekday
 
 @dataclass(frozen=True)
 class Defect:
-    """Something odd in a trip, of which each day has some."""
+    """A defect of single trips, of which each day has a few."""
 
     name: str
     condition: str
     """SQL over a row of `trips`."""
     max_share: float
-    """Of a day's trips, above which the day is reported."""
+    """Largest share of a day's trips with the defect; the day is reported above it."""
     description: str
     fleets: tuple[str, ...] = tuple(FLEETS)
-    """Those that are judged."""
+    """Fleets whose days are judged."""
     coordinates: bool = True
-    """Whether days whose zones are derived from coordinates are judged."""
+    """True if days whose zones are derived from coordinates are judged, too."""
     follows_last_year: bool = False
     """If true, the limit comes from the fleet's last 365 days; `max_share` is used until 28 of them are loaded."""
 
     def judges(self, fleet: str, day: date) -> bool:
-        """Whether the day's trips of the fleet are judged."""
+        """True if the fleet's trips of the day are judged."""
         return fleet in self.fleets and (self.coordinates or day >= FLEETS[fleet].zones_since)
 
 
@@ -93,27 +93,36 @@ PARTS = " + ".join(f"coalesce({part}, 0)" for part in TOTAL_PARTS)
 PARTS_DIFFER = f"total_amount <> {PARTS}"
 """SQL over a row of `trips`; NULL where there is no total."""
 MAX_SHARE_OF_OTHER_TOTALS = 0.2
-"""Of a fleet's trips in a month, above which the month is reported. Green has 4 % in 2020 and up to 15.5 % in 2023,
-yellow 0.3 % in 2019-01, and 33 % and 35 % in the two months after, whose totals lack the new congestion surcharge."""
+"""Largest share of a fleet's trips in a month whose parts differ from the total; the month is reported above it. Green
+has 4 % in 2020 and up to 15.5 % in 2023, yellow 0.3 % in 2019-01, and 33 % and 35 % in the two months after, whose
+totals lack the new congestion surcharge."""
 
 MIN_SHARE_PLACED = 0.95
-"""Of a day's pickups and drop-offs by coordinates, below which the day is reported. In 2009 and 2010 a few in a
-hundred are (0, 0) or lie outside the city; no real month of these years was available when this was chosen."""
+"""Least share of a day's coordinates that lie in a zone; the day is reported below it. In 2009 and 2010 a few percent
+of the pickups and drop-offs are (0, 0) or lie outside the city; no real month of these years was available when this
+was chosen."""
 
 DAYS_LOOKED_BACK = 365
-"""For a defect that follows the fleet's last year."""
+"""Days before a day whose shares give the usual limit of a defect with `follows_last_year`."""
 MIN_DAYS = 28
-"""Of the days looked back on; with fewer loaded the fixed share is the limit."""
+"""Least number of loaded days for a usual limit; with fewer, the limit is `max_share`."""
 MIN_SPREAD = 0.02
-"""Between the quartiles. Shares that lie closer together are steady, and a limit close above them would warn often."""
+"""Least distance between the quartiles. Shares that lie closer together are steady, and a limit close above them would
+warn often."""
 
 
 def usual_limit(shares: Sequence[float]) -> float | None:
-    """The share above which a day is unusual, from the shares of the days of the year before; None if they are few.
+    """Compute the share above which a day is unusual.
 
     It is Tukey's upper fence, the third quartile and one and a half times the distance between the quartiles. Up to a
     quarter of the days may be odd without an effect on it. After a lasting change a quarter of a year warns, then the
     new level is the usual one.
+
+    Args:
+        shares: share of trips with the defect on each loaded day of the year before, 0 to 1.
+
+    Returns:
+        The limit as a share; None when fewer than `MIN_DAYS` are given.
     """
     if len(shares) < MIN_DAYS:
         return None
@@ -123,42 +132,56 @@ def usual_limit(shares: Sequence[float]) -> float | None:
 
 WEEKS_LOOKED_BACK = 8
 MIN_WEEKS = 4
-"""Of the weeks looked back on; with fewer loaded a day is not judged."""
+"""Least number of loaded weeks before a day; with fewer, the day is not judged."""
 MAX_DEVIATION = 0.4
-"""From the usual level, as a part of it."""
+"""Largest deviation from the usual number of trips, as a share of it."""
 
 
 def too_many(num: int, num_trips: int, max_share: float) -> bool:
-    """Whether the number exceeds the share of a day's trips by more than random variation explains."""
+    """True if the number exceeds the share of a day's trips by more than random variation explains.
+
+    Args:
+        num: trips with the defect.
+        num_trips: all trips of the day.
+        max_share: largest share that passes, 0 to 1.
+    """
     expected = num_trips * max_share
     return num > expected + _random_variation(expected)
 
 
 @dataclass(frozen=True)
 class Level:
-    """A day's trips beside what is usual on that weekday."""
+    """A day's number of trips beside the usual number on that weekday."""
 
     fleet: str
     day: date
     num_trips: int
     usual: float
-    """Median of the same weekday in the weeks before."""
+    """Median number of trips on the same weekday of the weeks before."""
 
     @property
     def share(self) -> str:
-        """Of the usual, as people read it; a dash where nothing is usual."""
+        """The trips as a percentage of the usual number, in words; a dash where that is zero."""
         return f"{self.num_trips / self.usual:.0%}" if self.usual else "-"
 
     @property
     def is_far(self) -> bool:
-        """Whether the day is farther from the usual than its size explains."""
+        """True if the day deviates from the usual by more than `MAX_DEVIATION` and random variation."""
         return abs(self.num_trips - self.usual) > MAX_DEVIATION * self.usual + _random_variation(max(self.usual, 1))
 
 
 def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Level | None:
-    """Compare a day with the same weekday of the weeks before; None when too few of these are known.
+    """Compare a day with the same weekday of the weeks before.
 
     The median is robust: one blizzard or holiday among the eight weeks does not move it.
+
+    Args:
+        trips_of: fleet and day → trips, for loaded days.
+        fleet: name of the fleet.
+        day: the day to judge.
+
+    Returns:
+        The comparison; None when fewer than `MIN_WEEKS` of the weeks are loaded.
     """
     before = [trips_of.get((fleet, day - timedelta(weeks=n))) for n in range(1, WEEKS_LOOKED_BACK + 1)]
     known = [trips for trips in before if trips is not None]

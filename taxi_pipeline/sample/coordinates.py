@@ -12,9 +12,9 @@ from taxi_pipeline.tlc.zones import OUTSIDE_ZONE_ID, UNKNOWN_ZONE_ID
 POINTS_PER_ZONE = 200
 
 _NOWHERE = (0.0, 0.0)
-"""What a meter without a signal records: longitude and latitude."""
+"""Longitude and latitude that a meter without a signal records."""
 _NEW_JERSEY = (-74.42, 40.55)
-"""For trips that end outside the city."""
+"""Longitude and latitude of drop-offs outside the city."""
 
 _VENDORS = {1: "CMT", 2: "VTS", 4: "DDS"}
 _PAYMENTS_OF_2009 = {0: "CASH", 1: "Credit", 2: "Cash", 3: "No Charge", 4: "Dispute"}
@@ -93,7 +93,7 @@ def _texts(codes: NDArray, names: dict[int, str]) -> Texts:
 
 
 def _points_of_zones() -> NDArray:
-    """For each zone id points inside it, in degrees with six decimals: an array 266 × points × 2, longitude first."""
+    """Points inside each zone, in degrees with six decimals: an array 266 × points × 2, longitude first."""
     import shapely
 
     shapes = schematic_zones().to_crs(4326)

@@ -12,7 +12,7 @@ from datetime import date
 AIRPORT_FEE = 1.25
 CBD_FEE = 0.75
 BRIDGE_TOLL = 6.55
-"""What the data most often shows in 2023."""
+"""Toll of a bridge in US dollars; the most frequent toll in the data of 2023."""
 
 HIRED_CONGESTION, HIRED_CONGESTION_SHARED = 2.75, 0.75
 HIRED_AIRPORT_FEE = 2.50
@@ -20,20 +20,20 @@ HIRED_CBD_FEE = 1.50
 SALES_TAX = 0.08875
 BLACK_CAR_FUND = 0.0275
 DRIVER_PAY_PER_MILE, DRIVER_PAY_PER_MINUTE = 1.31, 0.56
-"""The least that drivers of high-volume vehicles get."""
+"""The least pay of drivers of high-volume vehicles, in US dollars."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Rates in effect at the same time."""
+    """Rates that hold at the same time."""
 
     initial: float
     unit: float
-    """For a fifth of a mile, or for a minute in slow traffic."""
+    """US dollars for a fifth of a mile, or for a minute in slow traffic."""
     rush_hour: float
-    """Weekdays 16:00 to 20:00."""
+    """US dollars for a ride on weekdays from 16:00 to 20:00."""
     overnight: float
-    """20:00 to 06:00."""
+    """US dollars for a ride from 20:00 to 06:00."""
     mta_tax: float
     improvement: float
     jfk_flat: float

@@ -63,7 +63,7 @@ _NULL_TYPED = {
     ),
     ("fhvhv", "wav_match_flag"): ((date(2019, 2, 1), date(2019, 4, 1)),),
 }
-"""(Fleet, column) → from which month on, and before which, it has no type but NULL, because all its values are."""
+"""(Fleet, column) → the spans of months in which the column's type is NULL, because it has no values."""
 
 _TIMES_AS_TEXT = date(2011, 1, 1)
 _COUNTS_AS_DOUBLES = date(2018, 7, 1)

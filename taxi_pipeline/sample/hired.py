@@ -36,7 +36,7 @@ from taxi_pipeline.tlc.codes import LICENSEES
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
 _BASES = {"Juno": "B02914", "Uber": "B02764", "Via": "B02800", "Lyft": "B02510"}
-"""A base of each company, as it dispatches."""
+"""A base of each company; it dispatches the company's trips."""
 
 _OTHER_BASES = tuple(f"B{number:05}" for number in (9, 14, 95, 221, 256, 310, 789, 856, 1239, 1312, 2563, 2849))
 """Licence numbers in the form of those of liveries and black cars."""
@@ -66,7 +66,7 @@ class HiredTripMaker:
         return self._high_volume(trips, day, rng) if self.fleet == "fhvhv" else self._other(trips, day, rng)
 
     def _draw(self, day: date, count: int, rng: np.random.Generator) -> Columns:
-        """What all trips have: times, zones, miles and minutes."""
+        """Draw what all trips have: times, zones, miles and minutes."""
         defects = self.parameters.defects
         drives = self._demand.drives(day, count, rng, decimals=3)
         pickup, miles, minutes = drives.pickup, drives.miles, drives.minutes + 1.5
@@ -117,7 +117,7 @@ class HiredTripMaker:
         }
 
     def _charges(self, trips: Columns, day: date, shared: NDArray, rng: np.random.Generator) -> Columns:
-        """What the passenger paid, part by part, and the driver got, in dollars."""
+        """Draw the parts of the passenger's charge and the driver's pay, in dollars."""
         start, end, miles, minutes = trips["start"], trips["end"], trips["miles"], trips["minutes"]
         count, rates = len(miles), rates_on(day)
         demand = np.exp(0.18 * normal(rng, count))
@@ -144,7 +144,10 @@ class HiredTripMaker:
         }
 
     def _other(self, trips: Columns, day: date, rng: np.random.Generator) -> PublishedColumns:
-        """Bases leave out what they do not know: mostly the pickup's zone, before 2017 all of the drop-off."""
+        """Draw trips of other bases.
+
+        Bases leave out what they do not know: mostly the pickup's zone, before 2017 all of the drop-off.
+        """
         count = len(trips["miles"])
         base = (rng.random(count) ** 2 * len(_OTHER_BASES)).astype(int)
         shared = (rng.random(count) < 0.04) & (day >= _SHARED_RIDES_FLAGGED)
@@ -167,7 +170,10 @@ class HiredTripMaker:
 
 
 def _company_shares(day: date) -> dict[int, float]:
-    """By index into `LICENSEES`. Juno closed in November 2019, Via's cars in New York in December 2021."""
+    """Index into `LICENSEES` → share of the trips.
+
+    Juno closed in November 2019, Via's cars in New York in December 2021.
+    """
     juno = 0.03 if day < date(2019, 11, 18) else 0.0
     via = 0.04 if day < date(2021, 12, 20) else 0.0
     return {0: juno, 1: 0.73 - (juno + via) / 2, 2: via, 3: 0.27 - (juno + via) / 2}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ROWS_PER_GROUP = 1 << 20
-"""As the TLC's files have it: readers skip groups by the pickup time."""
+"""Rows in a row group, as in the TLC's files: readers skip groups by the pickup time."""
 
 
 class SampleError(TaxiPipelineError):

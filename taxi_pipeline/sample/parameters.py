@@ -10,35 +10,35 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, kw_only=True)
 class Defects:
-    """How often the published data is odd: shares of all rows."""
+    """Shares of all rows that have the defects of the published data."""
 
     outside_month: float
-    """Pickup not in the file's month."""
+    """Rows whose pickup is not in the file's month."""
     refund: float
     """Rows that repeat a trip with negative amounts."""
     unreported: float
-    """Passenger count, rate code and payment type missing."""
+    """Rows without passenger count, rate code and payment type."""
     unknown_pickup: float
-    """Pickup zone 264."""
+    """Rows with pickup zone 264."""
     outside_pickup: float
-    """Pickup zone 265."""
+    """Rows with pickup zone 265."""
     unknown_dropoff: float
-    """Drop-off zone 264."""
+    """Rows with drop-off zone 264."""
     outside_dropoff: float
-    """Drop-off zone 265."""
+    """Rows with drop-off zone 265."""
     dropoff_first: float
-    """Drop-off before pickup."""
+    """Rows whose drop-off is before the pickup."""
     no_distance: float
-    """Distance zero."""
+    """Rows with distance zero."""
     absurd_distance: float
-    """Distance over 100 miles, up to hundreds of thousands."""
+    """Rows with a distance over 100 miles, up to hundreds of thousands."""
     meter_left_on: float
-    """Drop-off about a day after pickup."""
+    """Rows whose drop-off is about a day after the pickup."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaxiParameters:
-    """What a fleet's trips look like."""
+    """The parameters of a taxi fleet's trips."""
 
     hours: Mapping[str, tuple[int, ...]]
     """Day type → pickups in each hour of the day, per mille."""
@@ -50,16 +50,16 @@ class TaxiParameters:
     """Distance at which a destination has lost most of its pull. This and the next two are chosen, so that distances
     and the share of trips to airports come out as measured."""
     far_pull: float
-    """What of a destination's pull does not fade with the distance."""
+    """The part of a destination's pull that does not fade with the distance."""
     airport_pull: float
-    """The same for airports, in addition."""
+    """The same part for airports, in addition."""
     vendors: Mapping[int, float]
     passengers: Mapping[int, float]
     payments: Mapping[int, float]
     negotiated_share: float
-    """Rate code 5."""
+    """Share of the trips with rate code 5, a negotiated fare."""
     tip_share: float
-    """Card trips with a tip."""
+    """Share of the card trips that have a tip."""
     tip_ratios: tuple[float, ...]
     """Tip over fare of card trips with one: quantiles 0, 5, 25, 50, 75, 95, 100 %."""
     defects: Defects
@@ -340,7 +340,7 @@ GREEN = TaxiParameters(
 
 @dataclass(frozen=True, kw_only=True)
 class HiredParameters:
-    """What trips of for-hire vehicles look like."""
+    """The parameters of the trips of for-hire vehicles."""
 
     hours: Mapping[str, tuple[int, ...]]
     weekday_level: tuple[float, ...]
@@ -349,7 +349,7 @@ class HiredParameters:
     far_pull: float
     airport_pull: float
     boroughs: Mapping[str, float]
-    """Shares of pickups."""
+    """Borough → share of the pickups."""
     defects: Defects
 
 

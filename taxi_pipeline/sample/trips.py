@@ -27,10 +27,10 @@ from taxi_pipeline.tlc.zones import LAST_ZONE_ID, OUTSIDE_ZONE_ID, UNKNOWN_ZONE_
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of text of which few different ones occur."""
+    """A column of text with few different values."""
 
     index: NDArray
-    """Into the texts, one per trip."""
+    """Index into the texts, one per trip."""
     texts: Sequence[str | None]
 
 
@@ -38,13 +38,13 @@ Columns = dict[str, NDArray]
 """Published column (as in `published`, lower case) → its values, one per trip; NaN or "" where missing."""
 
 PublishedColumns = Mapping[str, NDArray | Texts]
-"""The same, as it is written."""
+"""The columns of `Columns` as they are written to the file."""
 
 _MILES_PER_DEGREE = 69.05
 _DETOUR = 1.32
 """Miles driven per mile as the crow flies."""
 _AIRPORTS = np.array([JFK - 1, LAGUARDIA - 1, NEWARK - 1])
-"""By index, as in `City`."""
+"""Indices of the airports in `City`."""
 
 
 @dataclass(frozen=True)
@@ -71,26 +71,26 @@ class City:
 
     @cached_property
     def in_surcharge_area(self) -> NDArray:
-        """Whether the State's congestion surcharge is due in the zone (Manhattan south of 96th Street, roughly)."""
+        """True where the State's congestion surcharge is due (Manhattan south of 96th Street, roughly)."""
         return self._padded(self.facts["service_zone"] == "Yellow Zone", False)
 
     @cached_property
     def in_congestion_zone(self) -> NDArray:
-        """Whether the MTA's fee is due in the zone."""
+        """True where the MTA's congestion fee is due."""
         return np.isin(np.arange(LAST_ZONE_ID) + 1, list(CONGESTION_ZONE))
 
     @cached_property
     def is_airport(self) -> NDArray:
-        """Whether the zone is one of the three airports."""
+        """True for the three airports."""
         return np.isin(np.arange(LAST_ZONE_ID), _AIRPORTS)
 
     @cached_property
     def in_manhattan(self) -> NDArray:
-        """Whether the zone is one of Manhattan's."""
+        """True for Manhattan's zones."""
         return self._padded(self.facts["borough"] == "Manhattan", False)
 
     def pickup_shares(self, fleet: str, parameters: TaxiParameters) -> NDArray:
-        """How taxi pickups spread over the zones. Green ones pick up where the TLC lets them: in Boro zones."""
+        """Share of each zone in the taxi pickups. Green taxis pick up where the TLC lets them: in Boro zones."""
         share = self._shares_of_shapes()
         share[56] = 0.088 * share[55]  # Corona's second part: its share in green trips, where the two differ
         if fleet == "green":
@@ -98,7 +98,10 @@ class City:
         return self._with_odd_zones(share, parameters.defects)
 
     def hired_pickup_shares(self, parameters: HiredParameters) -> NDArray:
-        """How pickups of for-hire vehicles spread: by the boroughs' shares, in a borough flatter than taxis do."""
+        """Share of each zone in the pickups of for-hire vehicles.
+
+        It follows the boroughs' shares; inside a borough it is flatter than that of taxis.
+        """
         share = self._shares_of_shapes() ** 0.4
         for borough in np.unique(self.facts["borough"]):
             inside = self.facts["borough"] == borough
@@ -116,7 +119,7 @@ class City:
         return shares
 
     def destinations(self, parameters: TaxiParameters | HiredParameters) -> "AliasTable":
-        """For each pickup zone, how drop-offs spread: near and busy zones pull; from an airport only busy ones."""
+        """Distribution of drop-offs for each pickup zone: near and busy zones pull; from an airport only busy ones."""
         share = self._shares_of_shapes()
         pull = np.zeros(LAST_ZONE_ID)
         pull[: len(share)] = np.sqrt(share)
@@ -134,7 +137,7 @@ class City:
         return AliasTable.of(weights)
 
     def _shares_of_shapes(self) -> NDArray:
-        """The published share of pickups of each zone with a shape; none is quite without."""
+        """The published share of pickups of each zone with a shape; each has a little."""
         return np.maximum(self.facts["pickup_share"].astype(float), 1e-7)
 
     @staticmethod
@@ -144,7 +147,7 @@ class City:
 
 @dataclass(frozen=True)
 class AliasTable:
-    """Drawing from many discrete distributions at once in constant time per draw (Walker's alias method)."""
+    """Draws from many discrete distributions in constant time per draw (Walker's alias method)."""
 
     keep: NDArray
     alias: NDArray
@@ -174,36 +177,36 @@ class AliasTable:
 
 @dataclass(frozen=True)
 class Drives:
-    """When and where trips begin, where they end, and how they get there; one entry per trip, in order of time."""
+    """The drives of some trips: times, zones, miles and minutes; one entry per trip, in order of time."""
 
     pickup: NDArray
-    """New York wall time."""
+    """Pickup in New York wall time."""
     hour: NDArray
     start: NDArray
-    """Zone by index, as in `City`; so is `end`."""
+    """Index of the pickup's zone in `City`; `end` is that of the drop-off."""
     end: NDArray
     miles: NDArray
     minutes: NDArray
-    """On the move."""
+    """Duration of the drive in minutes."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Where a fleet's trips begin and go, and what they look like."""
+    """The demand for a fleet's trips: pickups, destinations and their parameters."""
 
     city: City
     parameters: TaxiParameters | HiredParameters
     pickups: NDArray
-    """Shares of the zones, added up."""
+    """Cumulative shares of the zones in the pickups."""
     destinations: AliasTable
 
     @classmethod
     def of(cls, city: City, parameters: TaxiParameters | HiredParameters, pickup_shares: NDArray) -> "Demand":
-        """For a fleet whose pickups spread like this."""
+        """Prepare the demand for a fleet with these shares of pickups by zone."""
         return cls(city, parameters, np.cumsum(pickup_shares), city.destinations(parameters))
 
     def drives(self, day: date, count: int, rng: np.random.Generator, *, decimals: int) -> Drives:
-        """So many trips of a day; miles with so many decimals."""
+        """Draw so many trips of a day; miles have so many decimals."""
         parameters = self.parameters
         seconds = clock(parameters.hours[day_type(day)], np.sort(rng.random(count)))
         hour = (seconds // 3600).astype(np.int64)
@@ -267,7 +270,7 @@ class TripMaker:
         }
 
     def _rate_codes(self, start: NDArray, end: NDArray, rng: np.random.Generator) -> NDArray:
-        """1 standard, 2 JFK, 3 Newark, 5 negotiated."""
+        """Rate code of each trip: 1 standard, 2 JFK, 3 Newark, 5 negotiated."""
         manhattan = self.city.in_manhattan
         jfk = ((start == JFK - 1) & manhattan[end]) | ((end == JFK - 1) & manhattan[start])
         codes = np.where(jfk, 2, np.where(end == NEWARK - 1, 3, 1))
@@ -285,7 +288,7 @@ class TripMaker:
         rate_code: NDArray,
         rng: np.random.Generator,
     ) -> Columns:
-        """All that makes up the total but the tip, in dollars."""
+        """The parts of the total without the tip, in dollars."""
         count = len(start)
         slow_share = np.clip(0.6 - 0.04 * 60 * miles / minutes, 0.02, 0.5)
         metered = rates.initial + rates.unit * np.floor(5 * miles + slow_share * minutes)
@@ -315,7 +318,7 @@ class TripMaker:
         return charges
 
     def _with_defects(self, trips: Columns, day: date, rng: np.random.Generator) -> Columns:
-        """The oddities of the real data, at their rates."""
+        """Add the defects of the published data, as often as the parameters say."""
         defects, count = self.parameters.defects, len(trips["vendorid"])
 
         def hit(share: float) -> NDArray:
@@ -358,7 +361,7 @@ def _with_refunds(trips: Columns, count: int, rng: np.random.Generator) -> Colum
 
 
 def days_outside(day: date) -> Sequence[int]:
-    """By how many days a pickup is moved: to the end of the month before, into the next, or to the clock's start."""
+    """Days by which a pickup is moved: to the end of the month before, into the next, or to the clock's start."""
     month = month_of(day)
     return (
         (month - timedelta(days=1) - day).days,
@@ -369,7 +372,7 @@ def days_outside(day: date) -> Sequence[int]:
 
 
 def day_type(day: date) -> str:
-    """Which of the parameters' shapes of a day it has."""
+    """The key of the day's shape in `hours`."""
     return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[day.weekday()]
 
 
@@ -380,7 +383,7 @@ def clock(per_hour: Sequence[int], uniform: NDArray) -> NDArray:
 
 
 def choose(shares: Mapping[int, float], rng: np.random.Generator, count: int) -> NDArray:
-    """So many of the keys, as often as their shares say."""
+    """Draw so many of the keys, as often as their shares say."""
     values, weights = np.array(list(shares)), np.cumsum(list(shares.values()))
     return values[np.searchsorted(weights, rng.random(count) * weights[-1])]
 

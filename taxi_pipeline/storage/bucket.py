@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 PART_BYTES = 16 << 20
-"""Of an upload; a larger file is sent in parts of this size."""
+"""Size of a part; a larger file is uploaded in several parts."""
 PARTS_AT_ONCE = 2
 READ_BYTES = 1 << 20
 

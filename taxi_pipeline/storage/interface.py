@@ -23,7 +23,7 @@ class StoredFile:
     uri: str
     size_bytes: int
     sha256: str
-    """Of its bytes, hexadecimal."""
+    """SHA-256 of the bytes, hexadecimal."""
 
 
 class Draft:

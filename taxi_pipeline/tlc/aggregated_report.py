@@ -12,7 +12,7 @@ from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content
 
 PUBLISHED_AT = "https://www.nyc.gov/assets/tlc/downloads/csv/data_reports_monthly.csv"
-"""On the TLC's web site; its server of trip records does not have the report."""
+"""URL of the report on the TLC's web site; its server of trip records does not have the report."""
 
 FLEET_OF_LICENSE_CLASS = {"Yellow": "yellow", "Green": "green", "FHV - High Volume": "fhvhv"}
 """The fleets that the report counts as the files do. Of the other for-hire vehicles it has three classes, and which
@@ -20,12 +20,18 @@ trips of theirs the files hold changed with the years."""
 
 
 def report_url(tlc_url: str) -> str:
-    """Where the report lies: on a mirror beside the zones, else on the TLC's web site."""
+    """The URL of the report: on a mirror beside the zones, else on the TLC's web site."""
     return PUBLISHED_AT if tlc_url == TLC_SERVER else f"{tlc_url}/misc/data_reports_monthly.csv"
 
 
 def read_trips_per_day(path: Path) -> dict[tuple[str, date], int]:
-    """(Fleet, first day of the month) → trips per day on average over the month.
+    """Read the report.
+
+    Args:
+        path: a local copy of the CSV.
+
+    Returns:
+        (Fleet, first day of the month) → trips per day, on average over the month.
 
     Raises:
         UnusableFileError: the file is not the report.

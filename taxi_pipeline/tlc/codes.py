@@ -12,7 +12,7 @@ TAXI_DICTIONARY = date(2025, 3, 18)
 """Date of the dictionaries of yellow and green trip records."""
 
 LICENSEE_DICTIONARY = date(2019, 9, 1)
-"""The dictionary of high-volume trip records lists the licensees "as of September 2019"."""
+"""Date of the dictionary of high-volume trip records, which lists the licensees "as of September 2019"."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,11 @@ AREAS = {"airport": frozenset((NEWARK, JFK, LAGUARDIA)), "congestion zone": CONG
 
 
 def code_rows() -> dict[str, list[tuple[Any, ...]]]:
-    """Name of the table → its rows: code, meaning and dictionary's date; of `zone_areas` area and zone id."""
+    """Rows of the tables of codes.
+
+    Returns:
+        Name of the table → its rows: code, meaning and dictionary's date; for `zone_areas`, area and zone id.
+    """
     rows: dict[str, list[tuple[Any, ...]]] = {
         name: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings] for name, meanings in CODES.items()
     }

@@ -1,8 +1,9 @@
-"""Fetching a file from the TLC's server, or from a mirror folder, so that only a good file is ever in place.
+"""Fetches a file from the TLC's server, or from a mirror folder, so that only a verified file is ever in place.
 
-A file is written as a draft, verified, and takes the place of the old one whole. A note beside it (`fetch_note`) keeps
-what the server said of it and its SHA-256, so that the next call downloads nothing when nothing changed, and a copy
-that was damaged in the storage is noticed. How the bytes come over the network is in `http_transfer`.
+To fetch is the whole act: lock the name, compare versions, download a draft, verify it, replace the old file. A note
+beside the file (`fetch_note`) keeps what the server said of it and its SHA-256, so that the next fetch downloads
+nothing when nothing changed, and a copy that was damaged in the storage is noticed. To download is one step of it:
+`http_transfer` writes the bytes of a URL to a path.
 """
 
 import hashlib
@@ -33,16 +34,16 @@ from taxi_pipeline.tlc.publication_delay import must_be_published
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 
 TLC_SERVER = "https://d37ci6vzurychx.cloudfront.net"
-"""Where the TLC publishes trip records and zones."""
+"""URL of the server where the TLC publishes trip records and zones."""
 
 MONTHS_TO_LOOK_BACK = 24
-"""How far back the newest published month is searched on an HTTP server; the TLC has never been so late."""
+"""Number of months in which an HTTP server is asked for the newest one; the TLC has never been so late."""
 
 Log = Callable[[str], object]
-"""Takes a sentence about progress or waiting."""
+"""A function that takes a sentence about progress or waiting."""
 
 Progress = Callable[[int, int | None], object]
-"""Takes the bytes that have arrived and, where announced, those that will."""
+"""A function that takes the number of bytes that have arrived and, where announced, of all bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,20 +75,23 @@ def fetch(
     log: Log = lambda _: None,
     on_progress: Progress = lambda _done, _total: None,
 ) -> FetchedFile:
-    """Bring the file at the URL into the storage, unless the verified copy there is current.
+    """Fetch the file at the URL into the storage, unless the verified copy there is current.
 
-    When the server does not answer, or does not give the file, a verified copy in the storage is used, with a warning.
-    Of several processes that fetch the same file at once one downloads it, and the others wait for it.
+    When the server does not answer, or does not have the file, a verified copy in the storage is used, with a warning.
+    If several processes fetch the same file at once, one downloads it, and the others wait for it.
 
     Args:
         url: `http(s)://` or `file://`.
         files: the storage.
-        name: of the file in the storage.
-        verify: called with a local path of the downloaded file; raises when it is not what it should be.
+        name: name of the file in the storage.
+        verify: called with a local path of the downloaded file; raises when the file is not what it should be.
         patience: how long to wait for a server.
-        must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
+        must_exist: if true, 403 means that the server refuses for now; otherwise it means that there is no such file.
         log: gets a sentence before each wait, and now and then while a large file arrives.
-        on_progress: gets the bytes that have arrived and that will.
+        on_progress: gets the number of bytes that have arrived and, where announced, of all bytes.
+
+    Returns:
+        The file in the storage, whether it was downloaded now, and a warning when the server did not confirm it.
 
     Raises:
         NotFoundError: the server does not have the file, and there is no copy.
@@ -99,7 +103,7 @@ def fetch(
     with files.lock(name):
         current = _verified_file(url, files, name)
 
-        def get(draft: Path) -> Validators | None:
+        def download_to(draft: Path) -> Validators | None:
             known = current[1].validators if current else {}
             if source := _mirror_path(url):
                 return _copy(url, source, draft, known)
@@ -107,7 +111,7 @@ def fetch(
                 url,
                 draft,
                 known=known,
-                # With a copy in the storage there is no need to wait for a server that throttles.
+                # If a copy is in the storage, there is no need to wait for a server that throttles.
                 patience=replace(patience, refusal_pauses_seconds=()) if current else patience,
                 must_exist=must_exist,
                 log=log,
@@ -115,7 +119,7 @@ def fetch(
             )
 
         try:
-            fetched = _bring(url, files, name, get, verify)
+            fetched = _store_verified(url, files, name, download_to, verify)
             if current and current[0].sha256 != fetched.sha256:
                 return replace(fetched, replaced=current[0].sha256)
             return fetched
@@ -130,7 +134,16 @@ def fetch(
 
 
 def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience: Patience | None = None) -> date | None:
-    """The newest month of which the server has the fleet's trips; None when none is found.
+    """Find the newest month of which the server has the fleet's trips.
+
+    Args:
+        tlc_url: the server, or a mirror folder as `file://`.
+        fleet: the fleet.
+        today: the day in New York.
+        patience: how long to wait for a server.
+
+    Returns:
+        The first day of the month; None when none of the last `MONTHS_TO_LOOK_BACK` is published.
 
     Raises:
         NoAnswerError: the server can't be reached, or refuses even a month that must exist.
@@ -149,7 +162,15 @@ def newest_published_month(tlc_url: str, fleet: Fleet, today: date, *, patience:
 
 
 def published_version(url: str, *, patience: Patience, must_exist: bool = False) -> str | None:
-    """A name for the version that is published at the URL, without fetching it; None when there is none.
+    """Ask which version of a file is published, without fetching it.
+
+    Args:
+        url: `http(s)://` or `file://`.
+        patience: how long to wait for a server.
+        must_exist: if true, 403 means that the server refuses for now; otherwise it means that there is no such file.
+
+    Returns:
+        A name of the version, twelve hexadecimal digits; None when there is no such file.
 
     Raises:
         NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
@@ -163,13 +184,13 @@ def published_version(url: str, *, patience: Patience, must_exist: bool = False)
 
 
 def fetched_version(url: str, files: Storage, name: str) -> tuple[str, str] | None:
-    """SHA-256 and name (as `published_version` gives it) of the version of the URL that was fetched last, if any."""
+    """SHA-256 and name (as `published_version` returns it) of the version that was fetched last; None if none was."""
     note = read_note(files, name)
     return (note.sha256, _name_of(note.validators)) if note and note.url == url and note.sha256 else None
 
 
 def _name_of(validators: Validators) -> str:
-    """Short, and different for different versions: the ETag alone where there is one, as servers compare it."""
+    """Name a version in twelve digits, different for different versions: by the ETag alone where there is one."""
     name = validators["etag"] if "etag" in validators else json.dumps(dict(validators), sort_keys=True)
     return hashlib.sha256(name.encode()).hexdigest()[:12]
 
@@ -190,12 +211,16 @@ def _verified_file(url: str, files: Storage, name: str) -> tuple[StoredFile, Fet
     return (stored, note) if stored.sha256 == note.sha256 else None
 
 
-def _bring(
-    url: str, files: Storage, name: str, get: Callable[[Path], Validators | None], verify: Callable[[Path], object]
+def _store_verified(
+    url: str,
+    files: Storage,
+    name: str,
+    download_to: Callable[[Path], Validators | None],
+    verify: Callable[[Path], object],
 ) -> FetchedFile:
-    """Get the file, verify it, put it in place, and note which version it is."""
+    """Download a draft, verify it, store it under the name, and note which version it is."""
     with files.draft(name) as draft:
-        validators = get(draft.path)
+        validators = download_to(draft.path)
         if validators is None:
             raise _NotModified
         try:

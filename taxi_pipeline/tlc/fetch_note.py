@@ -1,7 +1,7 @@
-"""What is known of a fetched file, kept beside it in `<name>.source.json`.
+"""The note on a fetched file, kept beside it in `<name>.source.json`.
 
-Where it came from, which version it was when it was verified, and why the last fetch failed, if it did. So a later
-step knows it too: one in another run, in another process, or in a run that is executed again from a failure.
+It says where the file came from, which version was verified, and why the last fetch failed, if it did. So a later step
+knows it too: one in another run, in another process, or in a run that is executed again from a failure.
 """
 
 import json
@@ -30,11 +30,11 @@ class FetchNote:
 
     url: str
     sha256: str | None = None
-    """Of the version that was verified; None when none ever was."""
+    """SHA-256 of the version that was verified; None when none ever was."""
     validators: Validators = field(default_factory=dict)
-    """What the server said of that version."""
+    """Validators that the server sent with that version."""
     failure: str | None = None
-    """Why the last fetch failed; None when it succeeded."""
+    """The reason why the last fetch failed; None when it succeeded."""
 
 
 def note_name(name: str) -> str:
@@ -43,7 +43,7 @@ def note_name(name: str) -> str:
 
 
 def read_note(files: Storage, name: str) -> FetchNote | None:
-    """The note beside a file; None when there is none, or one that is not a note."""
+    """Read the note beside a file; None when there is none, or one that is not a note."""
     try:
         return FetchNote(**json.loads(files.read(note_name(name))))
     except (MissingFileError, OSError, ValueError, TypeError):
@@ -57,12 +57,15 @@ def write_note(files: Storage, name: str, note: FetchNote) -> None:
 
 @contextmanager
 def verified_copy(files: Storage, name: str, *, written_by: str) -> Iterator[tuple[Path, str]]:
-    """A local path with a fetched file's content, and its SHA-256, if the file is what the last fetch verified.
+    """Give a local path to a fetched file, if it is the version that the last fetch verified.
 
     Args:
         files: the storage.
-        name: of the file.
+        name: name of the file in the storage.
         written_by: the asset that fetches it, for the messages.
+
+    Yields:
+        The path, to be read in the block only, and the file's SHA-256.
 
     Raises:
         LastFetchFailedError: the last fetch of the file failed.
@@ -89,8 +92,13 @@ def verified_copy(files: Storage, name: str, *, written_by: str) -> Iterator[tup
 def noting_failure(files: Storage, name: str, url: str) -> Iterator[None]:
     """Keep beside the file why it could not be fetched, for the steps that load it; then raise the error on.
 
-    The next fetch that succeeds removes the failure. What is known of the verified version stays. Nothing is noted
-    when another process has fetched the file meanwhile.
+    The next fetch that succeeds removes the failure. What is known of the verified version stays. Nothing is noted when
+    another process has fetched the file meanwhile.
+
+    Args:
+        files: the storage.
+        name: name of the file in the storage.
+        url: where the file was fetched from.
     """
     before = read_note(files, name)
     try:

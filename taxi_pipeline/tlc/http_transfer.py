@@ -1,6 +1,6 @@
-"""Transfers over HTTP from a server that breaks off, refuses, or is slow: retries and resumption, within bounds.
+"""Downloads over HTTP from a server that breaks off, refuses, or is slow: retries and resumption, within bounds.
 
-What the bytes are, and where they are stored, is decided in `download`.
+`download` decides what the bytes are, and where they are stored.
 """
 
 import random
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
     import requests
 
 BLOCK_BYTES = 1 << 20
-"""How much is in memory at a time, and the least that counts as progress between two breaks."""
+"""Bytes held in memory at a time, and the least that counts as progress between two breaks."""
 
 _TEMPORARY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 Validators = Mapping[str, str]
-"""What a server sends to identify a version of a file: `etag`, `last_modified` and `length` (bytes), if it does."""
+"""The headers by which a server identifies a version: `etag`, `last_modified` and `length` (bytes), where sent."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long to wait for a server. All times in seconds."""
+    """Limits on waiting for a server. All times in seconds."""
 
     connect_seconds: float = 10
     read_seconds: float = 60
-    """Without a byte; also the time over which the slowest speed is measured."""
+    """Longest time without a byte; also the time over which the slowest speed is measured."""
     slowest_bytes_per_second: int = 1000
     attempts: int = 5
-    """How many attempts in a row may fail without a new byte."""
+    """Number of attempts in a row that may fail without a new byte."""
     first_pause_seconds: float = 1
-    """Before the second attempt; doubled before each other, give or take a half."""
+    """Pause before the first retry; doubled before each later one, give or take a half."""
     refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)
-    """After each 403 for a file that must exist: the TLC's CDN throttles with it."""
+    """Pauses after each 403 for a file that must exist: the TLC's CDN throttles with it."""
     longest_pause_seconds: float = 300
-    """The most that is waited when a server asks for it with `Retry-After`."""
+    """Longest pause that a server may ask for with `Retry-After`."""
 
 
 class FetchError(TaxiPipelineError):
@@ -53,10 +53,10 @@ class NotFoundError(FetchError):
     """The server has no such file, or will not give it (the TLC's CDN answers 403 for files that don't exist)."""
 
     def __init__(self, url: str, answer: str, *, refused: bool = False) -> None:
-        super().__init__(f"{url} can't be had: {answer}")
+        super().__init__(f"{url} can't be fetched: {answer}")
         self.answer = answer
         self.refused = refused
-        """Whether the answer was 403, by which a server may also mean that it gets too many requests."""
+        """True for the answer 403, by which a server may also mean that it gets too many requests."""
 
 
 class NoAnswerError(FetchError):
@@ -68,7 +68,7 @@ class NoAnswerError(FetchError):
 
 @dataclass
 class _Part:
-    """What has arrived of a file: its first bytes, and of which version and length in all they are."""
+    """The part of a file that has arrived: its first bytes, and the version and the full length of the file."""
 
     path: Path
     size: int = 0
@@ -85,7 +85,7 @@ class _Part:
 
     @property
     def mark(self) -> str | None:
-        """What `If-Range` can name this version by; None when nothing distinguishes two versions."""
+        """The value of `If-Range` for this version; None when nothing distinguishes two versions."""
         etag = self.validators.get("etag", "W/")
         return self.validators.get("last_modified") if etag.startswith("W/") else etag
 
@@ -100,24 +100,24 @@ def download(
     log: Callable[[str], object] = lambda _: None,
     on_progress: Callable[[int, int | None], object] = lambda _done, _total: None,
 ) -> dict[str, str] | None:
-    """Write what the URL holds to the path, unless it is the version that is known.
+    """Download the URL to the path, unless it has the version that is known.
 
     Args:
         url: `http://` or `https://`.
         path: is overwritten; holds the whole file afterwards, or rubbish after an error.
         known: the validators of the version that the caller has, as an earlier call returned them; empty for none.
         patience: how long to wait for the server.
-        must_exist: whether 403 means that the server refuses for now; otherwise it means that there is no such file.
+        must_exist: if true, 403 means that the server refuses for now; otherwise it means that there is no such file.
         log: gets a sentence before each wait.
-        on_progress: gets the bytes that arrived and, where announced, those that will.
+        on_progress: gets the number of bytes that have arrived and, where announced, of all bytes.
 
     Returns:
         The validators of the version that was written; None when it is the known one, and nothing was.
 
     Raises:
         NotFoundError: the server has no such file.
-        NoAnswerError: it can't be reached, fails or refuses, within the bounds of `patience`.
-        FetchError: it gives an answer that a retry does not change.
+        NoAnswerError: the server can't be reached, fails or refuses, within the bounds of `patience`.
+        FetchError: the server gives an answer that a retry does not change.
         OSError: the path can't be written.
     """
     part = _Part(path)
@@ -134,7 +134,15 @@ def download(
 
 
 def head(url: str, *, patience: Patience, must_exist: bool = False) -> dict[str, str] | None:
-    """What the server says of the version that it has; None when it does not have the file.
+    """Ask for the validators of a file without downloading it.
+
+    Args:
+        url: `http://` or `https://`.
+        patience: how long to wait for the server.
+        must_exist: if true, 403 means that the server refuses for now; otherwise it means that there is no such file.
+
+    Returns:
+        The validators; None when the server does not have the file.
 
     Raises:
         NoAnswerError: the server can't be reached, fails, or refuses a file that must exist.
@@ -171,7 +179,7 @@ def _patiently(
     must_exist: bool,
     log: Callable[[str], object],
 ) -> Result:
-    """Call the attempt until it succeeds or the patience ends."""
+    """Retry the attempt until it succeeds or the patience ends."""
     failures = refusals = 0
     while True:
         try:
@@ -219,7 +227,7 @@ def _attempt(
     patience: Patience,
     on_progress: Callable[[int, int | None], object],
 ) -> dict[str, str] | None:
-    """Ask for the file, or for what lacks of it, and write what comes."""
+    """Request the file, or the rest of it, and write the answer to the part."""
     headers = {}
     if part.size and part.mark:
         headers = {"Range": f"bytes={part.size}-", "If-Range": part.mark}
@@ -243,14 +251,14 @@ def _attempt(
 def _answer(
     session: "requests.Session", method: str, url: str, headers: Mapping[str, str], patience: Patience
 ) -> "requests.Response":
-    """The server's answer, its body not yet read; statuses that are no file are raised."""
+    """Send a request and return the answer, its body not yet read; raise for statuses that are no file."""
     import requests
 
     try:
         response = session.request(
             method,
             url,
-            # Without compression the length announced is the file's.
+            # The announced length is the file's only without compression.
             headers={"Accept-Encoding": "identity", **headers},
             stream=True,
             timeout=(patience.connect_seconds, patience.read_seconds),
@@ -270,11 +278,11 @@ def _answer(
         raise _RefusedError(answer, retry_after=_retry_after(response))
     if response.status_code in _TEMPORARY_STATUS:
         raise _TryAgainError(answer, retry_after=_retry_after(response))
-    raise FetchError(f"{url} can't be had: {answer}. Check TLC_URL")
+    raise FetchError(f"{url} can't be fetched: {answer}. Check TLC_URL")
 
 
 def _continues(response: "requests.Response", part: _Part) -> bool:
-    """Whether what the server sends belongs behind the bytes that are there."""
+    """True if the answer continues the bytes that are there."""
     if response.status_code != HTTPStatus.PARTIAL_CONTENT:
         return False
     span, _, total = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
@@ -325,7 +333,7 @@ def _receive(
 
 
 def _unchanged_by_its_head(session: "requests.Session", url: str, known: Validators, patience: Patience) -> bool:
-    """Whether a server that gives no ETags still has the known version.
+    """True if a server that gives no ETags still has the known version.
 
     `If-Modified-Since` would miss a file of an older date or another length, so both are compared.
     """
@@ -339,7 +347,7 @@ def _unchanged_by_its_head(session: "requests.Session", url: str, known: Validat
 
 
 def _same_version(found: Validators, known: Validators) -> bool:
-    """Whether two versions are surely one: by ETag where there is one, else by date and length."""
+    """True if two versions are surely one: by ETag where there is one, else by date and length."""
     if "etag" in known:
         return found.get("etag") == known["etag"]
     return {"last_modified", "length"} <= set(known) and dict(found) == dict(known)
@@ -362,7 +370,7 @@ def _retry_after(response: "requests.Response") -> float | None:
 
 
 def _innermost(error: BaseException) -> str:
-    """The innermost cause: requests and urllib3 wrap it several times."""
+    """Describe the innermost cause: requests and urllib3 wrap it several times."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
     return str(error) or type(error).__name__

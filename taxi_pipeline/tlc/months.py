@@ -10,7 +10,7 @@ NEW_YORK = "America/New_York"
 
 
 def new_york_today() -> date:
-    """The day that it is in New York."""
+    """The current day in New York."""
     return datetime.now(ZoneInfo(NEW_YORK)).date()
 
 
@@ -43,7 +43,7 @@ class Days:
 
     @classmethod
     def of_month(cls, month: date) -> "Days":
-        """All days of the month, which any of its days may name."""
+        """All days of the month in which a day lies."""
         first = month_of(month)
         return cls(first, next_month(first) - timedelta(days=1))
 
@@ -56,7 +56,7 @@ class Days:
 
     @property
     def num_days(self) -> int:
-        """How many days these are."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def by_month(self) -> list["Days"]:
@@ -70,7 +70,7 @@ class Days:
         return parts
 
     def in_parts(self, num_parts: int) -> list["Days"]:
-        """The same days in so many parts of about equal length; in fewer when there are fewer days."""
+        """Divide the days into so many parts of about equal length; into fewer when there are fewer days."""
         num_parts = min(num_parts, self.num_days)
         cuts = [self.first + timedelta(days=self.num_days * n // num_parts) for n in range(num_parts + 1)]
         return [Days(first, cut - timedelta(days=1)) for first, cut in pairwise(cuts)]

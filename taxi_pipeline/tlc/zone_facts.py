@@ -1,4 +1,4 @@
-"""What is known of each taxi zone, whatever a zone file says, and whether a file's zones are New York's.
+"""Known facts of each taxi zone, and the check that the zones of a file are New York's.
 
 Zones do not move: a file whose shapes lie elsewhere, or whose boroughs are others, is broken, or is another file. The
 trips of 2009 and 2010 are placed by these shapes, so a wrong file would misplace them without a word.
@@ -16,43 +16,89 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MAX_NAME_LENGTH = 100
-"""Of a zone; the longest that the TLC has is 45 characters."""
+"""Longest name of a zone, in letters; the longest that the TLC has is 45."""
 
 BOUNDS = (-74.35, 40.45, -73.65, 40.95)
 """West, south, east and north of all zones, with Newark Airport, in degrees; rounded outwards."""
 
 MAX_DISTANCE_DEGREES = 0.02
-"""Of a shape from the known point in its zone: about two kilometres."""
+"""Longest distance of a shape from the known point in its zone: about two kilometres."""
 
 KM_PER_DEGREE = 111.2
-"""Of latitude; of longitude by the cosine of the latitude."""
+"""Kilometres per degree of latitude; for longitude times the cosine of the latitude."""
 
 FACTS_FILE = Path(__file__).with_suffix(".csv")
 
 _KINDS_WITH_AREA = (3, 6)
 """Polygon and MultiPolygon, as shapely numbers kinds of geometry."""
 _AREA_FACTOR = 4
-"""By which a shape's area may differ from the known one, up or down: some files clip the water, some do not."""
+"""Factor by which a shape's area may differ from the known one, up or down: some files clip the water, some do not."""
 
 _NAMED_AT_MOST = 5
 
 
 def read_zone_facts() -> "pd.DataFrame":
-    """Per zone id: name, borough, service zone, a point inside it (degrees), its area, and its share of pickups.
+    """Read the known facts of each zone.
 
-    The share is of yellow pickups in the first quarter of 2023; it is 0 for 57, 104 and 105, whose trips the source
-    counts with those of 56 and 103, and for zones without any. Source: the TLC's taxi zones and trip records.
+    Returns:
+        One row for each zone id from 1 to 263, sorted: name, borough, service zone, a point inside the zone (degrees),
+        its area in km², and its share of yellow pickups in the first quarter of 2023. The share is 0 for 57, 104 and
+        105, whose trips the source counts with those of 56 and 103, and for zones without any. Source: the TLC's taxi
+        zones and trip records.
     """
     import pandas as pd
 
     return pd.read_csv(FACTS_FILE, keep_default_na=False).sort_values("zone_id")
 
 
-def refuse_what_is_not_new_york(shapes: "gpd.GeoDataFrame") -> None:
-    """Make sure that shapes are those of New York's zones.
+def zone_ids_by_name_and_place(shapes: "gpd.GeoDataFrame") -> list[int]:
+    """Identify the zones of a file without ids.
+
+    Names alone would not do: Corona is the name of two zones, and three islands share one.
 
     Args:
-        shapes: in EPSG:4326, with `objectid` 1 to 263 in order, `zone` and `borough`.
+        shapes: shapes in EPSG:4326, with `zone` and `borough`, in any order.
+
+    Returns:
+        The zone id of each shape, 1 to 263, each once.
+
+    Raises:
+        UnusableFileError: some zones can't be identified; names some of them.
+    """
+    import shapely
+
+    known = read_zone_facts()
+    geometry = shapes.geometry.to_numpy()
+    positions: dict[tuple[str, str], list[int]] = {}
+    for position, (zone, borough) in enumerate(zip(shapes["zone"], shapes["borough"], strict=True)):
+        positions.setdefault((_plain(zone), _plain(borough)), []).append(position)
+    found: dict[int, int] = {}
+    unknown = []
+    for zone_id, zone, borough, lon, lat in known[["zone_id", "zone", "borough", "lon", "lat"]].itertuples(index=False):
+        named = positions.get((_plain(zone), _plain(borough)), [])
+        distances = {n: shapely.distance(geometry[n], shapely.Point(lon, lat)) for n in named if n not in found}
+        near = [n for n, distance in distances.items() if distance <= MAX_DISTANCE_DEGREES]
+        if near:
+            found[min(near, key=distances.__getitem__)] = int(zone_id)
+        else:
+            unknown.append(f"{zone_id} ({zone}, {borough})")
+    if unknown:
+        named = ", ".join(unknown[:_NAMED_AT_MOST])
+        raise UnusableFileError(f"{len(unknown)} of the known zones are not in it by name and place, such as {named}")
+    if len(shapes) > len(found):
+        raise UnusableFileError(f"{len(shapes) - len(found)} of its {len(shapes)} shapes are no zone that is known")
+    return [found[position] for position in range(len(shapes))]
+
+
+def _plain(name: object) -> str:
+    return " ".join(str(name).split()).casefold()
+
+
+def refuse_what_is_not_new_york(shapes: "gpd.GeoDataFrame") -> None:
+    """Check that shapes are those of New York's zones.
+
+    Args:
+        shapes: shapes in EPSG:4326, with `objectid` 1 to 263 in order, `zone` and `borough`.
 
     Raises:
         UnusableFileError: they are not; says of which zones, and what is wrong with them.

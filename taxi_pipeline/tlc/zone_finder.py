@@ -1,4 +1,4 @@
-"""From coordinates to taxi zones: what the files of 2009 and 2010 need, which hold longitudes and latitudes.
+"""Finds the taxi zones of coordinates: the files of 2009 and 2010 hold longitudes and latitudes.
 
 Exact: a point belongs to the zone whose shape covers it. Most points need no such test, because a grid of cells in
 front of it knows the cells that lie in one zone, and those that lie in none.
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CELL_DEGREES = 0.002
-"""About 200 m: smaller cells take longer to prepare than they save."""
+"""Width of a cell, about 200 m: smaller cells take longer to prepare than they save."""
 
 _SEVERAL = -1
-"""Mark of a cell of which parts lie in a zone, but not all of it in one alone."""
+"""Mark of a cell that lies in a zone only in part."""
 
 
 class ZoneFinder:
@@ -41,9 +41,16 @@ class ZoneFinder:
         self._cells = self._zones_of_cells()
 
     def zones_of(self, longitudes: "NDArray[np.float64]", latitudes: "NDArray[np.float64]") -> "NDArray[np.int16]":
-        """The zone of each point in degrees; 264 where no zone covers it, or a coordinate is NaN.
+        """Find the zone of each point.
 
         A point on the border of several zones belongs to the one with the lowest id.
+
+        Args:
+            longitudes: degrees, one for each point.
+            latitudes: degrees, one for each point.
+
+        Returns:
+            Zone ids in the order of the points; 264 where no zone covers the point, or a coordinate is NaN.
         """
         import numpy as np
 
@@ -68,7 +75,7 @@ class ZoneFinder:
         return np.where(lowest == np.iinfo(np.int16).max, np.int16(UNKNOWN_ZONE_ID), lowest)
 
     def _zones_of_cells(self) -> "NDArray[np.int16]":
-        """For each cell, row by row from the southwest, the zone in which it lies whole; else 264 or the mark."""
+        """The zone in which each cell lies whole, row by row from the southwest; else 264 or the mark."""
         import numpy as np
         import shapely
 

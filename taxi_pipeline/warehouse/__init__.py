@@ -1,5 +1,5 @@
-"""The tables of trips: declarations, what is loaded, how published rows become trips, and rollups of them.
+"""The tables of trips: declarations, coverage, the loading of published rows, and rollups.
 
-Everything here speaks to the warehouse through `interface`, in SQL that other engines understand as well. What only one
-engine can do lies in that engine's folder (`duckdb/`). No Dagster.
+Everything here speaks to the warehouse through `interface`, in SQL that other engines understand as well. Code for one
+engine alone lies in that engine's folder (`duckdb/`, `spark/`). No Dagster.
 """

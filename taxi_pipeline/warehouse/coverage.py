@@ -1,6 +1,6 @@
-"""Coverage: what is loaded, by day and by month. Checks, reports and the refresh plan read it.
+"""Coverage: the loaded days and months. Checks, reports and the refresh plan read it.
 
-Each function takes a session and gives plain values; none changes a table.
+Each function takes a session and returns plain values; none changes a table.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -19,7 +19,7 @@ from taxi_pipeline.warehouse.tables import NUM_PUBLISHED_COLUMNS, Table
 
 @dataclass(frozen=True)
 class LoadedMonth:
-    """What is loaded of a fleet's month."""
+    """The loaded part of a fleet's month."""
 
     fleet: str
     first: date
@@ -29,27 +29,27 @@ class LoadedMonth:
     num_rejected: int
     """Rows in `rejected_trips`."""
     num_versions: int
-    """Versions of the published file that its days come from."""
+    """Number of versions of the published file that its days come from."""
     file_version: str
     """SHA-256 of the published file; of one of them when there are several."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all days of the month are loaded."""
+        """True if all days of the month are loaded."""
         return self.num_days == Days.of_month(self.first).num_days
 
     @property
     def trips_per_day(self) -> float:
-        """On average over the loaded days."""
+        """Mean trips per loaded day."""
         return self.num_trips / self.num_days
 
 
 class EmptyWindowError(TaxiPipelineError):
-    """No day of a week or month is loaded, so nothing can be written of it."""
+    """No day of a week or month is loaded, so no output can be made of it."""
 
 
 def loaded_days(session: Session, days: Days, fleets: Sequence[str]) -> dict[tuple[str, date], bool]:
-    """Fleet and day that are loaded, of these → whether they are synthetic."""
+    """Fleet and day → whether the trips are synthetic, for those of these days and fleets that are loaded."""
     rows = session.rows(
         "SELECT fleet, pickup_date, synthetic FROM loaded_days "
         f"WHERE pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})",
@@ -59,7 +59,7 @@ def loaded_days(session: Session, days: Days, fleets: Sequence[str]) -> dict[tup
 
 
 def not_loaded(loaded: Container[tuple[str, date]], days: Days, fleets: Sequence[str]) -> list[tuple[str, date]]:
-    """Fleets and days that are not loaded, of those that the TLC publishes; fleet by fleet."""
+    """List the fleets and days that are published and not loaded, fleet by fleet."""
     return [
         (fleet, day)
         for fleet in fleets
@@ -69,18 +69,18 @@ def not_loaded(loaded: Container[tuple[str, date]], days: Days, fleets: Sequence
 
 
 def is_synthetic(session: Session) -> bool:
-    """Whether the loaded trips are generated; synthetic and real ones never come together."""
+    """True if the loaded trips are generated; synthetic and real ones never come together."""
     return session.row("SELECT count(*) FROM loaded_days WHERE synthetic")[0] > 0
 
 
 def warehouse_version(session: Session) -> int:
-    """How often the warehouse was written to."""
+    """The number of writes to the warehouse."""
     return session.row("SELECT version FROM warehouse_version")[0]
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which days of some fleets an output counts."""
+    """The days of some fleets that an output counts."""
 
     fleets: Sequence[str]
     first_day: date | None
@@ -88,7 +88,7 @@ class Coverage:
     num_days: int
     synthetic: bool
     version: int
-    """Of the warehouse, when the days were read."""
+    """`warehouse_version` when the days were read."""
 
     def as_json(self) -> dict[str, Any]:
         """The member `coverage` of the outputs: days as ISO text or None, without the version."""
@@ -102,7 +102,7 @@ class Coverage:
 
 
 def coverage_of(session: Session, fleets: Sequence[str]) -> Coverage:
-    """Which days of these fleets are loaded."""
+    """Find the loaded days of these fleets."""
     first, last, num_days = session.row(
         "SELECT min(pickup_date), max(pickup_date), count(DISTINCT pickup_date) "
         f"FROM loaded_days WHERE fleet IN ({placeholders(fleets)})",
@@ -113,7 +113,7 @@ def coverage_of(session: Session, fleets: Sequence[str]) -> Coverage:
 
 @dataclass(frozen=True)
 class FleetCoverage:
-    """What is loaded of a fleet."""
+    """The loaded days and trips of a fleet."""
 
     first_day: date
     last_day: date
@@ -124,12 +124,12 @@ class FleetCoverage:
 
     @property
     def num_missing(self) -> int:
-        """Days between the first and the last that are not loaded."""
+        """Number of days between the first and the last that are not loaded."""
         return Days(self.first_day, self.last_day).num_days - self.num_days
 
 
 def coverage_by_fleet(session: Session) -> dict[str, FleetCoverage]:
-    """Fleet → what is loaded of it; without fleets of which nothing is."""
+    """Fleet → its loaded days and trips, for fleets of which any day is loaded."""
     return {fleet: FleetCoverage(*rest) for fleet, *rest in session.rows(_FLEETS_SQL)}
 
 
@@ -156,7 +156,7 @@ def newest_days(session: Session) -> dict[str, date]:
 
 
 def loaded_totals(session: Session, days: Days) -> list[tuple[str, int, int, int]]:
-    """For each fleet: its name, how many of these days are loaded, their trips, their rejected rows."""
+    """List each fleet's name, the number of these days that are loaded, their trips and their rejected rows."""
     return [
         (fleet, num_days, num_trips, num_rejected)
         for fleet, num_days, num_trips, num_rejected in session.rows(_TOTALS_SQL, [days.first, days.last])
@@ -170,13 +170,13 @@ def loaded_span(session: Session) -> Days | None:
 
 
 def loaded_months(session: Session, days: Days) -> list[LoadedMonth]:
-    """The months in which these days lie, each fleet's by itself."""
+    """Describe the months in which these days lie, each fleet's by itself."""
     rows = session.rows(_MONTHS_SQL, [month_of(days.first), month_of(days.last)])
     return [LoadedMonth(*row) for row in rows]
 
 
 def rejected_rows(session: Session, days: Days) -> int:
-    """Rows that are rejected with these days, of all fleets."""
+    """Count the rows that are rejected with these days, of all fleets."""
     return session.row(
         "SELECT CAST(coalesce(sum(num_rejected), 0) AS BIGINT) FROM loaded_days WHERE pickup_date BETWEEN ? AND ?",
         [days.first, days.last],
@@ -185,15 +185,15 @@ def rejected_rows(session: Session, days: Days) -> int:
 
 @dataclass(frozen=True)
 class DailyTable:
-    """What a table that is loaded by days holds."""
+    """The content of a table that is loaded by days."""
 
     num_rows: int
-    """Of all days."""
+    """Number of rows of all days."""
     rows_per_day: Mapping[date, int]
-    """Of the days in question; a day without rows is not among them."""
+    """Day → number of rows, for the days in question; a day without rows is missing."""
     synthetic: bool
     first_rows: Sequence[tuple[Any, ...]]
-    """Of the first day in question."""
+    """The first rows of the first day in question."""
 
 
 def daily_table(session: Session, table: Table, days: Days, num_first_rows: int) -> DailyTable:
@@ -216,18 +216,18 @@ def daily_table(session: Session, table: Table, days: Days, num_first_rows: int)
 
 @dataclass(frozen=True)
 class PlacedDay:
-    """How well a fleet's coordinates of a day could be placed."""
+    """The number of a fleet's coordinates that could be placed in a zone, on one day."""
 
     fleet: str
     day: date
     num_ends: int
-    """Pickups and drop-offs."""
+    """Number of pickups and drop-offs."""
     num_placed: int
-    """Those that lie in a zone."""
+    """Number of pickups and drop-offs that lie in a zone."""
 
 
 def placed_days(session: Session, days: Days) -> list[PlacedDay]:
-    """Of these days those with trips whose zones are derived from coordinates."""
+    """Find the days whose trips have zones derived from coordinates."""
     return [
         PlacedDay(*row)
         for fleet in FLEETS.values()

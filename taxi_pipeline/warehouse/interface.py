@@ -1,8 +1,8 @@
-"""What every engine of the warehouse can do. Each engine has a folder of its own.
+"""The interface of every engine of the warehouse. Each engine has a folder of its own.
 
 An asset asks for an operation: `warehouse.query(weekly_totals, fleets)` or `warehouse.change(load_days, …)`. The
-operation is a plain function whose first argument is a `Session`, and all its statements see one state of the tables.
-A session reads with SQL, and writes with two verbs: `replace_days` for the tables of days, `replace` for the others.
+operation is a plain function whose first argument is a `Session`, and all its statements see one state of the tables. A
+session reads with SQL, and writes with two verbs: `replace_days` for the tables of days, `replace` for the others.
 """
 
 from abc import ABC, abstractmethod
@@ -55,9 +55,9 @@ class PublishedFile:
     """A published file that was verified."""
 
     path: Path
-    """A copy on this machine, as long as the file is loaded."""
+    """Path of a copy on this machine, as long as the file is loaded."""
     uri: str
-    """Where it lies in the storage, for engines that read it from other machines."""
+    """URI of the file in the storage, for engines that read it from other machines."""
     sha256: str
     num_rows: int
 
@@ -80,10 +80,20 @@ class Session(ABC):
 
     @abstractmethod
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """All rows of a query."""
+        """Run a query and return all its rows.
+
+        Args:
+            sql: a SELECT; question marks stand for the values.
+            values: for the question marks, in their order.
+        """
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...]:
-        """The row of a query that gives exactly one."""
+        """Run a query that has exactly one row, and return the row.
+
+        Args:
+            sql: a SELECT; question marks stand for the values.
+            values: for the question marks, in their order.
+        """
         (row,) = self.rows(sql, values)
         return row
 
@@ -99,21 +109,21 @@ class Session(ABC):
     ) -> None:
         """Make these days of this fleet hold exactly the rows of a SELECT.
 
-        The session sees the new rows from then on. Each engine keeps them in the order that the table declares, so
-        the SELECT needs none.
+        The session sees the new rows from then on. Each engine keeps them in the order that the table declares, so the
+        SELECT needs none.
 
         Args:
             table: a table of days.
-            fleet: whose days.
-            days: within one month.
-            select: gives rows of this fleet and these days only; may read `published_trips`.
+            fleet: name of the fleet.
+            days: days within one month.
+            select: a SELECT with rows of this fleet and these days only; may read `published_trips`.
             values: for the question marks of the SELECT.
-            columns: those that the SELECT gives, in its order; None for all of the table. The others become NULL.
+            columns: columns of the SELECT, in its order; None for all of the table. The others become NULL.
         """
 
     @abstractmethod
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Make a small table hold exactly these rows; of `loaded_days`, the fleets and days that the rows name.
+        """Make a small table hold exactly these rows; in `loaded_days`, replace only the fleets and days of the rows.
 
         Args:
             table: a table that is replaced as a whole, or `loaded_days`.
@@ -170,7 +180,7 @@ class Warehouse(ABC):
     @property
     @abstractmethod
     def location(self) -> str:
-        """Where the warehouse lies, for messages and metadata."""
+        """The place of the warehouse, for messages and metadata."""
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Session]:
@@ -195,7 +205,7 @@ class Warehouse(ABC):
 
     @abstractmethod
     def read_without_waiting(self) -> AbstractContextManager[Session]:
-        """As `read`, for a quick look while runs go on: it does not wait for them.
+        """Open a session that only reads and does not wait for runs, for a quick look while they go on.
 
         Raises:
             NothingLoadedError: nothing was loaded yet.
@@ -214,11 +224,32 @@ class Warehouse(ABC):
         return {}
 
     def query(self, question: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run a function that reads, on one state of the tables; gives what it returns."""
+        """Run a function that reads, on one state of the tables, and return its result.
+
+        Args:
+            question: takes a session and the arguments.
+            *args: for the function.
+            **kwargs: for the function.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
         with self.read() as session:
             return question(session, *args, **kwargs)
 
     def change(self, change: Callable[Concatenate[Session, P], Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-        """Run a function that changes tables, in one transaction; gives what it returns."""
+        """Run a function that changes tables, in one transaction, and return its result.
+
+        Args:
+            change: takes a session and the arguments.
+            *args: for the function.
+            **kwargs: for the function.
+
+        Raises:
+            ConflictError: another session has changed the same days meanwhile; on engines where several can write.
+            WarehouseUnavailableError: the warehouse can't be opened or made.
+            StorageError: the disk refuses what is written.
+        """
         with self.write() as session:
             return change(session, *args, **kwargs)

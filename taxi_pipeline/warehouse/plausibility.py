@@ -1,11 +1,12 @@
-"""Which single trips are implausible: means shown to people leave them out, and say how many they are.
+"""Conditions of implausible trips: means shown to people leave these trips out, and say how many they are.
 
 Constants and SQL conditions over a row of `trips`, without any query.
 """
 
 MAX_PLAUSIBLE_MILES = 100
 MAX_PLAUSIBLE_HOURS = 6
-"""Single trips of 360,068 miles and of 23 hours (a meter left on) would outweigh a week in a mean."""
+"""Longest plausible duration in hours. A meter left on for 23 hours, or a trip of 360,068 miles, would outweigh a week
+in a mean."""
 
 TOO_FAR = f"trip_distance > {MAX_PLAUSIBLE_MILES}"
 TOO_LONG = f"({TOO_FAR} OR dropoff_datetime > pickup_datetime + INTERVAL '{MAX_PLAUSIBLE_HOURS}' HOUR)"

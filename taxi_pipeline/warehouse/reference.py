@@ -13,10 +13,10 @@ def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthet
     """Replace the table `zones`.
 
     Args:
-        session: a transaction.
-        zones: all 265.
+        session: a session that writes.
+        zones: all 265 zones.
         file: name of the zone file, for the message.
-        synthetic: whether the file was generated.
+        synthetic: true if the file was generated.
 
     Raises:
         MixedDataError: the zones are synthetic and the trips real. Real zones with synthetic trips are allowed.

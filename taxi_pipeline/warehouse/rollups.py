@@ -15,16 +15,16 @@ from taxi_pipeline.warehouse.sql import seconds_between
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS
 
 CREDIT_CARD = 1
-"""Among the TLC's payment types."""
+"""Code of the payment by credit card in the TLC's payment types."""
 
 
 def replace_hourly(session: Session, fleet: str, days: Days) -> None:
-    """Replace a fleet's days in `zone_hourly_trips` and `zone_hourly_dropoffs` by what the trips add up to.
+    """Replace a fleet's days in `zone_hourly_trips` and `zone_hourly_dropoffs` by the sums of the trips.
 
     Args:
-        session: a transaction.
-        fleet: whose trips.
-        days: within one month.
+        session: a session that writes.
+        fleet: name of the fleet.
+        days: days within one month.
     """
     which = [fleet, days.first, days.last]
     session.replace_days(ZONE_HOURLY_TRIPS, fleet, days, _PICKUPS_SQL, which)
@@ -32,28 +32,28 @@ def replace_hourly(session: Session, fleet: str, days: Days) -> None:
 
 
 def replace_flows(session: Session, fleet: str, days: Days) -> None:
-    """Replace a fleet's days in `borough_flows` by what the trips add up to, by the boroughs of the zones.
+    """Replace a fleet's days in `borough_flows` by the sums of the trips, by the boroughs of the zones.
 
     Without zones there are no flows; they are counted when `borough_flows` is materialized.
 
     Args:
-        session: a transaction.
-        fleet: whose trips.
-        days: within one month.
+        session: a session that writes.
+        fleet: name of the fleet.
+        days: days within one month.
     """
     session.replace_days(BOROUGH_FLOWS, fleet, days, _FLOWS_SQL, [fleet, days.first, days.last])
 
 
 ROLLUPS = {"zone_hourly_trips": replace_hourly, "borough_flows": replace_flows}
-"""Table → what counts the loaded trips of some days into it."""
+"""Table → the function that counts the loaded trips of some days into it."""
 
 
 def count_again(session: Session, days: Days, tables: Iterable[str]) -> None:
-    """Count the loaded trips of these days again, of all fleets that have such days.
+    """Count the loaded trips of these days again, for all fleets that have such days.
 
     Args:
-        session: a transaction.
-        days: any.
+        session: a session that writes.
+        days: any days.
         tables: names of rollups.
     """
     fleets = [fleet for fleet, *_ in loaded_totals(session, days)]

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def placeholders(values: Sequence[Any]) -> str:
-    """As many question marks as there are values, for IN; NULL when there are none, so that nothing is in it."""
+    """Question marks for the values of an IN; NULL without values, so that the IN is never true."""
     return ", ".join("?" for _ in values) or "NULL"
 
 

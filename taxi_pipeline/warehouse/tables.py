@@ -12,10 +12,10 @@ from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSI
 from taxi_pipeline.warehouse.sql import month_start
 
 MONEY = "DECIMAL(12, 2)"
-"""US dollars. Exact, so that sums do not depend on the order in which threads add."""
+"""SQL type of US dollars. Exact, so that sums do not depend on the order in which threads add."""
 
 MILES = "DECIMAL(12, 3)"
-"""Decimal for the same reason as money; the TLC publishes two decimals, real values reach 360,068 miles."""
+"""SQL type of miles, exact for the same reason; the TLC publishes two decimals, real values reach 360,068 miles."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Column:
 
 
 class Kind(Enum):
-    """How a table of the warehouse is written."""
+    """The way in which a table of the warehouse is written."""
 
     DAILY = auto()
     """Its rows belong to days of fleets, and are replaced by days."""
@@ -46,14 +46,14 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Table:
-    """A table: of the warehouse when it has a kind, otherwise of a file."""
+    """A declared table: of the warehouse when it has a kind, otherwise of a file."""
 
     name: str
     description: str
     columns: tuple[Column, ...]
     kind: Kind | None = None
     day: str = "pickup_date"
-    """SQL for the day to which a row belongs; of tables with days."""
+    """SQL for the day to which a row belongs, in tables with days."""
     month: str = "pickup_date"
     """Column with a date in the month of that day. Engines prune by it."""
     order: str = ""
@@ -205,7 +205,7 @@ REJECTED_TRIPS = Table(
 
 LOADED_DAYS = Table(
     "loaded_days",
-    "One row per fleet and day that was loaded, also when it had no trips: which file it came from.",
+    "One row for each loaded day of a fleet, with the file that it came from; also for days without trips.",
     (
         _FLEET,
         _PICKUP_DATE,
@@ -257,7 +257,7 @@ ZONES = Table(
 
 
 def _counted(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
-    """A column of a rollup, out of these columns of `trips`."""
+    """Declare a column of a rollup, computed from these columns of `trips`."""
     made_from = tuple(f"trips.{column}" for column in of.split())
     return Column(name, type_, description, unit, nullable=False, made_from=made_from)
 
@@ -269,7 +269,7 @@ _DAY_OF_FLEET = (
 
 ZONE_HOURLY_TRIPS = Table(
     "zone_hourly_trips",
-    "Trips by fleet, pickup date, hour and pickup zone; what rollups by pickup read.",
+    "Trips by fleet, pickup date, hour and pickup zone; rollups by pickup read this table.",
     (
         *_DAY_OF_FLEET,
         _counted("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", _WALL_TIME, of="pickup_datetime"),
@@ -309,7 +309,7 @@ _PLAUSIBLE = f"plausible trips: at most {MAX_PLAUSIBLE_MILES} miles and {MAX_PLA
 
 BOROUGH_FLOWS = Table(
     "borough_flows",
-    "Trips by fleet, pickup date, borough of the pickup and borough of the drop-off, with what means are made of.",
+    "Trips by fleet, pickup date, and boroughs of pickup and drop-off, with the sums from which means are computed.",
     (
         *_DAY_OF_FLEET,
         Column(
@@ -379,14 +379,14 @@ TRIPS_BY_WEEK = Table(
 
 
 def _code_table(name: str, description: str, *columns: Column) -> Table:
-    """What codes stand for, and since which dictionary of the TLC's."""
+    """Declare a table with the meaning of codes, and the date of the TLC's dictionary that has it."""
     as_of = Column("as_of", "DATE", "Date of the TLC's dictionary; NULL for what none of them has")
     return Table(name, description, (*columns, as_of), Kind.WHOLE)
 
 
 VENDORS = _code_table(
     "vendors",
-    "Who provides the records of taxi trips.",
+    "Providers of the records of taxi trips.",
     Column("vendor_id", "SMALLINT", "As in trips", nullable=False),
     Column("vendor", "VARCHAR", "Company", nullable=False),
 )
@@ -398,13 +398,13 @@ RATE_CODES = _code_table(
 )
 PAYMENT_TYPES = _code_table(
     "payment_types",
-    "How passengers pay taxi trips.",
+    "Ways to pay taxi trips.",
     Column("payment_type", "SMALLINT", "As in trips", nullable=False),
     Column("payment", "VARCHAR", "Way of paying", nullable=False),
 )
 TRIP_TYPES = _code_table(
     "trip_types",
-    "How green taxis are hired.",
+    "Ways to hire green taxis.",
     Column("trip_type", "SMALLINT", "As in trips", nullable=False),
     Column("hired", "VARCHAR", "Way of hiring", nullable=False),
 )
@@ -433,13 +433,13 @@ ZONE_AREAS = Table(
 
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
-    "One row: how often the warehouse was written to. An output that was made from an older version may lack days.",
+    "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
     (Column("version", "BIGINT", "One higher after each transaction", nullable=False),),
     Kind.VERSION,
 )
 
 CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, TRIP_TYPES, STORE_AND_FWD_FLAGS, LICENSEES, ZONE_AREAS)
-"""What the TLC's dictionaries say, not its files."""
+"""Tables filled from the TLC's dictionaries, not from its files."""
 
 TABLES = (
     TRIPS,

@@ -1,4 +1,4 @@
-"""What tests ask of the servers: where one is, and a database of their own."""
+"""Fixtures for tests with servers: the address of a server, and a database of the test's own."""
 
 import os
 import uuid
@@ -11,7 +11,7 @@ from taxi_pipeline_tests.services import postgres
 
 
 def service(variable: str, *, started_by: str = "make test-services") -> str:
-    """Where a server is; the test skips when none is running."""
+    """Read the address of a server; the test skips when none is running."""
     if not (found := os.environ.get(variable)):
         pytest.skip(f"no servers: {variable} is not set; {started_by} starts them")
     return found

@@ -11,7 +11,7 @@ PASSWORD = "only-for-tests"  # noqa: S105 - of a server on loopback
 
 
 def programs_folder() -> Path | None:
-    """Where `initdb` and `postgres` are; None when PostgreSQL is not installed."""
+    """The folder of `initdb` and `postgres`; None when PostgreSQL is not installed."""
     for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
         if (folder / "initdb").is_file():
             return folder

@@ -17,7 +17,7 @@ from taxi_pipeline_tests.services import postgres, spark, swift
 
 REPOSITORY = Path(__file__).parents[2]
 BIN = REPOSITORY / ".venv-services" / "bin"
-"""Of the environment that Swift is installed in, by `make`."""
+"""Programs of the environment in which `make` installs Swift."""
 
 BUCKET = "taxi"
 SMALL_BUCKET = "small"
@@ -32,7 +32,7 @@ class NotInstalledError(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Addresses:
-    """Where the servers are."""
+    """The addresses of the servers."""
 
     s3: str
     """URL of Swift, which has the bucket `taxi`."""
@@ -51,7 +51,7 @@ class Addresses:
         }
 
     def for_pipeline(self) -> dict[str, str]:
-        """What a user sets to work with the servers."""
+        """The settings of a user who works with the servers."""
         return {
             "TAXI_STORAGE_URL": f"s3://{BUCKET}",
             **self.credentials(),
@@ -60,7 +60,7 @@ class Addresses:
         }
 
     def credentials(self) -> dict[str, str]:
-        """Where the object store is, and how it is opened."""
+        """The variables with the object store's address and keys."""
         return {
             "AWS_ENDPOINT_URL": self.s3,
             "AWS_ACCESS_KEY_ID": swift.ACCESS_KEY,
@@ -161,7 +161,7 @@ class SparkCluster:
 
     @property
     def url(self) -> str:
-        """Of Spark Connect."""
+        """URL of Spark Connect."""
         return f"sc://127.0.0.1:{self._ports['connect']}"
 
     @contextmanager
@@ -213,7 +213,7 @@ def _make_database(programs: Path, port: int) -> None:
 
 
 def _installed(*, cluster: bool) -> tuple[Path, Path | None]:
-    """Where PostgreSQL and, for a cluster, Spark are.
+    """The folders of PostgreSQL and, for a cluster, of Spark.
 
     Raises:
         NotInstalledError: something is missing.
@@ -261,7 +261,7 @@ def running(
         try:
             yield process
         finally:
-            # For PostgreSQL: stop now, and close connections.
+            # SIGINT makes PostgreSQL stop now, and close its connections.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGINT if name == "postgres" else signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):

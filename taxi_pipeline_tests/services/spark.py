@@ -77,11 +77,11 @@ def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mappi
 
 
 def environment(home: Path, credentials: Mapping[str, str]) -> dict[str, str]:
-    """For each of the processes.
+    """The environment of each of the processes.
 
     Args:
-        home: of Spark.
-        credentials: of the object store; executors read published files, and Iceberg its tables.
+        home: Spark's folder.
+        credentials: variables of the object store; executors read published files, and Iceberg its tables.
     """
     return {
         "SPARK_HOME": str(home),

@@ -23,7 +23,7 @@ ASSETS = [
     city_map,
     zone_explorer,
 ]
-"""The graph that one run of days materializes: what is daily, and what has no partitions."""
+"""The assets that one run of days materializes: the daily ones, and those without partitions."""
 
 __all__ = [
     "ASSETS",

@@ -1,6 +1,6 @@
 """Group `datasets`: a fleet's month as a data frame, which the IO manager keeps as a file.
 
-What the frames hold is in `taxi_pipeline.datasets`, where the files lie in `defs.io_managers`.
+`taxi_pipeline.datasets` computes the frames; `defs.io_managers` decides where the files lie.
 """
 
 from collections.abc import Mapping
@@ -35,17 +35,17 @@ _YEAR_BEFORE = dg.MultiPartitionMapping(
         ),
     }
 )
-"""The month itself, and of the twelve before it those that the partitions have."""
+"""The partitions that `demand_model` reads: its own month, and those of the twelve months before that exist."""
 
 _EXPECTS_THE_MONTH = dg.AssetCheckSpec(
     "expects_the_month",
     asset="demand_model",
-    description="The model errs less over the month, which it has not seen, than expecting what the same hour of the "
-    "week before had; and at least 80 % of the hours lie in its interval.",
+    description="The model's error over its month, on which it was not trained, is smaller than that of the forecast "
+    "'as many as in the same hour of the week before'; and at least 80 % of the hours lie in its interval.",
 )
 
 MIN_SHARE_INSIDE = 0.8
-"""Of the hours, nine of ten of which are expected in the interval."""
+"""Least share of hours inside the interval. The model aims at 90 %."""
 
 
 def _of_dataset(declared: Table) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def zone_hours(context: dg.AssetExecutionContext, warehouse: WarehouseParam) -> 
 def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, tlc: TlcParam) -> dg.MaterializeResult:
     """datasets/market_shares/fleet=FLEET/month=YYYY-MM.parquet: trips by company, and their shares.
 
-    Shares of the fleet's trips, and of those of all configured fleets.
+    The shares are of the fleet's trips, and of the trips of all configured fleets.
     """
     spent = Cost()
     fleet, month = fleet_and_month(context.partition_key)
@@ -104,7 +104,7 @@ def market_shares(context: dg.AssetExecutionContext, warehouse: WarehouseParam, 
 
 
 def _coverage(session: Session, fleet: str, month: date) -> dict[str, Any]:
-    """Metadata of what is made of a fleet's month: the days that it lacks, and whether the trips are generated."""
+    """Metadata of a dataset's partition: the days that it lacks, and whether the trips are generated."""
     missing = missing_days(session, fleet, month)
     return {"missing_days": ", ".join(map(str, missing)) or "none", "synthetic": is_synthetic(session)}
 
@@ -127,7 +127,7 @@ def demand_model(
 ) -> dg.MaterializeResult:
     """datasets/demand_model/…: pickups to expect by zone, weekday and hour, with an interval for nine hours of ten.
 
-    Learned from the year before the month, as far as zone_hours has it, and judged by the month itself.
+    The model is trained on the year before the month, as far as zone_hours has it, and compared with the month itself.
     outputs/demand_model/FLEET-YYYY-MM.png shows the three busiest zones.
     """
     spent = Cost()

@@ -1,7 +1,8 @@
-"""Group `metrics`: what people look at. Each asset rebuilds its whole file from the hourly table, in milliseconds.
+"""Group `metrics`: tables, maps and the explorer. Each asset rebuilds its whole file from the hourly table.
 
-Rebuilding the whole file makes it the same whatever the order and the chunks in which days were loaded. A file is
-locked while it is made, so that of several runs at once the one that writes last has also read last.
+That takes milliseconds. Rebuilding the whole file makes it the same whatever the order and the chunks in which days
+were loaded. A file is locked while it is made, so if several runs make it at once, the one that writes last has also
+read last.
 """
 
 import json
@@ -42,7 +43,7 @@ FILES = (
     CITY_MAP_FILE,
     ZONE_EXPLORER_FILE,
 )
-"""All that the group writes."""
+"""The files that the group writes."""
 
 
 @dg.asset(

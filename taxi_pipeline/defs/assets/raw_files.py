@@ -1,4 +1,4 @@
-"""Group `raw_files`: the published files, as they are, in `raw/`. Group `warehouse` loads what is in them."""
+"""Group `raw_files`: the published files, unchanged, in `raw/`. Group `warehouse` loads them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ def taxi_trips_file(
     """
     days = days_of(context)
     spent = Cost(days.num_days)
-    months, failed = _fetch(context, days, tlc, files)
+    months, failed = _fetch_by_month(context, days, tlc, files)
     fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
     if failed and not fetched:
         raise FleetsFailed(failed, loaded=())
@@ -59,7 +59,7 @@ def taxi_trips_file(
         _record_again(context, month, months[month], metadata)
 
 
-def _fetch(
+def _fetch_by_month(
     context: dg.AssetExecutionContext, days: Days, tlc: TlcSource, files: Storage
 ) -> tuple[dict[Days, dict[str, FetchedFile]], dict[str, str]]:
     """Fetch the files of the days.
@@ -110,12 +110,12 @@ def _record_again(
 
 
 def _versions(by_fleet: Mapping[str, FetchedFile]) -> dict[str, str]:
-    """Metadata: the version of each fleet's file."""
+    """Metadata of a partition: the version of each fleet's file."""
     return {f"{fleet}_version": file.sha256 for fleet, file in by_fleet.items()}
 
 
 def _contents(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, Any]:
-    """How many rows the files have, and whether they are generated."""
+    """Metadata of the files: the number of rows, and whether they are generated."""
     contents = []
     for file in fetched:
         with files.local_copy(file.name) as path:
@@ -127,7 +127,7 @@ def _contents(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, Any]:
 
 
 def _preview(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, dg.MetadataValue]:
-    """The first rows of the first file."""
+    """Metadata with the first rows of the first file."""
     if not fetched:
         return {}
     with files.local_copy(fetched[0].name) as path:
@@ -166,7 +166,7 @@ def _log(context: dg.AssetExecutionContext, file: FetchedFile) -> None:
 
 
 def _version(files: Sequence[FetchedFile]) -> dg.DataVersion:
-    """One file's SHA-256; for several the SHA-256 over theirs."""
+    """The data version: one file's SHA-256; for several files the SHA-256 over theirs."""
     if len(files) == 1:
         return dg.DataVersion(files[0].sha256)
     return dg.DataVersion(hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest())

@@ -111,15 +111,15 @@ def monthly_report(
 def _write_report(
     month: date, warehouse: Warehouse, files: Storage, tlc: TlcSource, pages: Pages, *, beside: Collection[date] = ()
 ) -> dict[str, Any]:
-    """Write a month's page and its numbers; gives what the UI shows of them.
+    """Write a month's page and its numbers, and return the metadata that the UI shows.
 
     Args:
-        month: its first day.
-        warehouse: that is asked.
+        month: first day of the month.
+        warehouse: the warehouse to query.
         files: the storage.
-        tlc: whose fleets are counted.
-        pages: where the report is opened.
-        beside: months whose reports are written in the same run, and may be linked to.
+        tlc: names the fleets to count.
+        pages: the address at which the report is opened.
+        beside: months whose reports are written in the same run; the page may link to them.
     """
     from taxi_pipeline.outputs.monthly_report.figures import figures_of
     from taxi_pipeline.outputs.monthly_report.measures import numbers_of
@@ -161,7 +161,7 @@ def _that_name(month: date) -> tuple[date, date, date]:
 
 
 def _links(files: Storage, month: date, written: Collection[date]) -> "Links":
-    """What a report links to: the months beside it that have a report, or get one in the same run; the explorer."""
+    """The links of a report: to months beside it that have a report or get one in this run, and to the explorer."""
     from taxi_pipeline.outputs.monthly_report.page import Links
 
     def report(other: date) -> str | None:

@@ -38,7 +38,7 @@ class TripRequestConfig(dg.Config):
     """The request of one chart. Left empty, every request in `requests/` is drawn."""
 
     name: str = ""
-    """Of the request's file, without its suffix."""
+    """Name of the request's file, without its suffix."""
     request: str = ""
     """The request as JSON."""
 

@@ -1,4 +1,4 @@
-"""Group `tlc`: what the TLC publishes. An observation asks its server; the schedules read what it found."""
+"""Group `tlc`: the TLC's publications. An observation asks its server; the schedules read the result."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,8 +22,8 @@ _PLAN = "refresh_plan"
             kinds={"parquet"},
             group_name="tlc",
             description=(
-                "What New York's Taxi and Limousine Commission publishes: a Parquet file per fleet and month, one to "
-                "three and a half months after the month's end, and the taxi zones. Described at "
+                "The publications of New York's Taxi and Limousine Commission: a Parquet file per fleet and month, one "
+                "to three and a half months after the month's end, and the taxi zones. Described at "
                 "https://www.nyc.gov/site/tlc/about/tlc-trip-record-data.page\n"
                 "\n"
                 "An observation asks the server which months are new or were published again since they were loaded. "
@@ -33,7 +33,7 @@ _PLAN = "refresh_plan"
     ]
 )
 def tlc_trip_records(tlc: TlcParam, warehouse: WarehouseParam, files: FilesParam) -> Iterator[dg.ObserveResult]:
-    """Compare what is published with what is loaded."""
+    """Compare the published files with the loaded days."""
     plan = plan_refresh(tlc, warehouse, files, days_of_definition(days_from(FIRST_DAY, tlc.last_day)))
     yield dg.ObserveResult(
         asset_key=TLC_TRIP_RECORDS,
@@ -47,7 +47,7 @@ def tlc_trip_records(tlc: TlcParam, warehouse: WarehouseParam, files: FilesParam
 
 
 def latest_plan(instance: dg.DagsterInstance) -> tuple[RefreshPlan, datetime] | None:
-    """What the latest observation found, and when; None when there was none yet."""
+    """The result of the latest observation, and its time; None when there was none yet."""
     records = instance.fetch_observations(TLC_TRIP_RECORDS, limit=1).records
     observation = records[0].asset_observation if records else None
     if observation is None or _PLAN not in observation.metadata:

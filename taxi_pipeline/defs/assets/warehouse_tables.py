@@ -1,4 +1,4 @@
-"""Group `warehouse`: the tables. What fills them is in `taxi_pipeline.warehouse`; group `metrics` makes outputs."""
+"""Group `warehouse`: the tables. `taxi_pipeline.warehouse` fills them; group `metrics` makes outputs of them."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -66,10 +66,10 @@ def taxi_zones(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam) -> d
     tags={"output": "table"},
 )
 def code_tables(warehouse: WarehouseParam) -> dg.MaterializeResult:
-    """Tables of what codes mean, out of the TLC's dictionaries, and zone_areas.
+    """Tables with the meanings of codes, from the TLC's dictionaries, and zone_areas.
 
-    The meaning of the codes in trips, with the date of the dictionary that has it; and which zones are airports or
-    lie in the congestion zone.
+    Each meaning of a code in trips has the date of the dictionary that it is from. zone_areas says which zones are
+    airports or lie in the congestion zone.
     """
     spent = Cost()
     rows = code_rows()
@@ -186,7 +186,7 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
 
 
 def _look_at(session: Session, assets: Sequence[str], days: Days) -> tuple[dict[str, DailyTable], dict[str, Any]]:
-    """What the assets' tables hold, and the metadata of `taxi_trips` about the days of the run."""
+    """Look at the assets' tables; returns their content, and the metadata of `taxi_trips` about the days of the run."""
     contents = {asset: daily_table(session, TABLES[asset], days, PREVIEW_ROWS) for asset in assets}
     if "taxi_trips" not in contents:
         return contents, {}

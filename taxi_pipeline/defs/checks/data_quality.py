@@ -22,7 +22,8 @@ from taxi_pipeline.warehouse.coverage import LoadedMonth, is_synthetic, loaded_m
 from taxi_pipeline.warehouse.interface import Session
 
 MAX_DIFFERENCE_FROM_REPORT = 0.01
-"""Of the TLC's figure. Real months differ by 0.05 % (green 2020-03) and 0.16 % (2020-04)."""
+"""Largest difference from the TLC's figure, as a share of it. Real months differ by 0.05 % (green 2020-03) and 0.16 %
+(2020-04)."""
 
 
 @dg.asset_check(asset="taxi_trips_file")
@@ -64,7 +65,7 @@ def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple
     pool=POOL,
 )
 def quality_checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
-    """The quality checks of the published trips, in one step and one session, because each has its cost."""
+    """Evaluate the quality checks of the published trips, in one step and session, because each step has its cost."""
     for name, verdict in warehouse.query(evaluate_loaded, days_of_run(context)).items():
         yield _result(verdict)._replace(check_name=name, asset_key=dg.AssetKey("taxi_trips"))
 

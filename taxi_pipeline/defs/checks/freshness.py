@@ -1,4 +1,4 @@
-"""The check of how old the newest loaded day is.
+"""The check of the newest loaded day's age.
 
 `FreshnessPolicy` looks at when an asset was last materialized, so a backfill of 2019 makes everything look fresh; this
 check looks at the trips. It belongs to `tlc_trip_records` and not to a table: Dagster runs a table's checks with every
@@ -18,10 +18,11 @@ from taxi_pipeline.warehouse.coverage import newest_days
 from taxi_pipeline.warehouse.interface import NothingLoadedError
 
 LATE_DAYS = (LONGEST_MONTH + USUAL_DELAY).days
-"""Just before a month is published, the newest loaded day is a month older than the TLC's delay after a month's end."""
+"""Age of the newest loaded day, in days, above which the check warns. Just before a month is published, that day is as
+old as a month and the TLC's usual delay."""
 
 TOO_LATE_DAYS = (LONGEST_MONTH + LONGEST_DELAY).days
-"""The TLC has never been so late."""
+"""Age of the newest loaded day, in days, above which the check fails: the TLC has never been so late."""
 
 
 @dg.asset_check(asset=TLC_TRIP_RECORDS, pool=POOL)
@@ -50,5 +51,5 @@ def newest_day_is_recent(warehouse: WarehouseParam, tlc: TlcParam) -> dg.AssetCh
 
 
 def age_of(newest: date | None, today: date) -> int:
-    """Days since the newest loaded one; very many when nothing is loaded."""
+    """Age of the newest loaded day in days; very large when nothing is loaded."""
     return (today - newest).days if newest else TOO_LATE_DAYS * 1000

@@ -1,7 +1,7 @@
-"""Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to what the trips add up to.
+"""Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to the sum of the trips.
 
-`taxi_pipeline.quality.reconciliation` compares; here the differences become check results. `data_quality` checks what
-the TLC published.
+`taxi_pipeline.quality.reconciliation` compares; here the differences become check results. `data_quality` checks the
+TLC's publications.
 """
 
 from collections.abc import Iterator, Sequence
@@ -89,14 +89,14 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 
 @dg.asset_check(asset="zone_hourly_trips", pool=POOL)
 def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
-    """For each day and fleet, pickups and drop-offs by hour sum up to what the trips table has."""
+    """Pickups and drop-offs by hour add up to the trips table, for each day and fleet."""
     wrong = warehouse.query(hourly_differences, days_of_run(context))
     return _days_compared(wrong, ("fleet", "day", "pickups", "drop-offs", "trips"), "zone_hourly_trips")
 
 
 @dg.asset_check(asset="borough_flows", pool=POOL)
 def borough_flows_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
-    """For each day and fleet, borough_flows sums up to what the trips table has."""
+    """Trips in borough_flows add up to the trips table, for each day and fleet."""
     wrong = warehouse.query(flow_differences, days_of_run(context))
     return _days_compared(wrong, ("fleet", "day", "in flows", "trips"), "borough_flows")
 
@@ -174,7 +174,10 @@ def manhattan_stats_match_trips(
 
 
 def _severity(made_from_version: int, current_version: int) -> dg.AssetCheckSeverity:
-    """Of an output that differs from the trips: it is wrong, or made before another run wrote to the warehouse."""
+    """Severity for an output that differs from the trips.
+
+    It is an error, unless another run wrote to the warehouse after the output was made.
+    """
     return dg.AssetCheckSeverity.WARN if made_from_version < current_version else dg.AssetCheckSeverity.ERROR
 
 

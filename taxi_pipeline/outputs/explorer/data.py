@@ -1,4 +1,4 @@
-"""What the explorer shows, of each fleet: trips by zone and week, by zone and hour, and from borough to borough.
+"""The explorer's data for each fleet: trips by zone and week, by zone and hour, and from borough to borough.
 
 Trips by zone are counted where they begin and where they end.
 """
@@ -19,7 +19,16 @@ Counts = dict[str, dict[int, list[int]]]
 
 
 def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
-    """All of it; weeks without any trip between the first and the last have zeros."""
+    """Collect the explorer's data.
+
+    Args:
+        session: the warehouse.
+        fleets: names of the fleets to count.
+
+    Returns:
+        Values that `page_of` writes into the page as JSON. Weeks without trips between the first and the last have
+        zeros.
+    """
     period = week_start("pickup_date")
     first, last = session.row(
         f"SELECT min({period}), max({period}) FROM loaded_days WHERE fleet IN ({placeholders(fleets)})", fleets
@@ -47,7 +56,7 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
 
 
 def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[int]]:
-    """Fleet → days loaded in each week; `all` has the days of which any fleet is loaded."""
+    """Fleet → number of loaded days in each week; `all` counts the days of which any fleet is loaded."""
     place = {week: n for n, week in enumerate(weeks)}
     days: dict[str, list[int]] = {fleet: [0] * len(weeks) for fleet in (*fleets, "all")}
     for fleet, period, num_days in session.rows(_DAYS.format(fleets=placeholders(fleets)), [*fleets, *fleets]):
@@ -56,7 +65,7 @@ def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date])
 
 
 def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
-    """Width and height of the drawing; id, name, borough and rings (none without a shape) of each zone, by id."""
+    """Width and height of the map in pixels; id, name, borough and rings of each zone (no rings without a shape)."""
     rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
     placed = {zone_id: geometry for zone_id, _, _, geometry in rows if geometry}
     if not placed:
@@ -74,7 +83,7 @@ def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
 
 
 def _flows(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[list[Any]]]:
-    """Fleet → borough of the pickup, borough of the drop-off, trips per week; for each pair that has any."""
+    """Fleet → borough of the pickup, borough of the drop-off, trips per week; for each pair with trips."""
     place = {week: n for n, week in enumerate(weeks)}
     flows: dict[str, dict[tuple[str, str], list[int]]] = {fleet: {} for fleet in fleets}
     for fleet, pickup, dropoff, period, trips in session.rows(_FLOWS.format(fleets=placeholders(fleets)), fleets):

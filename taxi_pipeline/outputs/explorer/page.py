@@ -1,4 +1,4 @@
-"""The explorer as one HTML file that needs nothing but itself; how it behaves is in the scripts beside this module."""
+"""The explorer as one HTML file without external files. The scripts beside this module decide how it behaves."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from taxi_pipeline.outputs.previews import map_preview
 from taxi_pipeline.outputs.templates import render
 
 SCRIPTS = ("d3.min.js", "counts.js", "address.js", "map.js", "charts.js", "explorer.js")
-"""In the order in which they build on each other."""
+"""The page's scripts, each after those that it uses."""
 
 _FOLDER = Path(__file__).parent
 
 
 def page_of(data: Mapping[str, Any]) -> str:
-    """The page's HTML, for what `explorer_data` found."""
+    """Make the page's HTML of what `explorer_data` returns."""
     return render(
         _FOLDER / "page.html.jinja",
         synthetic=data["synthetic"],
@@ -28,7 +28,7 @@ def page_of(data: Mapping[str, Any]) -> str:
 
 
 def _with_path(zone: Mapping[str, Any]) -> dict[str, Any]:
-    """A zone with the path of an SVG in the place of its rings; None without a shape."""
+    """Replace a zone's rings by the path of an SVG; None without a shape."""
     named = {key: value for key, value in zone.items() if key != "rings"}
     return {**named, "path": svg_path(zone["rings"]) or None}
 

@@ -20,7 +20,7 @@ _CHART_WIDTH, _CHART_HEIGHT = 720, 200
 
 
 def bars_of(figures: MonthFigures) -> dict[str, Any]:
-    """Trips per day as bars of a drawing of 720 × 200; a day that is not loaded has none."""
+    """Place the trips per day as bars in a drawing of 720 × 200; a day that is not loaded has no bar."""
     days = list(figures.days)
     ticks = round_ticks(max(figures.trips_per_day.values(), default=0))
     step = _CHART_WIDTH / len(days)
@@ -80,12 +80,12 @@ def hours_of(trips_per_hour: Mapping[tuple[int, int], float]) -> list[dict[str, 
 
 
 def _linear_shade(value: float, most: float) -> int:
-    """A shade from 1 for the least to 8 for the most; 0 for nothing."""
+    """Give a value a shade from 1 for the least to 8 for the most; 0 for no trips."""
     return math.ceil(NUM_SHADES * value / most) if value else 0
 
 
 def map_of(zones: Sequence[ZoneTrips]) -> dict[str, Any]:
-    """The zones as paths of a drawing, those of Manhattan apart, what part of it Manhattan takes, and what is named."""
+    """Draw the zones as paths, those of Manhattan also apart, with the frame of Manhattan and the named zones."""
     import shapely
 
     placed = [zone for zone in zones if zone.geometry]
@@ -137,7 +137,7 @@ def _borough(borough: str) -> str:
 
 
 def _first(zones: Sequence[ZoneTrips]) -> list[ZoneTrips]:
-    """The busiest zones, the busiest first."""
+    """The busiest zones, sorted by trips in descending order."""
     return [zone for zone in sorted(zones, key=lambda zone: -zone.num_trips)[:BUSIEST_ZONES] if zone.num_trips]
 
 
@@ -159,7 +159,7 @@ def busiest_zones(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, 
 
 
 def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
-    """Fleets, and licensees of the high-volume fleet by name, with their trips a day; none where there is only one."""
+    """List the fleets, and the licensees of the high-volume fleet, with their trips a day; empty with a single one."""
     if len(figures.by_company) < 2:
         return []
     most = figures.by_company[0][2]
@@ -177,7 +177,7 @@ def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
 
 
 def flows_of(flows: Mapping[tuple[str, str], int]) -> dict[str, Any]:
-    """A matrix of the boroughs that have trips, with totals."""
+    """Arrange the trips from borough to borough as a matrix of the boroughs with trips, with totals."""
     there = {name for pair in flows for name in pair}
     known = [name for name in BOROUGHS if name in there] + sorted(there - set(BOROUGHS))
     classes = round_classes(flows.values())

@@ -1,4 +1,4 @@
-"""The numbers of a monthly report, out of the rollups: what a month adds up to, and what was odd about it.
+"""The numbers of a monthly report, computed from the rollups: the month's totals, and its unusual days.
 
 Means leave out implausible trips (`warehouse.plausibility`) and say how many they are.
 """
@@ -22,57 +22,57 @@ from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
 
 
 class UnreportableMonthError(TaxiPipelineError):
-    """There can be no report of the month; the message says why, and what to do."""
+    """No report of the month can be made; the message says why, and what to do."""
 
 
 class FlowsMissingError(UnreportableMonthError):
-    """`borough_flows` does not hold the trips that are loaded."""
+    """The table `borough_flows` lacks trips that are loaded."""
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a month's trips add up to. None where no trip has the value (fhv has no fares)."""
+    """The totals of a month's trips. A total is None where no trip has the value (fhv has no fares)."""
 
     num_trips: int
     num_days: int
-    """Loaded days of any of the fleets."""
+    """Number of days of which any of the fleets is loaded."""
     revenue: Decimal | None
-    """All that passengers were charged, US dollars."""
+    """Sum of all that passengers were charged, in US dollars."""
     mean_fare: float | None
-    """US dollars, of plausible trips."""
+    """Mean fare of plausible trips, in US dollars."""
     mean_distance: float | None
-    """Miles, of plausible trips."""
+    """Mean distance of plausible trips, in miles."""
     mean_minutes: float | None
-    """Duration by the clock, of plausible trips."""
+    """Mean duration of plausible trips by the clock, in minutes."""
     num_too_long: int
-    """Trips longer than the plausible miles or hours."""
+    """Number of trips longer than the plausible miles or hours."""
     num_backwards: int
-    """Other trips that end before they begin."""
+    """Number of other trips that end before they begin."""
     busiest_day: tuple[date, int] | None
     """The day with most trips, the first of several, and its trips."""
     busiest_hour: tuple[int, float] | None
     """The hour of the day with most trips in the month, and its trips on an average loaded day."""
     airport_share: float | None
-    """Of all pickups, those at JFK, LaGuardia and Newark."""
+    """Share of the pickups that are at JFK, LaGuardia and Newark."""
     manhattan_share: float | None
-    """Of all pickups, those in Manhattan."""
+    """Share of the pickups that are in Manhattan."""
     tips_per_card_trip: float | None
-    """US dollars, of all trips paid by credit card."""
+    """Mean tip of all trips paid by credit card, in US dollars."""
 
     @property
     def trips_per_day(self) -> float | None:
-        """Trips of an average loaded day: months differ in length."""
+        """Mean trips per loaded day, because months differ in length."""
         return self.num_trips / self.num_days if self.num_days else None
 
     @property
     def revenue_per_day(self) -> float | None:
-        """US dollars of an average loaded day."""
+        """Mean US dollars per loaded day."""
         return None if self.revenue is None or not self.num_days else float(self.revenue) / self.num_days
 
 
 @dataclass(frozen=True)
 class Charges:
-    """What passengers of a fleet were charged, part by part, in US dollars. Of trips that have a total."""
+    """The charges of a fleet's passengers, part by part, in US dollars. Only trips with a total are counted."""
 
     fleet: str
     num_trips: int
@@ -82,37 +82,37 @@ class Charges:
 
     @property
     def unexplained(self) -> Decimal:
-        """What of the total no part accounts for."""
+        """The part of the total that no charge accounts for, in US dollars."""
         return self.total - sum(self.parts.values(), Decimal(0))
 
 
 @dataclass(frozen=True)
 class DriverPay:
-    """What drivers of a licensee got, of trips that have a pay and a time."""
+    """The pay of a licensee's drivers. Only trips with a pay and a time are counted."""
 
     licensee: str
     num_trips: int
     pay: Decimal
-    """US dollars."""
+    """Sum of the pay, in US dollars."""
     miles: Decimal
     seconds: int
 
 
 @dataclass(frozen=True)
 class ZoneTrips:
-    """Pickups in a zone."""
+    """The pickups in a zone."""
 
     zone_id: int
     zone: str
     borough: str
     geometry: str | None
-    """WKT in degrees; None for zones that are no place."""
+    """Shape of the zone, as WKT in degrees; None for ids 264 and 265, which are no places."""
     num_trips: int
 
 
 @dataclass(frozen=True)
 class FleetQuality:
-    """What became of the rows of a fleet's published file."""
+    """The rows of a fleet's published file: loaded and rejected."""
 
     fleet: str
     published: int
@@ -120,50 +120,58 @@ class FleetQuality:
     rejected: int
     days_loaded: int
     is_whole: bool
-    """Whether all days of the month are loaded; then loaded and rejected together are what was published."""
+    """True if all days of the month are loaded. Then loaded and rejected rows add up to the published file's."""
     reasons: Sequence[tuple[str, int]]
-    """Why rows were rejected, and how many."""
+    """Reason for the rejection of rows → number of rows, as pairs."""
 
 
 @dataclass(frozen=True)
 class MonthFigures:
-    """All that a monthly report shows."""
+    """All numbers of a monthly report."""
 
     days: Days
     fleets: Sequence[str]
     missing: Sequence[str]
-    """Fleets and days of the month that are not loaded."""
+    """The fleets and days of the month that are not loaded."""
     synthetic: bool
     totals: Totals
     previous: Totals | None
-    """Of the month before; None when not all of it is loaded."""
+    """Totals of the month before; None unless all of it is loaded."""
     year_before: Totals | None
-    """Of the same month a year before; None when not all of it is loaded."""
+    """Totals of the same month a year before; None unless all of it is loaded."""
     by_fleet: Mapping[str, Totals]
     by_company: Sequence[tuple[str, str | None, int]]
     """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
     charges: Sequence[Charges]
-    """Of the fleets that publish totals."""
+    """Charges of the fleets that publish totals."""
     driver_pay: Sequence[DriverPay]
-    """By licensee, the one with most trips first; none without high-volume trips."""
+    """Pay of each licensee's drivers, most trips first; empty without high-volume trips."""
     trips_per_day: Mapping[date, int]
-    """Loaded days only."""
+    """Day → trips, for loaded days only."""
     trips_per_hour: Mapping[tuple[int, int], float]
     """(Weekday from 0 for Sunday, hour) → trips on an average loaded day of that weekday."""
     zones: Sequence[ZoneTrips]
-    """By id."""
+    """Pickups of each zone, sorted by id."""
     flows: Mapping[tuple[str, str], int]
-    """(Borough of the pickup, of the drop-off) → trips."""
+    """(Borough of the pickup, borough of the drop-off) → trips."""
     quality: Sequence[FleetQuality]
     verdicts: Mapping[str, Verdict]
     """Name of a check of published data → its verdict over the month's loaded days."""
 
 
 def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFigures:
-    """The numbers of a month, as far as it is loaded.
+    """Compute the numbers of a month, as far as it is loaded.
+
+    Args:
+        session: the warehouse.
+        month: first day of the month.
+        fleets: names of the fleets to count.
+
+    Returns:
+        The numbers; amounts in US dollars, distances in miles.
 
     Raises:
-        UnreportableMonthError: no day of it is loaded.
+        UnreportableMonthError: no day of the month is loaded.
         FlowsMissingError: `borough_flows` lacks a day that is loaded.
     """
     days = Days.of_month(month)
@@ -204,7 +212,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
 
 
 def _query(session: Session, sql: str, days: Days, fleets: Sequence[str]) -> list[tuple[Any, ...]]:
-    """Rows of a query about pickups of these days and fleets."""
+    """Run a query about the pickups of these days and fleets."""
     which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
     return session.rows(sql.format(days=which), [days.first, days.last, *fleets])
 
@@ -289,7 +297,7 @@ def _quality(session: Session, days: Days, fleets: Sequence[str]) -> list[FleetQ
 
 
 def _reason(has_no_pickup: bool, is_outside: bool, misfit_columns: str | None) -> str:
-    """Why rows were rejected, in words."""
+    """Say in words why rows were rejected."""
     misfits = [f"{name} does not fit {_TYPES[name]}" for name in (misfit_columns or "").split(",") if name]
     if is_outside:
         return "; ".join(["pickup outside the month", *misfits])

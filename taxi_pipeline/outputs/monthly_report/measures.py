@@ -1,6 +1,6 @@
 """The numbers of the report as words: each with its name, what it is compared with, and the change.
 
-Here is how a number is written; what is counted is decided in `figures`, how the page looks in `page`.
+This module decides how a number is written. `figures` decides what is counted, `page` how the page looks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,25 +18,25 @@ NO_DATA = "no data"
 
 @dataclass(frozen=True)
 class Measure:
-    """One of the numbers of a month: its name, its words, and what can be compared between months."""
+    """A number of a month: its name, its words, and the value that months are compared by."""
 
     key: str
     title: str
     words: Callable[[Totals], str]
     value: Callable[[Totals], float | None] = lambda _: None
     is_share: bool = False
-    """Then a change is shown in points, not in percent of a percentage."""
+    """True for shares: their change is shown in percentage points."""
     is_compared: bool = True
-    """Whether a change is shown: sums of months of different lengths are not compared, averages of a day are."""
+    """True if a change is shown. Averages per day are compared; sums are not, because months differ in length."""
 
     @property
     def has_value(self) -> bool:
-        """Whether it is a number, and no day or hour."""
+        """True for a number; false for a day or an hour."""
         return self.key not in ("busiest_day", "busiest_hour")
 
 
 def count(number: float) -> str:
-    """A number of things, with thousands separators."""
+    """Write a count with thousands separators."""
     return f"{number:,.0f}"
 
 
@@ -57,7 +57,7 @@ def _with_unit(number: float | None, unit: str) -> str:
 
 
 def share_words(share: float | None) -> str:
-    """A share in percent with two decimals."""
+    """Write a share in percent with two decimals."""
     return NO_DATA if share is None else f"{share:.2%}"
 
 
@@ -123,7 +123,7 @@ MEASURES = (
 
 
 def others_of(figures: MonthFigures) -> dict[str, tuple[date, Totals | None]]:
-    """The months that this one is compared with: key → its first day, and its totals when all of it is loaded."""
+    """Key → first day of a month to compare with, and its totals (None unless all of it is loaded)."""
     month = figures.days.first
     return {
         "previous": (previous_month(month), figures.previous),
@@ -132,7 +132,7 @@ def others_of(figures: MonthFigures) -> dict[str, tuple[date, Totals | None]]:
 
 
 def finding_of(figures: MonthFigures) -> str:
-    """The month in two or three sentences, made of its numbers."""
+    """Describe the month in two or three sentences, made of its numbers."""
     totals, month = figures.totals, figures.days.first
     if not totals.num_trips:
         return f"{month:%B %Y} has no trips."
@@ -162,7 +162,7 @@ def _more_or_fewer(now: float | None, then: float | None) -> str:
 
 
 def cards_of(figures: MonthFigures) -> tuple[list[dict[str, Any]], list[str]]:
-    """The numbers that the data has, and the titles of those that it does not have."""
+    """List the numbers that the data has, and the titles of those that it does not have."""
     cards = [_compared(measure, figures) for measure in MEASURES]
     return [card for card in cards if card["words"] != NO_DATA], [
         card["title"].lower() for card in cards if card["words"] == NO_DATA
@@ -170,7 +170,7 @@ def cards_of(figures: MonthFigures) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _compared(measure: Measure, figures: MonthFigures) -> dict[str, Any]:
-    """The number of the month, that of the month before and that of a year before."""
+    """Put the number beside that of the month before and that of a year before."""
     return {
         "key": measure.key,
         "title": measure.title,
@@ -198,7 +198,7 @@ def _change(measure: Measure, now: Totals, then: Totals) -> str:
 
 
 def left_out_of(totals: Totals) -> dict[str, Any]:
-    """Which trips the means leave out, and how many."""
+    """Say which trips the means leave out, and how many."""
     return {
         "num_too_long": count(totals.num_too_long),
         "num_backwards": count(totals.num_backwards),
@@ -208,7 +208,7 @@ def left_out_of(totals: Totals) -> dict[str, Any]:
 
 
 def numbers_of(figures: MonthFigures) -> tuple[list[str], list[list[str]]]:
-    """The month in numbers as a table: the header, and a row for each number with those it is compared with."""
+    """Arrange the month's numbers as a table: the header, and a row for each number with those it is compared with."""
     months = [(figures.days.first, figures.totals), *others_of(figures).values()]
     header = ["number", *(f"{month:%b %Y}" for month, _ in months)]
     return header, [
@@ -217,7 +217,7 @@ def numbers_of(figures: MonthFigures) -> tuple[list[str], list[list[str]]]:
 
 
 def by_fleet_rows(by_fleet: Mapping[str, Totals]) -> list[dict[str, Any]]:
-    """Each number with that of each fleet; a dash where a fleet does not have it."""
+    """List each number by fleet; a dash where a fleet does not have it."""
     return [
         {
             "key": measure.key,
@@ -245,7 +245,7 @@ _PART_TITLES = {
 
 
 def charges_rows(charges: Sequence[Charges]) -> list[dict[str, Any]]:
-    """Each part of what passengers were charged: dollars per trip of each fleet, and its share of the total."""
+    """List the parts of the charges: dollars per trip of each fleet, and the part's share of the total."""
     parts = [part for part in _PART_TITLES if any(part in each.parts for each in charges)]
     amounts: list[tuple[str, str, list[Decimal | None]]] = [
         (part, _PART_TITLES[part], [each.parts.get(part) for each in charges]) for part in parts
@@ -270,7 +270,7 @@ def charges_rows(charges: Sequence[Charges]) -> list[dict[str, Any]]:
 
 
 def driver_pay_rows(driver_pay: Sequence[DriverPay]) -> list[dict[str, str]]:
-    """What drivers got of each licensee: per trip, mile and minute."""
+    """List the drivers' pay of each licensee: per trip, mile and minute."""
     return [
         {
             "licensee": each.licensee,

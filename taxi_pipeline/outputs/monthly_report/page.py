@@ -1,7 +1,7 @@
 """The monthly report as one HTML file, and its numbers as CSV; how the page looks is in `page.html.jinja`.
 
-The page is well-formed XML, needs nothing but itself, and is the same bytes for the same figures. What is counted is
-decided in `figures`, how a number is written in `measures`, and where things are drawn in `drawings`.
+The page is well-formed XML, uses no other file, and is the same bytes for the same figures. `figures` decides what is
+counted, `measures` how a number is written, and `drawings` where things are drawn.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Links:
 
 
 def page_of(figures: MonthFigures, links: Links) -> str:
-    """The report's HTML."""
+    """Make the report's HTML."""
     month = figures.days.first
     published, not_published = measures.cards_of(figures)
     return render(
@@ -67,7 +67,7 @@ def page_of(figures: MonthFigures, links: Links) -> str:
 
 
 def csv_of(figures: MonthFigures) -> str:
-    """The numbers of the page as CSV, one a row: what it is of, its name, and its value without formatting."""
+    """Write the numbers of the page as CSV, one a row: its subject, its name, and its value without formatting."""
     others = {key: totals for key, (_, totals) in measures.others_of(figures).items() if totals}
     rows: list[tuple[str, Any, Any]] = [
         (section, measure.key, measure.value(totals))
@@ -96,5 +96,5 @@ def csv_of(figures: MonthFigures) -> str:
 
 
 def preview_of(figures: MonthFigures) -> bytes:
-    """A PNG of the trips per day; a day that is not loaded has no bar."""
+    """Draw the trips per day as a PNG; a day that is not loaded has no bar."""
     return bars_preview([(figures.trips_per_day.get(day, 0), day.isoweekday() >= 6) for day in figures.days])

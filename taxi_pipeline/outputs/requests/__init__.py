@@ -1,1 +1,1 @@
-"""Requests for a chart: `request_files` has their format and which are new, `chart` what is counted and drawn."""
+"""Requests for a chart: `request_files` has their format and finds new ones, `chart` counts and draws."""

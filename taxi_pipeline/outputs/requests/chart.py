@@ -1,4 +1,4 @@
-"""The chart of a request: which pickups it counts, and how it is drawn."""
+"""The chart of a request: the pickups that it counts, and the drawing."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from taxi_pipeline.warehouse.sql import placeholders, weekday
 
 
 def pickups(session: Session, request: TripRequest) -> dict[tuple[int, int], int]:
-    """(Weekday from 0 for Sunday, hour of the day) → trips picked up, where there are any."""
+    """Count the pickups of a request: (weekday from 0 for Sunday, hour of the day) → trips, without hours of zero."""
     conditions: list[tuple[str, list[Any]]] = [
         ("borough = ?", [request.borough]),
         ("pickup_date BETWEEN ? AND ?", [request.start_date, request.end_date]),
@@ -48,30 +48,30 @@ def pickups(session: Session, request: TripRequest) -> dict[tuple[int, int], int
 
 @dataclass(frozen=True)
 class ChartData:
-    """What a chart shows."""
+    """The content of a chart."""
 
     counts: Mapping[tuple[int, int], int]
-    """(Weekday from 0 for Sunday, hour of the day) → trips; what is not there is none."""
+    """(Weekday from 0 for Sunday, hour of the day) → trips; an hour that is missing has none."""
     num_days: int
-    """That are asked for."""
+    """Number of days that the request asks for."""
     loaded_days: Sequence[date]
-    """Those of them of which trips are loaded, of any of the fleets."""
+    """Requested days of which any of the fleets is loaded."""
     synthetic: bool
-    """Whether the trips are generated; the picture then says so."""
+    """True if the trips are generated; the picture then says so."""
 
     @property
     def num_trips(self) -> int:
-        """On the chart."""
+        """Number of trips on the chart."""
         return sum(self.counts.values())
 
     @property
     def num_loaded_days(self) -> int:
-        """Of those that are asked for."""
+        """Number of requested days that are loaded."""
         return len(self.loaded_days)
 
     @property
     def coverage(self) -> str:
-        """In words: how many of the days are loaded, and from when to when."""
+        """Say in words how many of the days are loaded, and from when to when."""
         if not self.loaded_days:
             return "None of these days is loaded"
         if self.num_loaded_days == self.num_days:
@@ -82,7 +82,7 @@ class ChartData:
 
 
 def chart_data(session: Session, request: TripRequest) -> ChartData:
-    """What the chart of a request shows."""
+    """Collect the content of a request's chart."""
     days = Days(request.start_date, request.end_date)
     fleets = [request.fleet] if request.fleet else [*FLEETS]
     return ChartData(
@@ -94,7 +94,7 @@ def chart_data(session: Session, request: TripRequest) -> ChartData:
 
 
 def title_of(request: TripRequest) -> str:
-    """What the chart shows, in a line or two."""
+    """Write the chart's title, in one line or two."""
     pickups = f"{FLEETS[request.fleet].title} pickups" if request.fleet else "Pickups"
     days = str(request.start_date)
     if request.end_date != request.start_date:
@@ -107,8 +107,11 @@ def draw_trip_request(data: ChartData, title: str) -> bytes:
     """Draw pickups by hour of the day, stacked by weekday from Sunday to Saturday, as a 10 × 6 inch PNG.
 
     Args:
-        data: what is counted.
+        data: the counts.
         title: one line or two.
+
+    Returns:
+        The PNG's bytes.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, MaxNLocator
@@ -130,7 +133,7 @@ def draw_trip_request(data: ChartData, title: str) -> bytes:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.spines[["top", "right"]].set_visible(False)
         if total:
-            # From top to bottom as the bars are stacked.
+            # The key lists the weekdays from top to bottom, as the bars are stacked.
             handles, labels = axes.get_legend_handles_labels()
             axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
         else:

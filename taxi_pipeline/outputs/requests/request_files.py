@@ -29,13 +29,13 @@ REQUESTS = f"requests/*{SUFFIX}"
 ERRORS = f"requests/*{SUFFIX}.error.txt"
 """The texts beside refused requests that say what is wrong."""
 MAX_BYTES = 64 << 10
-"""Of a request file. One that lists all 265 zones has less than 2,000."""
+"""Largest request file. One that lists all 265 zones has less than 2,000 bytes."""
 MAX_NAME_BYTES = 200
-"""Of a request file's name: file systems take 255, and temporary names and `.error.txt` need some of them."""
+"""Longest name of a request file: file systems take 255 bytes, and temporary names and `.error.txt` need some of them."""
 _MAX_ERRORS = 5
-"""How many errors of one file are told."""
+"""Largest number of errors that are told of one file."""
 _SHOWN = 80
-"""How many characters of a value or a field's name are told."""
+"""Largest number of characters that are told of a value or of a field's name."""
 
 
 def _one_of(names: Collection[str]) -> AfterValidator:
@@ -48,14 +48,14 @@ def _one_of(names: Collection[str]) -> AfterValidator:
 
 
 class TripRequest(BaseModel):
-    """Pickups in a borough, or in some of its zones, on some days."""
+    """A request for the pickups in a borough, or in some of its zones, on some days."""
 
     model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
 
     borough: Annotated[str, _one_of(BOROUGHS)]
     start_date: date
     end_date: date
-    """Inclusive."""
+    """Last day of the request, inclusive."""
     zone_ids: tuple[Annotated[int, Field(ge=1, le=LAST_ZONE_ID)], ...] | None = None
     fleet: Annotated[str, _one_of(FLEETS)] | None = None
 
@@ -84,10 +84,10 @@ class BadRequestError(TaxiPipelineError):
 
 
 def parse_request(content: bytes) -> TripRequest:
-    """The request in a file.
+    """Parse the content of a request file.
 
     Raises:
-        BadRequestError: the file is no JSON, or a field is missing, unknown or has a value that can't be used.
+        BadRequestError: the content is no JSON, or a field is missing, unknown or has a value that can't be used.
     """
     try:
         return TripRequest.model_validate_json(_as_utf_8(content))
@@ -123,7 +123,7 @@ class Unreadable:
 
 
 def read_requests(files: Storage) -> dict[str, bytes | Unreadable]:
-    """File name → content of the request files; one that vanishes meanwhile is left out."""
+    """Read all request files: file name → content. A file that vanishes meanwhile is left out."""
     found: dict[str, bytes | Unreadable] = {}
     for path in files.list(REQUESTS):
         name = path.rpartition("/")[2]
@@ -152,7 +152,7 @@ def chart_file(name: str) -> str:
     """The name of a request's chart in the storage.
 
     Args:
-        name: of the request's file, without its suffix.
+        name: name of the request's file, without its suffix.
 
     Raises:
         ValueError: the name would lead out of the folder.
@@ -167,32 +167,35 @@ class NewRequest:
     """A request to draw."""
 
     name: str
-    """Of the file, without its suffix; the chart has the same name."""
+    """Name of the request's file, without its suffix; the chart has the same name."""
     request: TripRequest
     run_key: str
-    """Different for each version of the file."""
+    """Run key for Dagster; different for each version of the file."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What is new among the request files."""
+    """The new requests and the refused files among the request files."""
 
     requests: list[NewRequest]
     errors: dict[str, str]
-    """Shown name of each refused file → what is wrong with it; also of those that were refused before."""
+    """Shown name of each refused file → what is wrong with it, including files that were refused before."""
     new_errors: dict[str, str]
-    """The same of those files alone that are new or were edited."""
+    """Name of each refused file that is new or was edited → what is wrong with it."""
     cursor: str
 
 
 def decide(files: Mapping[str, bytes | Unreadable], cursor: str | None) -> Decision:
-    """Which files are new or were edited since the cursor was written.
+    """Find the files that are new or were edited since the cursor was written.
 
     The cursor holds what was in each file, not when: neither clocks nor the order of names matter.
 
     Args:
         files: name → content of the files in the folder, or why it is not read.
-        cursor: of the decision before.
+        cursor: cursor of the previous decision; None for the first.
+
+    Returns:
+        The new requests, the refused files, and the next cursor.
     """
     seen = _seen(cursor)
     now: dict[str, tuple[str, int]] = {}
@@ -219,10 +222,10 @@ def decide(files: Mapping[str, bytes | Unreadable], cursor: str | None) -> Decis
 
 
 def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
-    """Keep a text beside each refused file, `<name>.error.txt`, and none beside the others.
+    """Write a text beside each refused file, `<name>.error.txt`, and delete the texts of all other files.
 
     Args:
-        files: the storage; one that can't be written is left as it is.
+        files: the storage. A text that can't be written is skipped.
         errors: shown name of the refused file → what is wrong with it.
     """
     texts = {f"requests/{name}.error.txt": f"{error}\n" for name, error in errors.items()}
@@ -245,7 +248,7 @@ def _shown(name: str) -> str:
 
 
 def _seen(cursor: str | None) -> dict[str, tuple[str, int]]:
-    """The cursor's content; empty when there is none, or one of another form."""
+    """Parse the cursor; empty when there is none, or one of another form."""
     try:
         return {str(name): (str(digest), int(edits)) for name, (digest, edits) in json.loads(cursor or "{}").items()}
     except (ValueError, TypeError, AttributeError):

@@ -139,7 +139,7 @@ class DuckDBWarehouse(Warehouse):
 
     @contextmanager
     def read_without_waiting(self) -> Iterator[DuckDBSession]:
-        """As `read`, but out of a copy when another process keeps holding the file.
+        """Open a session like `read`; if another process keeps holding the file, on a copy of it.
 
         Raises:
             NothingLoadedError: nothing was loaded yet.
@@ -277,7 +277,7 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
 
 
 def _is_older(session: DuckDBSession) -> bool:
-    """Whether an older version made the warehouse: a table or the last columns of one are missing."""
+    """True if an older version made the warehouse: a table or the last columns of one are missing."""
     for table in (WAREHOUSE_VERSION, LOADED_DAYS, TRIPS):
         found = session.column_types(table.name)
         if len(found) < len(table.columns) and _begins(table, found):
@@ -286,5 +286,5 @@ def _is_older(session: DuckDBSession) -> bool:
 
 
 def _begins(table: Table, found: Mapping[str, str]) -> bool:
-    """Whether the columns found are the first that are declared, in their order."""
+    """True if the columns found are the first that are declared, in their order."""
     return list(found.items()) == list(table.column_types.items())[: len(found)]

@@ -22,7 +22,7 @@ large for its memory."""
 
 
 class DuckDBSession(Session):
-    """One open connection, and what was made available on it."""
+    """One open connection and its views."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
@@ -99,6 +99,6 @@ class DuckDBSession(Session):
         self._rows_published = file.num_rows
 
     def _num_parts(self, days: Days) -> int:
-        """In how many parts the trips of these days are sorted, by the rows of the published file that are theirs."""
+        """The number of parts in which the days' trips are sorted, from their share of the published file's rows."""
         share = days.num_days / Days.of_month(days.first).num_days
         return min(MAX_PARTS, 1 + int(self._rows_published * share) // ROWS_SORTED_AT_ONCE)

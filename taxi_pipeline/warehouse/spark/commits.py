@@ -1,4 +1,4 @@
-"""How the changes of a session become everyone's, and what becomes of rows that count no longer.
+"""The commit of a session's changes, and the deletion of rows that count no longer.
 
 `loaded_days` is the commit record, and each session commits it once, at the end: the rows of the months that were
 changed are replaced in one commit of Iceberg, which is refused when another session has changed these months since this
@@ -14,7 +14,7 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, WHOLE_TABLES, extra_columns, load_column
-from taxi_pipeline.warehouse.spark.session import IcebergSession, fetch, within_sql
+from taxi_pipeline.warehouse.spark.session import IcebergSession, collect, within_sql
 from taxi_pipeline.warehouse.tables import LOADED_DAYS
 
 _Months = Mapping[str, Days]
@@ -65,13 +65,13 @@ def _changed_months(session: IcebergSession) -> _Months:
 
 
 def _records(session: IcebergSession, months: _Months) -> list[_Record]:
-    """What `loaded_days` shall hold for the months: which file each day came from, and which loads count."""
+    """The new rows of `loaded_days` for the months: each day's file, and the loads that count."""
     columns = [*LOADED_DAYS.column_names, *extra_columns(LOADED_DAYS)]
     records: dict[tuple[Any, ...], _Record] = {}
     if months:
         within = within_sql("pickup_date", months.items())
         rows = session.ask(f"SELECT {', '.join(columns)} FROM {session.as_seen(LOADED_DAYS)} WHERE {within}")
-        records = {row[:2]: dict(zip(columns, row, strict=True)) for row in fetch(rows)}
+        records = {row[:2]: dict(zip(columns, row, strict=True)) for row in collect(rows)}
     for row in session.changes_of(LOADED_DAYS).rows:
         written = dict(zip(LOADED_DAYS.column_names, row, strict=True))
         records[row[:2]] = records.get(row[:2], dict.fromkeys(columns)) | written
@@ -114,7 +114,7 @@ def _record(session: IcebergSession, months: _Months, records: Sequence[_Record]
 
 
 def _delete_uncounted(session: IcebergSession, months: _Months, records: Sequence[_Record]) -> None:
-    """Delete what was there when the session began and counts for no day now.
+    """Delete rows that were there when the session began and count for no day now.
 
     So rows of a session that is at work are never deleted: if it wrote before this one began, it can't commit any more.
     """
@@ -125,7 +125,7 @@ def _delete_uncounted(session: IcebergSession, months: _Months, records: Sequenc
         f"WHERE {within_sql(table.month, months.items())}"
         for table in DAILY_TABLES
     ]
-    found = fetch(session.ask(" UNION ".join(queries)))
+    found = collect(session.ask(" UNION ".join(queries)))
     for table in DAILY_TABLES:
         counted = {record[load_column(table)] for record in records}
         if stale := sorted({load for name, load in found if name == table.name} - counted):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 DEFAULT_PORT = 15002
-"""Of Spark Connect."""
+"""Port of Spark Connect."""
 
 _SETTINGS = {
     # Times are New York's wall time, without a zone.
@@ -33,11 +33,11 @@ _SETTINGS = {
 
 
 def connect(remote: str, settings: Mapping[str, str], *, patience_seconds: float) -> "SparkSession":
-    """The connection of this process with a cluster.
+    """Return the connection of this process with a cluster; open it if there is none.
 
     Args:
-        remote: of Spark Connect, `sc://host:15002`.
-        settings: of the connection, beside those that the pipeline's statements need.
+        remote: URL of Spark Connect, `sc://host:15002`.
+        settings: settings of the connection, beside those that the pipeline's statements need.
         patience_seconds: how long to wait for a cluster that does not listen.
 
     Raises:
@@ -48,13 +48,14 @@ def connect(remote: str, settings: Mapping[str, str], *, patience_seconds: float
 
 
 class _Connection:
-    """What this process knows of a cluster."""
+    """The connections of this process with one cluster."""
 
     def __init__(self, remote: str, settings: Mapping[str, str]) -> None:
         self._remote = remote
         self._settings = settings
         self._opened: list[SparkSession] = []
-        """The last one is in use. Those before it, which the server has forgotten, are kept from the collector."""
+        """All opened connections. The last one is in use. The server has forgotten those before it; they are kept from
+        the garbage collector."""
 
     def usable(self) -> "SparkSession":
         from pyspark.errors import PySparkException
@@ -99,7 +100,7 @@ def _wait_for_server(remote: str, patience_seconds: float) -> None:
     """Wait a bounded time until the cluster listens.
 
     Raises:
-        WarehouseUnavailableError: it does not.
+        WarehouseUnavailableError: the cluster does not listen in this time.
     """
     url = urlsplit(remote)
     deadline = time.monotonic() + patience_seconds

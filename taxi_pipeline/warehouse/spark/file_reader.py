@@ -1,8 +1,8 @@
 """The published file on the cluster: each task reads a part of it from the storage, and types its rows.
 
 The rows are typed by the same SQL and placed by the same `ZoneFinder` as in the DuckDB engine, in an Arrow function.
-How a cast rounds, which text a number becomes and which zone covers a place is then the same by construction. The
-Python of the workers needs this package, of the same version, and what reads the storage.
+How a cast rounds, which number a text becomes and which zone covers a place is then the same by construction. The
+Python of the workers needs this package, of the same version, and the libraries that read the storage.
 """
 
 import tempfile
@@ -31,11 +31,11 @@ def typed_rows(
     sources: Mapping[str, Source],
     shapes: Mapping[int, str],
 ) -> "DataFrame":
-    """The rows of a published file with the columns of the view `published_trips`; nothing is read yet.
+    """Give the rows of a published file the columns of the view `published_trips`; nothing is read yet.
 
     Args:
         spark: the session.
-        file: is read from the storage, not from its copy on this machine.
+        file: the published file; it is read from the storage, not from its copy on this machine.
         sources: column of `trips` → what feeds it.
         shapes: zone id → WKT in degrees, where the file holds coordinates.
     """

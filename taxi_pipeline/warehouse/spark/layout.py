@@ -1,4 +1,4 @@
-"""How the declared tables are laid out in Iceberg: their types, partitions, order, and the loads of their rows.
+"""The layout of the declared tables in Iceberg: types, partitions, order, and the loads of their rows.
 
 Iceberg commits one table at a time. So each row of a table that is loaded by days carries the load that wrote it, and
 `loaded_days` names for each day the load that counts in each of these tables. It is written last: one commit of it
@@ -12,27 +12,28 @@ from taxi_pipeline.warehouse.spark.dialect import parse, spark_type, to_spark
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, Kind, Table
 
 LOAD = "load"
-"""Column of the daily tables: which session wrote the row. In Iceberg only; no statement of the pipeline sees it."""
+"""Column of the daily tables with the name of the load that wrote the row. In Iceberg only; no statement of the
+pipeline sees it."""
 
 DAILY_TABLES = tuple(table for table in TABLES if table.kind is Kind.DAILY)
 WHOLE_TABLES = tuple(table for table in TABLES if table.kind is Kind.WHOLE)
 ICEBERG_TABLES = (LOADED_DAYS, *DAILY_TABLES, *WHOLE_TABLES)
 
 FILE_BYTES = 256 << 20
-"""Wanted size of a data file."""
+"""Wanted size of a data file, in bytes."""
 
 
 def new_load() -> str:
-    """A name for what a session writes, later ones after earlier ones.
+    """Make a name for a session's load; later names sort after earlier ones.
 
-    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it: so
-    eleven hexadecimal digits of the time, and five by chance.
+    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it: so the
+    name has eleven hexadecimal digits of the time, and five random ones.
     """
     return f"{load_at(time.time())}{secrets.token_hex(3)[:5]}"
 
 
 def load_at(seconds: float) -> str:
-    """With what the names of loads of a moment begin.
+    """The first characters of the names of loads that begin at a moment.
 
     Args:
         seconds: since 1970.
@@ -49,9 +50,9 @@ def counted_sql(table: Table, rows: str, loaded_days: str) -> str:
     """Spark's SQL for the rows of a daily table that count, without their load.
 
     Args:
-        table: its declaration.
-        rows: where its rows are.
-        loaded_days: where those of `loaded_days` are.
+        table: the declared table.
+        rows: SQL of the relation with its rows.
+        loaded_days: SQL of the relation with the rows of `loaded_days`.
     """
     return (
         f"SELECT {', '.join(table.column_names)} FROM {rows} AS found LEFT SEMI JOIN "
@@ -61,10 +62,10 @@ def counted_sql(table: Table, rows: str, loaded_days: str) -> str:
 
 
 def view_sql(table: Table, namespace: str) -> str:
-    """The statement that makes the view `counted_…` of a daily table, for whoever asks without the pipeline.
+    """The statement that makes the view `counted_…` of a daily table, for queries without the pipeline.
 
     Args:
-        table: its declaration.
+        table: the declared table.
         namespace: catalogue and namespace of the tables.
     """
     counted = counted_sql(table, f"{namespace}.{table.name}", f"{namespace}.{LOADED_DAYS.name}")
@@ -77,7 +78,7 @@ def day_of(table: Table) -> str:
 
 
 def extra_columns(table: Table) -> dict[str, str]:
-    """Columns that the Iceberg table has beside those declared → Spark's type."""
+    """Columns that the Iceberg table has beside the declared ones → Spark's type."""
     if table is LOADED_DAYS:
         return {load_column(daily): "STRING" for daily in DAILY_TABLES}
     return {LOAD: "STRING"} if table in DAILY_TABLES else {}
@@ -87,8 +88,8 @@ def create_sql(table: Table, name: str) -> list[str]:
     """The statements that make an Iceberg table where it does not exist.
 
     Args:
-        table: its declaration.
-        name: with catalogue and namespace.
+        table: the declared table.
+        name: name with catalogue and namespace.
     """
     columns = [
         f"{column.name} {spark_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.columns

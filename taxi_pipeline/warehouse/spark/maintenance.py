@@ -1,4 +1,4 @@
-"""Maintenance of the Iceberg tables: few files, no rows of killed loads, no snapshots beyond their time.
+"""Maintenance of the Iceberg tables: it compacts files, deletes rows of killed loads and expires old snapshots.
 
 It may run while months are loaded. Iceberg refuses its commit where a load has changed the same files; then that table
 is left for the next time.
@@ -8,19 +8,27 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at
-from taxi_pipeline.warehouse.spark.session import IcebergSession, fetch
+from taxi_pipeline.warehouse.spark.session import IcebergSession, collect
 from taxi_pipeline.warehouse.tables import TRIPS, Table
 
 KEPT = timedelta(days=7)
-"""How long a snapshot can be queried, unless it has a name. A query that takes longer may fail."""
+"""Age at which a snapshot without a name expires. A query that takes longer may fail."""
 ABANDONED_AFTER = timedelta(days=1)
-"""No load takes that long: its rows were never committed."""
+"""Age at which the rows of an uncommitted load are deleted; no load takes that long."""
 _UNKNOWN_FILES_AFTER = timedelta(days=3)
-"""Iceberg's own default; younger files may belong to a commit that is being made."""
+"""Age at which files that no table names are deleted. It is Iceberg's own default; younger files may belong to a commit
+that is being made."""
 
 
 def maintain(session: IcebergSession) -> dict[str, str]:
-    """Maintain each table; gives what was done, or why it was not."""
+    """Maintain each table.
+
+    Args:
+        session: a session of the warehouse.
+
+    Returns:
+        Table → what was done, or why it was not.
+    """
     from pyspark.errors import PySparkException
 
     done: dict[str, str] = {}
@@ -39,7 +47,7 @@ def _maintain_table(session: IcebergSession, table: Table) -> str:
     named = f"table => '{namespace}.{table.name}'"
     # A month that was loaded day by day has as many files; of trips each file is in the order of the pickups.
     sort = ", strategy => 'sort'" if table is TRIPS else ""
-    rewritten = fetch(session.ask(f"{call}rewrite_data_files({named}{sort}, options => map('min-input-files', '2'))"))
+    rewritten = collect(session.ask(f"{call}rewrite_data_files({named}{sort}, options => map('min-input-files', '2'))"))
     session.ask(f"{call}expire_snapshots({named}, older_than => {_ago(KEPT)}, retain_last => 1)")
     session.ask(
         f"{call}remove_orphan_files({named}, older_than => {_ago(_UNKNOWN_FILES_AFTER)}, prefix_listing => true)"
@@ -49,8 +57,8 @@ def _maintain_table(session: IcebergSession, table: Table) -> str:
 
 
 def _delete_abandoned(session: IcebergSession, table: Table) -> int:
-    """Delete the rows of loads that no day names and that are too old to be at work; gives how many loads."""
-    found = fetch(session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)}"))
+    """Delete the rows of loads that no day names and that are too old to be at work; returns the number of loads."""
+    found = collect(session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)}"))
     newest = load_at(time.time() - ABANDONED_AFTER.total_seconds())
     abandoned = sorted(load for load in {load for (load,) in found} - session.counted_loads(table) if load < newest)
     if abandoned:

@@ -39,20 +39,20 @@ _PUBLISHED = "published_trips"
 
 @dataclass(frozen=True)
 class Versions:
-    """Which version of the tables a session sees."""
+    """The version of each table that a session sees."""
 
     snapshots: Mapping[str, int]
-    """`loaded_days` and daily table → id of its snapshot; without the tables that nothing was written to."""
+    """`loaded_days` and daily table → id of its snapshot; tables without any commit are missing."""
     version: int
-    """The pipeline's own: how often the warehouse was written to."""
+    """The pipeline's own version: the number of writes to the warehouse."""
 
 
 @dataclass
 class Changes:
-    """What a session has done to a table."""
+    """The changes that a session has made to a table."""
 
     replaced: list[tuple[str, Days]] = field(default_factory=list)
-    """Fleets and days that the session has replaced; of tables of days."""
+    """Fleets and days that the session has replaced, for tables of days."""
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     """For `loaded_days`: the written rows. For a small table: its whole new content."""
 
@@ -61,12 +61,12 @@ class IcebergSession(Session):
     """One state of the tables. With a load it can write; nothing of that is seen by others before `commits.commit`."""
 
     def __init__(self, spark: "SparkSession", namespace: str, versions: Versions, load: str | None = None) -> None:
-        """Nothing is asked yet.
+        """Make a session; it asks nothing yet.
 
         Args:
             spark: the connection with the cluster, which other sessions use, too.
             namespace: catalogue and namespace of the tables.
-            versions: what the session sees.
+            versions: the versions that the session sees.
             load: name of what the session writes; None to read only.
         """
         self.spark = spark
@@ -81,7 +81,7 @@ class IcebergSession(Session):
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        return fetch(self._query(parse(sql), values))
+        return collect(self._query(parse(sql), values))
 
     def replace_days(
         self,
@@ -113,7 +113,7 @@ class IcebergSession(Session):
         changes.rows = [*kept, *new]
 
     def column_types(self, table: str) -> dict[str, str]:
-        """Column name → SQL type as declared, of the columns that the Iceberg table has."""
+        """Column name → SQL type as declared, for the columns that the Iceberg table has."""
         declared = _TABLES[table]
         if declared is WAREHOUSE_VERSION:
             return declared.column_types
@@ -130,7 +130,7 @@ class IcebergSession(Session):
         self.view(_PUBLISHED, self._published)
 
     def close(self) -> None:
-        """Give back what the cluster holds for the session."""
+        """Drop the views that the cluster holds for the session."""
         from pyspark.errors import PySparkException
 
         with suppress(PySparkException):  # a cluster that is gone holds nothing
@@ -139,7 +139,7 @@ class IcebergSession(Session):
                 self.spark.catalog.dropTempView(view)
 
     def view(self, name: str, frame: "DataFrame") -> str:
-        """Make a data frame readable in SQL; gives the view's name, which no other session's view has."""
+        """Make a data frame readable in SQL; returns the view's name, which no other session's view has."""
         own = f"{name}_{self._id}"
         frame.createOrReplaceTempView(own)
         self._views.add(own)
@@ -151,7 +151,7 @@ class IcebergSession(Session):
             self._published = None
 
     def name_of(self, table: Table) -> str:
-        """The Iceberg table, with catalogue and namespace."""
+        """The name of the Iceberg table, with catalogue and namespace."""
         return f"{self.namespace}.{table.name}"
 
     def all_versions(self) -> dict[Table, int]:
@@ -174,22 +174,22 @@ class IcebergSession(Session):
     def counted_loads(self, table: Table) -> set[str | None]:
         """The loads whose rows count in a daily table."""
         named = self.ask(f"SELECT DISTINCT {load_column(table)} FROM {self.as_seen(LOADED_DAYS)}")
-        return {load for (load,) in fetch(named)}
+        return {load for (load,) in collect(named)}
 
     def delete_loads(self, table: Table, loads: Iterable[str], months: Mapping[str, Days] | None = None) -> None:
         """Delete the rows of loads from a table of days.
 
         Args:
-            table: its declaration.
-            loads: their names.
-            months: fleet → whole months; rows of others stay. None for all rows.
+            table: the declared table.
+            loads: names of the loads.
+            months: fleet → whole months; rows outside of them stay. None for all rows.
         """
         listed = ", ".join(f"'{load}'" for load in loads)
         within = f"({within_sql(table.month, months.items())}) AND " if months else ""
         self.ask(f"DELETE FROM {self.name_of(table)} WHERE {within}{LOAD} IN ({listed})")
 
     def unfinished(self) -> list[UnfinishedLoad]:
-        """What runs are loading now, and what killed ones left.
+        """Trips that runs are loading now, or that killed runs left.
 
         Only Iceberg's notes on the files are read. Each file holds the rows of one load. Files that maintenance has
         compacted are left out.
@@ -203,12 +203,12 @@ class IcebergSession(Session):
         counted = self.counted_loads(TRIPS)
         return [
             UnfinishedLoad(fleet, date(1970 + months // 12, 1 + months % 12, 1), num_trips)
-            for fleet, months, load, num_trips in fetch(files)
+            for fleet, months, load, num_trips in collect(files)
             if load not in counted
         ]
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> "DataFrame":
-        """A query in Spark's own SQL, with values by name."""
+        """Run a query in Spark's own SQL, with values by name."""
         return self.spark.sql(sql, args=dict(values or {}))
 
     def _query(self, tree: "exp.Expr", values: Sequence[Any]) -> "DataFrame":
@@ -273,7 +273,7 @@ class IcebergSession(Session):
         return self.changes.setdefault(table, Changes())
 
     def _delete_own_days(self, table: Table, fleet: str, days: Days) -> None:
-        """Delete what this session itself has written of the days; that happens where it replaces days twice."""
+        """Delete the rows that this session itself has written of the days, where it replaces days twice."""
         earlier = self.changes_of(table).replaced
         if any(fleet == of and days.first <= span.last and span.first <= days.last for of, span in earlier):
             within = within_sql(day_of(table), [(fleet, days)])
@@ -281,9 +281,9 @@ class IcebergSession(Session):
 
 
 def within_sql(day: str, spans: Iterable[tuple[str, Days]]) -> str:
-    """SQL for whether a row belongs to one of these fleets and days.
+    """SQL that is true for rows of these fleets and days.
 
-    A BETWEEN would not do in a DELETE: of an expression in it Spark 4.1.3 makes a common one, which Iceberg 1.12 then
+    A BETWEEN would not do in a DELETE: Spark 4.1.3 turns an expression in it into a common one, which Iceberg 1.12 then
     does not find.
 
     Args:
@@ -302,18 +302,18 @@ def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> d
     queries = [
         f"SELECT '{table.name}', snapshot_id FROM {namespace}.{table.name}.refs WHERE name = 'main'" for table in tables
     ]
-    return dict(fetch(spark.sql(" UNION ALL ".join(queries))))
+    return dict(collect(spark.sql(" UNION ALL ".join(queries))))
 
 
 def see_commits_of_others(spark: "SparkSession", name: str) -> None:
-    """Let the connection's catalogue forget what it knows of an Iceberg table.
+    """Make the connection's catalogue forget its copy of an Iceberg table's metadata.
 
-    It knows a table by its last metadata, which each statement would otherwise fetch from the store several times. What
-    the connection itself commits it knows; what others commit it learns here, or half a minute after its last question.
+    The copy saves several requests to the store in each statement. The catalogue updates it with the connection's own
+    commits; it learns of other connections' commits here, or half a minute after its last question.
     """
     spark.catalog.refreshTable(name)
 
 
-def fetch(frame: "DataFrame") -> list[tuple[Any, ...]]:
+def collect(frame: "DataFrame") -> list[tuple[Any, ...]]:
     """The rows of a data frame as Python's own values."""
     return list(zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True))

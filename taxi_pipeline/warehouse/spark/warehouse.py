@@ -1,4 +1,4 @@
-"""The warehouse on a cluster: where it is, its tables, and sessions that see one version of them."""
+"""The warehouse on a cluster: its address, its tables, and sessions that see one version of them."""
 
 import importlib.util
 import time
@@ -28,8 +28,8 @@ from taxi_pipeline.warehouse.spark.layout import (
 from taxi_pipeline.warehouse.spark.session import (
     IcebergSession,
     Versions,
+    collect,
     current_versions,
-    fetch,
     see_commits_of_others,
 )
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
@@ -56,14 +56,14 @@ class SparkWarehouse(Warehouse):
         s3_endpoint: str | None = None,
         patience_seconds: float = 10,
     ) -> None:
-        """Nothing is opened yet.
+        """Describe the warehouse; nothing is opened yet.
 
         Args:
-            remote: of Spark Connect, `sc://host:15002`.
+            remote: URL of Spark Connect, `sc://host:15002`.
             catalog_url: the Postgres database with the Iceberg catalogue, `postgresql://user:password@host/database`.
-            storage_url: of the files, `file://`, `s3://` or `gs://`; the tables are below `warehouse/`.
+            storage_url: URL of the files, `file://`, `s3://` or `gs://`; the tables are below `warehouse/`.
             s3_endpoint: URL of an S3 server that is not Amazon's.
-            namespace: of the tables in the catalogue.
+            namespace: namespace of the tables in the catalogue.
             patience_seconds: how long to wait for a cluster that does not listen.
 
         Raises:
@@ -82,7 +82,7 @@ class SparkWarehouse(Warehouse):
 
     @property
     def location(self) -> str:
-        """Where the tables lie."""
+        """The URL below which the tables lie."""
         return f"{self._storage_url}/{self.name.replace('.', '/')}"
 
     @contextmanager
@@ -102,7 +102,7 @@ class SparkWarehouse(Warehouse):
 
     @contextmanager
     def write(self) -> Iterator[IcebergSession]:
-        """A session whose changes become visible together when the block ends; none does when it raises.
+        """Open a session whose changes become visible together when the block ends; if it raises, none does.
 
         Raises:
             ConflictError: another session has changed the same months meanwhile.
@@ -127,11 +127,11 @@ class SparkWarehouse(Warehouse):
             commit(session)
 
     def read_without_waiting(self) -> AbstractContextManager[IcebergSession]:
-        """As `read`: here nobody waits for anybody."""
+        """Open a session like `read`, which waits for nobody here."""
         return self.read()
 
     def snapshot(self) -> str:
-        """Keep the tables as they are now, for queries `VERSION AS OF` the name that this gives.
+        """Name the tables' current snapshots, for queries `VERSION AS OF` the returned name.
 
         Raises:
             NothingLoadedError: nothing was loaded yet.
@@ -146,7 +146,7 @@ class SparkWarehouse(Warehouse):
         return name
 
     def maintain(self) -> dict[str, str]:
-        """Rewrite small files, delete rows of killed loads, let go of old snapshots; loads may go on meanwhile.
+        """Compact files, delete rows of killed loads and expire old snapshots. Safe while loads run.
 
         Raises:
             NothingLoadedError: nothing was loaded yet.
@@ -229,7 +229,7 @@ class SparkWarehouse(Warehouse):
         """The newest snapshot of `loaded_days`, and how many commits it has had."""
         name = self._name(LOADED_DAYS)
         see_commits_of_others(spark, name)
-        ((snapshot, version),) = fetch(
+        ((snapshot, version),) = collect(
             spark.sql(
                 f"SELECT (SELECT max(snapshot_id) FROM {name}.refs WHERE name = 'main'), max(latest_sequence_number) "
                 f"FROM {name}.metadata_log_entries"
@@ -242,9 +242,9 @@ class SparkWarehouse(Warehouse):
 
 
 def _despite_others(action: Callable[[], Result]) -> Result:
-    """The result of an action that makes something in the catalogue, while other sessions may be making the same.
+    """Run an action that makes something in the catalogue, while other sessions may be making the same.
 
-    Of several that do so at the same moment Iceberg 1.12 fails all but one, and finds then what that one has made.
+    If several do so at the same moment, Iceberg 1.12 fails all but one, and a retry finds what that one has made.
     """
     from pyspark.errors import PySparkException
 
