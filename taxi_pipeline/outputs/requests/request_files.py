@@ -31,7 +31,7 @@ ERRORS = f"requests/*{SUFFIX}.error.txt"
 MAX_BYTES = 64 << 10
 """Largest request file. One that lists all 265 zones has less than 2,000 bytes."""
 MAX_NAME_BYTES = 200
-"""Longest name of a request file: file systems take 255 bytes, and temporary names and `.error.txt` need some of them."""
+"""Longest name of a request file: file systems take 255 bytes, of which temporary names and `.error.txt` need some."""
 _MAX_ERRORS = 5
 """Largest number of errors that are told of one file."""
 _SHOWN = 80
