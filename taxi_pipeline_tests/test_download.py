@@ -4,8 +4,11 @@ import os
 import random
 import re
 import socket
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date, timedelta
 from email.utils import formatdate
@@ -13,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.storage.whole_files import sha256_of
@@ -159,7 +164,7 @@ def test_what_fails_verification_never_takes_the_place_of_the_good_copy(server: 
         (Answer(body=b"version https://git-lfs.github.com/spec/v1\n"), "a git-LFS pointer"),
         (Answer(body=b""), "an empty file"),
         (Answer(body=b"PAR1" + BODY, announced_length=2_000_000), "truncated or damaged Parquet file of 2,000,000"),
-        (Answer(204), "not with the rest"),
+        (Answer(204), "not with the file"),
     ],
 )
 def test_what_is_no_file_of_trips_is_named(server: FaultyServer, tmp_path: Path, answer: Answer, named: str) -> None:
@@ -322,7 +327,7 @@ def test_an_answer_that_a_retry_does_not_change_is_an_error_at_once(server: Faul
     server.answers["/f"] = [Answer(401)]
     with pytest.raises(FetchError, match=r"answered 401 .*Check TLC_URL"):
         get(server, tmp_path / "f")
-    with pytest.raises(FetchError, match="can't be requested"):
+    with pytest.raises(FetchError, match="could not be fetched now: Invalid URL"):
         fetch_to("http://", tmp_path / "f", verify=accept)
     assert len(server.requests) == 1
 
@@ -520,3 +525,105 @@ def test_zones_that_are_refused_are_waited_for(server: FaultyServer, tmp_path: P
         patience=Patience(refusal_pauses_seconds=(0.01,)),
     )
     assert tlc.fetch_zones(LocalFolder(tmp_path)).downloaded
+
+
+# Whatever a server answers
+
+
+@contextmanager
+def raw_server(answer: bytes) -> Iterator[str]:
+    """The URL of a server that answers each request with these bytes and closes the connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                with suppress(OSError):
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/f"
+        finally:
+            ended.set()
+            thread.join()
+
+
+STATUS_LINES = (
+    b"HTTP/1.1 200 OK",
+    *(b"HTTP/1.1 %d X" % status for status in (100, 101, 204, 206, 299, 301, 302, 303, 304, 307, 308, 399)),
+    *(b"HTTP/1.1 %d X" % status for status in (400, 401, 403, 404, 407, 410, 416, 429, 451, 500, 503, 511, 999)),
+    *(b"HTTP/1.1", b"HTTP/9.9 200 OK", b"ICY 200 OK", b"HTTP/1.1 99999 X", b"HTTP/1.1 two X", b"", b"\x16\x03\x01"),
+    b"HTTP/1.1 500 " + b"x" * 60_000,
+)
+HEADERS = (
+    *(b"Content-Length: %s" % value for value in (b"many", b"-1", b"3", b"2, 2", b"9" * 30, b"", b"0x2")),
+    *(
+        b"Location: %s" % value
+        for value in (b"http://[::bad", b"ftp://x/y", b"", b"//", b"http:///", b"http://127.0.0.1:1/", b"?\xff")
+    ),
+    *(b"Transfer-Encoding: %s" % value for value in (b"chunked", b"gzip", b"x")),
+    *(b"Content-Range: %s" % value for value in (b"bytes 0-1/2", b"bytes x-y/z", b"")),
+    *(b"Content-Encoding: gzip", b"Retry-After: soon", b"Retry-After: 99999999", b"Retry-After: 0"),
+    *(b'ETag: "a"', b"ETag: W/", b"ETag: \xff", b"Last-Modified: yesterday", b"no colon", b"X: " + b"y" * 70_000),
+)
+AT_ONCE = Patience(
+    connect_seconds=2,
+    read_seconds=1,
+    attempts=2,
+    first_pause_seconds=0,
+    refusal_pauses_seconds=(0,),
+    longest_pause_seconds=0,
+    largest_bytes=1000,
+)
+
+
+@settings(max_examples=250, deadline=None, derandomize=True)
+@given(
+    status=st.sampled_from(STATUS_LINES),
+    headers=st.lists(st.sampled_from(HEADERS), max_size=4),
+    body=st.sampled_from((b"", b"ab", b"2\r\nab\r\n0\r\n\r\n", b"zz\r\n", b"x" * 5000)),
+    has_copy=st.booleans(),
+)
+def test_whatever_a_server_answers_comes_out_as_an_error_of_ours_or_as_a_file(
+    status: bytes, headers: list[bytes], body: bytes, has_copy: bool
+) -> None:
+    """Regression: `Content-Length: many`, a redirect to `http://[::bad` and a 304 without a copy were bare errors."""
+    answer = b"\r\n".join((status, *headers, b"", body))
+    with raw_server(answer) as url, tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "f"
+        if has_copy:
+            with raw_server(b'HTTP/1.1 200 OK\r\nETag: "b"\r\nContent-Length: 4\r\n\r\ncopy') as first:
+                fetch_to(first, target, verify=accept, patience=AT_ONCE)
+            note = target.with_name("f.source.json")
+            note.write_text(note.read_text().replace(first, url))
+        before = target.read_bytes() if has_copy else None
+        message = None
+        try:
+            fetched = fetch_to(url, target, verify=accept, patience=AT_ONCE)
+        except FetchError as error:
+            message = str(error)
+        else:
+            assert len(target.read_bytes()) <= AT_ONCE.largest_bytes
+            assert fetched.downloaded or has_copy
+        if message is not None:
+            assert 0 < len(message) < 1000
+            assert "\n" not in message
+            assert (target.read_bytes() if target.exists() else None) == before
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_file_without_end_is_given_up(tmp_path: Path, announced: bool) -> None:
+    length = b"Content-Length: 1001\r\n" if announced else b""
+    with (
+        raw_server(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + b"x" * 1001) as url,
+        pytest.raises(NoAnswerError, match=r"sends 1,001 bytes or more, and a file may have 1,000"),
+    ):
+        fetch_to(url, tmp_path / "f", verify=accept, patience=AT_ONCE)
+    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000) as url:
+        assert fetch_to(url, tmp_path / "f", verify=accept, patience=AT_ONCE).size_bytes == 1000

@@ -276,9 +276,9 @@ def _commit_and_die(database: str) -> None:
 
 def test_a_warehouse_that_is_always_written_to_is_given_up(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
     impatient = DuckDBWarehouse(warehouse.database, lock_timeout_seconds=0.5)
-    writer = process(_touch_again_and_again, warehouse.database)
+    writer = process(_touch_again_and_again, warehouse.database, tmp_path / "touched")
+    wait_for_file(tmp_path / "touched", writer)
     try:
-        time.sleep(0.3)
         with pytest.raises(WarehouseUnavailableError, match=r"written to all the time, for 0.5 s\. Nothing was copied"):
             impatient.snapshot(tmp_path / "copy.duckdb")
     finally:
@@ -287,10 +287,11 @@ def test_a_warehouse_that_is_always_written_to_is_given_up(warehouse: DuckDBWare
     assert not list(tmp_path.glob("*.duckdb"))
 
 
-def _touch_again_and_again(database: str) -> None:
+def _touch_again_and_again(database: str, touched: Path) -> None:
     while True:
         Path(database).touch()
-        time.sleep(0.02)
+        touched.touch()
+        time.sleep(0.005)
 
 
 def test_what_can_not_be_copied_is_named(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Patience:
     """Pauses after each 403 for a file that must exist: the TLC's CDN throttles with it."""
     longest_pause_seconds: float = 300
     """Longest pause that a server may ask for with `Retry-After`."""
+    largest_bytes: int = 8 << 30
+    """The largest file that is taken. A month of high-volume trips has about 0.5 GB."""
 
 
 class FetchError(TaxiPipelineError):
@@ -235,15 +238,22 @@ def _attempt(
         headers = {"If-None-Match": known["etag"]}
     with _answer(session, "GET", url, headers, patience) as response:
         if response.status_code == HTTPStatus.NOT_MODIFIED:
-            return None
+            if "If-None-Match" in headers:
+                return None
+            part.start_anew({})
+            raise _TryAgainError("the server answered 304 Not Modified to a request without a condition")
         if not _continues(response, part):
             if response.status_code != HTTPStatus.OK:
                 part.start_anew({})
-                raise _TryAgainError(f"the server answered {response.status_code} {response.reason}, not with the rest")
+                raise _TryAgainError(
+                    f"the server answered {response.status_code} {_shown(response.reason)}, not with the file"
+                )
             validators = _validators(response)
             if _same_version(validators, known):
                 return None
             part.start_anew(validators)
+            if part.length is not None and part.length > patience.largest_bytes:
+                raise _too_large(url, part.length, patience)
         _receive(response, part, patience, on_progress)
     return part.validators
 
@@ -253,6 +263,7 @@ def _answer(
 ) -> "requests.Response":
     """Send a request and return the answer, its body not yet read; raise for statuses that are no file."""
     import requests
+    import urllib3
 
     try:
         response = session.request(
@@ -266,9 +277,12 @@ def _answer(
         )
     except (requests.ConnectionError, requests.Timeout) as error:
         raise _TryAgainError(f"the server can't be reached ({_innermost(error)})") from error
-    except requests.RequestException as error:
-        raise FetchError(f"{url} can't be requested: {error}. Check TLC_URL") from error
-    answer = f"the server answered {response.status_code} {response.reason}"
+    except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+        # A redirect to what is no address is a ValueError of the standard library.
+        raise NoAnswerError(
+            url, f"now: {_shown(error)}", "Check TLC_URL and where it redirects, then run again"
+        ) from error
+    answer = f"the server answered {response.status_code} {_shown(response.reason)}"
     if response.ok or response.status_code in (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
         return response
     response.close()
@@ -311,6 +325,8 @@ def _receive(
             while block := response.raw.read1(BLOCK_BYTES, decode_content=False):
                 file.write(block)
                 part.size += len(block)
+                if part.size > patience.largest_bytes:
+                    raise _too_large(response.url, part.size, patience)
                 on_progress(part.size, part.length)
                 now = time.monotonic()
                 if now > deadline:
@@ -330,6 +346,14 @@ def _receive(
     part.furthest = max(part.furthest, part.size)
     came = f"{part.size:,} bytes came" + (f" of {part.length:,} announced" if part.length is not None else "")
     raise _TryAgainError(f"{reason}: {came}", progress=progress)
+
+
+def _too_large(url: str, num_bytes: int, patience: Patience) -> NoAnswerError:
+    return NoAnswerError(
+        url,
+        f"now: the server sends {num_bytes:,} bytes or more, and a file may have {patience.largest_bytes:,}",
+        "Check TLC_URL",
+    )
 
 
 def _unchanged_by_its_head(session: "requests.Session", url: str, known: Validators, patience: Patience) -> bool:
@@ -355,7 +379,10 @@ def _same_version(found: Validators, known: Validators) -> bool:
 
 def _validators(response: "requests.Response") -> dict[str, str]:
     names = {"etag": "ETag", "last_modified": "Last-Modified", "length": "Content-Length"}
-    return {key: response.headers[name] for key, name in names.items() if name in response.headers}
+    found = {key: response.headers[name] for key, name in names.items() if name in response.headers}
+    if not re.fullmatch("[0-9]{1,18}", found.get("length", "0")):
+        del found["length"]  # then the end of the connection is the end of the file
+    return found
 
 
 def _retry_after(response: "requests.Response") -> float | None:
@@ -369,11 +396,16 @@ def _retry_after(response: "requests.Response") -> float | None:
         return None
 
 
+def _shown(text: object) -> str:
+    """Text of a server or of a library as an error may hold it: one line, bounded."""
+    return " ".join(str(text).split())[:200]
+
+
 def _innermost(error: BaseException) -> str:
     """Describe the innermost cause: requests and urllib3 wrap it several times."""
     while (cause := error.__cause__ or error.__context__) is not None:
         error = cause
-    return str(error) or type(error).__name__
+    return _shown(error) or type(error).__name__
 
 
 def _session() -> "requests.Session":
