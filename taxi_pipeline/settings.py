@@ -90,7 +90,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read and validate all settings; a variable that is empty counts as unset.
+        """Read and validate all settings.
+
+        Args:
+            environment: variable → value; one that is missing or empty has its default.
 
         Raises:
             SettingsError: a variable holds a value that can't be used; names it, the value and what is accepted.
