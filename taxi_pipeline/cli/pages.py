@@ -15,9 +15,14 @@ def pages(host: str, port: int) -> None:
     It serves under the names of this machine and the host of TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
     """
     from taxi_pipeline.pages.listening import listening_socket, serve
-    from taxi_pipeline.pages.server import build_app, hosts_served
+    from taxi_pipeline.pages.server import LOOPBACK_HOSTS, build_app, hosts_served
 
     settings = read_settings()
     files = open_files(settings)
+    hosts = hosts_served(host, settings.pages_url, settings.pages_hosts)
     with listening_socket(host, port) as listening:
-        serve(build_app(files, hosts_served(host, settings.pages_url, settings.pages_hosts)), listening)
+        if host not in LOOPBACK_HOSTS:
+            click.echo(
+                f"Serving under {', '.join(hosts)}. Set TAXI_PAGES_URL or TAXI_PAGES_HOSTS to add others.", err=True
+            )
+        serve(build_app(files, hosts), listening)
