@@ -4,6 +4,8 @@ PYTHON ?= python3
 PORT ?= 3000
 
 PAGES_PORT ?= 3001
+# Dagster's UI is not opened beside links that lead to another program.
+PAGES_PORT_IS_FREE = "$(CURDIR)/$(BIN)/python" -m taxi_pipeline.pages.listening $(PAGES_PORT)
 
 BIN := .venv/bin
 # uv from the PATH, else one that make puts into .venv.
@@ -55,6 +57,7 @@ help: ## Show what there is
 demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## Two months of synthetic trips through the whole graph
 	@echo "Materializing February and March 2023 through Dagster ..."
 	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2023-02-01 --end 2023-03-31 --reports
+	@echo $(PAGES_PORT) > $(DEMO)/pages-port
 	@echo
 	@$(if $(DEMO_STORAGE),:,echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"; cat $(DEMO)/outputs/trips_by_week.csv; echo)
 	@echo "Look at the map:                   $(DEMO_FILES)/outputs/manhattan_map.png, $(DEMO_FILES)/outputs/city_map.png"
@@ -63,6 +66,9 @@ demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## Two months of synthetic trip
 	@echo "Open the UI on exactly these runs: make demo-ui"
 
 demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
+	@$(PAGES_PORT_IS_FREE)
+	@made_with=$$(cat $(DEMO)/pages-port 2>/dev/null || echo $(PAGES_PORT)); test "$$made_with" = $(PAGES_PORT) || \
+		echo "The links in the demo's runs lead to port $$made_with. To record links to port $(PAGES_PORT): make demo PAGES_PORT=$(PAGES_PORT)"
 	@# In the demo's folder, because Dagster reads the .env of the folder in which it starts.
 	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
@@ -74,6 +80,7 @@ tour: $(TOUR_READY) $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.i
 	@echo "$(DEMO_FILES)/outputs/tour.html"
 
 dev: $(DEMO_READY) $(if $(SERVER_READY)$(SERVER_IN_ENV),.venv/.ready-server) ## The Dagster UI for real data; settings from .env
+	@$(PAGES_PORT_IS_FREE)
 	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
 		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
 		$(BIN)/dg dev --port $(PORT)

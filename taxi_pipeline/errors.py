@@ -23,6 +23,7 @@ TaxiPipelineError
     - UnusableFileError
   x MartsError
   x NotLoadedError
+  x PagesError
   x SampleError
   x SettingsError
   x StorageError

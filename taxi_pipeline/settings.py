@@ -93,6 +93,8 @@ class Settings:
     """True if schedules and sensors are on from the start."""
     pages_url: str | None
     """URL at which the browsers of the UI's users reach `taxi-pipeline pages`; None for no links."""
+    pages_hosts: tuple[str, ...]
+    """Further hosts in whose name `taxi-pipeline pages` serves, without ports; `*.example.com` for a domain's hosts."""
     alert_webhook_url: str | None
     """URL that receives a message when a run fails; None for no message."""
 
@@ -111,7 +113,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read and validate all settings; a variable that is empty counts as unset.
+        """Read and validate all settings.
+
+        Args:
+            environment: variable → value; one that is missing or empty has its default.
 
         Raises:
             SettingsError: a variable holds a value that can't be used; names it, the value and what is accepted.
@@ -159,6 +164,7 @@ class Settings:
             and engine == "duckdb",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
             pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
+            pages_hosts=_hosts(value("TAXI_PAGES_HOSTS", "")),
             alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
         for variable in sorted(environment):
@@ -246,6 +252,13 @@ def _namespace(value: str) -> str:
     if not re.fullmatch("[a-z][a-z0-9_]*", value):
         raise SettingsError("TAXI_CATALOG_NAMESPACE", value, "a name of small letters, digits and underscores")
     return value
+
+
+def _hosts(value: str) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in value.split(",") if host.strip())
+    if not all(re.fullmatch(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\]", host) for host in hosts):
+        raise SettingsError("TAXI_PAGES_HOSTS", value, "a comma list of host names, without http:// and port, or empty")
+    return hosts
 
 
 def _fleets(value: str) -> tuple[str, ...]:

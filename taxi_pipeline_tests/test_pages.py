@@ -1,15 +1,26 @@
 """The web server of the outputs, from a folder and from an object store, asked over a real socket."""
 
-from collections.abc import Callable
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from taxi_pipeline.pages.links import Pages
-from taxi_pipeline.storage import Storage
+from taxi_pipeline.pages.listening import PagesError, listening_socket
+from taxi_pipeline.pages.server import hosts_served
+from taxi_pipeline.storage import LocalFolder, Storage, StoredFile
+from taxi_pipeline_tests.browsers import browser_or_skip
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
-from taxi_pipeline_tests.pipelines import Pipeline, materializations_of
+from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, materializations_of
 from taxi_pipeline_tests.served_pages import served
+from taxi_pipeline_tests.services.servers import free_ports
 
 
 @pytest.fixture(params=STORAGES)
@@ -53,6 +64,261 @@ def test_a_page_is_sent_again_only_when_it_changed(files: Storage) -> None:
         assert get("/x.csv", If_None_Match=tag)[0] == 304
         files.write("outputs/x.csv", "2")
         assert get("/x.csv", If_None_Match=tag)[2] == b"2"
+
+
+def test_an_answer_without_a_body_reads_no_file(tmp_path: Path) -> None:
+    """Regression: each request read the whole file and hashed it, HEAD and 304 too. This one is 1 TB, of nothing."""
+    files = LocalFolder(tmp_path)
+    files.write("outputs/x.csv", "0123456789")
+    os.truncate(tmp_path / "outputs" / "x.csv", 10**12)
+    with served(files) as get:
+        status, headers, body = get("/x.csv", method="HEAD")
+        assert (status, headers["Content-Length"], body) == (200, "1000000000000", b"")
+        assert get("/x.csv", If_None_Match=f'"other", W/{headers["ETag"]}')[0] == 304
+        status, headers, body = get("/x.csv", Range="bytes=2-4")
+        assert (status, headers["Content-Range"], body) == (206, "bytes 2-4/1000000000000", b"234")
+
+
+class Remote(LocalFolder):
+    """A storage whose files lie on no disk of this machine, and which counts the copies that it gives."""
+
+    copies = 0
+    open_copies = 0
+
+    def uri(self, name: str) -> str:
+        return f"s3://bucket/{name}"
+
+    def describe(self, name: str) -> StoredFile:
+        content = super().read(name)
+        return StoredFile(name=name, uri=self.uri(name), size_bytes=len(content), sha256=f"sha256 of {content!r}")
+
+    @contextmanager
+    def local_copy(self, name: str) -> Iterator[Path]:
+        self.copies += 1
+        self.open_copies += 1
+        with super().local_copy(name) as path:
+            yield path
+        self.open_copies -= 1
+
+
+def test_a_file_of_an_object_store_is_copied_when_it_is_sent_and_only_then(tmp_path: Path) -> None:
+    files = Remote(tmp_path)
+    files.write("outputs/x.csv", "0123456789")
+    with served(files) as get:
+        status, headers, body = get("/x.csv", method="HEAD")
+        assert (status, headers["Content-Length"], body) == (200, "10", b"")
+        assert headers["Content-Type"] == "text/csv; charset=utf-8"
+        assert get("/x.csv", If_None_Match=headers["ETag"])[0] == 304
+        assert files.copies == 0
+        assert get("/x.csv")[2] == b"0123456789"
+        assert get("/x.csv", Range="bytes=8-")[2] == b"89"
+    assert (files.copies, files.open_copies) == (2, 0)
+
+
+def test_a_replaced_file_has_another_tag_within_the_same_tick(tmp_path: Path) -> None:
+    """Its size and its time of change are the same."""
+    files = LocalFolder(tmp_path)
+    path = tmp_path / "outputs" / "x.csv"
+    with served(files) as get:
+        tags = set()
+        for content in "1234":
+            files.write("outputs/x.csv", content)
+            os.utime(path, ns=(0, 10**18))
+            tags.add(get("/x.csv")[1]["ETag"])
+    assert len(tags) > 1
+
+
+def test_a_link_that_leads_out_of_the_outputs_is_not_followed(tmp_path: Path) -> None:
+    """Regression: `/etc/passwd` was served."""
+    files = LocalFolder(tmp_path)
+    for name in ("raw/secret.csv", "outputs/.hidden.csv", "outputs/warehouse.duckdb"):
+        files.write(name, "secret content")
+    files.write("outputs/reports/2023-03.html", "seen")
+    outputs = tmp_path / "outputs"
+    for name, target in (
+        ("out.csv", "../raw/secret.csv"),
+        ("passwd.csv", "/etc/passwd"),
+        ("another_name.csv", ".hidden.csv"),
+        ("warehouse.csv", "warehouse.duckdb"),
+        ("loop.csv", "loop.csv"),
+        ("nothing.csv", "missing.csv"),
+        ("folder.csv", "reports"),
+    ):
+        (outputs / name).symlink_to(target)
+    (outputs / "raw").symlink_to("../raw")
+    (outputs / "inside.html").symlink_to("reports/2023-03.html")
+    os.mkfifo(outputs / "fifo.csv")
+    with served(files) as get:
+        for name in (*(path.name for path in outputs.glob("*.csv")), "raw/secret.csv", ".hidden.csv"):
+            status, _, body = get(f"/{name}")
+            assert (status, b"content" in body, b"root:" in body) == (404, False, False), name
+        assert get("/inside.html")[2] == b"seen", "it stays inside"
+        index = get("/")[2].decode()
+    assert re.findall('<a href="(.*?)"', index) == ["inside.html", "reports/2023-03.html"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "x" * 300 + ".html",
+        "folder/" * 200 + "x.html",
+        "%C3%BC" * 130 + ".html",
+        "%00.html",
+        ".x.html.abc.tmp.html",
+        ".hidden/x.html",
+        "reports/.locks/x.html",
+        "x.html/y.html",
+        "a%5Cb.html",
+        "%FF%FE.html",
+        "...html",
+    ],
+)
+def test_a_name_that_can_be_no_page_is_not_found(files: Storage, path: str) -> None:
+    """Regression: a long name was a 500 with a traceback, and hidden and temporary files were served by name."""
+    for name in ("x.html", ".x.html.abc.tmp.html", ".hidden/x.html", "reports/.locks/x.html"):
+        files.write(f"outputs/{name}", "hidden")
+    with served(files) as get:
+        status, _, body = get(f"/{path}")
+        assert (status, body == b"hidden") == (404, False)
+        assert len(body) < 600
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads all files")
+def test_a_file_that_can_not_be_read_is_not_found(tmp_path: Path) -> None:
+    files = LocalFolder(tmp_path)
+    files.write("outputs/x.html", "x")
+    (tmp_path / "outputs" / "x.html").chmod(0)
+    with served(files) as get:
+        assert get("/x.html")[0] == 404
+
+
+def test_other_hosts_are_refused(tmp_path: Path) -> None:
+    """Regression: any name that leads to this machine was served, so a stranger's page could read these (rebinding)."""
+    files = LocalFolder(tmp_path)
+    files.write("outputs/x.html", "x")
+    hosts = hosts_served("0.0.0.0", "https://Taxi.example.com:8443/pages", ["*.example.org"])  # noqa: S104
+    assert hosts == ["localhost", "127.0.0.1", "[::1]", "*.example.org", "taxi.example.com"]
+    with served(files, hosts=hosts) as get:
+        for host in ("localhost", "127.0.0.1:3001", "[::1]:3001", "taxi.example.com", "TAXI.example.com:443"):
+            assert get("/x.html", Host=host)[0] == 200, host
+        assert get("/x.html", Host="a.example.org")[0] == 200
+        for host in ("evil.example", "taxi.example.com.evil.example", "example.org", "0.0.0.0", "", "a b"):  # noqa: S104
+            for path in ("/x.html", "/", "/health"):
+                status, _, body = get(path, Host=host)
+                assert (status, body) == (400, b"Invalid host header"), host
+
+
+def test_the_servers_own_address_is_a_host() -> None:
+    assert hosts_served("192.0.2.7", None)[-1] == "192.0.2.7"
+    assert hosts_served("2001:db8::7", "http://[2001:db8::8]:3001")[-2:] == ["[2001:db8::7]", "[2001:db8::8]"]
+
+
+def test_no_answer_can_be_framed_or_loads_anything(tmp_path: Path) -> None:
+    files = LocalFolder(tmp_path)
+    files.write("outputs/x.html", "x")
+    with served(files) as get:
+        tag = get("/x.html")[1]["ETag"]
+        for answer in (
+            get("/x.html"),
+            get("/x.html", method="HEAD"),
+            get("/x.html", If_None_Match=tag),
+            get("/"),
+            get("/missing.html"),
+            get("/x.html", Host="evil.example"),
+        ):
+            policy = answer[1]["Content-Security-Policy"]
+            assert "default-src 'none'" in policy
+            assert "frame-ancestors 'none'" in policy
+            assert answer[1]["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_taken_port_is_named_with_what_to_do() -> None:
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PagesError, match=f"port {port}: Address already in use.*PAGES_PORT=3002 with make demo-ui"):
+            listening_socket("127.0.0.1", port)
+    with pytest.raises(PagesError, match="port 99999: ports end at 65535"):
+        listening_socket("127.0.0.1", 99999)
+    with pytest.raises(PagesError, match=r"at 192\.0\.2\.1, port 1: [^(]*\. Stop"):
+        listening_socket("192.0.2.1", 1)
+
+
+Make = Callable[[str, int], subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Run a target of `make` with a port for the pages; instead of the UI and the pages, programs that say so."""
+    if shutil.which("make") is None:
+        pytest.skip("make is missing")
+    programs = {"python": f'exec "{sys.executable}" "$@"', "dg": "echo the UI", "taxi-pipeline": "echo the pages"}
+    (tmp_path / "bin").mkdir()
+    for name, script in programs.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+
+    def run(target: str, port: int) -> subprocess.CompletedProcess[str]:
+        variables = {
+            "DEMO": os.path.relpath(tmp_path / "demo", REPOSITORY),
+            "BIN": os.path.relpath(tmp_path / "bin", REPOSITORY),
+            "PAGES_PORT": str(port),
+        }
+        # Nothing is installed: a file that is old is not made again.
+        options = ["--old-file=.venv/.ready-demo", "--old-file=.venv/.ready-server"]
+        return subprocess.run(
+            ["make", *options, target, *(f"{name}={value}" for name, value in variables.items())],
+            cwd=REPOSITORY,
+            env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("target", ["demo-ui", "dev"])
+def test_make_stops_when_the_pages_port_is_taken(make: Make, target: str) -> None:
+    """Regression: it printed one line and went on, so the links in the UI led to another program."""
+    with listening_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        done = make(target, port)
+    assert done.returncode != 0
+    assert f"port {port}: Address already in use" in done.stderr
+    assert "PAGES_PORT=3002 with make demo-ui and make dev" in done.stderr
+    assert "the UI" not in done.stdout
+    assert "the UI" in make(target, port).stdout, "it is free again"
+
+
+def test_make_says_when_the_links_lead_to_another_port(make: Make, tmp_path: Path) -> None:
+    """Regression: links that `make demo` recorded led to port 3001, whatever `make demo-ui` was told."""
+    (port,) = free_ports(1)
+    made_with = tmp_path / "demo" / "pages-port"
+    assert "lead to port" not in make("demo-ui", port).stdout
+    made_with.write_text("3001\n")
+    said = make("demo-ui", port).stdout
+    assert f"lead to port 3001. To record links to port {port}: make demo PAGES_PORT={port}" in said
+    made_with.write_text(f"{port}\n")
+    assert "lead to port" not in make("demo-ui", port).stdout
+
+
+def test_the_explorer_works_as_it_is_served(mirror: Path, make_pipeline: Callable[..., Pipeline]) -> None:
+    """The Content-Security-Policy stops nothing that the page needs."""
+    pipeline = make_pipeline(mirror)
+    assert pipeline.run("2023-01-05", select=EVERYTHING).success
+    with browser_or_skip() as browser, served(pipeline.files) as get:
+        page = browser.new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto(f"{get.url}/zone_explorer.html")
+        assert page.locator("#map path[aria-label]").count() == 263, said
+        assert page.locator("#map path.s8").count() + page.locator("#map path.s1").count() > 0
+        page.goto(get.url)
+        assert page.locator("a").count() > 0
+        page.close()
+    assert said == []
 
 
 def test_without_outputs_the_index_says_so(files: Storage) -> None:

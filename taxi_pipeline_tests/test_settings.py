@@ -34,6 +34,7 @@ def test_defaults() -> None:
         marts=True,
         notebooks=True,
         pages_url=None,
+        pages_hosts=(),
         alert_webhook_url=None,
     )
 
@@ -87,6 +88,7 @@ OTHER_VALUES = {
     "TAXI_NOTEBOOKS": "off",
     "TAXI_AUTOMATION": "on",
     "TAXI_PAGES_URL": "https://pages.example.com",
+    "TAXI_PAGES_HOSTS": "pages.example.com, *.example.org",
     "TAXI_ALERT_WEBHOOK_URL": "https://hooks.example.com/x",
 }
 """None is the default."""

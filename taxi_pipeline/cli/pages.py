@@ -13,11 +13,17 @@ def pages(host: str, port: int) -> None:
     """Serve the reports, maps and tables to browsers; the `open` links of the Dagster UI lead here.
 
     It only reads, and only what is below outputs/. It has no login: on a server, put it behind the proxy that has one.
+    It serves under the names of this machine and the host of TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
     """
-    import uvicorn
-
-    from taxi_pipeline.pages.server import build_app
+    from taxi_pipeline.pages.listening import listening_socket, serve
+    from taxi_pipeline.pages.server import LOOPBACK_HOSTS, build_app, hosts_served
 
     settings = read_settings()
     files = files_of(settings)
-    uvicorn.run(build_app(files), host=host, port=port, log_level="warning")
+    hosts = hosts_served(host, settings.pages_url, settings.pages_hosts)
+    with listening_socket(host, port) as listening:
+        if host not in LOOPBACK_HOSTS:
+            click.echo(
+                f"Serving under {', '.join(hosts)}. Set TAXI_PAGES_URL or TAXI_PAGES_HOSTS to add others.", err=True
+            )
+        serve(build_app(files, hosts), listening)

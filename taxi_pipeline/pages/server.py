@@ -1,18 +1,32 @@
-"""The web application: an index, and the files below `outputs/` that a browser can show. It only reads."""
+"""The web application: an index, and the files below `outputs/` that a browser can show. It only reads.
 
-from collections.abc import Iterator
+A file of a folder is sent from where it lies, a file of an object store from the storage's local copy, both block by
+block. A request without a body in its answer (HEAD, or for a file that has not changed) reads no file.
+"""
+
+import os
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PurePosixPath
+from threading import Lock
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.pages.links import PAGES_FOLDER
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -21,18 +35,64 @@ MEDIA_TYPES = {
     ".json": "application/json",
     ".geojson": "application/geo+json",
 }
-"""What is shown, by suffix; other files, such as a copy of the warehouse, are not served."""
+"""Suffix of the served files → their media type. Other files, such as a copy of the warehouse, are not served."""
 
 FOLDERS = ("", "reports/", "week_summary/", "requests/")
 """Folders below `outputs/`, in the order of the index; the empty name is `outputs/` itself."""
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+"""Names by which a browser on this machine reaches the server."""
 
-def build_app(files: Storage) -> "Starlette":
-    """The application for a storage."""
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import HTMLResponse, PlainTextResponse, Response
-    from starlette.routing import Route
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104 - names that are not served as a host
+"""Addresses that stand for all of a machine's; no browser asks for them."""
+
+HEADERS = {
+    # A page is one file: it loads nothing from elsewhere, whatever is in it, and no other site shows it in a frame.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # A browser asks each time, and gets the file when it has changed.
+    "Cache-Control": "no-cache",
+}
+"""Headers of every answer."""
+
+_LONGEST_PART = 255
+_LONGEST_NAME = 1000
+"""Bytes: file systems take 255 in a part of a path, object stores 1,024 in a key with its prefix."""
+
+_one_copy_at_a_time = Lock()
+"""Held while a storage makes a local copy, because storages are made for one thread."""
+
+
+def hosts_served(address: str, pages_url: str | None, others: Collection[str] = ()) -> list[str]:
+    """The hosts in whose name the pages are served.
+
+    A request for any other host is refused: otherwise a stranger's page could read these pages by a name of its own
+    that leads to this machine (DNS rebinding).
+
+    Args:
+        address: where the server listens.
+        pages_url: where browsers reach the pages; None where that is not known.
+        others: further names.
+    """
+    hosts = [*LOOPBACK_HOSTS, *others]
+    if address not in ANY_ADDRESS:
+        hosts.append(f"[{address}]" if ":" in address else address)
+    if pages_url and (host := urlsplit(pages_url).hostname):
+        hosts.append(f"[{host}]" if ":" in host else host)
+    return list(dict.fromkeys(hosts))
+
+
+def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS) -> Starlette:
+    """Build the application for a storage.
+
+    Args:
+        files: the storage whose outputs are served.
+        hosts: the hosts in whose name they are served, without ports.
+    """
 
     def index(_: Request) -> Response:
         groups = [(folder or "outputs", list(_shown_in(files, folder))) for folder in FOLDERS]
@@ -49,31 +109,138 @@ def build_app(files: Storage) -> "Starlette":
 
     return Starlette(
         routes=[Route("/", index), Route("/health", health), Route("/{name:path}", page)],
+        middleware=[
+            Middleware(_WithHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
+        ],
         exception_handlers={StorageError: unavailable},
     )
 
 
-def _page(files: Storage, request: "Request") -> "Response":
-    from starlette.responses import PlainTextResponse, Response
+class _WithHeaders:
+    """Adds `HEADERS` to every answer, also to refusals."""
 
-    name = f"{PAGES_FOLDER}{request.path_params['name']}"
-    media_type = MEDIA_TYPES.get(PurePosixPath(name).suffix)
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        async def send_with_headers(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class _CopyResponse(FileResponse):
+    """Sends a storage's local copy, and keeps it until the last byte is sent."""
+
+    def __init__(
+        self, copy: AbstractContextManager[object], path: Path, media_type: str | None, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(path, media_type=media_type, headers=headers, stat_result=path.stat())
+        self._copy = copy
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        with self._copy:
+            await super().__call__(scope, receive, send)
+
+
+def _page(files: Storage, request: Request) -> Response:
+    name = request.path_params["name"]
     try:
-        if media_type is None:
-            raise MissingFileError(name)
-        tag = f'"{files.describe(name).sha256}"'
-        # A browser asks each time, and gets the file when it has changed.
-        headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
-        if request.headers.get("If-None-Match") == tag:
-            return Response(status_code=304, headers=headers)
-        return Response(files.read(name), media_type=media_type, headers=headers)
+        _refuse_hidden(name)
+        folder = _folder_of(files)
+        if folder is not None:
+            return _from_folder(folder, name, request)
+        return _from_store(files, f"{PAGES_FOLDER}{name}", request)
     except (MissingFileError, ValueError):
-        return PlainTextResponse(f"There is no page {request.path_params['name']}", status_code=404)
+        return PlainTextResponse(f"There is no page {name[:100]}", status_code=404)
+
+
+def _refuse_hidden(name: str) -> None:
+    """Raise MissingFileError for names that are not served: hidden and temporary files, other suffixes, long names."""
+    parts = name.split("/")
+    hidden = any(part.startswith(".") for part in parts)
+    too_long = max(len(part.encode()) for part in parts) > _LONGEST_PART or len(name.encode()) > _LONGEST_NAME
+    if hidden or too_long or _media_type(name) is None:
+        raise MissingFileError(name)
+
+
+def _folder_of(files: Storage) -> Path | None:
+    """The folder of the outputs on this machine; None for an object store."""
+    parts = urlsplit(files.uri(PAGES_FOLDER))
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _from_folder(folder: Path, name: str, request: Request) -> Response:
+    path, status = _resolved(folder, name)
+    # A file that is replaced is another inode, also within the same tick of the file system's clock.
+    tag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
+    if _has_version(request, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return FileResponse(path, media_type=_media_type(name), headers={"ETag": tag}, stat_result=status)
+
+
+def _resolved(folder: Path, name: str) -> tuple[Path, os.stat_result]:
+    """The file itself, and what it is.
+
+    Raises:
+        MissingFileError: there is no such file that can be read, or a symbolic link leads out of the folder or to a
+            file that is not served.
+    """
+    root = Path(os.path.realpath(folder))
+    path = Path(os.path.realpath(root / name))
+    if not path.is_relative_to(root):
+        raise MissingFileError(name)
+    _refuse_hidden(path.relative_to(root).as_posix())
+    try:
+        status = path.stat()
+    except OSError:
+        raise MissingFileError(name) from None
+    if not stat.S_ISREG(status.st_mode) or not os.access(path, os.R_OK):
+        raise MissingFileError(name)
+    return path, status
+
+
+def _from_store(files: Storage, name: str, request: Request) -> Response:
+    stored = files.describe(name)
+    headers = {"ETag": f'"{stored.sha256}"'}
+    if _has_version(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    if request.method == "HEAD":
+        headers["Content-Length"] = str(stored.size_bytes)
+        return Response(media_type=_media_type(name), headers=headers)
+    with ExitStack() as copy:
+        with _one_copy_at_a_time:
+            path = copy.enter_context(files.local_copy(name))
+        return _CopyResponse(copy.pop_all(), path, _media_type(name), headers)
+
+
+def _has_version(request: Request, tag: str) -> bool:
+    """True if the browser has this version of the file."""
+    known = request.headers.get("If-None-Match", "")
+    return tag in (part.strip().removeprefix("W/") for part in known.split(","))
+
+
+def _media_type(name: str) -> str | None:
+    return MEDIA_TYPES.get(PurePosixPath(name).suffix)
 
 
 def _shown_in(files: Storage, folder: str) -> Iterator[tuple[str, str]]:
     """Name and relative URL of each file in a folder, the newest month first where names are months."""
     for name in sorted(files.list(f"{PAGES_FOLDER}{folder}*"), reverse=bool(folder)):
-        if PurePosixPath(name).suffix in MEDIA_TYPES:
-            shown = name.removeprefix(PAGES_FOLDER)
+        shown = name.removeprefix(PAGES_FOLDER)
+        if _is_served(files, shown):
             yield shown.removeprefix(folder), quote(shown)
+
+
+def _is_served(files: Storage, name: str) -> bool:
+    folder = _folder_of(files)
+    try:
+        _refuse_hidden(name)
+        if folder is not None:
+            _resolved(folder, name)
+    except MissingFileError:
+        return False
+    return True

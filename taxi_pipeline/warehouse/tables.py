@@ -80,7 +80,7 @@ class Table:
 _DOLLARS = "US dollars"
 _WALL_TIME = "New York wall time"
 
-_FLEET = Column("fleet", "VARCHAR", "Whose trip: yellow, green, fhv or fhvhv", nullable=False)
+_FLEET = Column("fleet", "VARCHAR", "Fleet of the trip: yellow, green, fhv or fhvhv", nullable=False)
 _PICKUP_DATE = Column("pickup_date", "DATE", "Day of the pickup", _WALL_TIME, nullable=False)
 
 _TRIP_COLUMNS = (

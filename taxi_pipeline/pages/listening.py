@@ -1,0 +1,64 @@
+"""The port on which the pages are served: taken before anything else is started, and refused in words.
+
+`make demo-ui` and `make dev` ask with `python -m taxi_pipeline.pages.listening PORT` whether the port is free.
+"""
+
+import socket
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.errors import TaxiPipelineError
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+_LAST_PORT = 65535
+
+
+class PagesError(TaxiPipelineError):
+    """The pages can't be served."""
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Open a socket that listens.
+
+    Args:
+        host: name or address of this machine.
+        port: 0 for any that is free.
+
+    Raises:
+        PagesError: another program listens there, or the address is none of this machine's.
+    """
+    if not 0 <= port <= _LAST_PORT:
+        raise PagesError(_refusal(host, port, f"ports end at {_LAST_PORT}"))
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        # Python adds the address, which the message has already.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise PagesError(_refusal(host, port, reason)) from error
+
+
+def _refusal(host: str, port: int, reason: str) -> str:
+    return (
+        f"The pages can't be served at {host}, port {port}: {reason}. Stop the program that listens there, or take "
+        "another port: PAGES_PORT=3002 with make demo-ui and make dev, --port 3002 with taxi-pipeline pages"
+    )
+
+
+def serve(app: "Starlette", listening: socket.socket) -> None:
+    """Serve the application on a socket until the process is told to end."""
+    import uvicorn
+
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
+
+
+if __name__ == "__main__":
+    try:
+        listening_socket("127.0.0.1", int(sys.argv[1])).close()
+    except PagesError as error:
+        sys.exit(str(error))
