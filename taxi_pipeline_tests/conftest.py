@@ -33,6 +33,7 @@ SETTINGS = (
     "TLC_URL",
     "TAXI_ZONES_URL",
     "TAXI_FLEETS",
+    "TAXI_ACCEPT",
     "TAXI_START_DATE",
     "TAXI_END_DATE",
     "TAXI_AUTOMATION",

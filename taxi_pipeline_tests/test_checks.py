@@ -263,7 +263,7 @@ def test_a_trip_in_the_hour_in_which_clocks_go_back_may_end_before_it_begins(
 def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
     """Four Tuesdays before it are loaded when the fifth is judged."""
     loaded.execute(
-        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic, NULL "
+        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic, NULL, 0, NULL "
         "FROM loaded_days WHERE pickup_date >= '2023-02-01'"
     )
     assert compare(loaded)["trips_near_usual_level"].passed

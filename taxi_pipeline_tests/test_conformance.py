@@ -70,7 +70,7 @@ def put(session: Session, fleet: str, days: Days, *pickups: datetime) -> None:
     values = [value for pickup in pickups for value in (fleet, pickup.date(), pickup)]
     session.replace_days(TRIPS, fleet, days, select, values, COLUMNS)
     by_day = {day: sum(pickup.date() == day for pickup in pickups) for day in days}
-    session.replace(LOADED_DAYS, [(fleet, day, num, 0, "v", 9, False, 1) for day, num in by_day.items()])
+    session.replace(LOADED_DAYS, [(fleet, day, num, 0, "v", 9, False, 1, 0, None) for day, num in by_day.items()])
 
 
 def trips(session: Session) -> list[tuple[Any, ...]]:
@@ -138,7 +138,7 @@ def test_a_small_table_holds_exactly_what_replaces_it(warehouse: Warehouse) -> N
 
 def test_recorded_days_replace_those_of_the_same_fleet_and_day(warehouse: Warehouse) -> None:
     def record(session: Session, *rows: tuple[Any, ...]) -> None:
-        session.replace(LOADED_DAYS, [(*row, 0, "v", 1, False, None) for row in rows])
+        session.replace(LOADED_DAYS, [(*row, 0, "v", 1, False, None, 0, None) for row in rows])
 
     first, second = date(2023, 1, 31), date(2023, 2, 1)
     warehouse.change(record, ("green", first, 1), ("green", second, 2), ("yellow", first, 3))

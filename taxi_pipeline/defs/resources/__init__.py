@@ -54,6 +54,7 @@ def build_resources(settings: Settings) -> Resources:
             url=settings.tlc_url,
             zones_url=settings.zones_url,
             fleets=list(settings.fleets),
+            accepted=list(settings.accepted),
             last_day=settings.end_date.isoformat() if settings.end_date else "",
         ),
         alerts=Alerts(webhook_url=settings.alert_webhook_url or ""),

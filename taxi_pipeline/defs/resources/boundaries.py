@@ -90,6 +90,8 @@ class TlcResource(dg.ConfigurableResource[TlcSource]):
     url: str
     zones_url: str
     fleets: list[str]
+    accepted: list[str] = []  # noqa: RUF012 - pydantic copies it
+    """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
     last_day: str = ""
     """ISO date; what is published of later days is left alone. Empty: everything is taken."""
     read_timeout_seconds: float = 60
@@ -104,6 +106,7 @@ class TlcResource(dg.ConfigurableResource[TlcSource]):
             url=self.url,
             zones_url=self.zones_url,
             fleets=tuple(self.fleets),
+            accepted=tuple(self.accepted),
             last_day=date.fromisoformat(self.last_day) if self.last_day else None,
             patience=Patience(
                 read_seconds=self.read_timeout_seconds,
