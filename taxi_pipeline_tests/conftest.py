@@ -198,7 +198,9 @@ def make_pipeline(tmp_path: Path) -> "Callable[..., Pipeline]":
     """Make a pipeline over a mirror; give it a name when a test needs several."""
     from taxi_pipeline_tests.pipelines import pipeline_in
 
-    def make(mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data") -> "Pipeline":
-        return pipeline_in(tmp_path / name, mirror, fleets)
+    def make(
+        mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data", accepted: Sequence[str] = ()
+    ) -> "Pipeline":
+        return pipeline_in(tmp_path / name, mirror, fleets, accepted=accepted)
 
     return make

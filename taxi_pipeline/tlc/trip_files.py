@@ -184,6 +184,10 @@ class Decoding:
         try:
             for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, columns=self._names):
                 num_rows += batch.num_rows
+                if num_rows > self._num_rows:
+                    raise UnusableFileError(
+                        f"its Parquet footer says {self._num_rows:,} rows, but its data has more than {num_rows - 1:,}"
+                    )
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
                     _refuse_long_text(name, column)
                     if (count := _num_not_utf8(column)) > 0:

@@ -9,57 +9,23 @@ none. Here is the SQL for `trips`, `rejected_trips` and `loaded_days`; how publi
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 from taxi_pipeline.errors import LoadError
-from taxi_pipeline.storage import MissingFileError, Storage
-from taxi_pipeline.tlc.fetch_note import read_note, verified_copy
+from taxi_pipeline.storage import Storage
+from taxi_pipeline.tlc.fetch_note import verified_copy
 from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import trips_file
-from taxi_pipeline.tlc.trip_files import TripFile, UnusableFileError, read_trip_file
+from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
-from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, judge_trip_file, reason_of_loss
+from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, reason_of_loss
 
 
 class MixedDataError(LoadError):
     """Synthetic and real trips would come together in one warehouse."""
-
-
-def judge_for_loading(path: Path, fleet: Fleet, month: date, files: Storage, *, accepted: bool = False) -> None:
-    """Make sure that a downloaded file can be the fleet's month, and is not much smaller than the copy in the storage.
-
-    Args:
-        path: the downloaded file.
-        fleet: whose trips.
-        month: its first day.
-        files: the storage, which still has the version before, if there was one.
-        accepted: whether the file is accepted when it can be read but is unlikely.
-
-    Raises:
-        UnusableFileError: it can't be read.
-        UnlikelyFileError: it can't be the month; says why.
-        MissingColumnsError: it lacks a column that every month must have.
-    """
-    before = _copy_before(files, trips_file(fleet, month))
-    comparable = before and before.synthetic == read_trip_file(path).synthetic
-    rows_before = before.num_rows if before and comparable else None
-    judge_trip_file(path, fleet, month, rows_before=rows_before, accepted=accepted)
-
-
-def _copy_before(files: Storage, name: str) -> TripFile | None:
-    """The copy of a file in the storage, if it is what was verified when it was fetched."""
-    note = read_note(files, name)
-    try:
-        if note is None or files.describe(name).sha256 != note.sha256:
-            return None
-        with files.local_copy(name) as path:
-            return read_trip_file(path)
-    except (MissingFileError, UnusableFileError, OSError):
-        return None
 
 
 def load_days(

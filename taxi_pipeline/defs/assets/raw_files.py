@@ -22,7 +22,7 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
-from taxi_pipeline.warehouse.ingest import judge_for_loading
+from taxi_pipeline.warehouse.typing.judgement import judge_download
 
 
 @dg.asset(
@@ -76,7 +76,7 @@ def _fetch(
     """
 
     def judge(path: Path, fleet: Fleet, month: date) -> None:
-        judge_for_loading(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
+        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
 
     fleets = tlc.months_by_fleet(days)
     months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
