@@ -319,7 +319,7 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     assert compare(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
     loaded.execute(
         "UPDATE loaded_days SET num_unfit = 2, unfit_values = '2 × ehail_fee' "
-        "WHERE fleet = 'green' AND pickup_date = ?",
+        "WHERE fleet = 'yellow' AND pickup_date = ?",
         ["2023-02-08"],
     )
     verdict = compare(loaded)["values_fit"]
