@@ -53,7 +53,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     for fleet in FLEETS:
         replace_hourly(session, fleet, days)
         replace_flows(session, fleet, days)
-    session.replace(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0) for day in days])
+    session.replace(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0, 0, None) for day in days])
     connection.commit()
     weeks = connection.execute(WEEKS).fetchall()
     zones_of_city = connection.execute(CITY).fetchall()

@@ -21,6 +21,7 @@ TaxiPipelineError
     - MissingZonesError
     - MixedDataError
     - UnusableFileError
+      - UnlikelyFileError
   x MartsError
   x NotLoadedError
   x PagesError

@@ -50,7 +50,11 @@ def files_of(settings: Settings) -> Storage:
 def tlc_of(settings: Settings) -> TlcSource:
     """The TLC's server, or a mirror of it, and the fleets that are taken from it. Nothing is requested yet."""
     return TlcSource(
-        url=settings.tlc_url, zones_url=settings.zones_url, fleets=settings.fleets, last_day=settings.end_date
+        url=settings.tlc_url,
+        zones_url=settings.zones_url,
+        fleets=settings.fleets,
+        accepted=settings.accepted,
+        last_day=settings.end_date,
     )
 
 

@@ -80,6 +80,8 @@ class Settings:
     tlc_url: str
     zones_url: str
     fleets: tuple[str, ...]
+    accepted: tuple[str, ...]
+    """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
     start_date: date
     end_date: date | None
     """The last daily partition; None for the last day that can be published."""
@@ -155,6 +157,7 @@ class Settings:
             tlc_url=tlc_url,
             zones_url=zones_url,
             fleets=fleets,
+            accepted=_accepted(value("TAXI_ACCEPT", "")),
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
@@ -266,6 +269,19 @@ def _fleets(value: str) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names) or not set(names) <= set(FLEETS):
         raise SettingsError("TAXI_FLEETS", value, f"a comma list out of {', '.join(FLEETS)}, each at most once")
     return tuple(sorted(names, key=list(FLEETS).index))
+
+
+def _accepted(value: str) -> tuple[str, ...]:
+    names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
+    for name in names:
+        fleet, _, month = name.partition("/")
+        try:
+            first = date.fromisoformat(f"{month}-01")
+        except ValueError:
+            first = None
+        if fleet not in FLEETS or first is None or FLEETS[fleet].month_name(first) != name:
+            raise SettingsError("TAXI_ACCEPT", value, "a comma list of months of fleets, such as green/2023-01")
+    return names
 
 
 def _date(variable: str, value: str, first: date, what_first_is: str) -> date:

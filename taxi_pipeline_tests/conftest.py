@@ -34,6 +34,7 @@ SETTINGS = (
     "TLC_URL",
     "TAXI_ZONES_URL",
     "TAXI_FLEETS",
+    "TAXI_ACCEPT",
     "TAXI_START_DATE",
     "TAXI_END_DATE",
     "TAXI_AUTOMATION",
@@ -199,7 +200,9 @@ def make_pipeline(tmp_path: Path) -> "Callable[..., Pipeline]":
     """Make a pipeline over a mirror; give it a name when a test needs several."""
     from taxi_pipeline_tests.pipelines import pipeline_in
 
-    def make(mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data") -> "Pipeline":
-        return pipeline_in(tmp_path / name, mirror, fleets)
+    def make(
+        mirror: Path | str, *, fleets: Sequence[str] = ("yellow",), name: str = "data", accepted: Sequence[str] = ()
+    ) -> "Pipeline":
+        return pipeline_in(tmp_path / name, mirror, fleets, accepted=accepted)
 
     return make

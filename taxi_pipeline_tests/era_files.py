@@ -41,6 +41,13 @@ YELLOW_2011 = (
     "extra:f64 mta_tax:f64 tip_amount:f64 tolls_amount:f64 improvement_surcharge:f64 total_amount:f64 "
     "congestion_surcharge:null airport_fee:null"
 )
+# As the months until 2016-06 were published at first, and circulate.
+YELLOW_2015 = (
+    "VendorID:i64 tpep_pickup_datetime:time tpep_dropoff_datetime:time passenger_count:i64 trip_distance:f64 "
+    "pickup_longitude:f64 pickup_latitude:f64 RatecodeID:i64 store_and_fwd_flag:text dropoff_longitude:f64 "
+    "dropoff_latitude:f64 payment_type:i64 fare_amount:f64 extra:f64 mta_tax:f64 tip_amount:f64 tolls_amount:f64 "
+    "improvement_surcharge:f64 total_amount:f64"
+)
 YELLOW_2019 = (
     YELLOW_2011.replace("passenger_count:i64", "passenger_count:f64")
     .replace("RatecodeID:i64", "RatecodeID:f64")
@@ -64,6 +71,13 @@ GREEN_2013 = (
     "tip_amount:f64 tolls_amount:f64 ehail_fee:f64 improvement_surcharge:f64 total_amount:f64 payment_type:i64 "
     "trip_type:f64 congestion_surcharge:null"
 )
+# Of the CSVs until 2014.
+GREEN_2014 = (
+    "VendorID:i64 Lpep_pickup_datetime:time Lpep_dropoff_datetime:time Store_and_fwd_flag:text RateCodeID:i64 "
+    "Pickup_longitude:f64 Pickup_latitude:f64 Dropoff_longitude:f64 Dropoff_latitude:f64 Passenger_count:i64 "
+    "Trip_distance:f64 Fare_amount:f64 Extra:f64 MTA_tax:f64 Tip_amount:f64 Tolls_amount:f64 Ehail_fee:f64 "
+    "Total_amount:f64 Payment_type:i64 Trip_type:i64"
+)
 GREEN_2020 = (
     GREEN_2013.replace("RatecodeID:i64", "RatecodeID:f64")
     .replace("passenger_count:i64", "passenger_count:f64")
@@ -83,6 +97,8 @@ FHV_2015 = (
     "dispatching_base_num:text pickup_datetime:time dropOff_datetime:time PUlocationID:f64 DOlocationID:f64 "
     "SR_Flag:f64 Affiliated_base_number:text"
 )
+# Of the CSVs.
+FHV_2017 = "Dispatching_base_num:text Pickup_DateTime:time DropOff_datetime:time PUlocationID:f64 DOlocationID:f64"
 FHV_2019_03 = FHV_2015.replace("SR_Flag:f64", "SR_Flag:null")
 FHV_2019_05 = FHV_2019_03.replace("locationID:f64", "locationID:i64")
 FHV_2020_07 = FHV_2019_03.replace("DOlocationID:f64", "DOlocationID:i64")
@@ -200,6 +216,7 @@ PARTS = {
     "improvement_surcharge": Decimal("0.30"),
     "store_and_fwd_flag": "N",
 }
+PARTS_OF_CSV = {name: value for name, value in PARTS.items() if name != "improvement_surcharge"}
 EHAIL = {"ehail_fee": Decimal("0.25")}
 COORDINATES = {
     "pickup_longitude": TIMES_SQUARE[0],
@@ -208,6 +225,12 @@ COORDINATES = {
     "dropoff_latitude": JFK_AIRPORT[1],
     "extra": Decimal("1.00"),
     "mta_tax": Decimal("0.50"),
+}
+PLACES = {
+    "pickup_longitude": TIMES_SQUARE[0],
+    "pickup_latitude": TIMES_SQUARE[1],
+    "dropoff_longitude": JFK_AIRPORT[0],
+    "dropoff_latitude": JFK_AIRPORT[1],
 }
 SURCHARGE = {"congestion_surcharge": Decimal("2.50")}
 AIRPORT = {"airport_fee": Decimal("1.25")}
@@ -282,6 +305,19 @@ FHV = {
     "dispatching_base_num": "B00254",
     "affiliated_base_number": "B00255",
 }
+
+
+def _fhv_of_csv(month: str, **more: str) -> dict[str, Any]:
+    return {
+        "Pickup_DateTime": at(f"{month}-10T08:15:00"),
+        "DropOff_datetime": at(f"{month}-10T08:45:30"),
+        "PUlocationID": 230,
+        "DOlocationID": 132,
+        **more,
+    }
+
+
+FHV_OF_CSV = {name: value for name, value in FHV.items() if name != "affiliated_base_number"}
 
 
 def _fhvhv(month: str, licence: str) -> dict[str, Any]:
@@ -388,6 +424,13 @@ PUBLISHED = (
         {**TAXI, **COORDINATES, **_times("2010-02"), "vendor_id": 1, "store_and_fwd_flag": "N"},
     ),
     _yellow("2011-01", YELLOW_2011),
+    Published(
+        "yellow",
+        "2015-01",
+        YELLOW_2015,
+        {**_taxi("2015-01", "tpep"), **PLACES},
+        {**TAXI, **PARTS, **PLACES, **_times("2015-01")},
+    ),
     _yellow("2018-07", YELLOW_2019.replace("congestion_surcharge:f64", "congestion_surcharge:null")),
     _yellow("2019-03", YELLOW_2019, SURCHARGE),
     _yellow("2021-05", YELLOW_2021, SURCHARGE, AIRPORT),
@@ -404,9 +447,31 @@ PUBLISHED = (
         unknown=["a_new_column"],
     ),
     _green("2013-08", GREEN_2013, EHAIL),
+    Published(
+        "green",
+        "2014-01",
+        GREEN_2014,
+        {name.capitalize(): value for name, value in {**_taxi("2014-01", "lpep"), **PLACES}.items()}
+        | {"VendorID": 2, "RateCodeID": 2, "MTA_tax": 0.5, "Trip_type": 1},
+        {**TAXI, **PARTS_OF_CSV, **PLACES, **_times("2014-01"), **EHAIL, "trip_type": 1},
+    ),
     _green("2020-03", GREEN_2020, SURCHARGE),
     _green("2025-01", GREEN_2025, SURCHARGE, CBD, EHAIL),
     _fhv_file("2015-01", FHV_2015, shared_match=True),
+    Published(
+        "fhv",
+        "2017-03",
+        FHV_2017,
+        _fhv_of_csv("2017-03", Dispatching_base_num="B00254"),
+        {**FHV_OF_CSV, **_times("2017-03")},
+    ),
+    Published(
+        "fhv",
+        "2018-03",
+        FHV_2017.replace("Dispatching_base_num", "SR_Flag:text Dispatching_base_number"),
+        _fhv_of_csv("2018-03", Dispatching_base_number="B00254", SR_Flag="1"),
+        {**FHV_OF_CSV, **_times("2018-03"), "shared_match": True},
+    ),
     _fhv_file("2019-03", FHV_2019_03),
     _fhv_file("2019-05", FHV_2019_05),
     _fhv_file("2020-07", FHV_2020_07),

@@ -174,12 +174,13 @@ def pipeline_in(
     *,
     storage_url: str | None = None,
     warehouse: Warehouse | None = None,
+    accepted: Sequence[str] = (),
 ) -> Pipeline:
     """A pipeline over a mirror (a folder or a URL), with its data in the folder, but for the files of a storage."""
     url = mirror.as_uri() if isinstance(mirror, Path) else mirror
     return Pipeline(
         folder=folder,
-        tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets)),
+        tlc=TlcSource(url=url, zones_url=f"{url}/misc/taxi_zones.zip", fleets=list(fleets), accepted=accepted),
         warehouse=warehouse or DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
         files=open_storage(storage_url or folder.as_uri(), scratch=folder / ".scratch"),
     )

@@ -262,7 +262,9 @@ def test_a_day_without_trips_is_loaded_as_such(make_pipeline: MakePipeline, own_
     """Regression: empty results crash charts."""
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     _replace_month(own_mirror, table.slice(0, 0))
-    pipeline = make_pipeline(own_mirror)
+    refused = error_of(make_pipeline(own_mirror, name="refusing").run("2023-02-07", fails=True))
+    assert "it has no rows at all. If it is right all the same, set TAXI_ACCEPT=yellow/2023-02" in refused
+    pipeline = make_pipeline(own_mirror, accepted=["yellow/2023-02"])
     result = pipeline.run("2023-02-07")
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     assert [(check.check_name, check.severity.value) for check in failed] == [("days_have_trips", "WARN")]
@@ -413,10 +415,8 @@ def test_a_bad_file_changes_nothing(
     assert _state(pipeline) == before
 
 
-def test_a_value_that_fits_no_column_costs_its_row_and_not_the_month(
-    make_pipeline: MakePipeline, own_mirror: Path
-) -> None:
-    """Regression: it failed the load of the whole month."""
+def test_a_value_that_fits_no_column_costs_no_trip(make_pipeline: MakePipeline, own_mirror: Path) -> None:
+    """Regression: it failed the load of the whole month, and later cost its row."""
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     column = table.schema.get_field_index("fare_amount")
     fares = table["fare_amount"].to_pylist()
@@ -427,10 +427,11 @@ def test_a_value_that_fits_no_column_costs_its_row_and_not_the_month(
     assert check_of(result, "trips_conserved").passed
     ((trips,),) = pipeline.rows("SELECT count(*) FROM trips")
     ((outside,),) = pipeline.rows("SELECT count(*) FROM rejected_trips WHERE reason = 'pickup outside the month'")
-    assert pipeline.rows("SELECT reason FROM rejected_trips WHERE reason LIKE 'fare_amount%'") == [
-        ("fare_amount does not fit DECIMAL(12, 2): 1000000000000000.0",)
-    ]
-    assert trips + outside + 1 == len(table)
+    assert pipeline.rows("SELECT count(*) FROM trips WHERE fare_amount IS NULL") == [(1,)]
+    assert trips + outside == len(table)
+    check = check_of(result, "values_fit")
+    assert (check.passed, check.description) == (False, "1 values are NULL")
+    assert "fare_amount does not fit DECIMAL(12, 2): 1000000000000000.0" in str(check.metadata["rejected"].value)
 
 
 def test_a_load_that_fails_leaves_all_as_it_was(make_pipeline: MakePipeline, own_mirror: Path) -> None:
@@ -465,6 +466,19 @@ def test_the_hourly_table_follows_the_trips_whichever_asset_ran(make_pipeline: M
     assert check_of(result, "borough_flows_match_trips").passed
     assert pipeline.rows(counts.format("num_trips", "zone_hourly_trips")) == trips
     assert pipeline.rows("SELECT * FROM borough_flows ORDER BY ALL") == flows
+
+
+def test_a_column_that_a_trip_can_do_without_is_null_and_warns_by_name(
+    make_pipeline: MakePipeline, own_mirror: Path
+) -> None:
+    """Regression: such a file was refused whole."""
+    table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
+    _replace_month(own_mirror, table.drop_columns(["total_amount", "VendorID"]))
+    pipeline = make_pipeline(own_mirror)
+    check = check_of(pipeline.run("2023-02-07"), "columns_known")
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert check.description == "VendorID, total_amount not there, NULL in trips"
+    assert pipeline.rows("SELECT count(*) > 0, count(total_amount), count(vendor_id) FROM trips") == [(True, 0, 0)]
 
 
 def test_a_missing_column_fails_by_name_and_an_unknown_one_warns(make_pipeline: MakePipeline, own_mirror: Path) -> None:

@@ -263,7 +263,7 @@ def test_a_trip_in_the_hour_in_which_clocks_go_back_may_end_before_it_begins(
 def test_a_day_far_from_the_usual_warns(loaded: Pipeline) -> None:
     """Four Tuesdays before it are loaded when the fifth is judged."""
     loaded.execute(
-        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic, NULL "
+        "INSERT INTO loaded_days SELECT fleet, pickup_date - 28, num_trips, 0, 'x', 1, synthetic, NULL, 0, NULL "
         "FROM loaded_days WHERE pickup_date >= '2023-02-01'"
     )
     assert compare(loaded)["trips_near_usual_level"].passed
@@ -317,6 +317,15 @@ def test_values_that_did_not_fit_are_reported_by_column(loaded: Pipeline) -> Non
     (row,) = verdict.table[2]
     assert row[3:] == ("fare_amount,vendor_id", reason, 3)
     assert compare(loaded, ("2023-02-08", "2023-02-28"))["values_fit"].passed
+    loaded.execute(
+        "UPDATE loaded_days SET num_unfit = 2, unfit_values = '2 × ehail_fee' "
+        "WHERE fleet = 'yellow' AND pickup_date = ?",
+        ["2023-02-08"],
+    )
+    verdict = compare(loaded)["values_fit"]
+    assert (verdict.passed, verdict.description) == (False, "3 rows rejected, 2 values are NULL")
+    assert verdict.table
+    assert verdict.table[2][-1][3:] == ("NULL in trips", "2 × ehail_fee", 2)
 
 
 def _reject(loaded: Pipeline, columns: str | None, reason: str, num_rows: int) -> None:

@@ -10,10 +10,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.coverage import (
     coverage_by_fleet,
@@ -31,7 +35,8 @@ from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TABLES, TRIPS, ZONES
-from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
+from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError
+from taxi_pipeline_tests.odd_files import FILE, PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.services.warehouses import ENGINES, warehouse_of
 
@@ -70,7 +75,7 @@ def put(session: Session, fleet: str, days: Days, *pickups: datetime) -> None:
     values = [value for pickup in pickups for value in (fleet, pickup.date(), pickup)]
     session.replace_days(TRIPS, fleet, days, select, values, COLUMNS)
     by_day = {day: sum(pickup.date() == day for pickup in pickups) for day in days}
-    session.replace(LOADED_DAYS, [(fleet, day, num, 0, "v", 9, False, 1) for day, num in by_day.items()])
+    session.replace(LOADED_DAYS, [(fleet, day, num, 0, "v", 9, False, 1, 0, None) for day, num in by_day.items()])
 
 
 def trips(session: Session) -> list[tuple[Any, ...]]:
@@ -138,7 +143,7 @@ def test_a_small_table_holds_exactly_what_replaces_it(warehouse: Warehouse) -> N
 
 def test_recorded_days_replace_those_of_the_same_fleet_and_day(warehouse: Warehouse) -> None:
     def record(session: Session, *rows: tuple[Any, ...]) -> None:
-        session.replace(LOADED_DAYS, [(*row, 0, "v", 1, False, None) for row in rows])
+        session.replace(LOADED_DAYS, [(*row, 0, "v", 1, False, None, 0, None) for row in rows])
 
     first, second = date(2023, 1, 31), date(2023, 2, 1)
     warehouse.change(record, ("green", first, 1), ("green", second, 2), ("yellow", first, 3))
@@ -150,15 +155,15 @@ def test_recorded_days_replace_those_of_the_same_fleet_and_day(warehouse: Wareho
 
 
 def test_rejected_rows_belong_to_their_day_or_to_the_first_of_the_month(warehouse: Warehouse, tmp_path: Path) -> None:
-    def month_with(folder: str, pickups: Sequence[datetime | None], fare: float) -> Any:
+    def month_with(folder: str, pickups: Sequence[datetime | None], zone: float) -> Any:
         (tmp_path / folder).mkdir()
-        rows = [{**good_row(n), PICKUP: pickup, "fare_amount": fare} for n, pickup in enumerate(pickups)]
+        rows = [{**good_row(n), PICKUP: pickup, "PULocationID": zone} for n, pickup in enumerate(pickups)]
         return published(tmp_path / folder, rows)
 
     odd = [*of_february(1, 7, 8), datetime(2009, 1, 1), None]
-    warehouse.change(load_days, GREEN, [FEBRUARY], month_with("bad", odd, 1e15))
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with("bad", odd, 74.5))
     assert warehouse.query(rejected_rows, FEBRUARY) == 5
-    good = month_with("good", odd, 1.0)
+    good = month_with("good", odd, 74.0)
     for days, left in (
         (Days(date(2023, 2, 7), date(2023, 2, 7)), 4),
         (Days(date(2023, 2, 1), date(2023, 2, 6)), 3),
@@ -173,6 +178,60 @@ def test_rejected_rows_belong_to_their_day_or_to_the_first_of_the_month(warehous
             (FEBRUARY.first, "no pickup time"),
             (FEBRUARY.first, "pickup outside the month"),
         ]
+
+
+def test_values_that_fit_no_column_are_null_and_counted_by_day(warehouse: Warehouse, tmp_path: Path) -> None:
+    fares = ["10.5", "ten", " ", "1e15", None]
+    rows = [{**good_row(n), PICKUP: datetime(2023, 2, 7 + n % 2, 8), "fare_amount": f} for n, f in enumerate(fares)]
+    rows[1]["DOLocationID"] = "  "
+    types = {"fare_amount": pa.string(), "DOLocationID": pa.string()}
+    rows = [{**row, "DOLocationID": str(row["DOLocationID"])} for row in rows]
+    warehouse.change(load_days, GREEN, [FEBRUARY], published(tmp_path, rows, types))
+    with warehouse.read() as session:
+        assert session.rows("SELECT fare_amount, dropoff_zone_id FROM trips ORDER BY dropoff_datetime") == [
+            (Decimal("10.50"), 75),
+            (None, 264),
+            (None, 75),
+            (None, 75),
+            (None, 75),
+        ]
+        noted = session.rows(
+            "SELECT pickup_date, num_trips, num_rejected, num_unfit, unfit_values FROM loaded_days WHERE num_trips > 0 "
+            "ORDER BY pickup_date"
+        )
+    assert noted[0] == (date(2023, 2, 7), 3, 0, 0, None)
+    note = "1 × fare_amount does not fit DECIMAL(12, 2): "
+    assert noted[1] in [(date(2023, 2, 8), 2, 0, 2, f"2{note[1:]}{value}") for value in ("ten", "1e15")]
+
+
+def test_a_month_that_lost_rows_is_not_loaded_until_it_is_accepted(warehouse: Warehouse, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    warehouse.change(load_days, GREEN, [FEBRUARY], published(tmp_path / "first", [good_row(n) for n in range(60)]))
+    fewer = published(tmp_path / "second", [good_row(n) for n in range(20)])
+    with pytest.raises(UnlikelyFileError, match="it has 20 rows, where the version before has 60"):
+        warehouse.change(load_days, GREEN, [FEBRUARY], fewer)
+    with warehouse.read() as session:
+        assert session.row("SELECT count(*) FROM trips") == (60,)
+    warehouse.change(load_days, GREEN, [FEBRUARY], fewer, accepted=["green/2023-02"])
+    with warehouse.read() as session:
+        assert session.row("SELECT count(*) FROM trips") == (20,)
+
+
+def test_of_two_columns_with_one_name_the_filled_one_is_loaded(warehouse: Warehouse, tmp_path: Path) -> None:
+    files = published(tmp_path, [good_row(n) for n in range(3)])
+    table = pq.read_table(tmp_path / FILE)
+    both = table.add_column(0, "pulocationid", pa.nulls(3, pa.int64()))
+    different = table.add_column(0, "pulocationid", pa.array([1, 1, 1]))
+    for name, content in (("both", both), ("different", different)):
+        pq.write_table(content, tmp_path / f"{name}.parquet")
+    fetch((tmp_path / "both.parquet").as_uri(), files, FILE, verify=lambda _: None)
+    warehouse.change(load_days, GREEN, [FEBRUARY], files)
+    with warehouse.read() as session:
+        assert session.rows("SELECT DISTINCT pickup_zone_id FROM trips") == [(74,)]
+    fetch((tmp_path / "different.parquet").as_uri(), files, FILE, verify=lambda _: None)
+    with pytest.raises(UnusableFileError, match="'pulocationid' and 'PULocationID' have the same name"):
+        warehouse.change(load_days, GREEN, [FEBRUARY], files)
 
 
 def test_rollups_can_be_counted_again_alone(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import math
 import zipfile
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,11 @@ def test_payments_in_words_become_codes(tmp_path: Path, zones: list[Zone]) -> No
     assert rows(warehouse, "SELECT payment_type FROM trips ORDER BY passenger_count") == [(code,) for _, code in codes]
 
 
-def test_a_word_that_stands_for_no_code_rejects_its_row_with_the_word(tmp_path: Path, zones: list[Zone]) -> None:
+def test_a_word_that_stands_for_no_code_is_null_and_noted(tmp_path: Path, zones: list[Zone]) -> None:
     warehouse = loaded(tmp_path, BY_NAME["yellow 2010-01"], {"payment_type": "BARTER"}, {}, zones=zones)
-    assert rows(warehouse, "SELECT reason FROM rejected_trips") == [("payment_type does not fit SMALLINT: BARTER",)]
-    assert rows(warehouse, "SELECT count(*) FROM trips") == [(1,)]
+    assert rows(warehouse, "SELECT payment_type FROM trips ORDER BY ALL") == [(1,), (None,)]
+    noted = rows(warehouse, "SELECT num_unfit, unfit_values FROM loaded_days WHERE num_unfit > 0")
+    assert noted == [(1, "1 × payment_type does not fit SMALLINT: BARTER")]
 
 
 def test_licensees_have_names_and_one_that_is_new_keeps_its_number(tmp_path: Path) -> None:
@@ -189,12 +191,18 @@ def test_the_total_of_a_high_volume_trip_is_what_the_passenger_paid(tmp_path: Pa
     ]
 
 
-def test_a_part_of_a_total_that_does_not_fit_rejects_the_row(tmp_path: Path) -> None:
-    warehouse = loaded(tmp_path, BY_NAME["fhvhv 2021-05"], {"bcf": 1e15})
-    ((reason,),) = rows(warehouse, "SELECT reason FROM rejected_trips")
+def test_without_a_part_that_does_not_fit_there_is_no_total(tmp_path: Path) -> None:
+    """A sum without it would be another one."""
+    warehouse = loaded(tmp_path, BY_NAME["fhvhv 2021-05"], {"bcf": 1e15}, {})
+    assert rows(warehouse, "SELECT total_amount, black_car_fund IS NULL FROM trips ORDER BY ALL") == [
+        (Decimal("89.32"), False),
+        (None, True),
+    ]
+    ((num_unfit, note),) = rows(warehouse, "SELECT num_unfit, unfit_values FROM loaded_days WHERE num_unfit > 0")
+    assert num_unfit == 2
     parts = "60.0 + 6.94 + 1000000000000000.0 + 5.33 + 2.75 + 2.5 + 10.0"
     own = "black_car_fund does not fit DECIMAL(12, 2): 1000000000000000.0"
-    assert reason == f"total_amount does not fit DECIMAL(12, 2): {parts}; {own}"
+    assert note == f"1 × total_amount does not fit DECIMAL(12, 2): {parts}; {own}"
 
 
 @pytest.mark.parametrize(
@@ -244,7 +252,7 @@ def test_what_is_wrong_with_one_fleets_month_fails_by_its_name_and_loads_the_oth
         case "no parquet":
             path.write_text("<html>403 Forbidden</html>")
         case _:
-            pq.write_table(pq.read_table(path).drop_columns(["fare_amount"]), path)
+            pq.write_table(pq.read_table(path).drop_columns(["PULocationID"]), path)
     pipeline = make_pipeline(mirror, fleets=("yellow", "green", "fhvhv"))
     result = pipeline.run("2025-01-10", fails=True)
     assert [event.step_key for event in result.all_events if event.is_step_failure] == ["trip_tables"]
@@ -358,6 +366,23 @@ def test_a_warehouse_that_differs_otherwise_is_refused_by_name(tmp_path: Path) -
         session.execute("ALTER TABLE trips ALTER COLUMN fare_amount TYPE DOUBLE")
     with pytest.raises(WarehouseUnavailableError, match=r"its table trips has .* Move the file"), warehouse.write():
         pass
+
+
+def test_a_file_whose_names_have_blanks_around_them_is_the_same(tmp_path: Path, zones: list[Zone]) -> None:
+    """The TLC's own headers have `Trip_type ` and ` pickup_datetime`."""
+    file = BY_NAME["green 2014-01"]
+    plain = rows(loaded(tmp_path / "plain", file, zones=zones), "SELECT * FROM trips")
+    table = pq.read_table(tmp_path / "plain" / "raw" / file.name)
+    path = tmp_path / "blanks" / file.name
+    path.parent.mkdir()
+    pq.write_table(table.rename_columns([f" {name} " for name in table.column_names]), path)
+    files = LocalFolder(tmp_path / "blanks")
+    fetch(path.as_uri(), files, f"raw/{file.name}", verify=lambda p: verify_trip_file(p, GREEN))
+    warehouse = DuckDBWarehouse(tmp_path / "blanks" / "data.duckdb")
+    with warehouse.write() as session:
+        session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in zones])
+        load_trips(session, GREEN, Days.of_month(file.first_day), files)
+    assert rows(warehouse, "SELECT * FROM trips") == plain
 
 
 def test_text_columns_of_any_arrow_kind_are_read(tmp_path: Path) -> None:

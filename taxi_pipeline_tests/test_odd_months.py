@@ -43,6 +43,7 @@ from taxi_pipeline.tlc.zones import Zone, read_zones
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.tables import ZONES
+from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, judge_trip_file
 from taxi_pipeline_tests.era_files import PUBLISHED, Published
 from taxi_pipeline_tests.pipelines import EVERYTHING, check_of, error_of, pipeline_in
 
@@ -119,6 +120,9 @@ CHANGES: dict[str, tuple[Change | None, Change]] = {
 }
 
 
+UNLIKELY = ("no rows", "no rows in both months", "all NULL", "all outside the month", "all rejected")
+"""Refused as a whole; who accepts them gets what is in them."""
+
 ALSO_DRAWN = ("no rows in both months", "all NULL", "all zones unknown", "sparse")
 """Months that are also drawn as the city's map and the explorer, which take a while."""
 
@@ -126,7 +130,10 @@ ALSO_DRAWN = ("no rows in both months", "all NULL", "all zones unknown", "sparse
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_no_row_makes_a_run_fail(name: str, all_fleets: Path, tmp_path: Path) -> None:
-    """Regression: a month whose usual level is zero failed its run, and so did a drop-off without end."""
+    """Regression: a month whose usual level is zero failed its run, and so did a drop-off without end.
+
+    What can't be the month as a whole is refused first; it is loaded, as any other, when it is accepted.
+    """
     mirror = Path(shutil.copytree(all_fleets, tmp_path / "mirror"))
     num_rows: dict[str, int] = {}
     for month, change in zip((JANUARY, FEBRUARY), CHANGES[name], strict=True):
@@ -136,8 +143,12 @@ def test_no_row_makes_a_run_fail(name: str, all_fleets: Path, tmp_path: Path) ->
             if change:
                 table = change(table).replace_schema_metadata(table.schema.metadata)
                 pq.write_table(table, path)
+            if change and name in UNLIKELY:
+                with pytest.raises(UnlikelyFileError, match=f"TAXI_ACCEPT={fleet}/{month} "):
+                    judge_trip_file(path, FLEETS[fleet], date.fromisoformat(f"{month}-01"))
             num_rows[fleet] = num_rows.get(fleet, 0) + len(table)
-    pipeline = pipeline_in(tmp_path / "data", mirror, list(FLEETS))
+    accepted = [f"{fleet}/{month}" for fleet in FLEETS for month in (JANUARY, FEBRUARY) if name in UNLIKELY]
+    pipeline = pipeline_in(tmp_path / "data", mirror, list(FLEETS), accepted=accepted)
     result = pipeline.run("2023-01-01", "2023-02-28", select=EVERYTHING if name in ALSO_DRAWN else None)
     assert check_of(result, "trips_conserved").passed
     found = (
@@ -149,7 +160,9 @@ def test_no_row_makes_a_run_fail(name: str, all_fleets: Path, tmp_path: Path) ->
         assert report.success, error_of(report)
     if name.endswith("without end"):
         (rejected,) = pipeline.rows("SELECT count(*) FROM rejected_trips WHERE misfit_columns IS NOT NULL")
-        assert rejected[0] >= 4, "the four that no library has an object for"
+        (unfit,) = pipeline.rows("SELECT sum(num_unfit) FROM loaded_days")
+        assert rejected[0] + unfit[0] >= 4, "the four that no library has an object for"
+        assert (rejected[0] > 0) is (name == "pickups without end"), "without another time a trip is one"
 
 
 def test_a_day_is_compared_with_weeks_without_trips() -> None:

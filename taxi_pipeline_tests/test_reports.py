@@ -227,7 +227,7 @@ def test_the_newest_day_has_an_age(
 ) -> None:
     pipeline = make_pipeline(mirror)
     day = new_york_today() - timedelta(days=age)
-    pipeline.execute(f"INSERT INTO loaded_days VALUES ('yellow', '{day}', 1, 0, 'x', 1, TRUE, NULL)")
+    pipeline.execute(f"INSERT INTO loaded_days VALUES ('yellow', '{day}', 1, 0, 'x', 1, TRUE, NULL, 0, NULL)")
     result = newest_day_is_recent(pipeline.warehouse, pipeline.tlc)
     assert isinstance(result, dg.AssetCheckResult)
     assert (result.passed, result.severity.value) == (passed, severity)

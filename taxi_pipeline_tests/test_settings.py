@@ -27,6 +27,7 @@ def test_defaults() -> None:
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         fleets=("yellow",),
+        accepted=(),
         start_date=date(2023, 1, 1),
         end_date=None,
         automation=False,
@@ -47,6 +48,7 @@ def test_values_are_read_as_they_are_meant(tmp_path: Path) -> None:
             "TLC_URL": "http://localhost:8000/tlc/",
             "TAXI_ZONES_URL": "https://example.com/zones.geojson",
             "TAXI_FLEETS": " green, Yellow ",
+            "TAXI_ACCEPT": " green/2023-01 , YELLOW/2009-12",
             "TAXI_START_DATE": "2019-02-03",
             "TAXI_END_DATE": "2019-02-04",
             "TAXI_AUTOMATION": "On",
@@ -60,6 +62,7 @@ def test_values_are_read_as_they_are_meant(tmp_path: Path) -> None:
     assert settings.tlc_url == "http://localhost:8000/tlc"
     assert settings.zones_url == "https://example.com/zones.geojson"
     assert settings.fleets == ("yellow", "green"), "in the declared order, however they are listed"
+    assert settings.accepted == ("green/2023-01", "yellow/2009-12")
     assert (settings.start_date, settings.end_date) == (date(2019, 2, 3), date(2019, 2, 4))
 
 
@@ -81,6 +84,7 @@ OTHER_VALUES = {
     "TLC_URL": "http://localhost:8000",
     "TAXI_ZONES_URL": "https://example.com/zones.geojson",
     "TAXI_FLEETS": "green",
+    "TAXI_ACCEPT": "green/2023-01",
     "TAXI_START_DATE": "2019-02-03",
     "TAXI_END_DATE": "2023-02-04",
     "TAXI_DATASETS_FORMAT": "csv",
@@ -128,6 +132,10 @@ def test_spark_is_read_with_its_cluster_and_catalogue() -> None:
     ("variable", "value", "accepted"),
     [
         ("TAXI_ENGINE", "polars", "duckdb or spark"),
+        ("TAXI_ACCEPT", "green", "such as green/2023-01"),
+        ("TAXI_ACCEPT", "green/2023-13", "such as green/2023-01"),
+        ("TAXI_ACCEPT", "blue/2023-01", "such as green/2023-01"),
+        ("TAXI_ACCEPT", "green/2023-01-05", "such as green/2023-01"),
         ("SPARK_REMOTE", "", "sc://host:15002"),
         ("SPARK_REMOTE", "http://host", "sc://host:15002"),
         ("TAXI_CATALOG_URL", "", "postgresql://user:password@host:5432/database"),

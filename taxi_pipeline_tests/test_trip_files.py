@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.sample.file_schemas import published_schema
-from taxi_pipeline.tlc.fleets import GREEN, YELLOW, Fleet, MissingColumnsError
+from taxi_pipeline.tlc.fleets import FHV, FHVHV, GREEN, YELLOW, Fleet, MissingColumnsError
 from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content, read_trip_file, verify_trip_file
 
 YELLOW_2023 = (
@@ -27,8 +27,47 @@ def test_columns_are_found_whatever_their_case() -> None:
 
 
 def test_a_missing_column_is_named() -> None:
-    with pytest.raises(MissingColumnsError, match=r"lacks the column\(s\) PULocationID, total_amount; it has VendorID"):
+    with pytest.raises(MissingColumnsError, match=r"lacks the column\(s\) PULocationID; it has VendorID"):
         YELLOW.sources_in([name for name in YELLOW_2023 if name not in ("PULocationID", "total_amount")])
+
+
+def test_only_the_time_and_the_places_of_a_trip_are_needed() -> None:
+    """Regression: fhv without SR_Flag, as in the CSVs of 2017, was refused, and fhvhv for 13 columns."""
+    places = ["PULocationID", "DOLocationID"]
+    for fleet, pickup in ((YELLOW, "tpep_pickup_datetime"), (FHV, "pickup_datetime"), (FHVHV, "pickup_datetime")):
+        assert set(fleet.sources_in([pickup, *places])) == {"pickup_datetime", "pickup_zone_id", "dropoff_zone_id"}
+    of_2017 = ["Dispatching_base_num", "Pickup_DateTime", "DropOff_datetime", *places]
+    assert FHV.absent_columns(of_2017, date(2017, 3, 1)) == ["SR_Flag", "Affiliated_base_number"]
+    lacking = [name for name in YELLOW_2023 if name not in ("total_amount", "Airport_fee")]
+    assert YELLOW.absent_columns(lacking, date(2021, 3, 1)) == ["total_amount"], "the fee began in April 2021"
+    assert YELLOW.absent_columns(lacking, date(2021, 4, 1)) == ["total_amount", "airport_fee"]
+
+
+BIGQUERY = (
+    "vendor_id pickup_datetime dropoff_datetime passenger_count trip_distance rate_code store_and_fwd_flag "
+    "payment_type fare_amount extra mta_tax tip_amount tolls_amount imp_surcharge airport_fee total_amount "
+    "pickup_location_id dropoff_location_id data_file_year data_file_month"
+).split()
+
+
+def test_the_nearest_era_is_that_of_what_is_there() -> None:
+    """Regression: a file with pickup_location_id was told that it lacks pickup_longitude."""
+    lacks = r"lacks the column\(s\) tpep_pickup_datetime, PULocationID, DOLocationID; .* those since 2011-01"
+    with pytest.raises(MissingColumnsError, match=lacks):
+        YELLOW.sources_in(BIGQUERY)
+
+
+def test_the_columns_of_a_file_in_a_message_are_bounded() -> None:
+    with pytest.raises(MissingColumnsError, match=r"and 9,941 more\.") as raised:
+        YELLOW.sources_in(["x" * 1000, *(f"column_{n}" for n in range(10_000))])
+    assert len(str(raised.value)) < 3000
+
+
+def test_blanks_around_names_are_ignored() -> None:
+    """The TLC's own headers have `Trip_type ` and ` pickup_datetime`."""
+    names = ["lpep_pickup_datetime ", " PULocationID", "\tDOLocationID", "Trip_type "]
+    assert {"pickup_datetime", "pickup_zone_id", "trip_type"} <= set(GREEN.sources_in(names))
+    assert GREEN.unknown_columns(names) == []
 
 
 def test_a_file_of_another_fleet_is_refused() -> None:

@@ -101,10 +101,11 @@ LATER = TRIPS.column_names[TRIPS.column_names.index("wheelchair_match") + 1 :]
 def test_a_warehouse_without_the_later_columns_gets_them_and_names_the_months(warehouse: DuckDBWarehouse) -> None:
     with warehouse.write() as session:
         days = [(date(2023, month, day), count) for month, day, count in ((1, 31, None), (2, 1, 28), (2, 2, 99))]
-        session.replace(LOADED_DAYS, [("yellow", day, 1, 0, "x", 1, True, count) for day, count in days])
+        session.replace(LOADED_DAYS, [("yellow", day, 1, 0, "x", 1, True, count, 0, None) for day, count in days])
     assert warehouse.query(outdated_months) == {"yellow": [date(2023, 1, 1), date(2023, 2, 1)]}
     with duckdb.connect(str(warehouse.database)) as connection:
-        connection.execute("ALTER TABLE loaded_days DROP COLUMN num_columns")
+        for column in ("num_columns", "num_unfit", "unfit_values"):
+            connection.execute(f"ALTER TABLE loaded_days DROP COLUMN {column}")
         for table in ("trips", "rejected_trips"):
             for column in LATER:
                 connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
@@ -149,7 +150,7 @@ def test_a_parquet_file_is_readable_as_a_view_also_from_an_odd_path(tmp_path: Pa
     path = tmp_path / "it's a 'file' [1].parquet"
     pq.write_table(pa.table({"a": [1, 2]}), path)
     with duckdb.connect() as connection:
-        view_parquet(connection, "published", path)
+        view_parquet(connection, path)
         assert connection.sql("SELECT sum(a) FROM published").fetchall() == [(3,)]
 
 

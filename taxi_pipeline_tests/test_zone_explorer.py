@@ -148,7 +148,7 @@ def test_three_years_of_all_fleets_in_real_zones_take_less_than_five_megabytes(
             )
         last = first + timedelta(weeks=156)
         session.execute(
-            "INSERT INTO loaded_days SELECT 'yellow', day, 1, 0, 'x', 1, FALSE, NULL "
+            "INSERT INTO loaded_days SELECT 'yellow', day, 1, 0, 'x', 1, FALSE, NULL, 0, NULL "
             "FROM (VALUES (?), (?)) AS days(day)",
             [first, last],
         )

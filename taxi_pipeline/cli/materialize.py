@@ -95,6 +95,7 @@ def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
             url=settings.tlc_url,
             zones_url=settings.zones_url,
             fleets=settings.fleets,
+            accepted=settings.accepted,
             on_progress=bar.show_download,
         )
         return run_months(settings, days, instance, bar, {"tlc": tlc}, reports=reports)

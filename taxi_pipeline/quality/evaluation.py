@@ -87,14 +87,26 @@ _NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
 
 
 def _values_fit(session: Session, days: Days) -> Verdict:
-    """No row had to be rejected because a value fits no column (text where a number is due, a number too large)."""
+    """All published values fit their columns (text where a number is due does not, nor a number too large).
+
+    A value without which a row is no trip rejects the row; another one is NULL in trips, and counted here.
+    """
     rejected = session.rows(_MISFITS_SQL, [days.first, days.last])
-    num_rows = sum(count for *_, count in rejected)
+    unfit = session.rows(_UNFIT_SQL, [days.first, days.last])
+    num_rows, num_values = sum(count for *_, count in rejected), sum(count for *_, count in unfit)
+    found = [f"{num_rows:,} rows rejected"] * bool(rejected) + [f"{num_values:,} values are NULL"] * bool(unfit)
     return Verdict(
-        not rejected,
-        f"{num_rows:,} rows rejected" if rejected else "all values fit",
-        {"num_rejected": num_rows},
-        ("rejected", ("fleet", "file of", "day", "columns", "an example", "rows"), rejected),
+        not found,
+        ", ".join(found) or "all values fit",
+        {"num_rejected": num_rows, "num_unfit": num_values},
+        (
+            "rejected",
+            ("fleet", "file of", "day", "columns", "an example", "rows"),
+            [
+                *rejected,
+                *((fleet, month_of(day), day, "NULL in trips", note, count) for fleet, day, note, count in unfit),
+            ],
+        ),
     )
 
 
@@ -276,6 +288,13 @@ FROM (SELECT *, {REJECTED_TRIPS.day} AS day FROM rejected_trips) AS rejected
 WHERE misfit_columns IS NOT NULL AND day BETWEEN ? AND ?
 GROUP BY fleet, month, day, misfit_columns
 ORDER BY fleet, month, day, misfit_columns
+"""
+
+_UNFIT_SQL = """
+SELECT fleet, pickup_date, unfit_values, num_unfit
+FROM loaded_days
+WHERE num_unfit > 0 AND pickup_date BETWEEN ? AND ?
+ORDER BY fleet, pickup_date
 """
 
 _LACKING_PARTS_SQL = f"""

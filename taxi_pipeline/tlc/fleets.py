@@ -1,16 +1,16 @@
 """The fleets: which files the TLC publishes for each, and which published column feeds which of ours in which era.
 
 A fleet is declared once, here; a new fleet or a new era is one more declaration. Published names are compared without
-regard to case: the TLC renamed `airport_fee` to `Airport_fee` in February 2023. Types changed as well (integers,
-doubles, text, null-typed columns), so each column is cast when it is read. The SQL for each kind of source is in the
-engine's folder.
+regard to case and to blanks around them: the TLC renamed `airport_fee` to `Airport_fee` in February 2023. Types changed
+as well (integers, doubles, text, null-typed columns), so each column is cast when it is read. The SQL for each kind of
+source is in `warehouse/typing`.
 
 Sources: the TLC's data dictionaries for yellow, green, FHV and high-volume FHV trip records, and the schemas of the
 files themselves.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import date
 
 from taxi_pipeline.errors import LoadError
@@ -21,6 +21,14 @@ class MissingColumnsError(LoadError):
     """A published file lacks columns without which its trips can't be loaded."""
 
 
+def plain_name(name: str) -> str:
+    """A published column's name as names are compared: without blanks around it, in lower case.
+
+    The TLC has published `airport_fee` and `Airport_fee`, `Trip_type ` and ` pickup_datetime`.
+    """
+    return name.strip().lower()
+
+
 @dataclass(frozen=True)
 class Value:
     """A column whose values are taken as they are."""
@@ -29,17 +37,14 @@ class Value:
     since: date | None = None
     """First month with values, where that is later than the era's; files of before may have or lack the column."""
     optional: bool = False
-    """Whether trips can be loaded from a file without it; the column is NULL then."""
+    """Whether any number of values may not fit our column; else a file in which many do not fit is refused."""
+    also: str | None = None
+    """Another name that the TLC has used."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The published columns."""
         return (self.name,)
-
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """Those that every file of the era has."""
-        return () if self.since or self.optional else self.names
 
 
 @dataclass(frozen=True)
@@ -50,17 +55,12 @@ class Code:
     meanings: Mapping[str, int | str | bool]
     """Text in upper case, without blanks around it → value."""
     optional: bool = False
-    """Whether trips can be loaded from a file without it; the column is NULL then."""
+    """Whether any number of values may not fit our column; else a file in which many do not fit is refused."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """The published columns."""
         return (self.name,)
-
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """Those that every file of the era has."""
-        return () if self.optional else self.names
 
 
 @dataclass(frozen=True)
@@ -68,11 +68,6 @@ class Total:
     """Columns that are added up. Without the first there is no sum; the others count as nothing where they lack."""
 
     names: tuple[str, ...]
-
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """Those that every file of the era has."""
-        return self.names[:1]
 
 
 @dataclass(frozen=True)
@@ -87,13 +82,12 @@ class Place:
         """The published columns."""
         return (self.longitude, self.latitude)
 
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """Those that every file of the era has."""
-        return self.names
-
 
 Source = Value | Code | Total | Place
+
+
+NEEDED = ("pickup_datetime", "pickup_zone_id", "dropoff_zone_id")
+"""The columns of `trips` without which a row is no trip: a file must have what feeds them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +107,41 @@ class Era:
 
     def lacking(self, published: Iterable[str]) -> list[str]:
         """The needed columns that are not among the published ones."""
-        have = {name.lower() for name in published}
-        needed = dict.fromkeys(name for source in self.sources.values() for name in source.needed)
-        return [name for name in needed if name.lower() not in have]
+        have = {plain_name(name) for name in published}
+        needed = dict.fromkeys(name for column in NEEDED for name in self.sources[column].names)
+        return [name for name in needed if plain_name(name) not in have]
+
+    def absent(self, published: Iterable[str], month: date) -> list[str]:
+        """The columns that a file of the month should have beside the needed ones, and that are not published."""
+        have = {plain_name(name) for name in published}
+        expected = dict.fromkeys(
+            source.names[0]
+            for column, source in self.sources.items()
+            if column not in NEEDED and not _came_later(source, month) and have.isdisjoint(_spellings(source))
+        )
+        return [name for name in expected if plain_name(name) not in have]
 
     def unknown(self, published: Iterable[str]) -> list[str]:
         """The published columns that are neither used nor known, in the file's order."""
-        known = self.no_values_of_trips | {name.lower() for source in self.sources.values() for name in source.names}
-        return [name for name in published if name.lower() not in known]
+        return [name for name in published if plain_name(name) not in self._known]
+
+    def num_known(self, published: Iterable[str]) -> int:
+        """How many of the published columns are used or known."""
+        return sum(plain_name(name) in self._known for name in published)
+
+    @property
+    def _known(self) -> frozenset[str]:
+        return self.no_values_of_trips.union(*map(_spellings, self.sources.values()))
+
+
+def _came_later(source: Source, month: date) -> bool:
+    return isinstance(source, Value) and source.since is not None and month < source.since
+
+
+def _spellings(source: Source) -> set[str]:
+    """All plain names of the published columns."""
+    also = [source.also] if isinstance(source, Value) and source.also else []
+    return {plain_name(name) for name in (*source.names, *also)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +152,7 @@ class Fleet:
     title: str
     """For people, as in "Yellow taxi pickups"."""
     eras: tuple[Era, ...]
-    """Oldest first."""
+    """The first one is the oldest. Of several that fit a file the last one counts."""
 
     @property
     def first_month(self) -> date:
@@ -147,6 +168,10 @@ class Fleet:
         """The name of the file with the month's trips, for example `yellow_tripdata_2023-03.parquet`."""
         return f"{self.name}_tripdata_{month:%Y-%m}.parquet"
 
+    def month_name(self, month: date) -> str:
+        """The name of a month of the fleet in settings, for example `yellow/2023-03`."""
+        return f"{self.name}/{month:%Y-%m}"
+
     @property
     def file_pattern(self) -> str:
         """Glob pattern of the names of all months' files."""
@@ -160,14 +185,24 @@ class Fleet:
         Raises:
             MissingColumnsError: no era's needed columns are all among them; names what the nearest era lacks.
         """
-        era = min(reversed(self.eras), key=lambda era: len(era.lacking(published)))
-        if missing := era.lacking(published):
-            raise MissingColumnsError(
-                f"the {self.name} file lacks the column(s) {', '.join(missing)}; it has {', '.join(published)}. "
-                f"Either this is no file of {self.name} trips, or the TLC renamed a column: "
-                "then its new name belongs into taxi_pipeline/tlc/fleets.py"
-            )
-        return era
+        for era in reversed(self.eras):
+            if not era.lacking(published):
+                return era
+        nearest = self._nearest_era(published)
+        raise MissingColumnsError(
+            f"the {self.name} file lacks the column(s) {', '.join(nearest.lacking(published))}; "
+            f"it has {_listed(published)}. The nearest known files are those since {nearest.first_month:%Y-%m}. "
+            f"Either this is no file of {self.name} trips, or the TLC renamed a column: "
+            "then its new name belongs into taxi_pipeline/tlc/fleets.py"
+        )
+
+    def _nearest_era(self, published: Sequence[str]) -> Era:
+        """The era with which the columns have most in common, of those that place trips in the same way."""
+        names = [plain_name(name) for name in published]
+        has_zones = any("location" in name for name in names)
+        has_coordinates = not has_zones and any(name.endswith(("lon", "longitude")) for name in names)
+        alike = [era for era in self.eras if era.has_coordinates is has_coordinates] or self.eras
+        return max(reversed(alike), key=lambda era: (era.num_known(published), -len(era.lacking(published))))
 
     def sources_in(self, published: Sequence[str]) -> dict[str, Source]:
         """Column of `trips` → what feeds it, for a file that has these columns.
@@ -175,18 +210,17 @@ class Fleet:
         Raises:
             MissingColumnsError: a column that every month must have is not among them; names it.
         """
-        have = {name.lower() for name in published}
-        sources = {}
-        for column, source in self.era_with(published).sources.items():
-            if isinstance(source, Total):
-                sources[column] = Total(tuple(name for name in source.names if name.lower() in have))
-            elif have.issuperset(name.lower() for name in source.names):
-                sources[column] = source
-        return sources
+        have = {plain_name(name) for name in published}
+        found = {column: _among(have, source) for column, source in self.era_with(published).sources.items()}
+        return {column: source for column, source in found.items() if source}
 
     def unknown_columns(self, published: Sequence[str]) -> list[str]:
         """The published columns that this declaration does not know, in the file's order."""
         return self.era_with(published).unknown(published)
+
+    def absent_columns(self, published: Sequence[str], month: date) -> list[str]:
+        """The columns that a file of the month should have, and that are not published; they are NULL in `trips`."""
+        return self.era_with(published).absent(published, month)
 
     def published_names(self, column: str) -> set[str]:
         """All published columns, of any era, that our column is read from."""
@@ -200,6 +234,27 @@ class Fleet:
             if (source := era.sources.get(column))
         ]
         return min(months, default=None)
+
+
+def _among(have: Set[str], source: Source) -> Source | None:
+    """The source as a file feeds it that has these plain names; None when it does not."""
+    if isinstance(source, Total):
+        names = tuple(name for name in source.names if plain_name(name) in have)
+        return Total(names) if source.names[0] in names else None
+    if have >= set(map(plain_name, source.names)):
+        return source
+    if isinstance(source, Value) and source.also and plain_name(source.also) in have:
+        return replace(source, name=source.also)
+    return None
+
+
+_MAX_LISTED = 60
+"""Columns of a file in a message; no month has had more than 25."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MAX_LISTED:,} more" if len(names) > _MAX_LISTED else ""
+    return ", ".join(name[:60] for name in names[:_MAX_LISTED]) + more
 
 
 # The State's congestion surcharge is charged since 2019-02-02, the Port Authority's fee since 2021-04-05, the MTA's
@@ -264,6 +319,10 @@ _TAXI = {
     "request_source": Value("request_source", since=date(2026, 6, 1)),
 }
 
+_METERED_PLACES = _coordinates(
+    pickup=Place("pickup_longitude", "pickup_latitude"), dropoff=Place("dropoff_longitude", "dropoff_latitude")
+)
+
 YELLOW = Fleet(
     name="yellow",
     title="Yellow taxi",
@@ -292,10 +351,7 @@ YELLOW = Fleet(
             first_month=date(2010, 1, 1),
             sources={
                 "vendor_id": Code("vendor_id", _VENDORS_BY_NAME),
-                **_coordinates(
-                    pickup=Place("pickup_longitude", "pickup_latitude"),
-                    dropoff=Place("dropoff_longitude", "dropoff_latitude"),
-                ),
+                **_METERED_PLACES,
                 "rate_code_id": Value("rate_code"),
                 "payment_type": Code("payment_type", _PAYMENTS_BY_NAME),
                 "pickup_datetime": Value("pickup_datetime"),
@@ -305,6 +361,17 @@ YELLOW = Fleet(
                 "store_and_fwd_flag": Code("store_and_fwd_flag", _STORED, optional=True),
             },
             no_values_of_trips=_DATA_FRAMES_INDEX,
+        ),
+        # As the TLC published the months until 2016-06 before it replaced coordinates by zones; such files circulate.
+        Era(
+            first_month=date(2015, 1, 1),
+            sources=_TAXI
+            | _METERED_PLACES
+            | {
+                "pickup_datetime": Value("tpep_pickup_datetime"),
+                "dropoff_datetime": Value("tpep_dropoff_datetime"),
+                "airport_fee": _AIRPORT_FEE,
+            },
         ),
         Era(
             first_month=date(2011, 1, 1),
@@ -318,20 +385,20 @@ YELLOW = Fleet(
     ),
 )
 
+_GREEN = _TAXI | {
+    "pickup_datetime": Value("lpep_pickup_datetime"),
+    "dropoff_datetime": Value("lpep_dropoff_datetime"),
+    "trip_type": Value("trip_type", optional=True),
+    "ehail_fee": Value("ehail_fee", optional=True),
+}
+
 GREEN = Fleet(
     name="green",
     title="Green taxi",
     eras=(
-        Era(
-            first_month=date(2013, 8, 1),
-            sources=_TAXI
-            | {
-                "pickup_datetime": Value("lpep_pickup_datetime"),
-                "dropoff_datetime": Value("lpep_dropoff_datetime"),
-                "trip_type": Value("trip_type", optional=True),
-                "ehail_fee": Value("ehail_fee", optional=True),
-            },
-        ),
+        # As the months until 2016-06 were published at first.
+        Era(first_month=date(2013, 8, 1), sources=_GREEN | _METERED_PLACES),
+        Era(first_month=date(2013, 8, 1), sources=_GREEN),
     ),
 )
 
@@ -346,9 +413,10 @@ FHV = Fleet(
                 "dropoff_zone_id": Value("DOlocationID"),
                 "pickup_datetime": Value("pickup_datetime"),
                 "dropoff_datetime": Value("dropOff_datetime"),
-                "dispatching_base_num": Value("dispatching_base_num"),
+                # The CSVs of 2018 have both names.
+                "dispatching_base_num": Value("dispatching_base_num", also="Dispatching_base_number"),
                 # Only ever 1 or NULL, and a column of NULLs from March 2019 to January 2023.
-                "shared_match": Value("SR_Flag"),
+                "shared_match": Value("SR_Flag", optional=True),
                 "affiliated_base_number": Value("Affiliated_base_number", optional=True),
             },
         ),

@@ -36,6 +36,15 @@ def trips_file(fleet: Fleet, month: date) -> str:
     return f"raw/{fleet.file_name(month)}"
 
 
+Judge = Callable[[Path, Fleet, date], object]
+"""Takes a local path of a downloaded file, and the fleet and the first day of the month whose trips it should hold.
+Raises `UnusableFileError` or `MissingColumnsError` when it can't be."""
+
+
+def _can_be_read(path: Path, fleet: Fleet, month: date) -> None:  # noqa: ARG001 - a `Judge`
+    verify_trip_file(path, fleet)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TlcSource:
     """The TLC's file server, or a mirror of it, and the fleets that are taken from it."""
@@ -48,6 +57,8 @@ class TlcSource:
     """Names out of `FLEETS`."""
     last_day: date | None = None
     """What is published of later days is left alone; None to take everything."""
+    accepted: Sequence[str] = ()
+    """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
     patience: Patience = field(default_factory=Patience)
     """How long to wait for the server."""
     on_progress: Progress = lambda _done, _total: None
@@ -81,13 +92,20 @@ class TlcSource:
         """
         return self._fetch(self.zones_url, files, self.zones_file, read_zones, must_exist=True, log=log)
 
-    def fetch_trips(self, fleet: Fleet, month: date, files: Storage, *, log: Log = lambda _: None) -> FetchedFile:
+    def accepts(self, fleet: Fleet, month: date) -> bool:
+        """Whether the fleet's file of the month is taken although it is judged unlikely."""
+        return fleet.month_name(month) in self.accepted
+
+    def fetch_trips(
+        self, fleet: Fleet, month: date, files: Storage, *, judge: Judge = _can_be_read, log: Log = lambda _: None
+    ) -> FetchedFile:
         """Bring the file with the month's trips into the storage. A failure is noted beside the file.
 
         Args:
             fleet: whose trips.
             month: its first day.
             files: the storage.
+            judge: decides whether a downloaded file is taken; by default one is that can be read.
             log: gets a sentence about progress and before each wait.
 
         Raises:
@@ -95,14 +113,16 @@ class TlcSource:
         """
         url, name = trips_url(self.url, fleet, month), trips_file(fleet, month)
         with noting_failure(files, name, url):
-            return self._fetch_month(fleet, month, url, files, name, log)
+            return self._fetch_month(fleet, month, url, files, name, judge, log)
 
-    def _fetch_month(self, fleet: Fleet, month: date, url: str, files: Storage, name: str, log: Log) -> FetchedFile:
+    def _fetch_month(
+        self, fleet: Fleet, month: date, url: str, files: Storage, name: str, judge: Judge, log: Log
+    ) -> FetchedFile:
         today = new_york_today()
 
         def fetch(*, must_exist: bool) -> FetchedFile:
             def verify(path: Path) -> None:
-                verify_trip_file(path, fleet)
+                judge(path, fleet, month)
 
             return self._fetch(url, files, name, verify, must_exist=must_exist, log=log)
 

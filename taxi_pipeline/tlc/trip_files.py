@@ -1,17 +1,19 @@
 """The published files of trips: reading their footer and first rows, and verifying them."""
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.errors import LoadError
-from taxi_pipeline.tlc.fleets import Fleet
+from taxi_pipeline.tlc.fleets import Fleet, plain_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence, Set
 
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 SYNTHETIC_KEY = b"taxi_pipeline.synthetic"
 """Key in the Parquet metadata of generated files. Its value is JSON that says how the file was made."""
@@ -54,17 +56,23 @@ def read_trip_file(path: Path) -> TripFile:
 def first_rows(path: Path, num_rows: int) -> tuple[list[str], list[list[Any]]]:
     """The columns of a Parquet file and its first rows, as they were published.
 
-    A value that Python has no object for is text: a time beyond the year 9999, text that is not UTF-8.
+    A value that Python has no object for is text: a time beyond the year 9999, text that is not UTF-8. Long text is
+    cut.
     """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
         batch = next(file.iter_batches(batch_size=num_rows, row_groups=[0]), None) if file.num_row_groups else None
         names = file.schema_arrow.names
-        rows = [list(row) for row in zip(*map(_values, batch.columns), strict=True)] if batch else []
+        columns = [list(map(_shortened, _values(column))) for column in batch.columns] if batch else []
+        rows = [list(row) for row in zip(*columns, strict=True)]
     del batch
     _give_back_memory()
     return names, rows
+
+
+def _shortened(value: Any) -> Any:
+    return f"{value[:MAX_TEXT_BYTES]} …" if isinstance(value, str) and len(value) > MAX_TEXT_BYTES else value
 
 
 def _values(column: "pa.Array") -> list[Any]:
@@ -88,48 +96,185 @@ def _value(scalar: "pa.Scalar") -> Any:
 
 
 def verify_trip_file(path: Path, fleet: Fleet) -> None:
-    """Make sure that the fleet's trips can be loaded from the file.
+    """Make sure that the fleet's trips can be read from the file. Whether they can be the month's is judged elsewhere.
 
     Raises:
-        UnusableFileError: it is no Parquet file, or a column of it that is needed can't be read or understood.
+        UnusableFileError: as `Decoding.batches`.
+        MissingColumnsError: it lacks a column that every month must have.
+    """
+    with decoding(path, fleet) as decoded:
+        for _ in decoded.batches():
+            pass
+
+
+MAX_ROWS = 100_000_000
+"""Of a month. The largest one known has 24 million (fhv 2018-12)."""
+
+MAX_BYTES_A_ROW = 1_000
+"""Of a file's loaded columns before compression, by its footer. Real months have at most 32 (green 2023-05)."""
+
+_MAX_BYTES_OF_FEW_ROWS = 16 << 20
+"""What a file may unfold to however few rows it has; pages have sizes of their own."""
+
+MAX_TEXT_BYTES = 255
+"""Of a value. The longest that is known are 19 (times of 2009) and 16 (base numbers filled up with blanks)."""
+
+_BATCH_ROWS = 65_536
+
+
+@contextmanager
+def decoding(path: Path, fleet: Fleet) -> "Iterator[Decoding]":
+    """Open a file to decode the columns that feed `trips`, once and in bounded memory.
+
+    Raises:
+        UnusableFileError: it is no Parquet file, its footer contradicts itself, it is too large, or a needed column
+            is of a type that could only be guessed at.
         MissingColumnsError: it lacks a column that every month must have.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sources = fleet.sources_in(read_trip_file(path).columns)
-    columns = {name.lower() for source in sources.values() for name in source.names}
+    content = read_trip_file(path)
+    sources = fleet.sources_in(content.columns)
+    wanted = {plain_name(name) for source in sources.values() for name in source.names}
     try:
+        with pq.ParquetFile(path) as footer:
+            names = [field.name for field in footer.schema_arrow if plain_name(field.name) in wanted]
+            _refuse_types([field for field in footer.schema_arrow if field.name in names])
+            _refuse_footer(footer.metadata, set(names))
+            texts = [field.name for field in footer.schema_arrow if field.name in names and _is_text(field.type)]
         # A footer can be sound while the data is gone: decode all that will be loaded, a bounded part at a time, and
-        # nothing read ahead (30 MB less, and no slower).
-        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
-            needed = [field for field in file.schema_arrow if field.name.lower() in columns]
-            _refuse_types(needed)
-            not_text: dict[str, int] = {}
-            for batch in file.iter_batches(columns=[field.name for field in needed]):
-                for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                    if (count := _num_not_utf8(column)) > 0:
-                        not_text[name] = not_text.get(name, 0) + count
+        # nothing read ahead (30 MB less, and no slower). Texts stay in their dictionaries: a text of a megabyte that
+        # each row has is decoded once.
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, read_dictionary=texts) as file:
+            yield Decoding(file, names, content.num_rows)
     except (pa.ArrowException, OSError) as error:
-        raise UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {error}") from error
+        raise _unreadable(error) from error
     finally:
         _give_back_memory()
-    if not_text:
-        columns_named = ", ".join(f"{name} in {count:,} rows" for name, count in not_text.items())
-        raise UnusableFileError(f"text in it is not UTF-8, as Parquet demands: {columns_named}")
+
+
+def _unreadable(error: Exception) -> UnusableFileError:
+    return UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {str(error)[:500]}")
+
+
+class Decoding:
+    """A file that is open to be decoded."""
+
+    def __init__(self, file: "pq.ParquetFile", names: "Sequence[str]", num_rows: int) -> None:
+        self._file = file
+        self._names = names
+        self._num_rows = num_rows
+        self.fields = [field for field in file.schema_arrow if field.name in names]
+        """The decoded columns, in the order of the batches."""
+        self.positions = [position for position, name in enumerate(file.schema_arrow.names) if name in names]
+        """Of these columns in the file."""
+
+    def batches(self) -> "Iterator[pa.RecordBatch]":
+        """All rows, a bounded number at a time.
+
+        Raises:
+            UnusableFileError: the data can't be read, has another number of rows than the footer says, or has text
+                that is not UTF-8 or is too long to be any month's.
+        """
+        import pyarrow as pa
+
+        not_text: dict[str, int] = {}
+        num_rows = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, columns=self._names):
+                num_rows += batch.num_rows
+                if num_rows > self._num_rows:
+                    raise UnusableFileError(
+                        f"its Parquet footer says {self._num_rows:,} rows, but its data has more than {num_rows - 1:,}"
+                    )
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    _refuse_long_text(name, column)
+                    if (count := _num_not_utf8(column)) > 0:
+                        not_text[name] = not_text.get(name, 0) + count
+                if not not_text:
+                    yield batch
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(error) from error
+        if not_text:
+            columns_named = ", ".join(f"{name} in {count:,} rows" for name, count in not_text.items())
+            raise UnusableFileError(f"text in it is not UTF-8, as Parquet demands: {columns_named}")
+        if num_rows != self._num_rows:
+            raise UnusableFileError(f"its Parquet footer says {self._num_rows:,} rows, but its data has {num_rows:,}")
+
+
+def _refuse_footer(metadata: "pq.FileMetaData", names: "Set[str]") -> None:
+    """Refuse a file that would unfold to more than any month, before anything of it is decoded."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [
+        (group.num_rows, chunk)
+        for group in groups
+        for chunk in (group.column(number) for number in range(group.num_columns))
+        if chunk.path_in_schema in names
+    ]
+    for num_rows, chunk in chunks:
+        if chunk.num_values != num_rows:
+            raise UnusableFileError(
+                f"its Parquet footer says {num_rows:,} rows, but {chunk.num_values:,} values of {chunk.path_in_schema}"
+            )
+    num_rows = max(metadata.num_rows, sum(group.num_rows for group in groups))
+    num_bytes = sum(chunk.total_uncompressed_size for _, chunk in chunks)
+    if num_rows > MAX_ROWS:
+        raise UnusableFileError(f"its Parquet footer says {num_rows:,} rows; no month has more than {MAX_ROWS:,}")
+    if num_bytes > MAX_BYTES_A_ROW * num_rows + _MAX_BYTES_OF_FEW_ROWS:
+        raise UnusableFileError(
+            f"it would unfold to {num_bytes:,} bytes for {num_rows:,} rows; real months have at most "
+            f"{MAX_BYTES_A_ROW:,} bytes a row"
+        )
+
+
+def _is_text(type_: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    return any(is_kind(type_) for is_kind in kinds)
+
+
+def _texts(column: "pa.Array") -> "pa.Array | None":
+    """The different texts of a column; None for a column of another kind."""
+    import pyarrow as pa
+
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    return values if _is_text(values.type) else None
+
+
+def _refuse_long_text(name: str, column: "pa.Array") -> None:
+    texts = _texts(column)
+    longest = _computed("max", _computed("binary_length", texts)).as_py() if texts is not None and len(texts) else None
+    if (longest or 0) > MAX_TEXT_BYTES:
+        raise UnusableFileError(
+            f"its column {name} has a text of {longest:,} bytes; no month has one of more than {MAX_TEXT_BYTES}"
+        )
 
 
 def _num_not_utf8(column: "pa.Array") -> int:
     """How many values of a column of text are not UTF-8."""
     import pyarrow as pa
 
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+    texts = _texts(column)
+    if texts is None or not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
         return 0
     try:
-        column.validate(full=True)
+        texts.validate(full=True)
     except pa.ArrowInvalid:
-        return sum(not _is_utf8(scalar) for scalar in column if scalar.is_valid)
+        bad = [position for position, scalar in enumerate(texts) if scalar.is_valid and not _is_utf8(scalar)]
+        if not pa.types.is_dictionary(column.type):
+            return len(bad)
+        rows_of = (_computed("sum", _computed("equal", column.indices, position)).as_py() for position in bad)
+        return sum(rows or 0 for rows in rows_of)
     return 0
+
+
+def _computed(function: str, *values: Any) -> Any:
+    """What a function of Arrow gives; by name, because the stubs lack them."""
+    import pyarrow.compute as pc
+
+    return pc.call_function(function, list(values))
 
 
 def _is_utf8(scalar: "pa.Scalar") -> bool:

@@ -6,7 +6,8 @@ none. Here is the SQL for `trips`, `rejected_trips` and `loaded_days`; how publi
 `typing`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,13 +21,16 @@ from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
+from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, reason_of_loss
 
 
 class MixedDataError(LoadError):
     """Synthetic and real trips would come together in one warehouse."""
 
 
-def load_days(session: Session, fleet: Fleet, months: Sequence[Days], files: Storage) -> None:
+def load_days(
+    session: Session, fleet: Fleet, months: Sequence[Days], files: Storage, *, accepted: Container[str] = ()
+) -> None:
     """Replace the fleet's trips on these days by those of the published files, and the days' rollups with them.
 
     Args:
@@ -34,6 +38,7 @@ def load_days(session: Session, fleet: Fleet, months: Sequence[Days], files: Sto
         fleet: whose trips.
         months: the days, each element within one month.
         files: the storage with the published files. The caller holds their locks.
+        accepted: months of fleets, for example `green/2023-01`, whose files are loaded however unlikely they are.
 
     Raises:
         LastFetchFailedError: the last fetch of a file failed.
@@ -42,14 +47,16 @@ def load_days(session: Session, fleet: Fleet, months: Sequence[Days], files: Sto
         MixedDataError: a file is synthetic and the warehouse's trips are real, or the other way round.
         MissingColumnsError: a file lacks a column that every month must have.
         MissingZonesError: a file holds coordinates, and the zones are not loaded.
+        UnlikelyFileError: a file has far fewer rows than the one from which days of its month are loaded.
+        UnusableFileError: the engine can't read a file.
     """
     for days in months:
-        load_trips(session, fleet, days, files)
+        load_trips(session, fleet, days, files, accepted=fleet.month_name(days.first) in accepted)
         replace_hourly(session, fleet.name, days)
         replace_flows(session, fleet.name, days)
 
 
-def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage) -> None:
+def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, accepted: bool = False) -> None:
     """Replace the fleet's trips on days of one month by those of the month's published file.
 
     Raises:
@@ -59,40 +66,63 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage) -> No
     with verified_copy(files, name, written_by="taxi_trips_file") as (path, version):
         file = read_trip_file(path)
         refuse_mixture(session, name, synthetic=file.synthetic)
+        if not accepted:
+            _refuse_loss(session, fleet, days, file.num_rows)
         published = PublishedFile(path=path, uri=files.uri(name), sha256=version, num_rows=file.num_rows)
-        columns = session.view_published_trips(published, fleet.sources_in(file.columns))
-        counts = _count_rows(session, days)
-        num_outside = _count_outside(session, days)
-        _replace_trips(session, fleet, days, columns)
-        _replace_rejected(session, fleet, days, columns, any(n for _, n in counts.values()), num_outside > 0)
-    trips_and_misfits = [(day, *counts.get(day, (0, 0))) for day in days]
+        with session.reading(name):
+            columns = session.view_published_trips(published, fleet.sources_in(file.columns))
+            counts = _count_rows(session, days)
+            num_outside = _count_outside(session, days)
+            unfit = _count_unfit(session, days) if any(counted.num_unfit for counted in counts.values()) else {}
+            _replace_trips(session, fleet, days, columns)
+            has_misfits = any(counted.num_misfits for counted in counts.values())
+            _replace_rejected(session, fleet, days, columns, has_misfits, num_outside > 0)
+    counted = {day: counts.get(day, _DayCounts()) for day in days}
     session.replace(
         LOADED_DAYS,
         [
             (
                 fleet.name,
                 day,
-                num_trips,
-                num_misfits + (num_outside if day == month_of(day) else 0),
+                of.num_trips,
+                of.num_misfits + (num_outside if day == month_of(day) else 0),
                 version,
                 file.num_rows,
                 file.synthetic,
                 NUM_PUBLISHED_COLUMNS,
+                *unfit.get(day, (0, None)),
             )
-            for day, num_trips, num_misfits in trips_and_misfits
+            for day, of in counted.items()
         ],
     )
+
+
+def _refuse_loss(session: Session, fleet: Fleet, days: Days, num_rows: int) -> None:
+    """Refuse a file that has far fewer rows than the one from which days of the month are loaded.
+
+    Raises:
+        UnlikelyFileError: it has.
+    """
+    month = Days.of_month(days.first)
+    (before,) = session.row(
+        "SELECT max(file_rows) FROM loaded_days WHERE fleet = ? AND pickup_date BETWEEN ? AND ?",
+        [fleet.name, month.first, month.last],
+    )
+    if before and (reason := reason_of_loss(num_rows, before)):
+        raise UnlikelyFileError(fleet, month.first, f"{reason}. The loaded days were left as they are")
 
 
 _WITHIN = "pickup_datetime >= ? AND pickup_datetime < ?"
 """A comparison with the bare column lets an engine skip row groups."""
 _OUTSIDE = f"({_WITHIN}) IS NOT TRUE"
-_REASON = f"""CASE WHEN {_WITHIN} THEN misfits ELSE concat_ws('; ',
+_REASON = f"""concat_ws('; ',
     CASE
+        WHEN {_WITHIN} THEN NULL
         WHEN pickup_datetime IS NOT NULL THEN 'pickup outside the month'
-        WHEN misfits IS NULL THEN 'no pickup time'
+        WHEN misfit_columns IS NULL OR NOT misfit_columns LIKE '%pickup_datetime%' THEN 'no pickup time'
     END,
-    misfits) END"""
+    misfits, unfit_values)"""
+_MISFIT_COLUMNS = "nullif(concat_ws(',', misfit_columns, unfit_columns), '')"
 
 
 def _replace_trips(session: Session, fleet: Fleet, days: Days, columns: Sequence[str]) -> None:
@@ -134,23 +164,54 @@ def _replace_rejected(
         REJECTED_TRIPS,
         fleet.name,
         days,
-        f"SELECT ?, ?, {_REASON}, misfit_columns, {', '.join(found)} FROM published_trips "
+        f"SELECT ?, ?, {_REASON}, {_MISFIT_COLUMNS}, {', '.join(found)} FROM published_trips "
         f"WHERE {' OR '.join(conditions)}",
         [fleet.name, month, *whole_month, *values],
         ["fleet", "month", "reason", "misfit_columns", *found],
     )
 
 
-def _count_rows(session: Session, days: Days) -> dict[date, tuple[int, int]]:
-    """Day → its trips and its misfits in the published file: counted there, so that a check can compare."""
+@dataclass(frozen=True)
+class _DayCounts:
+    """What the published file has for a day: counted there, so that a check can compare."""
+
+    num_trips: int = 0
+    num_misfits: int = 0
+    """Rows that are no trips because of a value."""
+    num_unfit: int = 0
+    """Trips with a value that fits no column and is NULL."""
+
+
+def _count_rows(session: Session, days: Days) -> dict[date, _DayCounts]:
+    """Day → what the published file has for it; without days that have nothing."""
     return {
-        day: (trips, misfits)
-        for day, trips, misfits in session.rows(
-            "SELECT pickup_date, count(*) FILTER (WHERE misfits IS NULL), count(misfits) FROM published_trips "
+        day: _DayCounts(*counts)
+        for day, *counts in session.rows(
+            "SELECT pickup_date, count(*) FILTER (WHERE misfits IS NULL), count(misfits), "
+            "count(*) FILTER (WHERE misfits IS NULL AND unfit_columns IS NOT NULL) FROM published_trips "
             f"WHERE {_WITHIN} GROUP BY pickup_date",
             _window(days),
         )
     }
+
+
+_MAX_UNFIT_TEXT = 500
+"""Characters of a day's note on values that do not fit."""
+
+
+def _count_unfit(session: Session, days: Days) -> dict[date, tuple[int, str]]:
+    """Day → how many values of its trips fit no column, and a note on them: columns, an example, the trips of each."""
+    numbers: dict[date, int] = {}
+    notes: dict[date, list[str]] = {}
+    for day, columns, example, num_trips in session.rows(
+        "SELECT pickup_date, unfit_columns, min(unfit_values), count(*) FROM published_trips "
+        f"WHERE {_WITHIN} AND misfits IS NULL AND unfit_columns IS NOT NULL GROUP BY pickup_date, unfit_columns "
+        "ORDER BY pickup_date, count(*) DESC, unfit_columns",
+        _window(days),
+    ):
+        numbers[day] = numbers.get(day, 0) + num_trips * (1 + columns.count(","))
+        notes.setdefault(day, []).append(f"{num_trips:,} × {example}")
+    return {day: (numbers[day], " | ".join(notes[day])[:_MAX_UNFIT_TEXT]) for day in numbers}
 
 
 def _count_outside(session: Session, days: Days) -> int:

@@ -142,8 +142,9 @@ class Session(ABC):
         """Make a published file readable as the view `published_trips`, with the types of `trips`.
 
         The view has `pickup_date`, those columns of `trips` that the file feeds, `misfits` (the published values that
-        fit no column, as text) and `misfit_columns` (their columns, separated by commas); the last two are NULL in a
-        row whose values all fit.
+        fit no column and without which the row is no trip, as text) and `misfit_columns` (their columns, separated by
+        commas), and the same of the other columns as `unfit_values` and `unfit_columns`; these four are NULL in a row
+        whose values all fit.
 
         Args:
             file: a Parquet file of trips.
@@ -154,6 +155,7 @@ class Session(ABC):
 
         Raises:
             MissingZonesError: the file holds coordinates, and the zones are not loaded.
+            UnusableFileError: two columns of the file have the same name, and hold different values.
         """
         shapes: dict[int, str] = {}
         if any(isinstance(source, Place) for source in sources.values()):
@@ -162,6 +164,17 @@ class Session(ABC):
                 raise MissingZonesError
         self.view_typed(file, sources, shapes)
         return columns_fed_by(sources)
+
+    @abstractmethod
+    def reading(self, name: str) -> AbstractContextManager[None]:
+        """Make the engine's errors about a published file's contents that file's failure.
+
+        Args:
+            name: of the file, for the message.
+
+        Raises:
+            UnusableFileError: when the block ends, the engine could not read the file.
+        """
 
     @abstractmethod
     def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:

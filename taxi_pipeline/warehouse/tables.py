@@ -156,10 +156,30 @@ _LATER_TRIP_COLUMNS = (
     Column("originating_base_num", "VARCHAR", "Licence number of the base that got the request"),
     Column("affiliated_base_number", "VARCHAR", "Licence number of the base with which the car is affiliated"),
     Column("request_source", "VARCHAR", "How the trip was asked for, as published"),
-    Column("pickup_longitude", "DOUBLE", "Where the meter was engaged, as published before 2011", "degrees, WGS 84"),
-    Column("pickup_latitude", "DOUBLE", "Where the meter was engaged, as published before 2011", "degrees, WGS 84"),
-    Column("dropoff_longitude", "DOUBLE", "Where it was disengaged, as published before 2011", "degrees, WGS 84"),
-    Column("dropoff_latitude", "DOUBLE", "Where it was disengaged, as published before 2011", "degrees, WGS 84"),
+    Column(
+        "pickup_longitude",
+        "DOUBLE",
+        "Where the meter was engaged, as published at first, until June 2016",
+        "degrees, WGS 84",
+    ),
+    Column(
+        "pickup_latitude",
+        "DOUBLE",
+        "Where the meter was engaged, as published at first, until June 2016",
+        "degrees, WGS 84",
+    ),
+    Column(
+        "dropoff_longitude",
+        "DOUBLE",
+        "Where it was disengaged, as published at first, until June 2016",
+        "degrees, WGS 84",
+    ),
+    Column(
+        "dropoff_latitude",
+        "DOUBLE",
+        "Where it was disengaged, as published at first, until June 2016",
+        "degrees, WGS 84",
+    ),
 )
 
 PUBLISHED_COLUMNS = (*_TRIP_COLUMNS, *_LATER_TRIP_COLUMNS)
@@ -182,8 +202,8 @@ TRIPS = Table(
 
 REJECTED_TRIPS = Table(
     "rejected_trips",
-    "Published rows that are no trips: outside their file's month (kept with its first day), or with a value that "
-    "fits no column (kept with their day).",
+    "Published rows that are no trips: outside their file's month (kept with its first day), or with a pickup time or "
+    "a zone that is none (kept with their day).",
     (
         _FLEET,
         Column("month", "DATE", "First day of the month whose file holds the row", nullable=False),
@@ -220,6 +240,13 @@ LOADED_DAYS = Table(
             "Published columns that `trips` had when the day was loaded. With fewer than today, or NULL, the month has "
             "to be loaded again to fill the others: `taxi-pipeline status` names it",
         ),
+        Column(
+            "num_unfit",
+            "BIGINT",
+            "Values of the day's trips that fit no column and are NULL in `trips`; NULL where an older version loaded "
+            "the day, which rejected such rows",
+        ),
+        Column("unfit_values", "VARCHAR", "How many trips have which of these values, with an example each"),
     ),
     Kind.RECORD,
     order="fleet, pickup_date",

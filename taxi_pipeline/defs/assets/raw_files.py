@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,11 +16,13 @@ from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, day
 from taxi_pipeline.defs.resources import FilesParam, TlcParam
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
+from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
+from taxi_pipeline.warehouse.typing.judgement import judge_download
 
 
 @dg.asset(
@@ -34,10 +38,10 @@ def taxi_trips_file(
 ) -> Iterator[dg.MaterializeResult]:
     """The published file that holds the day's trips: raw/{fleet}_tripdata_YYYY-MM.parquet.
 
-    Fetched once per month however many days need it, and verified before it takes the place of an older one; after that
-    a conditional request asks the server whether it changed. The data version of a day is its file's SHA-256. With
-    several fleets, a fleet whose file can't be fetched is left out and noted beside the file; taxi_trips loads the
-    others, and then fails with its name.
+    Fetched once per month however many days need it, and verified before it takes the place of an older one: it can be
+    read, and as a whole it can be the month. After that a conditional request asks the server whether it changed. The
+    data version of a day is its file's SHA-256. With several fleets, a fleet whose file can't be fetched is left out
+    and noted beside the file; taxi_trips loads the others, and then fails with its name.
     """
     days = days_of(context)
     spent = Cost(days.num_days)
@@ -70,13 +74,17 @@ def _fetch_by_month(
     Raises:
         FetchError: the file of the only fleet could not be fetched.
     """
+
+    def judge(path: Path, fleet: Fleet, month: date) -> None:
+        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
+
     fleets = tlc.months_by_fleet(days)
     months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
     failed: dict[str, str] = {}
     for fleet, published in fleets:
         try:
             for month in published:
-                file = tlc.fetch_trips(fleet, month_of(month.first), files, log=context.log.info)
+                file = tlc.fetch_trips(fleet, month_of(month.first), files, judge=judge, log=context.log.info)
                 _log(context, file)
                 months[month][fleet.name] = file
         except FetchError as error:

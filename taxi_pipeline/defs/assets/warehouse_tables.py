@@ -104,7 +104,7 @@ def _trip_tables() -> list[dg.AssetSpec]:
     return [
         _table_spec(
             "taxi_trips",
-            "Tables trips, one row per trip as published, and rejected_trips, rows that fit no day or no column.\n"
+            "Tables trips, one row per trip as published, and rejected_trips, rows that fit no day or no zone.\n"
             "\n"
             "The days of the run are replaced, each fleet's in one transaction: afterwards they hold the rows of the "
             "published files, or, if anything fails, what they held before. A fleet that fails makes the run fail with "
@@ -173,7 +173,7 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
     for fleet, months in fleets:
         try:
             with files.lock(*(trips_file(fleet, month_of(month.first)) for month in months)):
-                warehouse.change(load_days, fleet, months, files)
+                warehouse.change(load_days, fleet, months, files, accepted=tlc.accepted)
         except LoadError as error:
             if len(fleets) == 1:
                 raise

@@ -3,7 +3,8 @@
 They warn and never block, because the pipeline loads what was published. `integrity` checks the pipeline itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -28,36 +29,51 @@ MAX_DIFFERENCE_FROM_REPORT = 0.01
 
 @dg.asset_check(asset="taxi_trips_file")
 def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.AssetCheckResult:
-    """The published files have no column that the pipeline does not know; a new one is left out of trips."""
+    """The published files have no column that the pipeline does not know, and lack none that their month should have.
+
+    A new column is left out of trips; one that lacks is NULL there.
+    """
     trip_files = _trip_files(tlc, files, days_of_run(context))
-    unknown: list[tuple[str, str]] = []
-    for fleet, name in trip_files:
+    unknown: list[tuple[str, str, str]] = []
+    absent: list[tuple[str, str, str]] = []
+    for fleet, month, name in trip_files:
         with files.local_copy(name) as path:
-            columns = fleet.unknown_columns(read_trip_file(path).columns)
-        unknown += [(name.rpartition("/")[2], column) for column in columns]
-    names = ", ".join(sorted({column for _, column in unknown}))
+            columns = read_trip_file(path).columns
+        file = name.rpartition("/")[2]
+        unknown += [(file, column, "not known, left out") for column in fleet.unknown_columns(columns)]
+        absent += [(file, column, "lacks, NULL in trips") for column in fleet.absent_columns(columns, month)]
+    found = [f"{_names(unknown)} not known, left out"] * bool(unknown) + [
+        f"{_names(absent)} not there, NULL in trips"
+    ] * bool(absent)
     return _result(
         Verdict(
-            not unknown,
-            f"{names} not known, left out" if unknown else f"{len(trip_files)} files compared",
-            {"num_unknown": len(unknown)},
-            ("unknown_columns", ("file", "column"), unknown),
+            not found,
+            "; ".join(found) or f"{len(trip_files)} files compared",
+            {"num_unknown": len(unknown), "num_absent": len(absent)},
+            ("unknown_columns", ("file", "column", "what of it"), [*unknown, *absent]),
         )
     )
 
 
-def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple[Fleet, str]]:
-    """The fetched files of these days; of all months when there are none."""
+def _names(columns: Sequence[tuple[str, str, str]]) -> str:
+    return ", ".join(sorted({column for _, column, _ in columns}))
+
+
+def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple[Fleet, date, str]]:
+    """Fleet, month and name of the fetched files of these days; of all months when there are none."""
     if days is None:
-        fleets = [FLEETS[name] for name in tlc.fleets]
-        return [(fleet, name) for fleet in fleets for name in files.list(f"raw/{fleet.file_pattern}")]
+        return [
+            (fleet, date.fromisoformat(f"{name.removesuffix('.parquet')[-7:]}-01"), name)
+            for fleet in (FLEETS[name] for name in tlc.fleets)
+            for name in files.list(f"raw/{fleet.file_pattern}")
+        ]
     expected = [
-        (fleet, trips_file(fleet, month_of(month.first)))
+        (fleet, month_of(days.first), trips_file(fleet, month_of(days.first)))
         for fleet, months in tlc.months_by_fleet(days)
-        for month in months
+        for days in months
     ]
     # The asset itself reports a fleet whose file could not be fetched.
-    return [(fleet, name) for fleet, name in expected if files.exists(name)]
+    return [(fleet, month, name) for fleet, month, name in expected if files.exists(name)]
 
 
 @dg.multi_asset_check(

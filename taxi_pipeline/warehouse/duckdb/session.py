@@ -1,12 +1,14 @@
 """A session on an open DuckDB connection. When it is opened, and for how long, is decided in `database`."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.tables import TRIPS, Kind, Table
 from taxi_pipeline.warehouse.typing.published_view import view_published_trips
@@ -92,6 +94,25 @@ class DuckDBSession(Session):
         return {
             name: re.sub(r",(?! )", ", ", str(type_)) for name, type_ in zip(found.columns, found.types, strict=True)
         }
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Make DuckDB's errors about a published file's contents that file's failure.
+
+        Raises:
+            UnusableFileError: DuckDB could not read the file, or its memory did not do.
+        """
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as error:
+            if "Could not write" in str(error):  # the disk's failure, which `database` names
+                raise
+            raise UnusableFileError(
+                f"{name} can't be loaded: {str(error)[:500]}. Nothing was changed. Remove the file and its note "
+                "from the storage and materialize taxi_trips_file, which verifies what it fetches"
+            ) from error
 
     def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
         """Make the view `published_trips` on the connection."""

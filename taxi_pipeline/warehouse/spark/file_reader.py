@@ -40,7 +40,7 @@ def typed_rows(
         shapes: zone id → WKT in degrees, where the file holds coordinates.
     """
     types = {name: TRIPS.column_types[name] for name in ("pickup_date", *columns_fed_by(sources))}
-    types |= {"misfits": "VARCHAR", "misfit_columns": "VARCHAR"}
+    types |= dict.fromkeys(("misfits", "misfit_columns", "unfit_values", "unfit_columns"), "VARCHAR")
     num_tasks = max(1, -(-file.num_rows // ROWS_PER_TASK))
     tasks = spark.range(0, num_tasks, 1, num_tasks)
     return tasks.mapInArrow(_reader(file, dict(sources), dict(shapes), tuple(types)), schema(types))

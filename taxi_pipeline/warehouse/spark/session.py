@@ -5,9 +5,10 @@ only the rows whose load `loaded_days` names; in a session that writes, less the
 those that it wrote. `commits` makes these changes everyone's.
 """
 
+import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.interface import PublishedFile, Session, UnfinishedLoad
 from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.file_reader import typed_rows
@@ -119,6 +121,23 @@ class IcebergSession(Session):
             return declared.column_types
         found = self.spark.table(self.name_of(declared)).columns
         return {name: type_ for name, type_ in declared.column_types.items() if name in found}
+
+    @contextmanager
+    def reading(self, name: str) -> Iterator[None]:
+        """Make errors of DuckDB and Arrow, with which the workers read a published file, that file's failure.
+
+        Raises:
+            UnusableFileError: a worker could not read the file.
+        """
+        from pyspark.errors import PySparkException
+
+        try:
+            yield
+        except PySparkException as error:
+            found = re.search(r"^(?:duckdb\.|_duckdb\.|pyarrow\.|taxi_pipeline\.).*", str(error), re.MULTILINE)
+            if found is None:  # not of the file: of the cluster, the store or the catalogue
+                raise
+            raise UnusableFileError(f"{name} can't be loaded: {found[0][:500]}. Nothing was changed") from error
 
     def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
         """Make the view `published_trips`, whose rows the cluster's workers read and type."""

@@ -1,13 +1,14 @@
 """The published rows as DuckDB SQL, with the types of `trips`: what fits a column, and what does not.
 
-Nothing is guessed: a value that does not fit its column makes its row a misfit, and the value is kept as text. How
-casts behave is DuckDB's: its `TRY_CAST` rounds to integers, where Spark's truncates.
+Nothing is guessed. A value that fits no column makes its row a misfit when the row is no trip without it (`NEEDED`),
+and is NULL otherwise; either way it is named. Empty and blank text is no value. How casts behave is DuckDB's: its
+`TRY_CAST` rounds to integers, where Spark's truncates.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from taxi_pipeline.tlc.fleets import Code, Place, Source, Total
+from taxi_pipeline.tlc.fleets import NEEDED, Code, Place, Source, Total, plain_name
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
 from taxi_pipeline.warehouse.tables import MONEY, PUBLISHED_COLUMNS, Column
 
@@ -17,82 +18,32 @@ ZONE_FUNCTION = "zone_of"
 PUBLISHED = "published"
 """Name of the view over the Parquet file."""
 
+LONGEST_EXAMPLE = 100
+"""Characters of a published value in a message or a reason."""
+
 _ZONE_COLUMNS = ("pickup_zone_id", "dropoff_zone_id")
+_COORDINATES = ("pickup_longitude", "pickup_latitude", "dropoff_longitude", "dropoff_latitude")
 _NULLS = '"NULL"'
 _TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 """Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
-
-
-def typed_sql(sources: Mapping[str, Source], types: Mapping[str, str]) -> str:
-    """A SELECT of the published rows with those of our columns that the file feeds.
-
-    Beside them `pickup_date`, `misfits` (the values that fit no column, as text) and `misfit_columns` (their columns,
-    separated by commas); both are NULL where all values fit.
-
-    Args:
-        sources: column of `trips` → what feeds it.
-        types: published column, in lower case → its type as DuckDB reads it.
-    """
-    found = {
-        column: _expression(column, sources[column.name], types)
-        for column in PUBLISHED_COLUMNS
-        if column.name in sources
-    }
-    pickup = next(sql.value for column, sql in found.items() if column.name == "pickup_datetime")
-    values = [f"{sql.value} AS {column.name}" for column, sql in found.items()]
-    reasons = [
-        f"CASE WHEN {sql.misfit} THEN '{column.name} does not fit {column.type}: ' || left({sql.published}, 100) END"
-        for column, sql in found.items()
-    ]
-    names = [f"CASE WHEN {sql.misfit} THEN '{column.name}' END" for column, sql in found.items()]
-    any_misfit = " OR ".join(sql.misfit for sql in found.values())
-    return f"""
-    SELECT
-        CAST({pickup} AS DATE) AS pickup_date,
-        {", ".join(values)},
-        CASE WHEN {any_misfit} THEN concat_ws('; ', {", ".join(reasons)}) END AS misfits,
-        CASE WHEN {any_misfit} THEN concat_ws(',', {", ".join(names)}) END AS misfit_columns
-    FROM {PUBLISHED}
-    """
+_BLANKS = "' \t\n\r\v\f\u00a0'"
 
 
 @dataclass(frozen=True)
-class _Expression:
-    """SQL for one column of ours out of published ones."""
-
-    value: str
-    """The published value as our type; NULL when it does not fit."""
-    misfit: str
-    """Whether a published value is there and is none of our type: text, too large, part of a whole number."""
-    published: str
-    """The published value as text."""
-
-
-def _expression(column: Column, source: Source, types: Mapping[str, str]) -> _Expression:
-    fields = [_Field(name, types[name.lower()]) for name in source.names]
-    match source:
-        case Place():
-            return _place(*fields)
-        case Total():
-            return _total(column, fields)
-        case Code(meanings=meanings):
-            return _code(column, fields[0], meanings)
-    return _zone(column, fields[0]) if column.name in _ZONE_COLUMNS else _value(column, fields[0])
-
-
-@dataclass(frozen=True)
-class _Field:
-    """A published column."""
+class PublishedColumn:
+    """A column of the view `published`."""
 
     name: str
+    """As the view has it."""
     type: str
     """As DuckDB reads it; `"NULL"` when the column holds nothing else."""
 
     @property
     def sql(self) -> str:
         """The bare column, qualified, because one of ours may have the same name."""
-        return f"{PUBLISHED}.{self.name}"
+        quoted = self.name.replace('"', '""')
+        return f'{PUBLISHED}."{quoted}"'
 
     @property
     def published(self) -> str:
@@ -101,70 +52,182 @@ class _Field:
 
     @property
     def text(self) -> str:
-        """Without blanks around it; NULL when nothing is left."""
-        return f"nullif(trim({self.published}), '')"
+        """Without blanks around it; NULL when nothing is left. A flag is Y or N."""
+        if self.type == "BOOLEAN":
+            return f"CASE WHEN {self.sql} THEN 'Y' WHEN NOT {self.sql} THEN 'N' END"
+        return f"nullif(trim({self.published}, {_BLANKS}), '')"
+
+    @property
+    def given(self) -> str:
+        """The value in its own type; NULL when it is blank text."""
+        return self.text if self.type == "VARCHAR" else self.sql
 
     @property
     def number(self) -> str:
         """The value as a number; NULL when it is none."""
-        return self.sql if self.type in _INTEGERS else f"TRY_CAST({self.sql} AS DOUBLE)"
+        return self.sql if self.type in _INTEGERS else self.cast("DOUBLE")
 
     def cast(self, type_: str) -> str:
         """The value as another type; NULL when it does not fit."""
-        return f"TRY_CAST({self.sql} AS {type_})"
+        return f"TRY_CAST({self.given} AS {type_})"
 
     def is_no(self, fitting: str) -> str:
         """Whether there is a value for which the expression finds none."""
-        return "FALSE" if self.type == _NULLS else f"({self.sql} IS NOT NULL AND {fitting} IS NULL)"
+        return "FALSE" if self.type == _NULLS else f"({self.given} IS NOT NULL AND {fitting} IS NULL)"
 
 
-def _value(column: Column, field: _Field) -> _Expression:
+@dataclass(frozen=True)
+class TypedColumn:
+    """SQL for one column of ours out of published ones."""
+
+    column: Column
+    value: str
+    """The published value as our type; NULL when it does not fit."""
+    misfit: str
+    """Whether a published value is there and is none of our type: text, too large, part of a whole number."""
+    published: str
+    """The published value as text."""
+    given: str
+    """Whether a value was published."""
+
+    @property
+    def example(self) -> str:
+        """The published value as text, bounded."""
+        return f"left({self.published}, {LONGEST_EXAMPLE})"
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a row is no trip when its value does not fit."""
+        return self.column.name in (*NEEDED, *_COORDINATES)
+
+
+def typed_columns(sources: Mapping[str, Source], published: Mapping[str, PublishedColumn]) -> list[TypedColumn]:
+    """The columns of `trips` that a file feeds, in their order.
+
+    Args:
+        sources: column of `trips` → what feeds it.
+        published: plain name → the column of the view `published`.
+    """
+    return [_typed(column, sources[column.name], published) for column in PUBLISHED_COLUMNS if column.name in sources]
+
+
+def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedColumn]) -> str:
+    """A SELECT of the published rows with those of our columns that the file feeds.
+
+    Beside them `pickup_date`; `misfits`, the values without which the row is no trip and that fit no column, as text,
+    and `misfit_columns`, their columns, separated by commas; `unfit_values` and `unfit_columns`, the same for the
+    other columns. All four are NULL where the values fit.
+
+    Args:
+        sources: column of `trips` → what feeds it.
+        published: plain name → the column of the view `published`.
+    """
+    found = typed_columns(sources, published)
+    pickup = next(sql.value for sql in found if sql.column.name == "pickup_datetime")
+    values = [f"{sql.value} AS {sql.column.name}" for sql in found]
+    needed, others = ([sql for sql in found if sql.is_needed is kind] for kind in (True, False))
+    return f"""
+    SELECT
+        CAST({pickup} AS DATE) AS pickup_date,
+        {", ".join(values)},
+        {_reasons(needed)} AS misfits,
+        {_names(needed)} AS misfit_columns,
+        {_reasons(others)} AS unfit_values,
+        {_names(others)} AS unfit_columns
+    FROM {PUBLISHED}
+    """
+
+
+def _reasons(columns: Sequence[TypedColumn]) -> str:
+    """SQL for the values that do not fit, as text."""
+    return _joined(
+        columns, "; ", (f"'{sql.column.name} does not fit {sql.column.type}: ' || {sql.example}" for sql in columns)
+    )
+
+
+def _names(columns: Sequence[TypedColumn]) -> str:
+    """SQL for the names of the columns whose values do not fit."""
+    return _joined(columns, ",", (f"'{sql.column.name}'" for sql in columns))
+
+
+def _joined(columns: Sequence[TypedColumn], separator: str, texts: Iterable[str]) -> str:
+    unfit = [(sql.misfit, text) for sql, text in zip(columns, texts, strict=True) if sql.misfit != "FALSE"]
+    if not unfit:
+        return "CAST(NULL AS VARCHAR)"
+    cases = ", ".join(f"CASE WHEN {misfit} THEN {text} END" for misfit, text in unfit)
+    return f"CASE WHEN {' OR '.join(misfit for misfit, _ in unfit)} THEN concat_ws('{separator}', {cases}) END"
+
+
+def _typed(column: Column, source: Source, published: Mapping[str, PublishedColumn]) -> TypedColumn:
+    fields = [published[plain_name(name)] for name in source.names]
+    match source:
+        case Place():
+            return _place(column, *fields)
+        case Total():
+            return _total(column, fields)
+        case Code(meanings=meanings):
+            return _code(column, fields[0], meanings)
+    return _zone(column, fields[0]) if column.name in _ZONE_COLUMNS else _value(column, fields[0])
+
+
+def _of_field(column: Column, field: PublishedColumn, value: str, misfit: str) -> TypedColumn:
+    return TypedColumn(column, value, misfit, field.published, f"{field.given} IS NOT NULL")
+
+
+def _value(column: Column, field: PublishedColumn) -> TypedColumn:
     if column.type == "VARCHAR":
-        return _Expression(field.text, "FALSE", field.published)
+        return _of_field(column, field, field.text, "FALSE")
     if column.type == "TIMESTAMP":
         value = f"CASE WHEN {field.cast(column.type)} BETWEEN {_TIMES} THEN {field.cast(column.type)} END"
-        return _Expression(value, field.is_no(f"({value})"), field.published)
+        return _of_field(column, field, value, field.is_no(f"({value})"))
     if field.type == column.type:
-        return _Expression(field.sql, "FALSE", field.published)
+        return _of_field(column, field, field.sql, "FALSE")
     value = field.cast(column.type)
-    return _Expression(value, _no_whole_number(column, field, field.is_no(value)), field.published)
+    if _may_have_fractions(column, field):
+        value = f"CASE WHEN {field.number} = floor({field.number}) THEN {value} END"
+    return _of_field(column, field, value, field.is_no(f"({value})"))
 
 
-def _zone(column: Column, field: _Field) -> _Expression:
+def _zone(column: Column, field: PublishedColumn) -> TypedColumn:
     """A zone id out of range is an unknown zone, not a misfit."""
     known = f"{field.number} BETWEEN 1 AND {LAST_ZONE_ID}"
     value = f"CASE WHEN {known} THEN {field.cast(column.type)} ELSE {UNKNOWN_ZONE_ID} END"
-    misfit = _no_whole_number(column, field, field.is_no(field.number))
-    return _Expression(value, misfit, field.published)
+    misfit = field.is_no(field.number)
+    if _may_have_fractions(column, field):
+        misfit = f"({misfit} OR {field.number} <> floor({field.number}))"
+    return _of_field(column, field, value, misfit)
 
 
-def _no_whole_number(column: Column, field: _Field, misfit: str) -> str:
-    if column.type not in _INTEGERS or field.type in (*_INTEGERS, _NULLS):
-        return misfit
-    return f"({misfit} OR {field.number} <> floor({field.number}))"
+def _may_have_fractions(column: Column, field: PublishedColumn) -> bool:
+    return column.type in _INTEGERS and field.type not in (*_INTEGERS, _NULLS, "BOOLEAN")
 
 
-def _code(column: Column, field: _Field, meanings: Mapping[str, int | str | bool]) -> _Expression:
+def _code(column: Column, field: PublishedColumn, meanings: Mapping[str, int | str | bool]) -> TypedColumn:
     cases = " ".join(f"WHEN '{text}' THEN {_literal(meaning)}" for text, meaning in meanings.items())
     value = f"CASE upper({field.text}) {cases} ELSE TRY_CAST({field.text} AS {column.type}) END"
     misfit = "FALSE" if field.type == _NULLS else f"({field.text} IS NOT NULL AND ({value}) IS NULL)"
-    return _Expression(value, misfit, field.published)
+    return _of_field(column, field, value, misfit)
 
 
 def _literal(value: int | str | bool) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value).upper()
 
 
-def _total(column: Column, fields: Sequence[_Field]) -> _Expression:
+def _total(column: Column, fields: Sequence[PublishedColumn]) -> TypedColumn:
     first, *others = (field.cast(MONEY) for field in fields)
     total = " + ".join([first, *(f"coalesce({other}, 0)" for other in others)])
-    value = f"TRY_CAST({total} AS {column.type})"
+    sum_ = f"TRY_CAST({total} AS {column.type})"
     unfit = [field.is_no(field.cast(MONEY)) for field in fields]
-    misfit = f"({' OR '.join(unfit)} OR ({first} IS NOT NULL AND {value} IS NULL))"
-    return _Expression(value, misfit, f"concat_ws(' + ', {', '.join(field.published for field in fields)})")
+    misfit = f"({' OR '.join(unfit)} OR ({first} IS NOT NULL AND {sum_} IS NULL))"
+    published = f"concat_ws(' + ', {', '.join(field.published for field in fields)})"
+    # Without the part that does not fit the sum would be another one.
+    value = f"CASE WHEN NOT ({' OR '.join(unfit)}) THEN {sum_} END"
+    return TypedColumn(column, value, misfit, published, f"{fields[0].given} IS NOT NULL")
 
 
-def _place(longitude: _Field, latitude: _Field) -> _Expression:
+def _place(column: Column, longitude: PublishedColumn, latitude: PublishedColumn) -> TypedColumn:
     misfit = f"({longitude.is_no(longitude.number)} OR {latitude.is_no(latitude.number)})"
     published = f"concat_ws(' ', {longitude.published}, {latitude.published})"
-    return _Expression(f"{ZONE_FUNCTION}({longitude.cast('DOUBLE')}, {latitude.cast('DOUBLE')})", misfit, published)
+    value = f"{ZONE_FUNCTION}({longitude.cast('DOUBLE')}, {latitude.cast('DOUBLE')})"
+    given = f"({longitude.given} IS NOT NULL AND {latitude.given} IS NOT NULL)"
+    return TypedColumn(column, value, misfit, published, given)

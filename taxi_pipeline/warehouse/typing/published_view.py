@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.zone_finder import ZoneFinder
 from taxi_pipeline.warehouse.typing.casts import PUBLISHED, ZONE_FUNCTION, typed_sql
+from taxi_pipeline.warehouse.typing.column_names import columns_of, positions_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,26 +32,29 @@ def view_published_trips(
         sources: column of `trips` → what feeds it.
         shapes: zone id → WKT in degrees, where the file holds coordinates.
         rows: only these, counted from 0; None for all.
+
+    Raises:
+        UnusableFileError: two columns of the file have the same name, and hold different values.
     """
     if shapes:
         _make_zone_function(connection, ZoneFinder(shapes).zones_of)
-    types = view_parquet(connection, PUBLISHED, file, rows)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, types)}")
+    positions = positions_of(file, (name for source in sources.values() for name in source.names))
+    published = columns_of(view_parquet(connection, file, rows), positions)
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, published)}")
 
 
 def view_parquet(
-    connection: "duckdb.DuckDBPyConnection", view: str, file: Path, rows: range | None = None
-) -> dict[str, str]:
-    """Make a Parquet file readable under the view's name as long as the connection is open.
+    connection: "duckdb.DuckDBPyConnection", file: Path, rows: range | None = None
+) -> "duckdb.DuckDBPyRelation":
+    """Make a Parquet file readable as the view `published`, as long as the connection is open.
 
     Args:
         connection: on which the view is made.
-        view: its name.
         file: the Parquet file.
         rows: only these, counted from 0; None for all.
 
     Returns:
-        Its columns, in lower case → their SQL types.
+        The view's rows.
     """
     # Parquet statistics leave NaN out, and DuckDB would conclude from them that there is none.
     relation = connection.sql(
@@ -58,8 +62,8 @@ def view_parquet(
     )
     if rows is not None:
         relation = relation.filter(f"file_row_number BETWEEN {rows.start} AND {rows.stop - 1}")
-    connection.register(view, relation)
-    return {name.lower(): str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+    connection.register(PUBLISHED, relation)
+    return relation
 
 
 def _make_zone_function(connection: "duckdb.DuckDBPyConnection", zones_of: "_Places") -> None:
