@@ -22,9 +22,12 @@ from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.coverage import (
     coverage_by_fleet,
     coverage_of,
+    is_synthetic,
     loaded_days,
     loaded_months,
+    loaded_span,
     newest_days,
+    not_loaded,
     outdated_months,
     rejected_rows,
     warehouse_version,
@@ -258,6 +261,9 @@ def test_coverage_tells_what_is_loaded(warehouse: Warehouse) -> None:
     with warehouse.read() as session:
         green, yellow = loaded_months(session, week)
         assert (green.num_days, green.num_trips, green.is_whole, green.file_version) == (28, 3, True, "v")
+        assert green.trips_per_day == 3 / 28
+        assert loaded_span(session) == FEBRUARY
+        assert not is_synthetic(session)
         assert (yellow.num_days, yellow.num_trips, yellow.is_whole, yellow.num_versions) == (7, 1, False, 1)
         assert coverage_of(session, ["yellow"]).last_day == week.last
         assert coverage_of(session, []).num_days == 0
@@ -266,6 +272,21 @@ def test_coverage_tells_what_is_loaded(warehouse: Warehouse) -> None:
         assert len(loaded_days(session, week, ["green", "yellow"])) == 14
         assert outdated_months(session) == {"green": [FEBRUARY.first], "yellow": [FEBRUARY.first]}
         assert NUM_PUBLISHED_COLUMNS > 1
+
+
+def test_of_nothing_loaded_there_is_no_first_day(warehouse: Warehouse) -> None:
+    with warehouse.read() as session:
+        assert loaded_span(session) is None
+        assert loaded_months(session, FEBRUARY) == []
+
+
+def test_no_fleet_lacks_a_day_before_its_first_month() -> None:
+    days = Days(date(2019, 1, 31), date(2019, 2, 2))
+    assert not_loaded({("fhvhv", date(2019, 2, 2)), ("yellow", days.first)}, days, ["yellow", "fhvhv"]) == [
+        ("yellow", date(2019, 2, 1)),
+        ("yellow", date(2019, 2, 2)),
+        ("fhvhv", date(2019, 2, 1)),
+    ]
 
 
 def test_tables_are_as_declared(warehouse: Warehouse) -> None:
