@@ -81,7 +81,7 @@ class TlcSource:
         return f"raw/taxi_zones{PurePosixPath(self.zones_url).suffix.lower()}"
 
     def fetch_zones(self, files: Storage, *, log: Log = lambda _: None) -> FetchedFile:
-        """Bring the zone file into the storage.
+        """Fetch the zone file into the storage.
 
         Args:
             files: the storage.
@@ -90,7 +90,7 @@ class TlcSource:
         Raises:
             FetchError: the server does not give it, or what it gives is not a zone file.
         """
-        return self._fetch(self.zones_url, files, self.zones_file, read_zones, must_exist=True, log=log)
+        return self._file_at(self.zones_url, files, self.zones_file, read_zones, must_exist=True, log=log)
 
     def accepts(self, fleet: Fleet, month: date) -> bool:
         """Whether the fleet's file of the month is taken although it is judged unlikely."""
@@ -99,7 +99,7 @@ class TlcSource:
     def fetch_trips(
         self, fleet: Fleet, month: date, files: Storage, *, judge: Judge = _can_be_read, log: Log = lambda _: None
     ) -> FetchedFile:
-        """Bring the file with the month's trips into the storage. A failure is noted beside the file.
+        """Fetch the file with the month's trips into the storage. A failure is noted beside the file.
 
         Args:
             fleet: whose trips.
@@ -113,25 +113,25 @@ class TlcSource:
         """
         url, name = trips_url(self.url, fleet, month), trips_file(fleet, month)
         with noting_failure(files, name, url):
-            return self._fetch_month(fleet, month, url, files, name, judge, log)
+            return self._published_month(fleet, month, url, files, name, judge, log)
 
-    def _fetch_month(
+    def _published_month(
         self, fleet: Fleet, month: date, url: str, files: Storage, name: str, judge: Judge, log: Log
     ) -> FetchedFile:
         today = new_york_today()
 
-        def fetch(*, must_exist: bool) -> FetchedFile:
-            def verify(path: Path) -> None:
-                judge(path, fleet, month)
+        def verify(path: Path) -> None:
+            judge(path, fleet, month)
 
-            return self._fetch(url, files, name, verify, must_exist=must_exist, log=log)
+        def attempt(*, must_exist: bool) -> FetchedFile:
+            return self._file_at(url, files, name, verify, must_exist=must_exist, log=log)
 
         try:
-            return fetch(must_exist=must_be_published(month, today))
+            return attempt(must_exist=must_be_published(month, today))
         except NotFoundError as error:
             newest = newest_published_month(self.url, fleet, today, patience=self.patience)
             if error.refused and newest and newest > month:  # so the server has this month and only refuses for now
-                return fetch(must_exist=True)
+                return attempt(must_exist=True)
             if newest is None or newest <= month:
                 found = f"the newest published month is {newest:%Y-%m}" if newest else "no published month was found"
                 raise FetchError(
@@ -206,7 +206,7 @@ class TlcSource:
         with files.local_copy(REPORT_FILE) as path:
             return read_trips_per_day(path)
 
-    def _fetch(
+    def _file_at(
         self, url: str, files: Storage, name: str, verify: Callable[[Path], object], *, must_exist: bool, log: Log
     ) -> FetchedFile:
         return fetch(
