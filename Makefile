@@ -36,7 +36,9 @@ MEASURED := --cov --cov-report= --cov-fail-under=0
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
 DEMO := data/demo
-DEMO_TRIPS := $(DEMO)/mirror/trip-data/yellow_tripdata_2023-03.parquet
+DEMO_SAMPLE := --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31
+# Named after what the trips are made with, so that a clone with an older demo makes them anew.
+DEMO_TRIPS := $(DEMO)/mirror/.made-with-$(shell cat taxi_pipeline/sample/*.py taxi_pipeline/tlc/fleets.py Makefile | cksum | cut -d' ' -f1)
 # With an object store and Postgres (see docs/server.md) the demo has a prefix of its own in the store.
 DEMO_STORAGE := $(if $(TAXI_STORAGE_URL),$(TAXI_STORAGE_URL)/demo)
 SERVER_INSTANCE := $(if $(filter spark,$(TAXI_ENGINE)),deploy/cluster/dagster.yaml,deploy/dagster.yaml)
@@ -45,7 +47,7 @@ DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_FLEETS=yellow,green TAXI_START_DATE=2023-02-01 \
 	TAXI_END_DATE=2023-03-31 TAXI_CATALOG_NAMESPACE=demo \
-	TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
+	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
 .PHONY: help demo demo-ui tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes requirements clean
@@ -184,8 +186,10 @@ requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what i
 		$(UV) $(COMPILE) 3.11 --annotation-style line --group $$group -o requirements/$$group.txt || exit; done
 
 $(DEMO_TRIPS): | $(DEMO_READY) $(SERVER_READY)
-	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --fleet green --trips-per-day 2300
-	@$(BIN)/taxi-pipeline sample --output $(DEMO)/mirror --start 2023-02-01 --end 2023-03-31 --trips-per-day 110000
+	@rm -rf $(DEMO)/mirror
+	@$(BIN)/taxi-pipeline sample $(DEMO_SAMPLE) --fleet green --trips-per-day 2300
+	@$(BIN)/taxi-pipeline sample $(DEMO_SAMPLE) --trips-per-day 110000
+	@touch $@
 
 $(DEMO)/dagster/dagster.yaml: | $(DEMO_READY) $(SERVER_READY)
 	@mkdir -p $(@D)

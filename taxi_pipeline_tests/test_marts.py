@@ -14,6 +14,7 @@ import yaml
 
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.defs.marts import MartsError, dbt_program
 from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
@@ -356,3 +357,17 @@ def test_without_marts_and_notebooks_nothing_of_theirs_is_imported(switch: str, 
     command = [sys.executable, "-W", "ignore", "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY, env=environment)
     assert result.stdout.strip().endswith(expected)
+
+
+def test_the_program_dbt_is_found_beside_python_or_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: where dbt lay elsewhere, the code location ended in a traceback."""
+    for folder in ("beside", "elsewhere"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "beside" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    with pytest.raises(MartsError, match=r"neither at .*/beside/dbt nor on the PATH\. Install the extra dbt"):
+        dbt_program()
+    for folder in ("elsewhere", "beside"):
+        program = tmp_path / folder / "dbt"
+        program.touch(mode=0o755)
+        assert dbt_program() == str(program)

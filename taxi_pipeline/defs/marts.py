@@ -9,6 +9,7 @@ import importlib.util
 import io
 import itertools
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -69,7 +70,7 @@ def build_marts(settings: Settings) -> Marts:
     from dagster_dbt import DbtCliResource, DbtProject
 
     project = DbtProject(folder)
-    executable = str(Path(sys.executable).with_name("dbt"))
+    executable = dbt_program()
     _parse_when_changed(project, executable)
     job = dg.define_asset_job(
         MARTS,
@@ -78,6 +79,22 @@ def build_marts(settings: Settings) -> Marts:
     )
     dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
     return Marts([_assets_of(project)], [job], {"dbt": dbt})
+
+
+def dbt_program() -> str:
+    """The path of the program `dbt`: beside Python, else on the PATH.
+
+    Raises:
+        MartsError: there is none.
+    """
+    beside = Path(sys.executable).with_name("dbt")
+    found = str(beside) if beside.is_file() else shutil.which("dbt")
+    if found is None:
+        raise MartsError(
+            f"dagster-dbt is installed, but the program dbt is neither at {beside} nor on the PATH. "
+            "Install the extra dbt (pip install 'taxi-pipeline[dbt]'), or set TAXI_MARTS=off"
+        )
+    return found
 
 
 def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
