@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from taxi_pipeline.datasets.columns import FORMATS
 from taxi_pipeline.errors import TaxiPipelineError
@@ -31,7 +31,8 @@ class SettingsError(TaxiPipelineError):
     """An environment variable has a value that can't be used."""
 
     def __init__(self, variable: str, value: str, accepted: str) -> None:
-        super().__init__(f"{variable} is {value!r}, but must be {accepted}. Correct it in the environment or in .env.")
+        shown = re.sub(r"[^/\s]*@", "***@", value)  # a login is no error message's
+        super().__init__(f"{variable} is {shown!r}, but must be {accepted}. Correct it in the environment or in .env.")
 
 
 class UnknownSettingError(TaxiPipelineError):
@@ -141,7 +142,7 @@ class Settings:
         end = value("TAXI_END_DATE", "")
         storage_url = _storage_url(value("TAXI_STORAGE_URL", str(data_dir)), root)
         engine = _choice("TAXI_ENGINE", value("TAXI_ENGINE", "duckdb"), ENGINES)
-        if engine == "spark" and urlsplit(storage_url).scheme not in SPARK_SCHEMES:
+        if engine == "spark" and _parts_of(storage_url).scheme not in SPARK_SCHEMES:
             raise SettingsError("TAXI_STORAGE_URL", storage_url, "a folder, s3:// or gs:// with TAXI_ENGINE=spark")
         spark_remote, catalog_url = value("SPARK_REMOTE", ""), value("TAXI_CATALOG_URL", "")
         settings = cls(
@@ -176,17 +177,40 @@ class Settings:
         return settings
 
 
+def _parts_of(url: str) -> SplitResult:
+    """The parts of a URL; all empty when it is none, as `http://[::bad`."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
+def _path(variable: str, value: str, root: Path, accepted: str) -> Path:
+    """A path of this machine, below the project's root when it is relative.
+
+    Raises:
+        SettingsError: it is a URL, names a user who is not there, or lies below what is no folder.
+    """
+    try:
+        path = root / Path(value).expanduser()
+    except RuntimeError:
+        raise SettingsError(variable, value, f"{accepted}, of a user who is there") from None
+    if re.match("[A-Za-z][A-Za-z0-9+.-]+:", value) or any(one.exists() and not one.is_dir() for one in path.parents):
+        raise SettingsError(variable, value, accepted)
+    return path
+
+
 def _folder(variable: str, value: str, root: Path) -> Path:
-    folder = root / Path(value).expanduser()
-    if any(path.is_file() for path in (folder, *folder.parents)):
-        raise SettingsError(variable, value, "a folder, and this is a file or lies below one")
+    folder = _path(variable, value, root, "a folder")
+    if folder.exists() and not folder.is_dir():
+        raise SettingsError(variable, value, "a folder, and this is none")
     return folder
 
 
 def _database(value: str, root: Path) -> Path:
-    path = root / Path(value).expanduser()
-    if value.endswith("/") or path.is_dir():
-        raise SettingsError("DUCKDB_DATABASE", value, "a file, and this is a folder")
+    path = _path("DUCKDB_DATABASE", value, root, "a file")
+    if value.endswith("/") or value.startswith(":") or (path.exists() and not path.is_file()):
+        raise SettingsError("DUCKDB_DATABASE", value, "a file, and this is none")
     return path
 
 
@@ -195,8 +219,8 @@ def _url(variable: str, value: str, root: Path) -> str:
     if scheme.lower() == "file" and separator and rest.strip("/"):
         path = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
         return (root / unquote(path)).resolve().as_uri()
-    if scheme.lower() in ("http", "https") and urlsplit(value).netloc:
-        if "@" in urlsplit(value).netloc:
+    if scheme.lower() in ("http", "https") and _parts_of(value).netloc:
+        if "@" in _parts_of(value).netloc:
             raise SettingsError(variable, _without_login(value), "a URL without a login, which belongs in ~/.netrc")
         return value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
@@ -207,10 +231,10 @@ def _storage_url(value: str, root: Path) -> str:
     if re.match("[A-Za-z][A-Za-z0-9+.-]+:", value) and "://" not in value:
         raise SettingsError("TAXI_STORAGE_URL", value, accepted)
     if "://" not in value:
-        return (root / Path(value).expanduser()).as_uri()
-    parts = urlsplit(value)
+        return _folder("TAXI_STORAGE_URL", value, root).as_uri()
+    parts = _parts_of(value)
     if parts.scheme == "file" and parts.path.strip("/") and parts.netloc in ("", "localhost"):
-        return (root / unquote(parts.path)).as_uri()
+        return _folder("TAXI_STORAGE_URL", unquote(parts.path), root).as_uri()
     if parts.scheme not in OBJECT_STORE_SCHEMES or not parts.netloc or parts.query or parts.fragment:
         raise SettingsError("TAXI_STORAGE_URL", value, accepted)
     if "@" in parts.netloc:
@@ -221,14 +245,14 @@ def _storage_url(value: str, root: Path) -> str:
 
 
 def _spark_remote(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _parts_of(value)
     if parts.scheme != "sc" or not parts.hostname:
         raise SettingsError("SPARK_REMOTE", value, "the URL of Spark Connect, sc://host:15002, with TAXI_ENGINE=spark")
     return value
 
 
 def _catalog_url(value: str) -> str:
-    if not _names_a_database(value, "postgresql") or not urlsplit(value).hostname:
+    if not _names_a_database(value, "postgresql") or not _parts_of(value).hostname:
         raise SettingsError("TAXI_CATALOG_URL", _without_secret(value), f"{_A_DATABASE}, with TAXI_ENGINE=spark")
     return value
 
@@ -243,12 +267,12 @@ _A_DATABASE = "a Postgres database, postgresql://user:password@host:5432/databas
 
 
 def _names_a_database(url: str, *schemes: str) -> bool:
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     return parts.scheme in schemes and bool(parts.path.strip("/"))
 
 
 def _without_secret(url: str) -> str:
-    return f"{urlsplit(url).scheme}://…" if url else ""
+    return f"{_parts_of(url).scheme}://…" if url else ""
 
 
 def _namespace(value: str) -> str:
@@ -304,7 +328,7 @@ def _choice(variable: str, value: str, choices: Sequence[str]) -> str:
 
 
 def _without_login(url: str) -> str:
-    parts = urlsplit(url)
+    parts = _parts_of(url)
     return f"{parts.scheme}://***@{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -316,6 +340,6 @@ def _webhook_url(value: str) -> str | None:
 
 
 def _http_url(variable: str, value: str) -> str | None:
-    if value and not (value.startswith(("http://", "https://")) and urlsplit(value).netloc):
+    if value and not (value.startswith(("http://", "https://")) and _parts_of(value).netloc):
         raise SettingsError(variable, value, "an http:// or https:// URL, or empty")
     return value or None

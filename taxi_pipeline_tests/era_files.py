@@ -133,6 +133,8 @@ class Published:
     expected: Mapping[str, Any]
     unknown: Sequence[str] = field(default=())
     """Columns that the pipeline has to warn of."""
+    of_csv: bool = False
+    """True for a layout of the TLC's former CSV files, which circulate; its Parquet files of the month have another."""
 
     @property
     def name(self) -> str:
@@ -430,6 +432,7 @@ PUBLISHED = (
         YELLOW_2015,
         {**_taxi("2015-01", "tpep"), **PLACES},
         {**TAXI, **PARTS, **PLACES, **_times("2015-01")},
+        of_csv=True,
     ),
     _yellow("2018-07", YELLOW_2019.replace("congestion_surcharge:f64", "congestion_surcharge:null")),
     _yellow("2019-03", YELLOW_2019, SURCHARGE),
@@ -454,6 +457,7 @@ PUBLISHED = (
         {name.capitalize(): value for name, value in {**_taxi("2014-01", "lpep"), **PLACES}.items()}
         | {"VendorID": 2, "RateCodeID": 2, "MTA_tax": 0.5, "Trip_type": 1},
         {**TAXI, **PARTS_OF_CSV, **PLACES, **_times("2014-01"), **EHAIL, "trip_type": 1},
+        of_csv=True,
     ),
     _green("2020-03", GREEN_2020, SURCHARGE),
     _green("2025-01", GREEN_2025, SURCHARGE, CBD, EHAIL),
@@ -464,6 +468,7 @@ PUBLISHED = (
         FHV_2017,
         _fhv_of_csv("2017-03", Dispatching_base_num="B00254"),
         {**FHV_OF_CSV, **_times("2017-03")},
+        of_csv=True,
     ),
     Published(
         "fhv",
@@ -471,6 +476,7 @@ PUBLISHED = (
         FHV_2017.replace("Dispatching_base_num", "SR_Flag:text Dispatching_base_number"),
         _fhv_of_csv("2018-03", Dispatching_base_number="B00254", SR_Flag="1"),
         {**FHV_OF_CSV, **_times("2018-03"), "shared_match": True},
+        of_csv=True,
     ),
     _fhv_file("2019-03", FHV_2019_03),
     _fhv_file("2019-05", FHV_2019_05),

@@ -570,6 +570,7 @@ HEADERS = (
     *(b"Transfer-Encoding: %s" % value for value in (b"chunked", b"gzip", b"x")),
     *(b"Content-Range: %s" % value for value in (b"bytes 0-1/2", b"bytes x-y/z", b"")),
     *(b"Content-Encoding: gzip", b"Retry-After: soon", b"Retry-After: 99999999", b"Retry-After: 0"),
+    *(b"Retry-After: %s" % value for value in (b"9" * 5000, b"Fri, 31 Dec 99999 00:00:00 GMT")),
     *(b'ETag: "a"', b"ETag: W/", b"ETag: \xff", b"Last-Modified: yesterday", b"no colon", b"X: " + b"y" * 70_000),
 )
 AT_ONCE = Patience(

@@ -262,4 +262,4 @@ def _fits(name: str, value: Any) -> bool:
     if name in WHOLE:
         return number == math.floor(number) and -32_768 <= number <= 32_767
     places, limit = (3, 10**9) if name == "trip_distance" else (2, 10**10)
-    return abs(round(Decimal(number), places)) < limit
+    return abs(number) < limit and abs(round(Decimal(number), places)) < limit

@@ -63,6 +63,14 @@ UNLIKELY: dict[str, tuple[pa.Table, str]] = {
         month_of_rows(fare_amount=[float("nan")] * 200),
         "fare_amount is not readable in 200 of 200 .* 'nan'",
     ),
+    "times of twelve hours": (
+        month_of_rows(**{PICKUP: ["2023-02-03 08:21:27 PM"] * 200}),
+        "lpep_pickup_datetime is not readable in 200 of 200 .* '2023-02-03 08:21:27 PM'",
+    ),
+    "times with an offset": (
+        month_of_rows(**{PICKUP: ["2023-02-03 08:21:27-05:00"] * 200}),
+        "lpep_pickup_datetime is not readable in 200 of 200 .* '2023-02-03 08:21:27-05:00'",
+    ),
     "a twentieth of the pickups is text": (
         month_of_rows(**{PICKUP: ["then" if n % 10 == 0 else "2023-02-03 08:00:00" for n in range(200)]}),
         r"lpep_pickup_datetime is not readable in 20 of 200 \(10\.0%\) .* 'then'",

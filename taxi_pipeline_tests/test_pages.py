@@ -326,6 +326,17 @@ def test_without_outputs_the_index_says_so(files: Storage) -> None:
         assert b"materialize days first" in get("/")[2]
 
 
+def test_a_name_that_is_no_utf_8_is_not_in_the_index(tmp_path: Path) -> None:
+    """Regression: one such file made the index a 500."""
+    files = LocalFolder(tmp_path)
+    files.write("outputs/reports/2023-01.html", "<p>")
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/outputs/reports/\xff.html")).touch()
+    with served(files) as get:
+        status, _, body = get("/")
+    assert status == 200
+    assert b"2023-01.html" in body
+
+
 def test_a_link_opens_the_page(mirror: Path, make_pipeline: Callable[..., Pipeline]) -> None:
     """Regression: links were `file://`, which browsers refuse."""
     pipeline = make_pipeline(mirror)

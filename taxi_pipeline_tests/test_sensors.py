@@ -30,6 +30,7 @@ from taxi_pipeline.outputs.requests.request_files import (
     decide,
     parse_request,
     read_requests,
+    write_errors,
 )
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline_tests.faulty_server import faulty_server
@@ -234,6 +235,17 @@ def test_a_file_that_is_too_large_is_not_read(make_pipeline: MakePipeline, mirro
     for name in ("beyond", "a-huge"):
         assert "a request has at most 65,536" in (folder / f"{name}.json.error.txt").read_text()
     assert tick(pipeline, data.cursor).skip_message == "No new request; refused: 2, each with the reason beside it"
+
+
+def test_many_bad_files_get_their_texts_over_several_ticks(tmp_path: Path) -> None:
+    """Regression: 4,000 bad files took most of a tick, so that its cursor came near to being lost."""
+    files = LocalFolder(tmp_path)
+    decision = decide({f"{number}.json": b"{" for number in range(150)}, None)
+    for expected in (100, 150, 150):
+        write_errors(files, decision.errors)
+        assert len(files.list("requests/*.error.txt")) == expected
+    write_errors(files, {})
+    assert files.list("requests/*.error.txt") == []
 
 
 def test_names_that_can_not_be_shown_keep_no_other_file_waiting(make_pipeline: MakePipeline, mirror: Path) -> None:

@@ -10,13 +10,27 @@ import pytest
 
 from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.tlc.fleets import FHV, FHVHV, GREEN, YELLOW, Fleet, MissingColumnsError
-from taxi_pipeline.tlc.trip_files import UnusableFileError, describe_content, read_trip_file, verify_trip_file
+from taxi_pipeline.tlc.trip_files import (
+    UnusableFileError,
+    describe_content,
+    first_rows,
+    read_trip_file,
+    verify_trip_file,
+)
 
 YELLOW_2023 = (
     "VendorID tpep_pickup_datetime tpep_dropoff_datetime passenger_count trip_distance RatecodeID "
     "store_and_fwd_flag PULocationID DOLocationID payment_type fare_amount extra mta_tax tip_amount tolls_amount "
     "improvement_surcharge total_amount congestion_surcharge Airport_fee"
 ).split()
+
+
+def test_the_preview_leaves_out_a_column_that_unfolds_to_gigabytes(tmp_path: Path) -> None:
+    """Regression: one text of 150 MB in a column that is not loaded took 2.5 GB, after the file was accepted."""
+    note = pa.DictionaryArray.from_arrays(pa.array([0] * 100, pa.int32()), pa.array(["x" * 20_000_000]))
+    pq.write_table(pa.table({"note": note, "n": list(range(100))}), tmp_path / "f.parquet", compression="zstd")
+    assert (tmp_path / "f.parquet").stat().st_size < 100_000
+    assert first_rows(tmp_path / "f.parquet", 2) == (["n"], [[0], [1]])
 
 
 def test_columns_are_found_whatever_their_case() -> None:

@@ -184,6 +184,11 @@ def test_a_zip_without_a_projection_is_refused_by_what_it_lacks(tmp_path: Path) 
         ("zones.csv", b"OBJECTID,objectid ,zone,borough,the_geom\n", "more than one column objectid"),
         (
             "zones.csv",
+            b"OBJECTID,zone,borough,the_geom\n1,a,b,MULTIPOLYGOM(0 0)\n",
+            "no zones can be read from it .*MULTIPOLYGOM",
+        ),
+        (
+            "zones.csv",
             b"OBJECTID,zone,borough,the_geom\nx,a,b,POINT(0 0)\n",
             "OBJECTID holds a value that is no integer",
         ),

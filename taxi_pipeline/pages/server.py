@@ -241,6 +241,6 @@ def _is_served(files: Storage, name: str) -> bool:
         _refuse_hidden(name)
         if folder is not None:
             _resolved(folder, name)
-    except MissingFileError:
+    except (MissingFileError, ValueError):  # a name that is no UTF-8 is a ValueError
         return False
     return True

@@ -392,7 +392,7 @@ def _retry_after(response: "requests.Response") -> float | None:
     value = response.headers.get("Retry-After")
     try:
         return None if value is None else urllib3.Retry(retry_after_max=10**9).parse_retry_after(value)
-    except urllib3.exceptions.InvalidHeader:
+    except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):  # a year or a number without end
         return None
 
 

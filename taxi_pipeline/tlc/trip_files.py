@@ -57,18 +57,28 @@ def first_rows(path: Path, num_rows: int) -> tuple[list[str], list[list[Any]]]:
     """The columns of a Parquet file and its first rows, as they were published.
 
     A value that Python has no object for is text: a time beyond the year 9999, text that is not UTF-8. Long text is
-    cut.
+    cut, and a column that would unfold to more than any month's is left out.
     """
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, pre_buffer=False) as file:
-        batch = next(file.iter_batches(batch_size=num_rows, row_groups=[0]), None) if file.num_row_groups else None
-        names = file.schema_arrow.names
+        wanted = _columns_of_usual_size(file.metadata) if file.num_row_groups else []
+        batches = file.iter_batches(batch_size=num_rows, row_groups=[0], columns=wanted) if wanted else None
+        batch = next(batches, None) if batches else None
+        names = file.schema_arrow.names if batch is None else batch.schema.names
         columns = [list(map(_shortened, _values(column))) for column in batch.columns] if batch else []
         rows = [list(row) for row in zip(*columns, strict=True)]
     del batch
     _give_back_memory()
     return names, rows
+
+
+def _columns_of_usual_size(metadata: "pq.FileMetaData") -> list[str]:
+    """The columns of the first row group without those that would unfold to more than any month's."""
+    group = metadata.row_group(0)
+    most = MAX_BYTES_A_ROW * group.num_rows + _MAX_BYTES_OF_FEW_ROWS
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    return [chunk.path_in_schema for chunk in chunks if chunk.total_uncompressed_size <= most]
 
 
 def _shortened(value: Any) -> Any:

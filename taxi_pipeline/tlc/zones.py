@@ -80,11 +80,14 @@ def read_zones(path: Path) -> list[Zone]:
     """
     import shapely
 
-    shapes = _read_shapes(path)
-    _refuse_wrong_ids(shapes["objectid"].tolist())
-    shapes = shapes.sort_values("objectid", ignore_index=True)
-    refuse_what_is_not_new_york(shapes)
-    geometry = shapely.set_precision(shapes.geometry.values, 10**-_DECIMALS, mode="valid_output")
+    try:
+        shapes = _read_shapes(path)
+        _refuse_wrong_ids(shapes["objectid"].tolist())
+        shapes = shapes.sort_values("objectid", ignore_index=True)
+        refuse_what_is_not_new_york(shapes)
+        geometry = shapely.set_precision(shapes.geometry.values, 10**-_DECIMALS, mode="valid_output")
+    except shapely.errors.ShapelyError as error:
+        raise UnusableFileError(f"it holds a shape that can't be read ({str(error)[:200]}). {_TAKE}") from error
     if not all(shapely.is_valid(geometry)) or any(shapely.is_empty(geometry)):
         raise UnusableFileError("it holds zones whose shape is empty or invalid")
     wkt = shapely.to_wkt(geometry, rounding_precision=_DECIMALS)
@@ -118,11 +121,12 @@ def zones_are_synthetic(path: Path) -> bool:
 
 def _read_shapes(path: Path) -> "gpd.GeoDataFrame":
     import geopandas as gpd
+    from shapely.errors import ShapelyError
 
     _refuse_other_kinds(path)
     try:
         found = _read_csv(path) if path.suffix == ".csv" else gpd.read_file(_inside(path))
-    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile, ShapelyError) as error:
         raise UnusableFileError(f"no zones can be read from it ({error}); it is {_describe(path)}") from error
     if not isinstance(found, gpd.GeoDataFrame):
         raise UnusableFileError(f"it has no shapes; it is {_describe(path)}")

@@ -34,6 +34,8 @@ MAX_NAME_BYTES = 200
 """Longest name of a request file: file systems take 255 bytes, of which temporary names and `.error.txt` need some."""
 _MAX_ERRORS = 5
 """Largest number of errors that are told of one file."""
+_MAX_TEXTS = 100
+"""Largest number of texts that are written at a time: a tick of the sensor has 60 s."""
 _SHOWN = 80
 """Largest number of characters that are told of a value or of a field's name."""
 
@@ -232,10 +234,14 @@ def write_errors(files: Storage, errors: Mapping[str, str]) -> None:
     for name in set(files.list(ERRORS)) - set(texts):
         with suppress(StorageError, OSError):
             files.delete(name)
+    written = 0
     for name, text in texts.items():
         with suppress(StorageError, OSError):
             if not files.exists(name) or files.read_text(name) != text:
                 files.write(name, text)
+                written += 1
+        if written >= _MAX_TEXTS:  # the next tick writes the others
+            return
 
 
 def _shown(name: str) -> str:

@@ -24,6 +24,8 @@ LONGEST_EXAMPLE = 100
 _ZONE_COLUMNS = ("pickup_zone_id", "dropoff_zone_id")
 _COORDINATES = ("pickup_longitude", "pickup_latitude", "dropoff_longitude", "dropoff_latitude")
 _NULLS = '"NULL"'
+_TIME_TEXT = r"\s*\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?)?)?\s*"
+"""What a time in text looks like. DuckDB 2.0 casts `08:21:27 PM` to the morning and drops `-05:00`, without a word."""
 _TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 """Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
@@ -178,7 +180,10 @@ def _value(column: Column, field: PublishedColumn) -> TypedColumn:
     if column.type == "VARCHAR":
         return _of_field(column, field, field.text, "FALSE")
     if column.type == "TIMESTAMP":
-        value = f"CASE WHEN {field.cast(column.type)} BETWEEN {_TIMES} THEN {field.cast(column.type)} END"
+        is_time = f"{field.cast(column.type)} BETWEEN {_TIMES}"
+        if field.type == "VARCHAR":
+            is_time += f" AND regexp_full_match({field.text}, '{_TIME_TEXT}')"
+        value = f"CASE WHEN {is_time} THEN {field.cast(column.type)} END"
         return _of_field(column, field, value, field.is_no(f"({value})"))
     if field.type == column.type:
         return _of_field(column, field, field.sql, "FALSE")
