@@ -1,8 +1,9 @@
 """An HTTP server on loopback that does what servers do to people: it breaks off, lies, refuses and trickles."""
 
+import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -159,3 +160,27 @@ def faulty_server() -> Iterator[FaultyServer]:
         http.shutdown()
         http.server_close()
         thread.join()
+
+
+@contextmanager
+def raw_server(answer: Callable[[socket.socket], object]) -> Iterator[str]:
+    """Run a server that reads each request and then does to its connection what it is told; gives the server's URL."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.05)
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                with suppress(OSError):
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(65_536)
+                        answer(connection)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            ended.set()
+            thread.join(1)  # an answer that takes longer ends with the process

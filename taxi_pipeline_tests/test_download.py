@@ -5,10 +5,9 @@ import random
 import re
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from email.utils import formatdate
@@ -28,7 +27,7 @@ from taxi_pipeline.tlc.http_transfer import FetchError, NoAnswerError, NotFoundE
 from taxi_pipeline.tlc.months import month_of, new_york_today, previous_month
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import UnusableFileError, verify_trip_file
-from taxi_pipeline_tests.faulty_server import Answer, FaultyServer
+from taxi_pipeline_tests.faulty_server import Answer, FaultyServer, raw_server
 from taxi_pipeline_tests.processes import process
 
 BODY = random.Random(0).randbytes(3_000_000)  # noqa: S311 - any bytes will do
@@ -531,27 +530,10 @@ def test_zones_that_are_refused_are_waited_for(server: FaultyServer, tmp_path: P
 
 
 @contextmanager
-def raw_server(answer: bytes) -> Iterator[str]:
-    """The URL of a server that answers each request with these bytes and closes the connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.05)
-        ended = threading.Event()
-
-        def serve() -> None:
-            while not ended.is_set():
-                with suppress(OSError):
-                    connection, _ = server.accept()
-                    with connection:
-                        connection.recv(65_536)
-                        connection.sendall(answer)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.getsockname()[1]}/f"
-        finally:
-            ended.set()
-            thread.join()
+def answering(answer: bytes) -> Iterator[str]:
+    """The URL of a file on a server that answers each request with these bytes and closes the connection."""
+    with raw_server(lambda connection: connection.sendall(answer)) as url:
+        yield f"{url}/f"
 
 
 STATUS_LINES = (
@@ -596,10 +578,10 @@ def test_whatever_a_server_answers_comes_out_as_an_error_of_ours_or_as_a_file(
 ) -> None:
     """Regression: `Content-Length: many`, a redirect to `http://[::bad` and a 304 without a copy were bare errors."""
     answer = b"\r\n".join((status, *headers, b"", body))
-    with raw_server(answer) as url, tempfile.TemporaryDirectory() as folder:
+    with answering(answer) as url, tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "f"
         if has_copy:
-            with raw_server(b'HTTP/1.1 200 OK\r\nETag: "b"\r\nContent-Length: 4\r\n\r\ncopy') as first:
+            with answering(b'HTTP/1.1 200 OK\r\nETag: "b"\r\nContent-Length: 4\r\n\r\ncopy') as first:
                 fetch_to(first, target, verify=accept, patience=AT_ONCE)
             note = target.with_name("f.source.json")
             note.write_text(note.read_text().replace(first, url))
@@ -622,9 +604,9 @@ def test_whatever_a_server_answers_comes_out_as_an_error_of_ours_or_as_a_file(
 def test_a_file_without_end_is_given_up(tmp_path: Path, announced: bool) -> None:
     length = b"Content-Length: 1001\r\n" if announced else b""
     with (
-        raw_server(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + b"x" * 1001) as url,
+        answering(b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + b"x" * 1001) as url,
         pytest.raises(NoAnswerError, match=r"sends 1,001 bytes or more, and a file may have 1,000"),
     ):
         fetch_to(url, tmp_path / "f", verify=accept, patience=AT_ONCE)
-    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000) as url:
+    with answering(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000) as url:
         assert fetch_to(url, tmp_path / "f", verify=accept, patience=AT_ONCE).size_bytes == 1000

@@ -5,10 +5,8 @@ import json
 import os
 import shutil
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +31,7 @@ from taxi_pipeline.outputs.requests.request_files import (
     write_errors,
 )
 from taxi_pipeline.storage import LocalFolder
-from taxi_pipeline_tests.faulty_server import faulty_server
+from taxi_pipeline_tests.faulty_server import faulty_server, raw_server
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in, settings_of
 
 MakePipeline = Callable[..., Pipeline]
@@ -447,27 +445,6 @@ def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePip
     assert Alerts().post({"text": "x"}) is None, "without a webhook nobody is told"
 
 
-@contextmanager
-def a_webhook(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """The address of a server that reads a request and then does what it is told, for one connection after another."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.1)
-        ended = threading.Event()
-
-        def serve() -> None:
-            while not ended.is_set():
-                with suppress(OSError):
-                    connection, _ = server.accept()
-                    with connection:
-                        connection.recv(65_536)
-                        answer(connection)
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/a-secret"
-        ended.set()
-
-
 def _drip(connection: socket.socket) -> None:
     for _ in range(100):
         connection.sendall(b"H")
@@ -500,8 +477,8 @@ def test_whatever_a_webhook_answers_the_call_ends_and_names_no_address(
     answer: Callable[[socket.socket], None], problem: str | None
 ) -> None:
     """Regression: an answer of 3 GB was read to its end, and a byte each nine seconds blocked the sensors for ever."""
-    with a_webhook(answer) as url:
-        told = Alerts(webhook_url=url, limit_seconds=1).post({"text": "x"})
+    with raw_server(answer) as url:
+        told = Alerts(webhook_url=f"{url}/a-secret", limit_seconds=1).post({"text": "x"})
     assert (told or "").removeprefix(
         "The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: "
     ) == (problem or "")

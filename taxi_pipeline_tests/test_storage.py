@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taxi_pipeline.defs.required_files import require_file
+from taxi_pipeline.required_files import require_file
 from taxi_pipeline.storage import LocalFolder, MissingFileError, Storage, StorageError
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing, sha256_of
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url

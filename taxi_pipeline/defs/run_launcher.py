@@ -17,7 +17,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
@@ -31,16 +31,11 @@ from taxi_pipeline.defs.dagster_internals import (
 )
 
 
-class LocalRunLauncher(dg.DefaultRunLauncher):
-    """Starts runs like `DefaultRunLauncher`, on the machine on which all runs are; `run_monitoring` watches them.
-
-    The console's runs are watched as well: each run notes the id of its process in its own log.
-    """
+class _WatchedRunLauncher(dg.DefaultRunLauncher):
+    """Starts runs like `DefaultRunLauncher`; `run_monitoring` asks it for their health."""
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "LocalRunLauncher":
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """The launcher."""
         return cls(inst_data=inst_data, **config_value)
 
@@ -48,6 +43,13 @@ class LocalRunLauncher(dg.DefaultRunLauncher):
     def supports_check_run_worker_health(self) -> bool:
         """True: `run_monitoring` asks this launcher."""
         return True
+
+
+class LocalRunLauncher(_WatchedRunLauncher):
+    """Starts runs like `DefaultRunLauncher`, on the machine on which all runs are; `run_monitoring` watches them.
+
+    The console's runs are watched as well: each run notes the id of its process in its own log.
+    """
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Look whether the process that the run noted last is there. A run that has noted none is left alone."""
@@ -97,20 +99,8 @@ def _seconds_of(age: str) -> int:
     return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-class CodeServerRunLauncher(dg.DefaultRunLauncher):
+class CodeServerRunLauncher(_WatchedRunLauncher):
     """Starts runs like `DefaultRunLauncher`; `run_monitoring` watches them."""
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "CodeServerRunLauncher":
-        """The launcher."""
-        return cls(inst_data=inst_data, **config_value)
-
-    @property
-    def supports_check_run_worker_health(self) -> bool:
-        """True: `run_monitoring` asks this launcher."""
-        return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """Ask the code server whether it has the run; one that can't be reached is asked again the next time."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from taxi_pipeline.errors import LoadError
+from taxi_pipeline.required_files import require_file
 from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.http_transfer import FetchError, Validators
@@ -75,8 +76,7 @@ def verified_copy(files: Storage, name: str, *, written_by: str) -> Iterator[tup
     note = read_note(files, name)
     if note and note.failure:
         raise LastFetchFailedError(f"{note.failure}. Fetch it again: materialize {written_by}")
-    if not files.exists(name):
-        raise MissingFileError(f"{files.uri(name)} does not exist: materialize {written_by} first")
+    require_file(files, name, written_by=written_by)
     with files.local_copy(name) as path:
         found = sha256_of(path)
         expected = (note.sha256 if note else None) or "not known"

@@ -20,12 +20,12 @@ from taxi_pipeline.defs.metadata import (
     table_schema,
     written,
 )
-from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
 from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
+from taxi_pipeline.required_files import require_file
 from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"

@@ -10,9 +10,9 @@ from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.failures import FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
-from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.errors import LoadError
+from taxi_pipeline.required_files import require_file
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.codes import code_rows
 from taxi_pipeline.tlc.months import Days, month_of

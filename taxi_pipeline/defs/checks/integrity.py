@@ -16,7 +16,6 @@ from taxi_pipeline.defs.assets.metrics import (
 )
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
-from taxi_pipeline.defs.required_files import require_file
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import made_from
 from taxi_pipeline.quality.reconciliation import (
@@ -32,6 +31,7 @@ from taxi_pipeline.quality.reconciliation import (
     zone_ids,
     zones_in_geojson,
 )
+from taxi_pipeline.required_files import require_file
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,

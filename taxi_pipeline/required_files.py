@@ -1,4 +1,4 @@
-"""Files that an asset or a check needs and another asset writes."""
+"""Files that an asset, a check or a load needs and another asset writes. No Dagster."""
 
 from taxi_pipeline.storage import MissingFileError, Storage
 
