@@ -10,6 +10,7 @@ from collections.abc import Callable
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage, open_storage
+from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.spark import SparkWarehouse
@@ -55,6 +56,7 @@ def tlc_of(settings: Settings) -> TlcSource:
         fleets=settings.fleets,
         accepted=settings.accepted,
         last_day=settings.end_date,
+        patience=Patience(pause_seconds=settings.tlc_pause_seconds),
     )
 
 

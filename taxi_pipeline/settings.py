@@ -24,6 +24,8 @@ from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 ENGINES = ("duckdb", "spark")
 SPARK_SCHEMES = ("file", "s3", "gs")
 """Storages for which Iceberg has a reader of its own by the same URL."""
+_LONGEST_PAUSE = 3600
+"""Seconds between two downloads."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
@@ -39,7 +41,7 @@ class UnknownSettingError(TaxiPipelineError):
     """A variable looks like a setting of the pipeline, and is none."""
 
     def __init__(self, variable: str, known: Collection[str]) -> None:
-        (nearest, *_) = *difflib.get_close_matches(variable, known, n=1), None
+        (nearest, *_) = *difflib.get_close_matches(variable.upper(), known, n=1), None
         meant = f"; did you mean {nearest}?" if nearest else "."
         super().__init__(
             f"{variable} is no setting of the pipeline{meant} Correct or remove it in the environment or in .env; "
@@ -80,6 +82,8 @@ class Settings:
     """The Postgres database of Dagster's history; None where that is SQLite."""
     tlc_url: str
     zones_url: str
+    tlc_pause_seconds: float
+    """Pause before each download from the TLC's server."""
     fleets: tuple[str, ...]
     accepted: tuple[str, ...]
     """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
@@ -123,7 +127,8 @@ class Settings:
 
         Raises:
             SettingsError: a variable holds a value that can't be used; names it, the value and what is accepted.
-            UnknownSettingError: a variable begins with TAXI_ and is no setting; names the most similar one.
+            UnknownSettingError: a variable begins with TAXI_ or TLC_ and is no setting, or is one in small letters;
+                names the most similar one.
         """
         known: set[str] = set()
 
@@ -157,6 +162,7 @@ class Settings:
             duckdb_database=_database(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb")), root),
             tlc_url=tlc_url,
             zones_url=zones_url,
+            tlc_pause_seconds=_pause("TLC_PAUSE_SECONDS", value("TLC_PAUSE_SECONDS", "0")),
             fleets=fleets,
             accepted=_accepted(value("TAXI_ACCEPT", "")),
             start_date=start_date,
@@ -172,9 +178,15 @@ class Settings:
             alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
         for variable in sorted(environment):
-            if variable.startswith("TAXI_") and not variable.startswith("TAXI_TEST_") and variable not in known:
+            if _looks_like_one_of(variable, known) and not variable.startswith("TAXI_TEST_"):
                 raise UnknownSettingError(variable, known)
         return settings
+
+
+def _looks_like_one_of(variable: str, known: Collection[str]) -> bool:
+    """Whether a variable is meant as a setting, and is none: for its beginning, or as one in small letters."""
+    name = variable.upper()
+    return variable not in known and (name.startswith(("TAXI_", "TLC_")) or name in known)
 
 
 def _parts_of(url: str) -> SplitResult:
@@ -305,6 +317,9 @@ def _accepted(value: str) -> tuple[str, ...]:
             first = None
         if fleet not in FLEETS or first is None or FLEETS[fleet].month_name(first) != name:
             raise SettingsError("TAXI_ACCEPT", value, "a comma list of months of fleets, such as green/2023-01")
+        if not FLEETS[fleet].first_month <= first <= new_york_today():
+            months = f"{FLEETS[fleet].first_month:%Y-%m} to {new_york_today():%Y-%m}"
+            raise SettingsError("TAXI_ACCEPT", value, f"a comma list of months that there are; of {fleet}, {months}")
     return names
 
 
@@ -319,6 +334,12 @@ def _date(variable: str, value: str, first: date, what_first_is: str) -> date:
     if not first <= day <= last or value != day.isoformat():
         raise SettingsError(variable, value, accepted)
     return day
+
+
+def _pause(variable: str, value: str) -> float:
+    if not re.fullmatch(r"\d{1,4}(\.\d+)?", value) or float(value) > _LONGEST_PAUSE:
+        raise SettingsError(variable, value, f"a number of seconds, 0 to {_LONGEST_PAUSE:,}")
+    return float(value)
 
 
 def _choice(variable: str, value: str, choices: Sequence[str]) -> str:

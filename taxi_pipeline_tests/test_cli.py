@@ -192,6 +192,10 @@ def _on_a_terminal(environment: dict[str, str]) -> str:
 def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
     empty = taxi_pipeline("snapshot")
     assert (empty.returncode, "there is no warehouse at" in empty.stderr) == (1, True)
+    url = taxi_pipeline("snapshot", "--output", "s3://bucket/copy.duckdb")
+    assert (url.returncode, "is no file of this machine" in url.stderr) == (2, True)
+    nowhere = taxi_pipeline("snapshot", "--output", "/proc/copy.duckdb")
+    assert (nowhere.returncode, "no file can be made in /proc" in nowhere.stderr) == (1, True)
     assert taxi_pipeline("materialize", "--start", "2023-02-07", "--end", "2023-02-07").returncode == 0
     with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as held:
         ((trips,),) = held.execute("SELECT count(*) FROM trips").fetchall()

@@ -82,6 +82,16 @@ def test_a_file_is_fetched_once_and_requested_conditionally_afterwards(server: F
     assert server.requests[1].headers["If-None-Match"] == '"1"'
 
 
+def test_a_pause_comes_before_each_download(server: FaultyServer, tmp_path: Path) -> None:
+    """A CDN throttles who asks often."""
+    server.answers["/f"] = [Answer(body=b"one", headers=ETAG)]
+    said: list[str] = []
+    started = time.monotonic()
+    get(server, tmp_path / "f", patience=replace(SHORT, pause_seconds=0.3), log=said.append)
+    assert time.monotonic() - started >= 0.3
+    assert said == [f"Waiting 0.3 s before {server.url}/f is downloaded"]
+
+
 def test_without_an_etag_date_and_length_decide(server: FaultyServer, tmp_path: Path) -> None:
     dated = {"Last-Modified": formatdate(1e9, usegmt=True)}
     server.answers["/f"] = [Answer(body=b"one", headers=dated)]

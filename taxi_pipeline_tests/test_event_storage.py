@@ -1,9 +1,12 @@
 """Dagster's history in its own SQLite files, stored by the classes that `dagster.yaml` names."""
 
 import asyncio
+import os
 import re
 import shutil
 import sqlite3
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,12 +16,14 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._daemon.types import DaemonHeartbeat
 
 from taxi_pipeline.defs import event_storage
 from taxi_pipeline.defs.event_storage import EventStorage, PartitionsByTags, RunStorage
 from taxi_pipeline.defs.partitions import range_tags
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services.fixtures import fresh_database
 
 DAYS = dg.DailyPartitionsDefinition("2023-01-01", end_date="2023-01-04")
@@ -281,3 +286,59 @@ def test_history_in_postgres_is_dagsters_own_and_survives(tmp_path: Path, monkey
             assert _types(plain_instance, run) == events
             theirs = _types(plain_instance, _run(plain_instance))
             assert {**theirs, "ASSET_MATERIALIZATION_PLANNED": 4} == events, "but for what has no partitions"
+
+
+# One daemon
+
+
+def _a_daemon(home: str, sign: str, go_on: str) -> None:
+    """Give signs of life as a daemon's threads do, write which of them ended, and wait until the test has looked."""
+    os.environ["DAGSTER_HOME"] = home
+    ended: list[str] = []
+    with dg.DagsterInstance.get() as instance:
+
+        def live(daemon_type: str) -> None:
+            try:
+                instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), daemon_type, str(os.getpid()), errors=[]))
+            except SystemExit:
+                ended.append(daemon_type)
+
+        threads = [threading.Thread(target=live, args=(f"SENSOR {n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        Path(sign).write_text(str(len(ended)))
+        while not Path(go_on).exists():
+            time.sleep(0.01)
+
+
+def test_a_second_daemon_on_an_instance_ends_before_it_does_anything(
+    tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    """Regression: a second `dg dev` launched each run once more, and sent an alert for a run that succeeded."""
+    never = tmp_path / "never"
+    first = process(_a_daemon, str(tmp_path), str(tmp_path / "first"), str(never))
+    wait_for_file(tmp_path / "first", first)
+    second = process(_a_daemon, str(tmp_path), str(tmp_path / "second"), str(tmp_path / "second"))
+    second.join()
+    assert [(tmp_path / name).read_text() for name in ("first", "second")] == ["0", "4"]
+    assert {beat.daemon_id for beat in instance.get_daemon_heartbeats().values()} == {str(first.pid)}
+    assert (tmp_path / "history" / "daemon.lock").read_text() == f"{first.pid}\n"
+    first.kill()
+    first.join()
+    third = process(_a_daemon, str(tmp_path), str(tmp_path / "third"), str(tmp_path / "third"))
+    third.join()
+    assert (tmp_path / "third").read_text() == "0", "the lock ended with the process that was killed"
+
+
+def test_the_second_daemon_says_who_is_the_first(
+    tmp_path: Path, instance: dg.DagsterInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = process(_a_daemon, str(tmp_path), str(tmp_path / "first"), str(tmp_path / "never"))
+    wait_for_file(tmp_path / "first", first)
+    with pytest.raises(SystemExit):
+        instance.add_daemon_heartbeat(DaemonHeartbeat(time.time(), "SENSOR", "2", errors=[]))
+    first.kill()
+    assert f"Process {first.pid} is the daemon of the instance {tmp_path}" in caplog.text
+    assert "set another DAGSTER_HOME" in caplog.text

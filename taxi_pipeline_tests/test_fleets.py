@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.defs.assets.warehouse_tables import TABLES
+from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.sample.zones import write_zones_zip
@@ -260,6 +262,11 @@ def test_what_is_wrong_with_one_fleets_month_fails_by_its_name_and_loads_the_oth
     error = error_of(result)
     assert "green: " in error
     assert "Loaded nevertheless: yellow, fhvhv" in error
+    evaluated = {check.check_name: check for check in result.get_asset_check_evaluations()}
+    assert evaluated["trips_conserved"].passed
+    tables = {dg.AssetKey(asset) for asset in TABLES}
+    of_tables = {key.name for checks in CHECKS for key in checks.check_keys if key.asset_key in tables}
+    assert of_tables - set(evaluated) == {"trips_match_tlc_report"}, "the others are loaded, and checked"
     assert pipeline.rows("SELECT fleet, count(*) FROM trips GROUP BY ALL ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     assert pipeline.rows("SELECT fleet, num_trips FROM zone_hourly_trips ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     BY_NAME["green 2025-01"].write(mirror)

@@ -62,6 +62,7 @@ def test_a_request_is_understood() -> None:
         (b"{}", "borough: Field required; start_date: Field required; end_date: Field required"),
         (as_bytes(borough="Manhatten"), "borough: it must be one of Manhattan, .*not 'Manhatten'"),
         (as_bytes(borough="x'; DROP TABLE trips; --"), "borough: "),
+        (as_bytes(start_date=1675555200), "start_date: .*not 1675555200"),
         (as_bytes(start_date="2023-02-30"), "start_date: .*not '2023-02-30'"),
         (as_bytes(end_date="2023-02-04"), "end_date 2023-02-04 is before start_date 2023-02-05"),
         (as_bytes(zone_ids=[0]), "zone_ids.0: .*not 0"),
@@ -265,6 +266,16 @@ def test_names_that_can_not_be_shown_keep_no_other_file_waiting(make_pipeline: M
     again = tick(pipeline, data.cursor)
     assert again.skip_message == "No new request; refused: 4, each with the reason beside it"
     assert {path.name for path in folder.glob("*.error.txt")} == set(texts)
+
+
+def test_a_link_to_what_blocks_is_not_read(tmp_path: Path) -> None:
+    """Regression: reading the kernel's messages waits for the next one; the tick never ended."""
+    files = LocalFolder(tmp_path)
+    files.write("requests/b.json", as_bytes())
+    (tmp_path / "requests" / "a.json").symlink_to("/proc/kmsg")
+    decision = decide(read_requests(files), None)
+    assert [new.name for new in decision.requests] == ["b"]
+    assert "a.json" in decision.errors
 
 
 def test_a_file_that_can_not_be_read_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ def test_defaults() -> None:
         postgres_url=None,
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
+        tlc_pause_seconds=0,
         fleets=("yellow",),
         accepted=(),
         start_date=date(2023, 1, 1),
@@ -83,6 +84,7 @@ OTHER_VALUES = {
     "DUCKDB_DATABASE": "other.duckdb",
     "TLC_URL": "http://localhost:8000",
     "TAXI_ZONES_URL": "https://example.com/zones.geojson",
+    "TLC_PAUSE_SECONDS": "2.5",
     "TAXI_FLEETS": "green",
     "TAXI_ACCEPT": "green/2023-01",
     "TAXI_START_DATE": "2019-02-03",
@@ -189,6 +191,11 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("TAXI_END_DATE", "2022-12-31", "2023-01-01 (TAXI_START_DATE) to "),
         ("TAXI_END_DATE", "2999-01-01", "(30 days ago)"),
         ("TAXI_AUTOMATION", "yes", "on or off"),
+        ("TAXI_ACCEPT", "green/2013-07", "months that there are; of green, 2013-08 to"),
+        ("TAXI_ACCEPT", "green/2999-01", "months that there are"),
+        ("TLC_PAUSE_SECONDS", "soon", "a number of seconds, 0 to 3,600"),
+        ("TLC_PAUSE_SECONDS", "-1", "a number of seconds, 0 to 3,600"),
+        ("TLC_PAUSE_SECONDS", "3600.5", "a number of seconds, 0 to 3,600"),
         ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),
         ("TLC_URL", "https://", "http://, https:// or file://"),
         ("TLC_URL", "/srv/tlc", "http://, https:// or file://"),
@@ -222,7 +229,14 @@ def test_a_bad_value_is_named_with_what_is_accepted(variable: str, value: str, a
 
 @pytest.mark.parametrize(
     ("variable", "meant"),
-    [("TAXI_FLEET", "TAXI_FLEETS"), ("TAXI_STARTDATE", "TAXI_START_DATE"), ("TAXI_CATALOGUE_URL", "TAXI_CATALOG_URL")],
+    [
+        ("TAXI_FLEET", "TAXI_FLEETS"),
+        ("TAXI_STARTDATE", "TAXI_START_DATE"),
+        ("TAXI_CATALOGUE_URL", "TAXI_CATALOG_URL"),
+        ("TLC_ULR", "TLC_URL"),
+        ("taxi_fleets", "TAXI_FLEETS"),
+        ("duckdb_database", "DUCKDB_DATABASE"),
+    ],
 )
 def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_is_meant(variable: str, meant: str) -> None:
     """Regression: `TAXI_FLEET=green` loaded yellow without a word."""

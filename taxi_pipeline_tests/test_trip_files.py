@@ -165,6 +165,10 @@ def test_a_sound_file_is_accepted(tmp_path: Path) -> None:
         (b'{"code": "not_found", "error": true}', "JSON: .*not_found"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "git-LFS pointer"),
         (b"\x00\x01garbage", "bytes that start with"),
+        (b"\x1f\x8b\x08\0", "a gzip file"),
+        (b"PK\x03\x04\x14\0", "a zip archive"),
+        ("VendorID,total".encode("utf-16"), "text in UTF-16: write it as UTF-8"),
+        ("VendorID;total\r\n1;2,5 €\r\n".encode(), "text: VendorID;total 1;2,5 €"),
     ],
 )
 def test_what_is_no_parquet_file_is_named_for_what_it_is(tmp_path: Path, content: bytes, named: str) -> None:

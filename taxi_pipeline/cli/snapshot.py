@@ -1,5 +1,6 @@
 """The command `snapshot`: a copy of the warehouse to query."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ def snapshot(target: Path | None) -> None:
     """
     from taxi_pipeline.warehouse.spark import SparkWarehouse
 
+    if target and re.match("[A-Za-z][A-Za-z0-9+.-]+:/", str(target)):  # a Path has one slash of two
+        raise click.BadParameter(f"{target} is no file of this machine", param_hint="--output")
     settings = read_settings()
     warehouse = warehouse_of(settings)
     if not isinstance(warehouse, SparkWarehouse):

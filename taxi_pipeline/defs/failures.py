@@ -17,6 +17,8 @@ class FleetsFailed(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dags
     """
 
     def __init__(self, failed: Mapping[str, str], loaded: Sequence[str]) -> None:
+        self.loaded = tuple(loaded)
+        """Names of the fleets that are loaded."""
         reasons = "; ".join(f"{fleet}: {reason}" for fleet, reason in failed.items())
         super().__init__(
             description=f"{reasons}. Loaded nevertheless: {', '.join(loaded) or 'nothing'}",

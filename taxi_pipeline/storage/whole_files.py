@@ -85,7 +85,7 @@ def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
     lock_file = target.parent / ".locks" / f"{target.name}.lock"
     make_folder(lock_file.parent)
     lock = FileLock(
-        lock_file, timeout=timeout_seconds, on_acquired=lambda handle: _write_whole(handle, f"{os.getpid()}\n")
+        lock_file, timeout=timeout_seconds, on_acquired=lambda handle: write_whole(handle, f"{os.getpid()}\n")
     )
     try:
         with explaining_disk_errors(lock_file):
@@ -108,6 +108,12 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def write_whole(handle: int, text: str) -> None:
+    """Make an open file hold this text alone."""
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, text.encode(), 0)
+
+
 @contextmanager
 def explaining_disk_errors(path: Path) -> Iterator[None]:
     """Turn an error of the disk into a StorageError that says what it means for the path, and what to do."""
@@ -127,7 +133,10 @@ def _temporary_beside(target: Path) -> Iterator[Path]:
     """A new file in the target's folder, locked as long as it is being written, so that no other removes it."""
     while True:
         # mkstemp makes names that no other process has; the suffix stays, because writers look at it.
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=f".tmp{target.suffix}")
+        try:
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=f".tmp{target.suffix}")
+        except FileNotFoundError as error:  # the folder was there a moment ago: /proc takes no files
+            raise StorageError(f"{target} can't be written: no file can be made in {target.parent}") from error
         temporary = Path(name)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if temporary.exists():
@@ -148,11 +157,6 @@ def _remove_leftovers(target: Path) -> None:
             for beside in target.parent.glob(f"{glob.escape(path.name)}.*"):
                 beside.unlink(missing_ok=True)
             path.unlink()
-
-
-def _write_whole(handle: int, text: str) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
 
 
 def _flush_to_disk(path: Path) -> None:

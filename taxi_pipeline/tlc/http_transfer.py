@@ -42,6 +42,8 @@ class Patience:
     """Pause before the first retry; doubled before each later one, give or take a half."""
     refusal_pauses_seconds: tuple[float, ...] = (30, 90, 270)
     """Pauses after each 403 for a file that must exist: the TLC's CDN throttles with it."""
+    pause_seconds: float = 0
+    """Pause before each download, so that a long backfill does not get throttled."""
     longest_pause_seconds: float = 300
     """Longest pause that a server may ask for with `Retry-After`."""
     largest_bytes: int = 8 << 30
@@ -127,6 +129,9 @@ def download(
     with _session() as session:
         if _unchanged_by_its_head(session, url, known, patience):
             return None
+        if patience.pause_seconds:
+            log(f"Waiting {patience.pause_seconds:g} s before {url} is downloaded")
+            time.sleep(patience.pause_seconds)
         return _patiently(
             lambda: _attempt(session, url, part, known, patience, on_progress),
             url=url,

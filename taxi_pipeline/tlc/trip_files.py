@@ -1,6 +1,5 @@
 """The published files of trips: reading their footer and first rows, and verifying them."""
 
-import json
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,30 +312,31 @@ def _refuse_types(fields: "Sequence[pa.Field]") -> None:
             )
 
 
+_PACKED = {b"\x1f\x8b": "a gzip file", b"PK\x03\x04": "a zip archive", b"\x28\xb5\x2f\xfd": "a Zstandard file"}
+"""First bytes → what the file is."""
+_LINES = str.maketrans("\r\n\t", "   ")
+
+
 def describe_content(path: Path) -> str:
     """Name what a file is by its first bytes, for an error message."""
     with path.open("rb") as file:
         head = file.read(512)
     text = head.decode("utf-8", errors="replace").strip()
-    if not head:
-        return "an empty file"
-    if head.startswith(b"PAR1"):
-        return f"a truncated or damaged Parquet file of {path.stat().st_size:,} bytes"
-    if text.startswith("version https://git-lfs"):
-        return "a git-LFS pointer (the mirror was cloned without its large files)"
-    if text.startswith("<"):
-        return f"an HTML or XML page: {_one_line(text)}"
-    if _is_json(path):
-        return f"JSON: {_one_line(text)}"
-    return f"{path.stat().st_size:,} bytes that start with {head[:24]!r}"
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_bytes()[:1_000_000])
-    except ValueError:
-        return False
-    return True
+    kinds = {
+        "an empty file": not head,
+        f"a truncated or damaged Parquet file of {path.stat().st_size:,} bytes": head.startswith(b"PAR1"),
+        "a gzip file": head.startswith(b"\x1f\x8b"),
+        "a zip archive": head.startswith(b"PK\x03\x04"),
+        "a Zstandard file": head.startswith(b"\x28\xb5\x2f\xfd"),
+        "text in UTF-16: write it as UTF-8": head.startswith((b"\xff\xfe", b"\xfe\xff")),
+        "a git-LFS pointer (the mirror was cloned without its large files)": text.startswith("version https://git-lfs"),
+        f"an HTML or XML page: {_one_line(text)}": text.startswith("<"),
+        f"JSON: {_one_line(text)}": text.startswith(("{", "[")),
+        f"text: {_one_line(text)}": "\ufffd" not in text[:-1] and " ".join(text.split()).isprintable(),
+    }
+    return next(
+        (kind for kind, is_it in kinds.items() if is_it), f"{path.stat().st_size:,} bytes that start with {head[:24]!r}"
+    )
 
 
 def _one_line(text: str, length: int = 160) -> str:

@@ -21,7 +21,7 @@ from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
-from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, reason_of_loss
+from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, reason_of_change
 
 
 class MixedDataError(LoadError):
@@ -47,7 +47,7 @@ def load_days(
         MixedDataError: a file is synthetic and the warehouse's trips are real, or the other way round.
         MissingColumnsError: a file lacks a column that every month must have.
         MissingZonesError: a file holds coordinates, and the zones are not loaded.
-        UnlikelyFileError: a file has far fewer rows than the one from which days of its month are loaded.
+        UnlikelyFileError: a file has far fewer or more rows than the one from which days of its month are loaded.
         UnusableFileError: the engine can't read a file.
     """
     for days in months:
@@ -67,7 +67,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
         file = read_trip_file(path)
         refuse_mixture(session, name, synthetic=file.synthetic)
         if not accepted:
-            _refuse_loss(session, fleet, days, file.num_rows)
+            _refuse_change(session, fleet, days, file.num_rows)
         published = PublishedFile(path=path, uri=files.uri(name), sha256=version, num_rows=file.num_rows)
         with session.reading(name):
             columns = session.view_published_trips(published, fleet.sources_in(file.columns))
@@ -97,8 +97,8 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
     )
 
 
-def _refuse_loss(session: Session, fleet: Fleet, days: Days, num_rows: int) -> None:
-    """Refuse a file that has far fewer rows than the one from which days of the month are loaded.
+def _refuse_change(session: Session, fleet: Fleet, days: Days, num_rows: int) -> None:
+    """Refuse a file that has far fewer or far more rows than the one from which days of the month are loaded.
 
     Raises:
         UnlikelyFileError: it has.
@@ -108,7 +108,7 @@ def _refuse_loss(session: Session, fleet: Fleet, days: Days, num_rows: int) -> N
         "SELECT max(file_rows) FROM loaded_days WHERE fleet = ? AND pickup_date BETWEEN ? AND ?",
         [fleet.name, month.first, month.last],
     )
-    if before and (reason := reason_of_loss(num_rows, before)):
+    if before and (reason := reason_of_change(num_rows, before)):
         raise UnlikelyFileError(fleet, month.first, f"{reason}. The loaded days were left as they are")
 
 

@@ -5,13 +5,12 @@ They warn and never block, because the pipeline loads what was published. `integ
 
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.partitions import days_of_run
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.table_checks import warning
 from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_loaded, skipped
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
@@ -45,7 +44,7 @@ def columns_known(context: dg.AssetCheckExecutionContext, tlc: TlcParam, files: 
     found = [f"{_names(unknown)} not known, left out"] * bool(unknown) + [
         f"{_names(absent)} not there, NULL in trips"
     ] * bool(absent)
-    return _result(
+    return warning(
         Verdict(
             not found,
             "; ".join(found) or f"{len(trip_files)} files compared",
@@ -83,7 +82,7 @@ def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple
 def quality_checks(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
     """Evaluate the quality checks of the published trips, in one step and session, because each step has its cost."""
     for name, verdict in warehouse.query(evaluate_loaded, days_of_run(context)).items():
-        yield _result(verdict)._replace(check_name=name, asset_key=dg.AssetKey("taxi_trips"))
+        yield warning(verdict)._replace(check_name=name, asset_key=dg.AssetKey("taxi_trips"))
 
 
 @dg.asset_check(asset="taxi_trips", pool=POOL)
@@ -96,22 +95,22 @@ def trips_match_tlc_report(
     """
     months, synthetic = warehouse.query(_whole_months, days_of_run(context))
     if synthetic or not months:
-        return _result(skipped("the trips are synthetic" if synthetic else "no month is wholly loaded"))
+        return warning(skipped("the trips are synthetic" if synthetic else "no month is wholly loaded"))
     try:
         published = tlc.trips_per_day(files, log=context.log.info)
     except FetchError as error:
-        return _result(skipped(f"there is no report to compare with: {error}"))
+        return warning(skipped(f"there is no report to compare with: {error}"))
     compared = [
         (month.fleet, f"{month.first:%Y-%m}", round(month.trips_per_day), figure, month.trips_per_day / figure - 1)
         for month in months
         if (figure := published.get((month.fleet, month.first)))
     ]
     if not compared:
-        return _result(
+        return warning(
             skipped(f"the report has no figure for {', '.join(f'{m.fleet} {m.first:%Y-%m}' for m in months)}")
         )
     off = [row for row in compared if abs(row[-1]) > MAX_DIFFERENCE_FROM_REPORT]
-    return _result(
+    return warning(
         Verdict(
             not off,
             f"{len(off)} of {len(compared)} months differ by more than {MAX_DIFFERENCE_FROM_REPORT:.0%}",
@@ -130,16 +129,3 @@ def _whole_months(session: Session, days: Days | None) -> tuple[list[LoadedMonth
     days = days or loaded_span(session)
     months = [month for month in loaded_months(session, days) if month.is_whole] if days else []
     return months, is_synthetic(session)
-
-
-def _result(verdict: Verdict) -> dg.AssetCheckResult:
-    metadata: dict[str, Any] = dict(verdict.numbers)
-    if verdict.table:
-        name, header, rows = verdict.table
-        metadata[name] = table(header, rows)
-    return dg.AssetCheckResult(
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=verdict.description,
-        metadata=metadata,
-    )

@@ -1,11 +1,11 @@
 """Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to the sum of the trips.
 
-`taxi_pipeline.quality.reconciliation` compares; here the differences become check results. `data_quality` checks the
+`taxi_pipeline.quality.reconciliation` compares; here the differences become check results, and those of the trips'
+tables in `table_checks`. `data_quality` checks the
 TLC's publications.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -17,31 +17,24 @@ from taxi_pipeline.defs.assets.metrics import (
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.table_checks import (
+    CONSERVED_ASSETS,
+    TABLES_OF,
+    columns_check,
+    columns_match,
+    conserved,
+    flows_match,
+    hourly_match,
+)
 from taxi_pipeline.outputs.made_from import made_from
 from taxi_pipeline.quality.reconciliation import (
-    SEVERAL_VERSIONS,
-    UNEQUAL,
-    column_differences,
-    conservation,
     expected_manhattan,
     expected_weeks,
-    flow_differences,
-    hourly_differences,
     week_differences,
     zone_ids,
     zones_in_geojson,
 )
 from taxi_pipeline.required_files import require_file
-from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.tables import (
-    BOROUGH_FLOWS,
-    LOADED_DAYS,
-    REJECTED_TRIPS,
-    TRIPS,
-    ZONE_HOURLY_DROPOFFS,
-    ZONE_HOURLY_TRIPS,
-    ZONES,
-)
 
 _CONSERVED = (
     "No trip is lost and none counted twice.\n"
@@ -52,61 +45,30 @@ _CONSERVED = (
 
 
 @dg.multi_asset_check(
-    # A blocking check blocks the assets that depend on its own asset; so each table that outputs are made from has it.
     specs=[
         dg.AssetCheckSpec("trips_conserved", asset=asset, blocking=True, description=_CONSERVED)
-        for asset in ("taxi_trips", "zone_hourly_trips", "borough_flows")
+        for asset in CONSERVED_ASSETS
     ],
     can_subset=True,
     pool=POOL,
 )
 def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
     """Compare the tables with the published files, once for all three assets."""
-    found = warehouse.query(conservation, days_of_run(context))
-    wrong_months = found.months_with(UNEQUAL)
-    is_wrong = bool(found.wrong_days or wrong_months)
+    result = warehouse.query(conserved, days_of_run(context))
     for key in sorted(context.selected_asset_check_keys):
-        yield dg.AssetCheckResult(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=not is_wrong and not found.months_with(SEVERAL_VERSIONS),
-            severity=dg.AssetCheckSeverity.ERROR if is_wrong else dg.AssetCheckSeverity.WARN,
-            description=f"{len(found.wrong_days)} wrong days, {len(wrong_months)} wrong months, "
-            f"{len(found.months)} months compared",
-            metadata={
-                "num_wrong_days": len(found.wrong_days),
-                "num_wrong_months": len(wrong_months),
-                "wrong_days": table(
-                    ("fleet", "day", "trips in file", "trips in table", "rejected in file", "rejected in table"),
-                    found.wrong_days,
-                ),
-                "months": table(
-                    ("fleet", "month", "days loaded", "rows in file", "trips", "rejected", "result"), found.months
-                ),
-            },
-        )
+        yield result._replace(asset_key=key.asset_key, check_name=key.name)
 
 
 @dg.asset_check(asset="zone_hourly_trips", pool=POOL)
 def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
     """Pickups and drop-offs by hour add up to the trips table, for each day and fleet."""
-    wrong = warehouse.query(hourly_differences, days_of_run(context))
-    return _days_compared(wrong, ("fleet", "day", "pickups", "drop-offs", "trips"), "zone_hourly_trips")
+    return warehouse.query(hourly_match, days_of_run(context))
 
 
 @dg.asset_check(asset="borough_flows", pool=POOL)
 def borough_flows_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
     """Trips in borough_flows add up to the trips table, for each day and fleet."""
-    wrong = warehouse.query(flow_differences, days_of_run(context))
-    return _days_compared(wrong, ("fleet", "day", "in flows", "trips"), "borough_flows")
-
-
-def _days_compared(wrong: Sequence[tuple[Any, ...]], header: Sequence[str], asset: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        passed=not wrong,
-        description=f"{len(wrong)} days differ; materialize {asset} for them" if wrong else "equal",
-        metadata={"num_wrong_days": len(wrong), "wrong_days": table(header, wrong[:PREVIEW_ROWS])},
-    )
+    return warehouse.query(flows_match, days_of_run(context))
 
 
 @dg.asset_check(asset="taxi_zones", blocking=True, pool=POOL)
@@ -181,23 +143,14 @@ def _severity(made_from_version: int, current_version: int) -> dg.AssetCheckSeve
     return dg.AssetCheckSeverity.WARN if made_from_version < current_version else dg.AssetCheckSeverity.ERROR
 
 
-_TABLES_OF = {
-    "taxi_zones": (ZONES,),
-    "taxi_trips": (TRIPS, REJECTED_TRIPS, LOADED_DAYS),
-    "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
-    "borough_flows": (BOROUGH_FLOWS,),
-}
-"""Asset → its tables."""
-
-
 @dg.multi_asset_check(
     specs=[
         dg.AssetCheckSpec(
-            f"{declared.name}_columns_as_declared",
+            columns_check(declared),
             asset=asset,
             description=f"Table {declared.name} has the declared columns, in order, with their types.",
         )
-        for asset, tables in _TABLES_OF.items()
+        for asset, tables in TABLES_OF.items()
         for declared in tables
     ],
     can_subset=True,
@@ -207,25 +160,6 @@ def columns_as_declared(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam
 ) -> Iterator[dg.AssetCheckResult]:
     """Compare the tables' columns with their declarations, in one step for all assets."""
-    differences = warehouse.query(_column_differences)
-    for key in sorted(context.selected_asset_check_keys):
-        different = differences[key.name]
-        yield dg.AssetCheckResult(
-            asset_key=key.asset_key,
-            check_name=key.name,
-            passed=not different,
-            description=f"{len(different)} columns differ" if different else "all columns as declared",
-            metadata={
-                "num_different": len(different),
-                "different": table(("column", "declared", "found"), different),
-            },
-        )
-
-
-def _column_differences(session: Session) -> dict[str, Sequence[tuple[Any, ...]]]:
-    """Name of the check → the columns that differ."""
-    return {
-        f"{declared.name}_columns_as_declared": column_differences(session, declared)
-        for tables in _TABLES_OF.values()
-        for declared in tables
-    }
+    results = warehouse.query(lambda session: list(columns_match(session)))
+    selected = {key.name for key in context.selected_asset_check_keys}
+    yield from (result for result in results if result.check_name in selected)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
@@ -49,14 +49,23 @@ def _one_of(names: Collection[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _no_number(value: object) -> object:
+    if isinstance(value, int | float):  # pydantic would take it as seconds since 1970
+        raise ValueError("it must be a date YYYY-MM-DD")
+    return value
+
+
+_Day = Annotated[date, BeforeValidator(_no_number)]
+
+
 class TripRequest(BaseModel):
     """A request for the pickups in a borough, or in some of its zones, on some days."""
 
     model_config = ConfigDict(extra="forbid", strict=False, frozen=True)
 
     borough: Annotated[str, _one_of(BOROUGHS)]
-    start_date: date
-    end_date: date
+    start_date: _Day
+    end_date: _Day
     """Last day of the request, inclusive."""
     zone_ids: tuple[Annotated[int, Field(ge=1, le=LAST_ZONE_ID)], ...] | None = None
     fleet: Annotated[str, _one_of(FLEETS)] | None = None
@@ -147,7 +156,8 @@ def _read(files: Storage, path: str, name: str) -> bytes | Unreadable:
         return Unreadable(f"its name has {len(name.encode())} bytes, and may have {MAX_NAME_BYTES}: rename the file")
     if (size := files.size_bytes(path)) > MAX_BYTES:
         return Unreadable(f"it has {size:,} bytes, and a request has at most {MAX_BYTES:,}")
-    return files.read(path)
+    # What shows no bytes is not read: a link into /proc can block for ever.
+    return files.read(path) if size else b""
 
 
 def chart_file(name: str) -> str:

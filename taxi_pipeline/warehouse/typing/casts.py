@@ -1,12 +1,12 @@
 """The published rows as DuckDB SQL, with the types of `trips`: what fits a column, and what does not.
 
 Nothing is guessed. A value that fits no column makes its row a misfit when the row is no trip without it (`NEEDED`),
-and is NULL otherwise; either way it is named. Empty and blank text is no value. How casts behave is DuckDB's: its
-`TRY_CAST` rounds to integers, where Spark's truncates.
+and is NULL otherwise; either way it is named. Empty and blank text is no value, and neither is NaN where a whole number
+is expected. How casts behave is DuckDB's: its `TRY_CAST` rounds to integers, where Spark's truncates.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taxi_pipeline.tlc.fleets import NEEDED, Code, Place, Source, Total, plain_name
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
@@ -28,6 +28,7 @@ _TIME_TEXT = r"\s*\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,9})?
 """What a time in text looks like. DuckDB 2.0 casts `08:21:27 PM` to the morning and drops `-05:00`, without a word."""
 _TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999999'"
 """Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
+_FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _BLANKS = "' \t\n\r\v\f\u00a0'"
 
@@ -40,6 +41,8 @@ class PublishedColumn:
     """As the view has it."""
     type: str
     """As DuckDB reads it; `"NULL"` when the column holds nothing else."""
+    nan_is_no_value: bool = False
+    """Whether NaN stands for no value, as data frames write it in columns of whole numbers."""
 
     @property
     def sql(self) -> str:
@@ -57,12 +60,21 @@ class PublishedColumn:
         """Without blanks around it; NULL when nothing is left. A flag is Y or N."""
         if self.type == "BOOLEAN":
             return f"CASE WHEN {self.sql} THEN 'Y' WHEN NOT {self.sql} THEN 'N' END"
-        return f"nullif(trim({self.published}, {_BLANKS}), '')"
+        return f"nullif(trim(CAST({self._without_nan} AS VARCHAR), {_BLANKS}), '')"
 
     @property
     def given(self) -> str:
         """The value in its own type; NULL when it is blank text."""
-        return self.text if self.type == "VARCHAR" else self.sql
+        return self.text if self.is_text else self._without_nan
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the values are text. Old writers leave bytes, which DuckDB casts to the text that they are."""
+        return self.type in ("VARCHAR", "BLOB")
+
+    @property
+    def _without_nan(self) -> str:
+        return f"nullif({self.sql}, 'NaN')" if self.nan_is_no_value and self.type in _FLOATS else self.sql
 
     @property
     def number(self) -> str:
@@ -161,7 +173,8 @@ def _joined(columns: Sequence[TypedColumn], separator: str, texts: Iterable[str]
 
 
 def _typed(column: Column, source: Source, published: Mapping[str, PublishedColumn]) -> TypedColumn:
-    fields = [published[plain_name(name)] for name in source.names]
+    is_whole_number = column.type in _INTEGERS
+    fields = [replace(published[plain_name(name)], nan_is_no_value=is_whole_number) for name in source.names]
     match source:
         case Place():
             return _place(column, *fields)
@@ -181,7 +194,7 @@ def _value(column: Column, field: PublishedColumn) -> TypedColumn:
         return _of_field(column, field, field.text, "FALSE")
     if column.type == "TIMESTAMP":
         is_time = f"{field.cast(column.type)} BETWEEN {_TIMES}"
-        if field.type == "VARCHAR":
+        if field.is_text:
             is_time += f" AND regexp_full_match({field.text}, '{_TIME_TEXT}')"
         value = f"CASE WHEN {is_time} THEN {field.cast(column.type)} END"
         return _of_field(column, field, value, field.is_no(f"({value})"))

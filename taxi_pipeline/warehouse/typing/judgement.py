@@ -7,7 +7,7 @@ knows better accepts the file by name, with the setting `TAXI_ACCEPT`.
 The file is decoded once: its batches pass through one query, with the casts by which it is loaded.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -42,9 +42,22 @@ MAX_SHARE_UNREADABLE = 0.01
 """Of the rows, with a pickup time or a zone that is none, or without a pickup time. No real month at hand (green
 2020-03 to 2025-01, yellow 2019-01 to 2019-03) has one."""
 
-MAX_SHARE_WITHOUT_ZONE = 0.5
-"""Of the rows, without a zone or coordinates. No real month at hand has one. `fhv` is not judged: bases leave zones
-out."""
+MAX_SHARE_EMPTY = 0.5
+"""Of the rows, without a value that every trip has: zones or coordinates, drop-off time, distance, fare, total, where
+the file has their column. No real month at hand lacks one. `fhv` is not judged: bases leave out what they like."""
+
+MAX_SHARE_AT_MIDNIGHT = 0.5
+"""Of the pickups, to the second; more are dates without their times. Green 2020-04 has most: 9 of 35,644, 0.03 %."""
+
+MAX_SHARE_REPEATED = 0.4
+"""Of the rows, equal to another one in all loaded columns. No real month at hand has one; the share is estimated, with
+an error of a few hundredths."""
+
+MAX_SHARE_OF_DAYS_WITHOUT_TRIPS = 0.5
+"""Of the month's days, in a file of `MANY` rows or more. Every day of the real months at hand has trips."""
+
+MANY = 1_000
+"""Rows of a file that has trips on most of its days."""
 
 MAX_SHARE_UNFIT = 0.1
 """Of the values of another column that every month has. No real month at hand has one. Below it the values are NULL in
@@ -54,10 +67,16 @@ MAX_SHARE_LOST = 1 / 3
 """Of the rows that the version before had. Green 2024-01 published again has the same 56,551 rows; a correction that
 dropped all trips of up to a mile would lose 30 % (yellow 2019-01) at most of the real months at hand."""
 
+MAX_GROWTH = 2
+"""Times the rows that the version before had. A month that more than doubles holds other trips, or its own twice."""
+
 FEW = 10
 """Odd rows that any file may have, so that a small one is not refused for a few, unless all its rows are odd."""
 
-_FLEETS_WITHOUT_ZONES = ("fhv",)
+_FLEETS_OF_BASES = ("fhv",)
+_ALWAYS_GIVEN = (*NEEDED, "dropoff_datetime", "trip_distance", "fare_amount", "total_amount")
+"""The columns that every trip has a value of."""
+
 _MAX_REASON = 300
 """Characters of an error of a library in a message."""
 
@@ -137,21 +156,21 @@ def judge_trip_file(
     days = Days.of_month(month)
     with decoding(path, fleet) as decoded:
         counts = _counts(decoded, sources, positions, days)
-    if doubt := next(_doubts(counts, fleet, sources), None):
+    if doubt := next(_doubts(counts, fleet, sources, days), None):
         example = _example(doubt, path, sources, positions, days)
         raise UnlikelyFileError(fleet, month, doubt.in_words(example))
-    if rows_before is not None and (reason := reason_of_loss(counts.num_rows, rows_before)):
+    if rows_before is not None and (reason := reason_of_change(counts.num_rows, rows_before)):
         raise UnlikelyFileError(fleet, month, reason)
 
 
-def reason_of_loss(num_rows: int, rows_before: int) -> str | None:
-    """Why a version of a month has too few rows beside the one before; None when it has enough."""
-    if not _too_many(rows_before - num_rows, rows_before, MAX_SHARE_LOST):
-        return None
-    return (
-        f"it has {num_rows:,} rows, where the version before has {rows_before:,}; at least "
-        f"{1 - MAX_SHARE_LOST:.0%} of these were expected"
-    )
+def reason_of_change(num_rows: int, rows_before: int) -> str | None:
+    """Why a version of a month has too few or too many rows beside the one before; None when it has neither."""
+    found = f"it has {num_rows:,} rows, where the version before has {rows_before:,}"
+    if _too_many(rows_before - num_rows, rows_before, MAX_SHARE_LOST):
+        return f"{found}; at least {1 - MAX_SHARE_LOST:.0%} of these were expected"
+    if num_rows > MAX_GROWTH * rows_before + FEW:
+        return f"{found}; at most {MAX_GROWTH} times as many were expected"
+    return None
 
 
 def _too_many(num: int, of: int, max_share: float) -> bool:
@@ -174,6 +193,12 @@ class _Counts:
     num_rows: int
     num_outside: int
     """Pickups outside the month."""
+    num_at_midnight: int
+    """Pickups that are dates without a time."""
+    num_days: int
+    """Days of the month that have pickups."""
+    num_different: int
+    """Different rows; estimated."""
     columns: Sequence[_ColumnCounts]
 
 
@@ -194,7 +219,7 @@ class _Doubt:
         return f"{self.reason}{shown}" + (f"; expected was {self.expected}" if self.expected else "")
 
 
-def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source]) -> Iterator[_Doubt]:
+def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source], month: Days) -> Iterator[_Doubt]:
     """What speaks against a file, the worst first."""
     num_rows = counts.num_rows
     if not num_rows:
@@ -207,13 +232,28 @@ def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source]) -> Ite
             yield _Doubt(f"{name} is not readable in {share} of its values", expected, misfits_of=of.column)
         if _too_many(num_rows - of.given, num_rows, _max_share_empty(of.column, fleet)):
             yield _Doubt(f"{name} is empty in {_share(num_rows - of.given, num_rows)} of the rows", expected)
+    pickup = sources["pickup_datetime"].names[0]
     if _too_many(counts.num_outside, num_rows, MAX_SHARE_OUTSIDE):
-        name, share = sources["pickup_datetime"].names[0], _share(counts.num_outside, num_rows)
         yield _Doubt(
-            f"{name} lies outside of the month in {share} of the rows",
+            f"{pickup} lies outside of the month in {_share(counts.num_outside, num_rows)} of the rows",
             f"at most {MAX_SHARE_OUTSIDE:.0%} of them",
             outside=True,
         )
+    yield from _doubts_of_shape(counts, pickup, month)
+
+
+def _doubts_of_shape(counts: _Counts, pickup: str, month: Days) -> Iterator[_Doubt]:
+    """What speaks against a file whose values are sound one by one."""
+    num_rows, num_without = counts.num_rows, month.num_days - counts.num_days
+    if _too_many(counts.num_at_midnight, num_rows, MAX_SHARE_AT_MIDNIGHT):
+        yield _Doubt(f"{pickup} is midnight in {_share(counts.num_at_midnight, num_rows)} of the rows", "times of day")
+    if num_rows >= MANY and num_without > MAX_SHARE_OF_DAYS_WITHOUT_TRIPS * month.num_days:
+        yield _Doubt(
+            f"{num_without} of the month's {month.num_days} days have no pickup", "trips on nearly all of them"
+        )
+    if num_rows >= MANY and _too_many(num_rows - counts.num_different, num_rows, MAX_SHARE_REPEATED):
+        share = f"{(num_rows - counts.num_different) / num_rows:.0%}"
+        yield _Doubt(f"about {share} of its rows are repetitions of others", "rows that differ")
 
 
 def _example(
@@ -242,7 +282,7 @@ def _share(num: int, of: int) -> str:
 def _max_share_empty(column: Column, fleet: Fleet) -> float:
     if column.name == "pickup_datetime":
         return MAX_SHARE_UNREADABLE
-    return MAX_SHARE_WITHOUT_ZONE if column.name in NEEDED and fleet.name not in _FLEETS_WITHOUT_ZONES else 1
+    return MAX_SHARE_EMPTY if column.name in _ALWAYS_GIVEN and fleet.name not in _FLEETS_OF_BASES else 1
 
 
 def _expected(column: Column) -> str:
@@ -276,15 +316,16 @@ def _counts(decoded: Decoding, sources: Mapping[str, Source], positions: Mapping
             types = _types(connection, schema)
             published = {name: PublishedColumn(names[at], types[names[at]]) for name, at in positions.items()}
             columns = [column for column in typed_columns(sources, published) if _is_judged(sources, column)]
-            sql = _counting_sql(columns, _outside_sql(_pickup(columns), month))
+            sql = _counting_sql(columns, names.values(), month)
             connection.register(PUBLISHED, pa.RecordBatchReader.from_batches(schema, batches()))
-            ((num_rows, num_outside, *found),) = connection.execute(sql).fetchall()
+            (found,) = connection.execute(sql).fetchall()
     except duckdb.Error as error:
         if failures:
             raise failures[0] from None
         raise UnusableFileError(f"its values can't be read: {str(error)[:_MAX_REASON]}") from error
-    each = zip(columns, found[::2], found[1::2], strict=True)
-    return _Counts(num_rows, num_outside, [_ColumnCounts(sql.column, *numbers) for sql, *numbers in each])
+    *_, of_columns = found
+    each = zip(columns, of_columns[::2], of_columns[1::2], strict=True)
+    return _Counts(*found[:-1], columns=[_ColumnCounts(sql.column, *numbers) for sql, *numbers in each])
 
 
 def _types(connection: "duckdb.DuckDBPyConnection", schema: "pa.Schema") -> dict[str, str]:
@@ -294,9 +335,9 @@ def _types(connection: "duckdb.DuckDBPyConnection", schema: "pa.Schema") -> dict
 
 
 def _is_judged(sources: Mapping[str, Source], typed: TypedColumn) -> bool:
-    """Whether the column is needed, or one that every month has and that has a type to fit."""
+    """Whether every trip has a value of the column, or every month has the column and it has a type to fit."""
     source = sources[typed.column.name]
-    if typed.column.name in NEEDED:
+    if typed.column.name in _ALWAYS_GIVEN:
         return True
     came_later = isinstance(source, Value) and source.since
     optional = isinstance(source, Value | Code) and source.optional
@@ -313,7 +354,22 @@ def _outside_sql(pickup: TypedColumn, month: Days) -> str:
     return f"(({pickup.value}) < DATE '{month.first}' OR ({pickup.value}) >= DATE '{after}')"
 
 
-def _counting_sql(columns: Sequence[TypedColumn], outside: str) -> str:
-    """The query over the decoded rows."""
-    counts = [f"count(*) FILTER (WHERE {condition})" for sql in columns for condition in (sql.given, sql.misfit)]
-    return f"SELECT count(*), count(*) FILTER (WHERE {outside}), {', '.join(counts)} FROM {PUBLISHED}"
+def _counting_sql(columns: Sequence[TypedColumn], published: Iterable[str], month: Days) -> str:
+    """The query over the decoded rows: the counts of the whole, and a list of those of each column.
+
+    Args:
+        columns: those that are judged.
+        published: the decoded columns.
+        month: the days of the file.
+    """
+    pickup = _pickup(columns)
+    days = f"count(DISTINCT CAST({pickup.value} AS DATE)) FILTER (WHERE NOT {_outside_sql(pickup, month)})"
+    whole = [
+        "count(*)",
+        f"count(*) FILTER (WHERE {_outside_sql(pickup, month)})",
+        f"count(*) FILTER (WHERE ({pickup.value}) = CAST({pickup.value} AS DATE))",
+        days,
+        f"approx_count_distinct(hash({', '.join(f'{PUBLISHED}.{name}' for name in published)}))",
+    ]
+    counts = (f"count(*) FILTER (WHERE {condition})" for sql in columns for condition in (sql.given, sql.misfit))
+    return f"SELECT {', '.join(whole)}, [{', '.join(counts)}] FROM {PUBLISHED}"

@@ -1,0 +1,151 @@
+"""Results of the checks of the tables: what the checks give, and what a load gives of which some fleets failed.
+
+When a step fails, Dagster skips the checks that depend on it. So a load that fails for some fleets gives the results
+for those that are loaded by itself. The rules are in `taxi_pipeline.quality`; here their verdicts become check results.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
+from taxi_pipeline.quality.evaluation import Verdict, evaluate_loaded
+from taxi_pipeline.quality.reconciliation import (
+    SEVERAL_VERSIONS,
+    UNEQUAL,
+    column_differences,
+    conservation,
+    flow_differences,
+    hourly_differences,
+)
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.tables import (
+    BOROUGH_FLOWS,
+    LOADED_DAYS,
+    REJECTED_TRIPS,
+    TRIPS,
+    ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_TRIPS,
+    ZONES,
+    Table,
+)
+
+TABLES_OF = {
+    "taxi_zones": (ZONES,),
+    "taxi_trips": (TRIPS, REJECTED_TRIPS, LOADED_DAYS),
+    "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
+    "borough_flows": (BOROUGH_FLOWS,),
+}
+"""Asset → its tables."""
+
+CONSERVED_ASSETS = ("taxi_trips", "zone_hourly_trips", "borough_flows")
+"""The assets that have the check `trips_conserved`. A blocking check blocks the assets that depend on its own asset; so
+each table that outputs are made from has it."""
+
+
+def results_of_load(session: Session, days: Days) -> Iterator[dg.AssetCheckResult]:
+    """The results of a load of these days, without the one that needs the TLC's server; each names asset and check."""
+    for asset in CONSERVED_ASSETS:
+        yield _named(conserved(session, days), asset, "trips_conserved")
+    yield _named(hourly_match(session, days), "zone_hourly_trips", "hourly_trips_match_trips")
+    yield _named(flows_match(session, days), "borough_flows", "borough_flows_match_trips")
+    for name, verdict in evaluate_loaded(session, days).items():
+        yield _named(warning(verdict), "taxi_trips", name)
+    yield from (result for result in columns_match(session) if result.asset_key != dg.AssetKey("taxi_zones"))
+
+
+def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """A named result as an event that any step can log."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey.from_coercible(result.asset_key or []),
+        check_name=result.check_name or "",
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata,
+    )
+
+
+def conserved(session: Session, days: Days | None) -> dg.AssetCheckResult:
+    """Whether the days, and each whole month, hold the rows of their published files."""
+    found = conservation(session, days)
+    wrong_months = found.months_with(UNEQUAL)
+    is_wrong = bool(found.wrong_days or wrong_months)
+    return dg.AssetCheckResult(
+        passed=not is_wrong and not found.months_with(SEVERAL_VERSIONS),
+        severity=dg.AssetCheckSeverity.ERROR if is_wrong else dg.AssetCheckSeverity.WARN,
+        description=f"{len(found.wrong_days)} wrong days, {len(wrong_months)} wrong months, "
+        f"{len(found.months)} months compared",
+        metadata={
+            "num_wrong_days": len(found.wrong_days),
+            "num_wrong_months": len(wrong_months),
+            "wrong_days": table(
+                ("fleet", "day", "trips in file", "trips in table", "rejected in file", "rejected in table"),
+                found.wrong_days,
+            ),
+            "months": table(
+                ("fleet", "month", "days loaded", "rows in file", "trips", "rejected", "result"), found.months
+            ),
+        },
+    )
+
+
+def hourly_match(session: Session, days: Days | None) -> dg.AssetCheckResult:
+    """Whether the trips by hour add up to the trips."""
+    wrong = hourly_differences(session, days)
+    return _days_compared(wrong, ("fleet", "day", "pickups", "drop-offs", "trips"), "zone_hourly_trips")
+
+
+def flows_match(session: Session, days: Days | None) -> dg.AssetCheckResult:
+    """Whether the trips by borough add up to the trips."""
+    wrong = flow_differences(session, days)
+    return _days_compared(wrong, ("fleet", "day", "in flows", "trips"), "borough_flows")
+
+
+def columns_check(declared: Table) -> str:
+    """The name of the check of a table's columns."""
+    return f"{declared.name}_columns_as_declared"
+
+
+def columns_match(session: Session) -> Iterator[dg.AssetCheckResult]:
+    """Whether the tables have the declared columns; each result names its asset and its check."""
+    for asset, tables in TABLES_OF.items():
+        for declared in tables:
+            different = column_differences(session, declared)
+            result = dg.AssetCheckResult(
+                passed=not different,
+                description=f"{len(different)} columns differ" if different else "all columns as declared",
+                metadata={
+                    "num_different": len(different),
+                    "different": table(("column", "declared", "found"), different),
+                },
+            )
+            yield _named(result, asset, columns_check(declared))
+
+
+def warning(verdict: Verdict) -> dg.AssetCheckResult:
+    """A verdict on what was published; it never blocks."""
+    metadata: dict[str, Any] = dict(verdict.numbers)
+    if verdict.table:
+        name, header, rows = verdict.table
+        metadata[name] = table(header, rows)
+    return dg.AssetCheckResult(
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.description,
+        metadata=metadata,
+    )
+
+
+def _days_compared(wrong: Sequence[tuple[Any, ...]], header: Sequence[str], asset: str) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=not wrong,
+        description=f"{len(wrong)} days differ; materialize {asset} for them" if wrong else "equal",
+        metadata={"num_wrong_days": len(wrong), "wrong_days": table(header, wrong[:PREVIEW_ROWS])},
+    )
+
+
+def _named(result: dg.AssetCheckResult, asset: str, check: str) -> dg.AssetCheckResult:
+    return result._replace(asset_key=dg.AssetKey(asset), check_name=check)
