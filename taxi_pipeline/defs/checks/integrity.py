@@ -37,6 +37,7 @@ from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     LOADED_DAYS,
     REJECTED_TRIPS,
+    TLC_INDICATORS,
     TRIPS,
     ZONE_HOURLY_DROPOFFS,
     ZONE_HOURLY_TRIPS,
@@ -186,6 +187,7 @@ _TABLES_OF = {
     "taxi_trips": (TRIPS, REJECTED_TRIPS, LOADED_DAYS),
     "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
     "borough_flows": (BOROUGH_FLOWS,),
+    "tlc_indicators": (TLC_INDICATORS,),
 }
 """Asset → its tables."""
 
