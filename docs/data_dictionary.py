@@ -123,8 +123,8 @@ def _codes() -> Iterator[str]:
 
 def _deviations() -> Iterator[str]:
     yield "## Months that are known to differ from the TLC's monthly report\n"
-    yield "How far the trips per day of the published file are from the report. `trips_match_tlc_report` warns when a month"
-    yield "is further off. A month without a row here may differ by 1 %.\n"
+    yield "How far the trips per day of the published file are from the report. The check `trips_match_tlc_report`"
+    yield "warns when a month is further off. A month without a row here may differ by 1 %.\n"
     rows = [(each.fleet, f"{each.first:%Y-%m}", f"{each.last:%Y-%m}", each.words, each.evidence) for each in KNOWN]
     yield _markdown(("fleet", "from", "to", "difference", "evidence"), rows)
 
