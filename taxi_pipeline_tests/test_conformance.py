@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
@@ -34,7 +36,7 @@ from taxi_pipeline.warehouse.coverage import (
 )
 from taxi_pipeline.warehouse.ingest import MixedDataError, load_days, refuse_mixture
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Session, Warehouse
-from taxi_pipeline.warehouse.reference import replace_zones
+from taxi_pipeline.warehouse.reference import replace_indicators, replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TABLES, TRIPS, ZONES
@@ -142,6 +144,21 @@ def test_a_small_table_holds_exactly_what_replaces_it(warehouse: Warehouse) -> N
         warehouse.change(lambda session, rows=rows: session.replace(ZONES, rows))
         with warehouse.read() as session:
             assert session.rows("SELECT * FROM zones ORDER BY zone_id") == rows
+
+
+def test_what_the_tlc_counts_comes_back(warehouse: Warehouse) -> None:
+    """Dates, decimals and values that are not published, on both engines."""
+    month = date(2022, 3, 1)
+    rows = [
+        Indicators(month, "Yellow", 116_629, days_per_vehicle=Decimal("26.2"), card_share=Decimal("0.8")),
+        Indicators(date(2022, 2, 1), "Yellow", 106_036),
+        Indicators(month, "Green", minutes_per_trip=Decimal("15.43")),
+    ]
+    for written in (rows, rows[:1], []):
+        warehouse.change(replace_indicators, written)
+        with warehouse.read() as session:
+            assert indicators_of(session, month) == [row for row in (rows[2], rows[0]) if row in written]
+            assert session.row("SELECT count(*) FROM tlc_indicators") == (len(written),)
 
 
 def test_recorded_days_replace_those_of_the_same_fleet_and_day(warehouse: Warehouse) -> None:

@@ -59,7 +59,7 @@ DEPS = {
     "city_map": {"zone_hourly_trips", "taxi_zones"},
     "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
-    "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
+    "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones", "tlc_indicators"},
     "zone_hours": {"zone_hourly_trips", "taxi_zones"},
     "market_shares": {"taxi_trips"},
     "demand_model": {"zone_hours"},

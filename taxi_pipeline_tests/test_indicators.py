@@ -7,11 +7,12 @@ from datetime import date
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import dagster as dg
 import pytest
 
-from taxi_pipeline.defs.assets import tlc_indicators, tlc_report_file
+from taxi_pipeline.defs.assets import monthly_report, tlc_indicators, tlc_report_file
 from taxi_pipeline.quality.tlc_report import (
     KNOWN_DEVIATIONS,
     ComparedTrips,
@@ -32,7 +33,7 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.coverage import LoadedMonth
 from taxi_pipeline.warehouse.tables import TLC_INDICATORS
-from taxi_pipeline_tests.pipelines import Pipeline, check_of, error_of, materializations_of, table_of
+from taxi_pipeline_tests.pipelines import LOADING, Pipeline, check_of, error_of, materializations_of, table_of
 from taxi_pipeline_tests.report_files import COLUMNS, HEADER, report_text, row, write_report
 
 MakePipeline = Callable[..., Pipeline]
@@ -364,6 +365,51 @@ def test_the_check_names_the_declared_deviation(make_pipeline: MakePipeline, of_
     other_minutes = check(per_day, minutes + 1)
     assert not other_minutes.passed
     assert "green 2018-08 minutes per trip -" in str(other_minutes.description)
+
+
+# The section of the monthly report
+
+
+def test_the_monthly_report_shows_what_the_tlc_counts(make_pipeline: MakePipeline, of_2018: Path) -> None:
+    pipeline = make_pipeline(of_2018, fleets=("green",))
+    pipeline.run("2018-08-01", "2018-08-31", select=(*LOADING, "taxi_zones_file", "taxi_zones"))
+    yellow = ("9,000", "30,000", "400", "300", "200", "20.5", "6.5", "15.5", "4.2", "15", "66%", "450")
+    write_report(of_2018, [row("2018-08", "Yellow", *yellow), row("2018-08", "FHV - Livery", "700", *["-"] * 11)])
+    assert load(pipeline).success
+    assert shown_in(pipeline) == {}, "beside synthetic trips the TLC's figures would mislead"
+    pipeline.execute("UPDATE loaded_days SET synthetic = FALSE")
+    shown = shown_in(pipeline)
+    assert {key.removeprefix("Yellow."): words for key, words in shown.items() if key.startswith("Yellow.")} == {
+        "trips_per_day": "9,000",
+        "farebox_dollars_per_day": "$30,000",
+        "unique_drivers": "400",
+        "unique_vehicles": "300",
+        "vehicles_per_day": "200",
+        "trips_per_vehicle_per_day": "45.0",
+        "farebox_dollars_per_vehicle_per_day": "$150",
+        "farebox_dollars_per_driver_per_day": "$150",  # 400 drivers on 15.5 of 31 days: 200 a day
+        "hours_per_day_per_vehicle": "6.5 hours",
+        "hours_per_day_per_driver": "4.2 hours",
+        "minutes_per_trip": "15.0 minutes",
+        "card_share": "66%",
+        "shared_share": "5.0%",
+    }
+    livery = [words for key, words in shown.items() if key.startswith("FHV - Livery.")]
+    assert livery == ["700", *["-"] * 12]
+    numbers = list(csv.reader(pipeline.files.read_text("outputs/reports/2018-08.csv").splitlines()))
+    assert ["counted by the TLC, Yellow", "card_share", "0.66"] in numbers
+    assert ["counted by the TLC, FHV - Livery", "trips_per_day", "700"] in numbers
+    before = pipeline.files.read("outputs/reports/2018-08.html")
+    assert shown_in(pipeline) == shown
+    assert pipeline.files.read("outputs/reports/2018-08.html") == before, "the same bytes again"
+
+
+def shown_in(pipeline: Pipeline) -> dict[str, str]:
+    """Make the report of the month, and read its section: licence class and measure → words."""
+    result = pipeline.report(monthly_report, "2018-08-01")
+    assert result.success, error_of(result)
+    page = ElementTree.fromstring(pipeline.files.read_text("outputs/reports/2018-08.html"))  # noqa: S314 - our own
+    return {cell.attrib["data-indicator"]: cell.text or "" for cell in page.iter() if "data-indicator" in cell.attrib}
 
 
 # The real report
