@@ -1,7 +1,7 @@
 """The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, datasets, fleets, codes.
 
-All of it comes from `warehouse.tables`, `datasets.columns`, `tlc.fleets` and `tlc.codes`. `make docs` writes the file,
-and a test fails when it is out of date.
+All of it comes from `warehouse.tables`, `datasets.columns`, `tlc.fleets`, `tlc.codes` and `quality.tlc_report`. `make
+docs` writes the file, and a test fails when it is out of date.
 """
 
 import textwrap
@@ -11,6 +11,7 @@ from typing import Any
 from tabulate import tabulate
 
 from taxi_pipeline.datasets.columns import DATASETS
+from taxi_pipeline.quality.tlc_report import KNOWN_DEVIATIONS as KNOWN
 from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
@@ -19,14 +20,15 @@ from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
 _HEAD = """# Data dictionary
 
 Written by `make docs` from the declarations in `taxi_pipeline/warehouse/tables.py`,
-`taxi_pipeline/datasets/columns.py`, `taxi_pipeline/tlc/fleets.py` and `taxi_pipeline/tlc/codes.py`; change those. Times
-are New York wall time, without a time zone. A column that a fleet or a month does not publish is NULL.
+`taxi_pipeline/datasets/columns.py`, `taxi_pipeline/tlc/fleets.py`, `taxi_pipeline/tlc/codes.py` and
+`taxi_pipeline/quality/tlc_report.py`; change those. Times are New York wall time, without a time zone. A column that a
+fleet or a month does not publish is NULL.
 """
 
 
 def data_dictionary() -> str:
     """The page, as Markdown."""
-    return "\n".join([_HEAD, *_tables(), *_datasets(), *_fleets(), *_codes()])
+    return "\n".join([_HEAD, *_tables(), *_datasets(), *_fleets(), *_codes(), *_deviations()])
 
 
 def _tables() -> Iterator[str]:
@@ -117,6 +119,14 @@ def _codes() -> Iterator[str]:
     yield "### `zone_areas`\n"
     yield f"The fee in the congestion zone (Manhattan south of 60th Street) is due since {CONGESTION_ZONE_SINCE}.\n"
     yield _markdown(("area", "zones"), [(area, ", ".join(map(str, sorted(ids)))) for area, ids in AREAS.items()])
+
+
+def _deviations() -> Iterator[str]:
+    yield "## Months that are known to differ from the TLC's monthly report\n"
+    yield "How far the trips per day of the published file are from the report. The check `trips_match_tlc_report`"
+    yield "warns when a month is further off. A month without a row here may differ by 1 %.\n"
+    rows = [(each.fleet, f"{each.first:%Y-%m}", f"{each.last:%Y-%m}", each.words, each.evidence) for each in KNOWN]
+    yield _markdown(("fleet", "from", "to", "difference", "evidence"), rows)
 
 
 def _meaning(code: Meaning) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ What only one engine has is tested elsewhere: DuckDB's file and its locks in `te
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.quality.tlc_report import mean_minutes
+from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
@@ -34,7 +37,7 @@ from taxi_pipeline.warehouse.coverage import (
 )
 from taxi_pipeline.warehouse.ingest import MixedDataError, load_days, refuse_mixture
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Session, Warehouse
-from taxi_pipeline.warehouse.reference import replace_zones
+from taxi_pipeline.warehouse.reference import replace_indicators, replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TABLES, TRIPS, ZONES
@@ -142,6 +145,51 @@ def test_a_small_table_holds_exactly_what_replaces_it(warehouse: Warehouse) -> N
         warehouse.change(lambda session, rows=rows: session.replace(ZONES, rows))
         with warehouse.read() as session:
             assert session.rows("SELECT * FROM zones ORDER BY zone_id") == rows
+
+
+def test_what_the_tlc_counts_comes_back(warehouse: Warehouse) -> None:
+    """Dates, decimals and values that are not published, on both engines."""
+    month = date(2022, 3, 1)
+    rows = [
+        Indicators(month, "Yellow", 116_629, days_per_vehicle=Decimal("26.2"), card_share=Decimal("0.8")),
+        Indicators(date(2022, 2, 1), "Yellow", 106_036),
+        Indicators(month, "Green", minutes_per_trip=Decimal("15.43")),
+    ]
+    for written in (rows, rows[:1], []):
+        warehouse.change(replace_indicators, written)
+        with warehouse.read() as session:
+            assert indicators_of(session, month) == [row for row in (rows[2], rows[0]) if row in written]
+            assert session.row("SELECT count(*) FROM tlc_indicators") == (len(written),)
+
+
+def test_mean_durations_leave_out_implausible_trips(warehouse: Warehouse) -> None:
+    """As the TLC's figure is compared: at most 100 miles and 6 hours, and not backwards; by fleet and whole month."""
+    pickup, hour = datetime(2023, 2, 8, 8), timedelta(hours=1)
+    trips_of_green: list[tuple[datetime | None, Decimal | None]] = [
+        (pickup + hour, Decimal(5)),
+        (pickup + hour / 2, None),  # without a distance
+        (pickup + 6 * hour, Decimal(100)),  # just plausible
+        (pickup + 7 * hour, Decimal(5)),
+        (pickup + hour, Decimal("100.01")),
+        (pickup - hour, Decimal(5)),
+        (None, Decimal(5)),
+    ]
+    one = "SELECT CAST(? AS VARCHAR), CAST(? AS DATE), 74, 75, CAST(? AS TIMESTAMP), CAST(? AS TIMESTAMP), "
+    select = " UNION ALL ".join([f"{one}CAST(? AS DECIMAL(12, 3))"] * len(trips_of_green))
+    columns = (*COLUMNS, "dropoff_datetime", "trip_distance")
+
+    def load(session: Session) -> None:
+        for fleet in ("green", "fhv"):
+            put(session, fleet, FEBRUARY)
+            values = [value for end, miles in trips_of_green for value in (fleet, pickup.date(), pickup, end, miles)]
+            session.replace_days(TRIPS, fleet, FEBRUARY, select, values, columns)
+
+    warehouse.change(load)
+    with warehouse.read() as session:
+        months = loaded_months(session, FEBRUARY)
+        assert {month.fleet for month in months} == {"green", "fhv"}
+        assert mean_minutes(session, months) == {("green", FEBRUARY.first): (60 + 30 + 360) / 3}
+        assert mean_minutes(session, [month for month in months if month.fleet == "fhv"]) == {}
 
 
 def test_recorded_days_replace_those_of_the_same_fleet_and_day(warehouse: Warehouse) -> None:

@@ -30,6 +30,7 @@ from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
+    TLC_INDICATORS,
     TRIPS,
     TRIPS_BY_WEEK,
     ZONE_HOURLY_DROPOFFS,
@@ -39,6 +40,7 @@ from taxi_pipeline.warehouse.tables import (
 from taxi_pipeline_tests.conftest import REPOSITORY, SPARK
 from taxi_pipeline_tests.pipelines import GROUPS, IN_A_RUN_OF_DAYS, materializations_of, settings_of
 from taxi_pipeline_tests.project_copies import PACKAGE, in_the_copy, spec_of
+from taxi_pipeline_tests.report_files import COLUMNS
 
 DEPS = {
     "tlc_trip_records": set(),
@@ -46,6 +48,8 @@ DEPS = {
     "taxi_zones_file": {"tlc_trip_records"},
     "taxi_zones": {"taxi_zones_file"},
     "code_tables": {"tlc_trip_records"},
+    "tlc_report_file": {"tlc_trip_records"},
+    "tlc_indicators": {"tlc_report_file"},
     "taxi_trips": {"taxi_trips_file", "taxi_zones"},
     "zone_hourly_trips": {"taxi_trips"},
     "borough_flows": {"taxi_trips", "taxi_zones"},
@@ -55,7 +59,7 @@ DEPS = {
     "city_map": {"zone_hourly_trips", "taxi_zones"},
     "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
-    "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
+    "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones", "tlc_indicators"},
     "zone_hours": {"zone_hourly_trips", "taxi_zones"},
     "market_shares": {"taxi_trips"},
     "demand_model": {"zone_hours"},
@@ -72,6 +76,7 @@ ON_THE_DATABASE = {
     *GROUPS["reports"],
     *GROUPS["datasets"],
     "trip_request",
+    "tlc_indicators",
 } - {"manhattan_map"}
 
 
@@ -349,6 +354,7 @@ TABLES_OF = {
     "zone_hourly_trips": [ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS],
     "borough_flows": [BOROUGH_FLOWS],
     "trips_by_week": [TRIPS_BY_WEEK],
+    "tlc_indicators": [TLC_INDICATORS],
 }
 
 
@@ -360,6 +366,7 @@ def test_columns_are_made_from_columns_that_there_are(asset: str) -> None:
     }
     known = {name: {column for table in tables for column in table.column_names} for name, tables in TABLES_OF.items()}
     known |= {"taxi_trips_file": published, "taxi_zones_file": {"OBJECTID", "zone", "borough", "geometry"}}
+    known["tlc_report_file"] = set(COLUMNS)
     for table in TABLES_OF[asset]:
         deps = column_lineage(table)["dagster/column_lineage"].deps_by_column
         assert set(deps) >= set(table.column_names) - {"fleet", "num_trips"}
@@ -381,7 +388,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop(dg.AssetCheckKey(dg.AssetKey("taxi_trips_file"), "columns_known")) is None, "it reads files alone"
-    assert len(pools) == 26
+    assert len(pools) == 27
     assert set(pools.values()) == {"duckdb"}
 
 

@@ -4,7 +4,9 @@ import json
 import subprocess
 import sys
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,11 @@ from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
+from taxi_pipeline.warehouse.tables import TLC_INDICATORS
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, pipeline_in, range_tags
+from taxi_pipeline_tests.report_files import row as report_row
+from taxi_pipeline_tests.report_files import write_report
 
 pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
 pytestmark = [
@@ -96,7 +101,10 @@ def test_models_are_assets_by_month_and_tests_are_checks(definitions: dg.Definit
     assert asset.op.pool == "duckdb"
     assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
     checked = {key.asset_key.path[-1] for key in graph.asset_check_keys if key.asset_key.path[0] == "marts"}
-    assert checked == {*MARTS}
+    assert checked == {*MARTS, "license_class_months"}
+    of_the_report = graph.get(dg.AssetKey(["marts", "license_class_months"]))
+    assert (of_the_report.group_name, of_the_report.partitions_def) == ("indicators", None)
+    assert of_the_report.parent_keys == {dg.AssetKey("tlc_indicators")}
 
 
 def test_market_share(pipeline: Pipeline) -> None:
@@ -197,6 +205,83 @@ def test_zone_months(pipeline: Pipeline) -> None:
         "WHERE pickups + dropoffs > 0 ORDER BY zone_id"
     )
     assert found == expected
+
+
+REPORT = [
+    report_row(
+        "2022-03", "Yellow", "12,000", "30,000", "400", "300", "200", "20.5", "6.5", "15.5", "4.2", "15", "66%", "600"
+    ),
+    report_row("2021-03", "Yellow", "10,000"),
+    report_row("2022-03", "FHV - Livery", "27,354", "", "5,362", "5,204", "0", "-", "-", "-", "-", "19", "", "-"),
+]
+
+
+def test_the_dashboards_measures_of_the_tlcs_report(pipeline: Pipeline, tmp_path: Path) -> None:
+    """Each computed by hand; the job makes the mart of all months of the report, whatever trips are loaded."""
+    mirror = tmp_path / "mirror"
+    write_report(mirror, REPORT)
+    tlc = replace(pipeline.tlc, url=mirror.as_uri())
+    resources = {**pipeline.resources, "tlc": tlc}
+    definitions = build_definitions(settings=Settings.from_environment(ENVIRONMENT), resources=resources)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("indicators").execute_in_process(
+            instance=instance, run_config=QUIET, raise_on_error=False
+        )
+    assert result.success, error_of(result)
+    checks = {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+    assert checks["license_class_months_are_those_of_the_report"]
+    assert all(checks.values())
+    (yellow,) = rows_by_name(pipeline, "license_class = 'Yellow' AND month = '2022-03-01'")
+    drivers_per_day = 400 * 15.5 / 31
+    assert {name: yellow[name] for name in MEASURES} == pytest.approx(
+        {
+            "drivers_per_day": drivers_per_day,
+            "trips_per_vehicle": 12_000 * 31 / 300,
+            "trips_per_vehicle_per_day": 12_000 / 200,
+            "trip_hours_per_vehicle_per_day": 12_000 * 15 / 200 / 60,
+            "trips_per_vehicle_per_hour": 12_000 / 200 / 6.5,
+            "trips_to_year_before": 1.2,
+            "shared_share": 0.05,
+            "farebox_dollars_per_vehicle": 30_000 * 31 / 300,
+            "farebox_dollars_per_driver": 30_000 * 31 / 400,
+            "farebox_dollars_per_trip": 2.5,
+            "farebox_dollars_per_minute": 2.5 / 15,
+            "farebox_dollars_per_vehicle_per_day": 150,
+            "farebox_dollars_per_driver_per_day": 30_000 / drivers_per_day,
+        }
+    )
+    assert len(MEASURES) == 13
+    published = TLC_INDICATORS.column_names
+    assert list(yellow) == [*published, *MEASURES]
+    assert (yellow["trips_per_day"], yellow["card_share"]) == (12_000, Decimal("0.66"))
+    (livery,) = rows_by_name(pipeline, "license_class = 'FHV - Livery'")
+    assert {name for name in MEASURES if livery[name] is not None} == {"trips_per_vehicle"}
+    (before,) = rows_by_name(pipeline, "month = '2021-03-01'")
+    assert before["trips_to_year_before"] is None
+
+
+MEASURES = (
+    "drivers_per_day",
+    "trips_per_vehicle",
+    "trips_per_vehicle_per_day",
+    "trip_hours_per_vehicle_per_day",
+    "trips_per_vehicle_per_hour",
+    "trips_to_year_before",
+    "shared_share",
+    "farebox_dollars_per_vehicle",
+    "farebox_dollars_per_driver",
+    "farebox_dollars_per_trip",
+    "farebox_dollars_per_minute",
+    "farebox_dollars_per_vehicle_per_day",
+    "farebox_dollars_per_driver_per_day",
+)
+
+
+def rows_by_name(pipeline: Pipeline, condition: str) -> list[dict[str, Any]]:
+    """Rows of the mart, column → value."""
+    names = [name for name, *_ in pipeline.rows("DESCRIBE marts.license_class_months")]
+    rows = pipeline.rows(f"SELECT * FROM marts.license_class_months WHERE {condition}")
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def test_a_month_is_replaced_and_no_other(pipeline: Pipeline) -> None:

@@ -13,10 +13,12 @@ import pytest
 
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
+from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days
+from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_months, loaded_totals, newest_days
 from taxi_pipeline.warehouse.sql import seconds_between, weekday
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline
 from taxi_pipeline_tests.portable_sql import (
@@ -97,6 +99,10 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
         assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
+        # What is asked of real trips alone.
+        assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []
+        months = pipeline.warehouse.query(loaded_months, Days(date(2023, 2, 1), date(2023, 2, 4)))
+        assert len(pipeline.warehouse.query(mean_minutes, months)) == 2
     found = {str(module.relative_to(PACKAGE)) for module in seen.values()}
     assert found == modules_with_sql()
     assert len(seen) > 60

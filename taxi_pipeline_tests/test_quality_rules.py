@@ -1,14 +1,10 @@
 """The rules of unusual days and trips, as plain functions."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 
 from taxi_pipeline.quality.rules import DEFECTS, level, too_many
-from taxi_pipeline.tlc.aggregated_report import PUBLISHED_AT, read_trips_per_day, report_url
-from taxi_pipeline.tlc.download import TLC_SERVER
-from taxi_pipeline.tlc.trip_files import UnusableFileError
 
 DAY = date(2023, 3, 7)
 
@@ -78,38 +74,3 @@ def test_other_weekdays_other_fleets_and_long_ago_do_not_count() -> None:
 def test_defects_are_declared_once_each() -> None:
     assert len({defect.name for defect in DEFECTS}) == len(DEFECTS) == 5
     assert all(0 < defect.max_share < 1 for defect in DEFECTS)
-
-
-def test_the_report_lies_on_the_mirror_or_on_the_tlcs_site() -> None:
-    assert report_url("file:///mirror") == "file:///mirror/misc/data_reports_monthly.csv"
-    assert report_url(TLC_SERVER) == PUBLISHED_AT
-
-
-def test_the_report_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "report.csv"
-    path.write_text(
-        "Month/Year,License Class,  Trips Per Day  ,Farebox Per Day\n"
-        '2022-03,Yellow,"116,629",1\n2022-03,FHV - High Volume,"595,270",\n2022-03,Green,  -  ,1\n'
-    )
-    assert read_trips_per_day(path) == {
-        ("yellow", date(2022, 3, 1)): 116_629,
-        ("fhvhv", date(2022, 3, 1)): 595_270,
-    }
-
-
-@pytest.mark.parametrize("text", ["", "<html>403</html>", "Month/Year,License Class\n2022-03,Yellow\n", "a,b\nc"])
-def test_what_is_not_the_report_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "report.csv").write_text(text)
-    with pytest.raises(UnusableFileError, match="not the TLC's monthly report"):
-        read_trips_per_day(tmp_path / "report.csv")
-
-
-@pytest.mark.real_data
-def test_the_real_report_has_three_fleets_through_the_years(real_tlc: Path) -> None:
-    figures = read_trips_per_day(real_tlc / "misc" / "data_reports_monthly.csv")
-    assert figures["yellow", date(2019, 1, 1)] == 247_315
-    assert figures["green", date(2020, 4, 1)] == 1_186
-    assert (min(m for _, m in figures), max(m for _, m in figures)) == (date(2010, 1, 1), date(2022, 3, 1))
-    # The TLC's file of January 2020 has 20,569,368 rows: 0.01 % more than the report says.
-    assert figures["fhvhv", date(2020, 1, 1)] * 31 == pytest.approx(20_569_368, rel=0.0002)
-    assert len(figures) == 251 + 87

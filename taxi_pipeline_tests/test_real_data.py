@@ -12,9 +12,11 @@ import dagster as dg
 import duckdb
 import pytest
 
+from taxi_pipeline.tlc.aggregated_report import read_report
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import TRIPS
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, check_of, table_of
 
 pytestmark = pytest.mark.real_data
@@ -153,11 +155,53 @@ def test_trips_per_day_are_those_of_the_tlcs_own_report(make_pipeline: Callable[
     names = ("fleet", "month", "trips per day", "in the report", "difference")
     assert dict(zip(names, ("green", "2020-03", 7209, 7205, "+0.05%"), strict=True)) in compared
     assert dict(zip(names, ("green", "2020-04", 1188, 1186, "+0.16%"), strict=True)) in compared
+    minutes = table_of(check.metadata["minutes"])
+    assert [(row["month"], row["minutes per trip"], row["difference"]) for row in minutes] == [
+        ("2020-03", 15.31, "+0.11"),
+        ("2020-04", 14.3, "-0.20"),
+    ]
+    assert table_of(check.metadata["known_deviations"]) == []
     pipeline.execute("DELETE FROM loaded_days WHERE pickup_date = '2020-04-30'")
     pipeline.execute("UPDATE loaded_days SET num_trips = num_trips * 1.02 WHERE pickup_date < '2020-04-01'")
     again = check_of(pipeline.run_job(dg.AssetSelection.all_asset_checks(), {}), "trips_match_tlc_report")
     assert (again.passed, again.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert "2020-04" not in str(again.metadata["months"].value), "no longer whole"
+
+
+def test_the_two_numbers_of_a_month_are_explained(make_pipeline: Callable[..., Pipeline], real_tlc: Path) -> None:
+    """The queries of docs/real-data.md, on a month at hand, and the outputs' smaller numbers of it."""
+    pipeline = make_pipeline(real_tlc, fleets=("green",))
+    pipeline.run("2023-03-01", "2023-03-31")
+    page = (REPOSITORY / "docs" / "real-data.md").read_text()
+    queries = page.partition("```sql\n")[2].partition("```")[0].replace("'yellow'", "'green'").split(";")
+    (rows,), (in_manhattan,) = (pipeline.rows(query)[0] for query in queries[:2])
+    stats = json.loads((pipeline.folder / "staging" / "manhattan_stats.geojson").read_text())
+    counted = sum(feature["properties"]["num_trips"] for feature in stats["features"])
+    ((trips,),) = pipeline.rows("SELECT count(*) FROM trips")
+    for number in (rows, trips, in_manhattan, counted):
+        assert f"{number:,}" in page, number
+    assert (rows, in_manhattan) == raw(
+        real_tlc,
+        "green",
+        ["2023-03"],
+        "SELECT count(*), count(*) FILTER (PULocationID IN (SELECT LocationID FROM read_csv("
+        f"'{real_tlc}/misc/taxi_zone_lookup.csv') WHERE Borough = 'Manhattan')) FROM all_trips",
+    )[0]
+
+
+def test_the_farebox_is_the_total_without_the_tip(real_tlc: Path) -> None:
+    """As docs/data-quality.md says: of green 2020-03 to the dollar, of 2020-04 3 % less than the report."""
+    report = read_report(real_tlc / "misc" / "data_reports_monthly.csv")
+    for month, difference in (("2020-03", 0.0), ("2020-04", -0.03)):
+        ((dollars,),) = raw(real_tlc, "green", [month], "SELECT sum(total_amount - tip_amount) FROM trips")
+        (figure,) = [
+            found.farebox_dollars_per_day
+            for found in report.indicators
+            if (f"{found.month:%Y-%m}", found.license_class) == (month, "Green")
+        ]
+        days = Days.of_month(date.fromisoformat(f"{month}-01")).num_days
+        assert figure
+        assert dollars / days / figure - 1 == pytest.approx(difference, abs=0.002 if difference else 1e-5)
 
 
 def test_zones_that_location_ids_lack_are_counted_under_their_names(

@@ -130,6 +130,13 @@ class Automation:
         tags = {"dagster/data_version": version}
         self._instance.report_runless_asset_event(dg.AssetMaterialization("taxi_zones", tags=tags))
 
+    def indicators(self, version: str) -> None:
+        tags = {"dagster/data_version": version}
+        self._instance.report_runless_asset_event(dg.AssetMaterialization("tlc_indicators", tags=tags))
+
+    def parents(self, asset: str) -> set[dg.AssetKey]:
+        return set(self._definitions.resolve_asset_graph().get(dg.AssetKey(asset)).parent_keys)
+
     def requested(self, *, succeed: bool = True, asset: str = "week_summary") -> list[str]:
         """The weeks (or months) that are launched now; they succeed at once, or fail."""
         result = dg.evaluate_automation_conditions(
@@ -182,6 +189,17 @@ def test_changed_zones_make_all_weeks_again_and_unchanged_ones_none(automation: 
     assert automation.requested() == []
     automation.zones("b")
     assert automation.requested() == ["2023-01-01", "2023-01-08"]
+
+
+def test_a_month_waits_for_no_report_of_the_tlc_and_a_new_one_makes_no_month_again(automation: Automation) -> None:
+    """The section is optional; a weekly edition of a small table is no reason to make all reports again."""
+    assert dg.AssetKey("tlc_indicators") in automation.parents("monthly_report")
+    for asset in ("zone_hourly_trips", "borough_flows"):
+        automation.load(*range(1, 32), asset=asset)
+    assert automation.requested(asset="monthly_report") == ["2023-01-01"]
+    automation.indicators("a")
+    automation.indicators("b")
+    assert automation.requested(asset="monthly_report") == []
 
 
 def test_a_run_that_fails_is_not_repeated_for_ever(automation: Automation) -> None:

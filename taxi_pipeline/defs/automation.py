@@ -7,9 +7,12 @@ from datetime import timedelta
 
 import dagster as dg
 
-_missing_and_complete = dg.AutomationCondition.missing() & ~dg.AutomationCondition.any_deps_missing()
+_optional = dg.AssetSelection.assets("tlc_indicators")
+# A month is made without the TLC's own figures, too, and a new edition of them is no reason to make all months again.
+_deps_missing = dg.AutomationCondition.any_deps_missing().ignore(_optional)
+_missing_and_complete = dg.AutomationCondition.missing() & ~_deps_missing
 _reference = dg.AssetSelection.assets("taxi_zones", "code_tables")
-_days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_reference)
+_days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_reference | _optional)
 # Zones and codes are written often and hardly ever change: an update alone is no reason to make years of weeks again.
 _version_changed = dg.AutomationCondition.data_version_changed()
 _reference_changed = dg.AutomationCondition.any_deps_match(_version_changed).allow(_reference)
@@ -20,7 +23,7 @@ _changed = _missing_and_complete.newly_true() | _days_loaded_again | _reference_
 window_complete = (
     # `since` alone drops a change that arrives in the same tick as the materialization.
     (_changed.since(_handled) | _changed)
-    & ~dg.AutomationCondition.any_deps_missing()
+    & ~_deps_missing
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
 ).with_label("window_complete")

@@ -38,6 +38,12 @@ zones = dg.define_asset_job(
     description="Fetches and loads the taxi zones alone. When they changed, the assets made with them show as stale.",
 )
 
+indicators = dg.define_asset_job(
+    "indicators",
+    selection=dg.AssetSelection.groups("indicators"),
+    description="Fetches the TLC's monthly report and loads it. It loads no trips, and no run of days depends on it.",
+)
+
 tlc_observation = dg.define_asset_job(
     "tlc_observation",
     selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),

@@ -31,7 +31,7 @@ from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
 
 if TYPE_CHECKING:
-    from dagster_dbt import DbtCliInvocation, DbtProject
+    from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
 
 MARTS = "marts"
 """Name of the group and of the job."""
@@ -43,10 +43,15 @@ _ASSETS_OF_TABLES = {
     "zone_hourly_dropoffs": "zone_hourly_trips",
     "zones": "taxi_zones",
     "zone_areas": "code_tables",
+    "tlc_indicators": "tlc_indicators",
 }
 """Table of the warehouse → the asset that it belongs to."""
 
 _DAILY = {"taxi_trips", "zone_hourly_trips"}
+
+INDICATORS = "indicators"
+"""Folder of the models that read no trips, and their group: they hold all months of the TLC's report, and are made when
+it is loaded."""
 
 
 class MartsError(TaxiPipelineError):
@@ -78,7 +83,7 @@ def build_marts(settings: Settings) -> Marts:
         description="Makes the marts of months. Automation makes each when its days are loaded; this job makes any.",
     )
     dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
-    return Marts([_assets_of(project)], [job], {"dbt": dbt})
+    return Marts(_assets_of(project), [job], {"dbt": dbt})
 
 
 def dbt_program() -> str:
@@ -97,7 +102,7 @@ def dbt_program() -> str:
     return found
 
 
-def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
+def _assets_of(project: "DbtProject") -> list[dg.AssetsDefinition]:
     from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
 
     # An asset can have several tables.
@@ -112,8 +117,8 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
                 return dg.AssetKey(_ASSETS_OF_TABLES[name])
             return dg.AssetKey(["marts", name])
 
-        def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:  # noqa: ARG002
-            return MARTS
+        def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str:
+            return INDICATORS if INDICATORS in dbt_resource_props["fqn"] else MARTS
 
         def get_tags(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, str]:  # noqa: ARG002
             return {"output": "table"}
@@ -121,8 +126,8 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
         def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
             return dbt_resource_props["description"]
 
-        def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition:  # noqa: ARG002
-            return window_complete
+        def get_automation_condition(self, dbt_resource_props: Mapping[str, Any]) -> dg.AutomationCondition | None:
+            return None if INDICATORS in dbt_resource_props["fqn"] else window_complete
 
         def get_partition_mapping(
             self,
@@ -132,26 +137,42 @@ def _assets_of(project: "DbtProject") -> dg.AssetsDefinition:
             parent = self.get_asset_key(dbt_parent_resource_props).to_user_string()
             return dg.TimeWindowPartitionMapping() if parent in _DAILY else None
 
+    common: Any = {
+        "manifest": project.manifest_path,
+        "project": project,
+        "dagster_dbt_translator": Translator(translator_settings),
+        "pool": POOL,
+    }
+
     @dbt_assets(
-        manifest=project.manifest_path,
-        project=project,
         name="dbt_marts",
+        exclude=f"path:models/{INDICATORS}",
         partitions_def=monthly_partitions,
         backfill_policy=backfill_policy,
-        dagster_dbt_translator=Translator(translator_settings),
-        pool=POOL,
+        **common,
     )
     def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam) -> Iterator[Any]:
         """Build the models of these months, and test them."""
         months = [date.fromisoformat(key) for key in context.partition_keys]
         days = Days(min(months), Days.of_month(max(months)).last)
         values = {"database": warehouse.location, "first_day": str(days.first), "last_day": str(days.last)}
-        with tempfile.TemporaryDirectory(prefix="taxi-marts-") as folder:  # dbt keeps what it compiled in each run
-            command = ["build", "--vars", json.dumps(values)]
-            invocation = dbt.cli(command, context=context, target_path=Path(folder))
-            yield from _with_output_in_log(context, invocation)
+        yield from _built(context, dbt, values)
 
-    return dbt_marts
+    @dbt_assets(name="dbt_indicators", select=f"path:models/{INDICATORS}", **common)
+    def dbt_indicators(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam
+    ) -> Iterator[Any]:
+        """Build the models of the TLC's monthly report, and test them."""
+        yield from _built(context, dbt, {"database": warehouse.location})
+
+    return [dbt_marts, dbt_indicators]
+
+
+def _built(context: dg.AssetExecutionContext, dbt: "DbtCliResource", values: Mapping[str, str]) -> Iterator[Any]:
+    """Build the selected models with these variables of the project, and yield what was made and tested."""
+    with tempfile.TemporaryDirectory(prefix="taxi-marts-") as folder:  # dbt keeps what it compiled in each run
+        invocation = dbt.cli(["build", "--vars", json.dumps(values)], context=context, target_path=Path(folder))
+        yield from _with_output_in_log(context, invocation)
 
 
 def _with_output_in_log(context: dg.AssetExecutionContext, invocation: "DbtCliInvocation") -> Iterator[Any]:

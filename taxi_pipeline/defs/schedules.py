@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs.assets.tlc_records import latest_plan
-from taxi_pipeline.defs.jobs import daily_trips, freshness, tlc_observation, zones
+from taxi_pipeline.defs.jobs import daily_trips, freshness, indicators, tlc_observation, zones
 from taxi_pipeline.defs.partitions import range_tags
 from taxi_pipeline.refresh_plan import Chunk
 from taxi_pipeline.tlc.months import NEW_YORK
@@ -64,6 +64,7 @@ def build_schedules(*, running: bool) -> list[dg.ScheduleDefinition]:
         dg.schedule(**every_morning, default_status=status, description=daily_refresh.__doc__)(daily_refresh),
         dg.schedule(**every_morning, description=daily_trips_by_partition.__doc__)(daily_trips_by_partition),
         runs(zones, "monthly_zones", "0 5 1 * *", "Fetches the taxi zones once a month, in case the TLC changed them."),
+        runs(indicators, "weekly_indicators", "30 5 * * 1", "Loads the TLC's monthly report every Monday."),
         runs(freshness, "daily_freshness", "0 7 * * *", "Checks every morning how old the newest loaded day is."),
     ]
 

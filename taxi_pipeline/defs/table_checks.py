@@ -25,6 +25,7 @@ from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     LOADED_DAYS,
     REJECTED_TRIPS,
+    TLC_INDICATORS,
     TRIPS,
     ZONE_HOURLY_DROPOFFS,
     ZONE_HOURLY_TRIPS,
@@ -37,6 +38,7 @@ TABLES_OF = {
     "taxi_trips": (TRIPS, REJECTED_TRIPS, LOADED_DAYS),
     "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS),
     "borough_flows": (BOROUGH_FLOWS,),
+    "tlc_indicators": (TLC_INDICATORS,),
 }
 """Asset → its tables."""
 
@@ -53,7 +55,8 @@ def results_of_load(session: Session, days: Days) -> Iterator[dg.AssetCheckResul
     yield _named(flows_match(session, days), "borough_flows", "borough_flows_match_trips")
     for name, verdict in evaluate_loaded(session, days).items():
         yield _named(warning(verdict), "taxi_trips", name)
-    yield from (result for result in columns_match(session) if result.asset_key != dg.AssetKey("taxi_zones"))
+    of_trips = [dg.AssetKey(asset) for asset in CONSERVED_ASSETS]
+    yield from (result for result in columns_match(session) if result.asset_key in of_trips)
 
 
 def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:

@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 
 from taxi_pipeline.storage import Storage
-from taxi_pipeline.tlc.aggregated_report import read_trips_per_day, report_url
+from taxi_pipeline.tlc.aggregated_report import MonthlyReport, read_report, report_url
 from taxi_pipeline.tlc.download import (
     FetchedFile,
     Log,
@@ -189,22 +189,35 @@ class TlcSource:
             return None
         return _joined(names.get(fleet.name) for fleet in self.fleets_in(month))
 
-    def trips_per_day(self, files: Storage, *, log: Log = lambda _: None) -> dict[tuple[str, date], int]:
-        """The figures of the TLC's aggregated report: (fleet, first day of the month) → trips per day.
+    def fetch_report(
+        self, files: Storage, *, patience: Patience | None = None, log: Log = lambda _: None
+    ) -> FetchedFile:
+        """Fetch the TLC's monthly report into the storage.
+
+        Args:
+            files: the storage.
+            patience: how long to wait for the server; None for the patience of all files.
+            log: gets a sentence before each wait.
 
         Raises:
             FetchError: there is no report, or the file is something else.
         """
-        fetch(
-            report_url(self.url),
-            files,
-            REPORT_FILE,
-            verify=read_trips_per_day,
-            patience=replace(self.patience, attempts=2),  # a check is not worth a long wait
-            log=log,
-        )
+        url = report_url(self.url)
+        return fetch(url, files, REPORT_FILE, verify=read_report, patience=patience or self.patience, log=log)
+
+    def monthly_report(self, files: Storage, *, log: Log = lambda _: None) -> MonthlyReport:
+        """Fetch the TLC's monthly report for a check, which does not wait long for it, and read it.
+
+        Args:
+            files: the storage.
+            log: gets a sentence before each wait.
+
+        Raises:
+            FetchError: there is no report, or the file is something else.
+        """
+        self.fetch_report(files, patience=replace(self.patience, attempts=2), log=log)
         with files.local_copy(REPORT_FILE) as path:
-            return read_trips_per_day(path)
+            return read_report(path)
 
     def _file_at(
         self, url: str, files: Storage, name: str, verify: Callable[[Path], object], *, must_exist: bool, log: Log

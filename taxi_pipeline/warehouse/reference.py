@@ -1,12 +1,14 @@
-"""The tables that do not depend on trips: zones, and the meanings of codes."""
+"""The tables that do not depend on trips: zones, the meanings of codes, and what the TLC counts."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
+from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.ingest import refuse_mixture
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.tables import CODE_TABLES, ZONES
+from taxi_pipeline.warehouse.tables import CODE_TABLES, TLC_INDICATORS, ZONES
 
 
 def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthetic: bool) -> None:
@@ -30,3 +32,8 @@ def replace_code_tables(session: Session, rows: Mapping[str, Sequence[Sequence[A
     """Replace the tables of codes by these rows, by the table's name."""
     for table in CODE_TABLES:
         session.replace(table, rows[table.name])
+
+
+def replace_indicators(session: Session, indicators: Sequence[Indicators]) -> None:
+    """Replace the table `tlc_indicators` by these rows."""
+    session.replace(TLC_INDICATORS, [astuple(row) for row in indicators])

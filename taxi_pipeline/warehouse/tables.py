@@ -458,6 +458,82 @@ ZONE_AREAS = Table(
     Kind.WHOLE,
 )
 
+
+def _published(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
+    """Declare a column of `tlc_indicators` that comes from this column of the TLC's monthly report."""
+    return Column(name, type_, description, unit, made_from=(f"tlc_report_file.{of}",))
+
+
+TLC_INDICATORS = Table(
+    "tlc_indicators",
+    "What the TLC itself counts, by month and licence class: its monthly report, as published. A value that the report "
+    "does not have is NULL.",
+    (
+        Column("month", "DATE", "First day of the month", nullable=False, made_from=("tlc_report_file.Month/Year",)),
+        Column(
+            "license_class",
+            "VARCHAR",
+            "Yellow, Green, FHV - High Volume, FHV - Black Car, FHV - Livery, FHV - Lux Limo, as published",
+            nullable=False,
+            made_from=("tlc_report_file.License Class",),
+        ),
+        _published("trips_per_day", "BIGINT", "Trips on an average day", of="Trips Per Day"),
+        _published(
+            "farebox_dollars_per_day",
+            "BIGINT",
+            "What passengers paid on an average day, without tips paid by card; yellow and green only",
+            _DOLLARS,
+            of="Farebox Per Day",
+        ),
+        _published("unique_drivers", "BIGINT", "Drivers with a trip in the month", of="Unique Drivers"),
+        _published("unique_vehicles", "BIGINT", "Vehicles with a trip in the month", of="Unique Vehicles"),
+        _published("vehicles_per_day", "BIGINT", "Vehicles with a trip on an average day", of="Vehicles Per Day"),
+        _published(
+            "days_per_vehicle",
+            "DECIMAL(6, 2)",
+            "Days of the month on which a vehicle had a trip, on average",
+            "days",
+            of="Avg Days Vehicles on Road",
+        ),
+        _published(
+            "hours_per_day_per_vehicle",
+            "DECIMAL(6, 2)",
+            "Hours of a day that a vehicle was on the road, on average",
+            "hours",
+            of="Avg Hours Per Day Per Vehicle",
+        ),
+        _published(
+            "days_per_driver",
+            "DECIMAL(6, 2)",
+            "Days of the month on which a driver had a trip, on average",
+            "days",
+            of="Avg Days Drivers on Road",
+        ),
+        _published(
+            "hours_per_day_per_driver",
+            "DECIMAL(6, 2)",
+            "Hours of a day that a driver was on the road, on average",
+            "hours",
+            of="Avg Hours Per Day Per Driver",
+        ),
+        _published("minutes_per_trip", "DECIMAL(6, 2)", "Mean duration", "minutes", of="Avg Minutes Per Trip"),
+        _published(
+            "card_share",
+            "DECIMAL(5, 4)",
+            "Share of the trips paid by credit card, published in whole percent",
+            "share, 0 to 1",
+            of="Percent of Trips Paid with Credit Card",
+        ),
+        _published(
+            "shared_trips_per_day",
+            "BIGINT",
+            "Trips on an average day that were shared with another passenger",
+            of="Trips Per Day Shared",
+        ),
+    ),
+    Kind.WHOLE,
+)
+
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
@@ -477,5 +553,6 @@ TABLES = (
     ZONE_HOURLY_DROPOFFS,
     BOROUGH_FLOWS,
     *CODE_TABLES,
+    TLC_INDICATORS,
     WAREHOUSE_VERSION,
 )

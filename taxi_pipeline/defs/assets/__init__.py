@@ -1,9 +1,10 @@
-"""The assets, one module per group: what the TLC publishes, raw files, tables, metrics, reports, datasets, requests.
+"""The assets, one module per group: raw files, tables, metrics, reports, datasets, requests, indicators.
 
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """
 
 from taxi_pipeline.defs.assets.datasets import demand_model, market_shares, zone_hours
+from taxi_pipeline.defs.assets.indicators import tlc_indicators, tlc_report_file
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.defs.assets.reports import monthly_report, week_summary
@@ -37,6 +38,8 @@ __all__ = [
     "taxi_trips_file",
     "taxi_zones",
     "taxi_zones_file",
+    "tlc_indicators",
+    "tlc_report_file",
     "tlc_trip_records",
     "trip_request",
     "trip_tables",

@@ -85,7 +85,7 @@ def _fetch_by_month(
         try:
             for month in published:
                 file = tlc.fetch_trips(fleet, month_of(month.first), files, judge=judge, log=context.log.info)
-                _log(context, file)
+                log_fetched(context, file)
                 months[month][fleet.name] = file
         except FetchError as error:
             if len(fleets) == 1:
@@ -152,7 +152,7 @@ def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: Fil
     """The TLC's taxi zones with their shapes: raw/taxi_zones.zip (or .csv, .geojson, as configured)."""
     spent = Cost()
     file = tlc.fetch_zones(files, log=context.log.info)
-    _log(context, file)
+    log_fetched(context, file)
     with files.local_copy(file.name) as path:
         synthetic = zones_are_synthetic(path)
     return dg.MaterializeResult(
@@ -165,7 +165,8 @@ def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: Fil
     )
 
 
-def _log(context: dg.AssetExecutionContext, file: FetchedFile) -> None:
+def log_fetched(context: dg.AssetExecutionContext, file: FetchedFile) -> None:
+    """Write into the run's log where a file came from, whether it was downloaded, and a warning if there is one."""
     if file.warning:
         context.log.warning(file.warning)
     verb = "Downloaded" if file.downloaded else "Still current:"

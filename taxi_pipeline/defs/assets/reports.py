@@ -79,6 +79,7 @@ def week_summary(
         dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW),
         dg.AssetDep("borough_flows", partition_mapping=_WINDOW),
         "taxi_zones",
+        "tlc_indicators",
     ],
     automation_condition=window_complete,
     pool=POOL,
@@ -91,8 +92,9 @@ def monthly_report(
     """outputs/reports/YYYY-MM.html: how New York moved in a month. One file, which opens without a network.
 
     A finding in words, numbers beside those of the month before and the year before, trips by day, hour, zone, borough
-    and company, and how good the data is. YYYY-MM.csv beside it has the numbers. Automation makes it when all days
-    are loaded; made earlier, it has the loaded days, and the page names the others.
+    and company, what the TLC itself counts (where tlc_indicators has the month), and how good the data is. YYYY-MM.csv
+    beside it has the numbers. Automation makes it when all days are loaded; made earlier, it has the loaded days, and
+    the page names the others.
     """
     from taxi_pipeline.outputs.monthly_report.figures import UnreportableMonthError
 

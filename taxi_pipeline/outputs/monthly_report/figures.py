@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.errors import TaxiPipelineError
+from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.quality.rules import TOTAL_PARTS
+from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.codes import AREAS
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
@@ -157,6 +159,9 @@ class MonthFigures:
     quality: Sequence[FleetQuality]
     verdicts: Mapping[str, Verdict]
     """Name of a check of published data → its verdict over the month's loaded days."""
+    indicators: Sequence[Indicators] = ()
+    """What the TLC itself counted, by licence class; empty for synthetic trips, and where its report has no such
+    month."""
 
 
 def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFigures:
@@ -208,6 +213,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         flows={(pickup, dropoff): trips for pickup, dropoff, trips in _query(session, _FLOWS_SQL, days, fleets)},
         quality=_quality(session, days, fleets),
         verdicts=evaluate_all(session, days),
+        indicators=() if any(loaded.values()) else indicators_of(session, month),
     )
 
 

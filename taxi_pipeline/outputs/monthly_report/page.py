@@ -10,6 +10,7 @@ from typing import Any
 
 from taxi_pipeline.outputs.monthly_report import drawings, measures
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
+from taxi_pipeline.outputs.monthly_report.indicators import indicator_numbers, indicator_rows
 from taxi_pipeline.outputs.palette import palette_css
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
@@ -62,6 +63,7 @@ def page_of(figures: MonthFigures, links: Links) -> str:
         driver_pay=measures.driver_pay_rows(figures.driver_pay),
         companies=drawings.companies_of(figures),
         by_fleet=measures.by_fleet_rows(figures.by_fleet) if figures.by_fleet else [],
+        indicators=indicator_rows(figures.indicators) if figures.indicators else [],
         fleet_title=lambda fleet: FLEETS[fleet].title,
     )
 
@@ -92,6 +94,7 @@ def csv_of(figures: MonthFigures) -> str:
         ("company", f"{fleet} {licensee}" if licensee else fleet, trips)
         for fleet, licensee, trips in figures.by_company
     ]
+    rows += indicator_numbers(figures.indicators)
     return csv_text(["section", "name", "value"], rows)
 
 
