@@ -15,7 +15,9 @@ from taxi_pipeline.quality.tlc_report import KNOWN_DEVIATIONS as KNOWN
 from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
+from taxi_pipeline.warehouse.net_parts import FEE_RULES
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
+from taxi_pipeline.warehouse.views import VIEWS
 
 _HEAD = """# Data dictionary
 
@@ -28,7 +30,7 @@ fleet or a month does not publish is NULL.
 
 def data_dictionary() -> str:
     """The page, as Markdown."""
-    return "\n".join([_HEAD, *_tables(), *_datasets(), *_fleets(), *_codes(), *_deviations()])
+    return "\n".join([_HEAD, *_tables(), *_views(), *_datasets(), *_fleets(), *_codes(), *_deviations()])
 
 
 def _tables() -> Iterator[str]:
@@ -36,6 +38,22 @@ def _tables() -> Iterator[str]:
     for table in TABLES:
         yield f"### `{table.name}`\n\n{textwrap.fill(table.description, 120)}\n"
         yield _columns_of_trips(table) if table is TRIPS else _columns(table)
+
+
+def _views() -> Iterator[str]:
+    yield "## Views of the warehouse\n"
+    yield "On Spark they lie beside the tables, and have what counts of them.\n"
+    for view in VIEWS:
+        yield f"### `{view.name}`\n\n{textwrap.fill(view.description, 120)}\n"
+        yield _markdown(_COLUMN_HEADER, map(_column, view.columns))
+    yield "### Fees in two columns, or in none\n"
+    yield "What `net_parts` corrects: in the rows of the vendor from the first day on in which the condition holds. The"
+    yield "columns of `trips` stay as published.\n"
+    rows = [
+        (f"`{rule.name}`", ", ".join(rule.fleets), rule.vendor_id or "all", rule.first, rule.meaning, rule.evidence)
+        for rule in FEE_RULES
+    ]
+    yield _markdown(("rule", "fleets", "vendor", "from", "what", "rows that it explains"), rows)
 
 
 def _datasets() -> Iterator[str]:

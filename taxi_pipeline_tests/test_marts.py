@@ -17,11 +17,11 @@ import yaml
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.marts import MartsError, dbt_program
-from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.warehouse.tables import TLC_INDICATORS
 from taxi_pipeline_tests.conftest import REPOSITORY
@@ -166,13 +166,19 @@ def test_fare_parts(pipeline: Pipeline) -> None:
         expected = []
         for part in TOTAL_PARTS:
             ((num_trips, amount),) = pipeline.rows(
-                f"SELECT count(*) FILTER ({part} <> 0), sum({part}) FROM trips "
-                "WHERE fleet = ? AND pickup_date >= '2025-01-01' AND total_amount IS NOT NULL",
+                f"SELECT count(*) FILTER ({part} <> 0), sum({part}) FROM net_parts "
+                "WHERE fleet = ? AND pickup_date >= '2025-01-01'",
                 [fleet],
             )
             expected += [(part, num_trips, amount)] if amount is not None else []
         assert sorted(rows) == sorted(expected)
     assert pipeline.rows("SELECT count(*) FROM marts.fare_parts WHERE fleet = 'fhv'") == [(0,)], "fhv has no totals"
+    ((extra, as_published),) = pipeline.rows(
+        "SELECT (SELECT amount FROM marts.fare_parts "
+        "WHERE fleet = 'green' AND part = 'extra' AND month = '2025-01-01'), "
+        "(SELECT sum(extra) FROM trips WHERE fleet = 'green' AND pickup_date >= '2025-01-01')"
+    )
+    assert extra < as_published, "a vendor has fees in it that have a column of their own"
 
 
 def test_driver_pay(pipeline: Pipeline) -> None:

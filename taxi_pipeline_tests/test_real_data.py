@@ -61,8 +61,7 @@ def months_between(first: str, last: str) -> list[str]:
         # cbd_congestion_fee; half the usual on New Year's Day.
         ("green", "2024-12-01", "2025-01-31", {"trips_near_usual_level": 1}),
         # airport_fee null-typed; a sample of the trips that the TLC reports.
-        # The new surcharge is in no total of February and March.
-        ("yellow", "2019-01-01", "2019-03-31", {"trips_match_tlc_report": None, "parts_add_up": None}),
+        ("yellow", "2019-01-01", "2019-03-31", {"trips_match_tlc_report": None}),
     ],
 )
 def test_every_trip_is_accounted_for_and_totals_are_the_files(

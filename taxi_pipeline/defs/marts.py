@@ -38,6 +38,7 @@ MARTS = "marts"
 
 _ASSETS_OF_TABLES = {
     "trips": "taxi_trips",
+    "net_parts": "taxi_trips",
     "loaded_days": "taxi_trips",
     "zone_hourly_trips": "zone_hourly_trips",
     "zone_hourly_dropoffs": "zone_hourly_trips",
@@ -45,7 +46,7 @@ _ASSETS_OF_TABLES = {
     "zone_areas": "code_tables",
     "tlc_indicators": "tlc_indicators",
 }
-"""Table of the warehouse → the asset that it belongs to."""
+"""Table or view of the warehouse → the asset that it belongs to."""
 
 _DAILY = {"taxi_trips", "zone_hourly_trips"}
 

@@ -17,8 +17,6 @@ from taxi_pipeline.quality.rules import (
     MAX_SHARE_OF_OTHER_TOTALS,
     MIN_DAYS,
     MIN_SHARE_PLACED,
-    PARTS,
-    PARTS_DIFFER,
     WEEKS_LOOKED_BACK,
     Defect,
     level,
@@ -28,7 +26,8 @@ from taxi_pipeline.quality.rules import (
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.coverage import LACKS_COLUMNS, loaded_span, placed_days, share_placed
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.sql import placeholders
+from taxi_pipeline.warehouse.net_parts import UNEXPLAINED
+from taxi_pipeline.warehouse.sql import month_start, placeholders
 from taxi_pipeline.warehouse.tables import REJECTED_TRIPS
 
 
@@ -165,10 +164,12 @@ def _coordinates_are_placed(session: Session, days: Days) -> Verdict:
 def _parts_add_up(
     session: Session, days: Days, totals: Mapping[tuple[str, date], tuple[int, int, Decimal | None]]
 ) -> Verdict:
-    """The parts of a total add up to it in at least 80 % of each fleet's trips of a month.
+    """The net parts of a total add up to it in at least 97 % of each fleet's trips of a month.
 
-    The parts are fare, extras, taxes, fees, tolls and tip; for fhvhv all that the passenger paid. Trips without a total
-    are not judged, nor are days whose month was loaded before the pipeline had the columns of all parts.
+    The parts are fare, extras, taxes, fees, tolls and tip; for fhvhv all that the passenger paid. A fee that a vendor
+    is known to put into two columns, or into none, counts once; the rest is listed by vendor and difference. Trips
+    without a total are not judged, nor are days whose month was loaded before the pipeline had the columns of all
+    parts.
     """
     lacking = set(session.rows(_LACKING_PARTS_SQL, [days.first, days.last]))
     months: dict[tuple[str, date], list[Any]] = {}
@@ -180,17 +181,31 @@ def _parts_add_up(
         (fleet, f"{month:%Y-%m}", trips, differ, f"{differ / trips:.2%}", f"{difference / trips:+.2f}")
         for (fleet, month), (trips, differ, difference) in sorted(months.items())
     ]
+    patterns = _patterns(session, days) if any(row[3] for row in shares) else {}
+    shares = [(*row, "; ".join(patterns.get(row[:2], [])[:_MAX_PATTERNS])) for row in shares]
     bad = [row for row in shares if too_many(row[3], row[2], MAX_SHARE_OF_OTHER_TOTALS)]
     num_trips, num = sum(row[2] for row in shares), sum(row[3] for row in shares)
     named = ", ".join(f"{fleet} {month}" for fleet, month, *_ in bad)
     return Verdict(
         not bad,
-        f"the parts do not add up in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips of {named}"
+        f"the net parts do not add up in more than {MAX_SHARE_OF_OTHER_TOTALS:.0%} of the trips of {named}"
         if bad
         else f"{num:,} of {num_trips:,} trips have another total",
         {"num_bad_months": len(bad), "share": num / num_trips if num_trips else 0.0},
-        ("months", ("fleet", "month", "trips", "other totals", "share", "mean difference"), shares),
+        ("months", ("fleet", "month", "trips", "other totals", "share", "mean difference", "most often"), shares),
     )
+
+
+_MAX_PATTERNS = 5
+
+
+def _patterns(session: Session, days: Days) -> dict[tuple[str, str], list[str]]:
+    """Fleet and month (YYYY-MM) → the differences that no rule explains, the most frequent first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for fleet, month, vendor, difference, num_trips in session.rows(_PATTERNS_SQL, [days.first, days.last]):
+        who = "vendor not known" if vendor is None else f"vendor {vendor}"
+        found.setdefault((fleet, f"{month:%Y-%m}"), []).append(f"{num_trips:,} × {difference:+.2f} ({who})")
+    return found
 
 
 def _usual_limits(
@@ -297,6 +312,14 @@ WHERE num_unfit > 0 AND pickup_date BETWEEN ? AND ?
 ORDER BY fleet, pickup_date
 """
 
+_PATTERNS_SQL = f"""
+SELECT fleet, {month_start("pickup_date")} AS month, vendor_id, {UNEXPLAINED} AS difference, count(*) AS num_trips
+FROM trips
+WHERE pickup_date BETWEEN ? AND ? AND {UNEXPLAINED} <> 0
+GROUP BY fleet, {month_start("pickup_date")}, vendor_id, {UNEXPLAINED}
+ORDER BY fleet, month, num_trips DESC, vendor_id, difference
+"""
+
 _LACKING_PARTS_SQL = f"""
 SELECT fleet, pickup_date FROM loaded_days WHERE {LACKS_COLUMNS} AND pickup_date BETWEEN ? AND ?
 """
@@ -310,7 +333,7 @@ GROUP BY fleet, pickup_date
 
 _DEFECTS_SQL = f"""
 SELECT fleet, pickup_date, count(*), {", ".join(f"count(*) FILTER (WHERE {defect.condition})" for defect in DEFECTS)},
-    count(total_amount), count(*) FILTER (WHERE {PARTS_DIFFER}), sum(total_amount - ({PARTS}))
+    count(total_amount), count(*) FILTER (WHERE {UNEXPLAINED} <> 0), sum({UNEXPLAINED})
 FROM trips
 WHERE pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date

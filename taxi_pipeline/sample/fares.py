@@ -23,6 +23,13 @@ DRIVER_PAY_PER_MILE, DRIVER_PAY_PER_MINUTE = 1.31, 0.56
 """The least pay of drivers of high-volume vehicles, in US dollars."""
 
 
+FEES_TWICE = 1
+"""The vendor (CMT) that puts the surcharge and the fee of the congestion zone into `extra` as well, so that the parts
+are more than the total: all such rows of yellow 2019-02 and -03, and of green from 2020-03 to 2025-01."""
+IMPROVEMENT_TWICE_SINCE = date(2022, 12, 19)
+"""Since then it puts the improvement surcharge of green taxis into `mta_tax` as well (green 2022-12 to 2025-01)."""
+
+
 @dataclass(frozen=True)
 class Rates:
     """Rates that hold at the same time."""

@@ -13,11 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from taxi_pipeline.sample.fares import (
-    BRIDGE_TOLL,
-    Rates,
-    rates_on,
-)
+from taxi_pipeline.sample.fares import BRIDGE_TOLL, FEES_TWICE, IMPROVEMENT_TWICE_SINCE, Rates, rates_on
 from taxi_pipeline.sample.parameters import PARAMETERS, Defects, HiredParameters, TaxiParameters
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, NEWARK
 from taxi_pipeline.tlc.months import month_of, next_month
@@ -253,8 +249,9 @@ class TripMaker:
         ratio = np.interp(rng.random(count), (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1), parameters.tip_ratios)
         charges["tip_amount"] = np.where(tipped, np.round(ratio * charges["fare_amount"], 2), 0.0)
         charges["total_amount"] = np.round(sum(charges.values()), 2)
+        vendor = choose(parameters.vendors, rng, count)
         return {
-            "vendorid": choose(parameters.vendors, rng, count),
+            "vendorid": vendor,
             "pickup_datetime": pickup,
             "dropoff_datetime": dropoff,
             "passenger_count": choose(parameters.passengers, rng, count).astype(float),
@@ -267,7 +264,15 @@ class TripMaker:
             "trip_type": np.where(rng.random(count) < 0.97, 1.0, 2.0),
             "ehail_fee": np.full(count, np.nan),
             **charges,
+            **self._with_fees_twice(charges, vendor == FEES_TWICE, day),
         }
+
+    def _with_fees_twice(self, charges: Columns, doubles: NDArray, day: date) -> Columns:
+        """The columns into which a vendor puts fees that have a column of their own as well."""
+        extra = charges["extra"] + doubles * (charges["congestion_surcharge"] + charges["cbd_congestion_fee"])
+        if self.fleet != "green" or day < IMPROVEMENT_TWICE_SINCE:
+            return {"extra": extra}
+        return {"extra": extra, "mta_tax": charges["mta_tax"] + doubles * charges["improvement_surcharge"]}
 
     def _rate_codes(self, start: NDArray, end: NDArray, rng: np.random.Generator) -> NDArray:
         """Rate code of each trip: 1 standard, 2 JFK, 3 Newark, 5 negotiated."""

@@ -5,16 +5,16 @@
 
 with sums as (
     select
-        month,
+        {{ month_of('pickup_date') }} as month,
         fleet,
         {% for part in parts %}
         sum({{ part }}) as {{ part }},
         count(*) filter (where {{ part }} <> 0) as num_{{ part }},
         {% endfor %}
         sum(total_amount) as total_amount
-    from {{ ref('stg_trips') }}
-    where total_amount is not null and {{ of_the_months('pickup_date') }}
-    group by month, fleet
+    from {{ source('warehouse', 'net_parts') }}
+    where {{ of_the_months('pickup_date') }}
+    group by 1, 2
 ),
 
 parts as (

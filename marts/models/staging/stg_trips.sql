@@ -15,17 +15,9 @@ select
         false
     ) as is_plausible,
     fare_amount,
-    extra,
-    mta_tax,
     tip_amount,
-    tolls_amount,
-    ehail_fee,
-    improvement_surcharge,
-    congestion_surcharge,
     airport_fee,
     cbd_congestion_fee,
-    black_car_fund,
-    sales_tax,
     total_amount,
     driver_pay
 from {{ source('warehouse', 'trips') }}

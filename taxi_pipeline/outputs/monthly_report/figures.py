@@ -13,14 +13,15 @@ from typing import Any
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
-from taxi_pipeline.quality.rules import TOTAL_PARTS
 from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.codes import AREAS
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
+from taxi_pipeline.warehouse.views import NET_PARTS_VIEW
 
 
 class UnreportableMonthError(TaxiPipelineError):
@@ -376,8 +377,8 @@ ORDER BY zone_id
 
 _CHARGES_SQL = f"""
 SELECT fleet, count(*), sum(total_amount), {", ".join(f"sum({part})" for part in TOTAL_PARTS)}
-FROM trips
-WHERE {{days}} AND total_amount IS NOT NULL
+FROM ({NET_PARTS_VIEW.select}) AS net_parts
+WHERE {{days}}
 GROUP BY fleet
 ORDER BY fleet
 """

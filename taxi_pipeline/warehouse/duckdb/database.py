@@ -16,6 +16,7 @@ from taxi_pipeline.storage.whole_files import make_folder, replacing
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TLC_INDICATORS, TRIPS, WAREHOUSE_VERSION, Table
+from taxi_pipeline.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
     import duckdb
@@ -112,7 +113,7 @@ class DuckDBWarehouse(Warehouse):
                 ) from error
 
     def _make_tables(self, session: DuckDBSession) -> None:
-        """Make the tables that are not there, and give those of an older version the columns that were declared since.
+        """Make the views and missing tables, and give tables of an older version the columns that were declared since.
 
         Raises:
             WarehouseUnavailableError: a table differs in another way.
@@ -125,6 +126,8 @@ class DuckDBWarehouse(Warehouse):
                     session.replace(table, [(0,)])
             elif found != table.column_types:
                 self._add_new_columns(session, table, found)
+        for view in VIEWS:
+            session.execute(view.create_sql())
 
     def _add_new_columns(self, session: DuckDBSession, table: Table, found: Mapping[str, str]) -> None:
         new = table.columns[len(found) :]
@@ -277,12 +280,12 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
 
 
 def _is_older(session: DuckDBSession) -> bool:
-    """True if an older version made the warehouse: a table or the last columns of one are missing."""
+    """True if an older version made the warehouse: a table, the last columns of one, or a view are missing."""
     for table in (WAREHOUSE_VERSION, TLC_INDICATORS, LOADED_DAYS, TRIPS):
         found = session.column_types(table.name)
         if len(found) < len(table.columns) and _begins(table, found):
             return True
-    return False
+    return not all(session.column_types(view.name) for view in VIEWS)
 
 
 def _begins(table: Table, found: Mapping[str, str]) -> bool:

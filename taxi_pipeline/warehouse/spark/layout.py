@@ -10,6 +10,7 @@ import time
 
 from taxi_pipeline.warehouse.spark.dialect import parse, spark_type, to_spark
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, Kind, Table
+from taxi_pipeline.warehouse.views import View
 
 LOAD = "load"
 """Column of the daily tables with the name of the load that wrote the row. In Iceberg only; no statement of the
@@ -70,6 +71,22 @@ def view_sql(table: Table, namespace: str) -> str:
     """
     counted = counted_sql(table, f"{namespace}.{table.name}", f"{namespace}.{LOADED_DAYS.name}")
     return f"CREATE OR REPLACE VIEW {namespace}.counted_{table.name} AS {counted}"
+
+
+def declared_view_sql(view: View, namespace: str) -> str:
+    """The statement that makes a declared view, over the rows that count.
+
+    Args:
+        view: the declared view.
+        namespace: catalogue and namespace of the tables.
+    """
+    from sqlglot import exp
+
+    tree = parse(view.select).copy()
+    names = {table.name: f"counted_{table.name}" for table in DAILY_TABLES}
+    for found in tree.find_all(exp.Table):
+        found.replace(exp.to_table(f"{namespace}.{names.get(found.name, found.name)}", alias=found.alias or found.name))
+    return f"CREATE OR REPLACE VIEW {namespace}.{view.name} AS {to_spark(tree)}"
 
 
 def day_of(table: Table) -> str:

@@ -21,6 +21,7 @@ from taxi_pipeline.warehouse.spark.layout import (
     DAILY_TABLES,
     ICEBERG_TABLES,
     create_sql,
+    declared_view_sql,
     extra_columns,
     new_load,
     view_sql,
@@ -33,6 +34,7 @@ from taxi_pipeline.warehouse.spark.session import (
     see_commits_of_others,
 )
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
+from taxi_pipeline.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
@@ -183,6 +185,11 @@ class SparkWarehouse(Warehouse):
             for statement in create_sql(table, self._name(table)):
                 spark.sql(statement)
         self._make_views(spark, DAILY_TABLES)
+        self._make_declared_views(spark)
+
+    def _make_declared_views(self, spark: "SparkSession") -> None:
+        for view in VIEWS:
+            _despite_others(lambda view=view: spark.sql(declared_view_sql(view, self.name)))
 
     def _make_views(self, spark: "SparkSession", tables: Iterable[Table]) -> None:
         for table in tables:
@@ -208,6 +215,8 @@ class SparkWarehouse(Warehouse):
                 spark.sql(f"ALTER TABLE {self._name(table)} ADD COLUMN {column.name} {spark_type(column.type)}")
             if missing and table in DAILY_TABLES:
                 self._make_views(spark, [table])
+        if not all(spark.catalog.tableExists(f"{self.name}.{view.name}") for view in VIEWS):
+            self._make_declared_views(spark)
 
     def _versions(self, spark: "SparkSession") -> Versions | None:
         """The tables' versions; None where `loaded_days`, which is made last, does not exist.
