@@ -5,7 +5,9 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -17,8 +19,10 @@ from taxi_pipeline.defs.assets import (
     taxi_zones,
     taxi_zones_file,
 )
+from taxi_pipeline.differences import signed
 from taxi_pipeline.outputs.monthly_report.drawings import round_ticks
-from taxi_pipeline.outputs.monthly_report.measures import NO_DATA
+from taxi_pipeline.outputs.monthly_report.figures import figures_of
+from taxi_pipeline.outputs.monthly_report.measures import NO_DATA, cards_of, finding_of
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.browsers import browser_or_skip
@@ -172,16 +176,51 @@ def test_the_finding_is_made_of_the_numbers(loaded: Pipeline, page: Page) -> Non
     trips = per_day(now, 28)
     changes = [trips / per_day(before, 31) - 1, trips / per_day(year, 28) - 1]
     words = [
-        "as many" if abs(change) < 0.0005 else f"{abs(change):.1%} {'more' if change > 0 else 'fewer'}"
+        "about as many as" if abs(change) < 0.0005 else f"{abs(change):.1%} {'more' if change > 0 else 'fewer'} than"
         for change in changes
     ]
     finding = next(element for element in page.root.iter() if element.attrib.get("id") == "finding").text or ""
     assert finding.startswith(
-        f"February 2023 had {trips:,.0f} trips a day, {words[0]} than in January 2023 and {words[1]} than in February "
+        f"February 2023 had {trips:,.0f} trips a day, {words[0]} in January 2023 and {words[1]} in February "
         f"2022. The busiest day was {now['busiest_day'].split(':')[0]}, with "
     )
     share = float(now["manhattan_share"].rstrip("%"))
     assert float(finding.split("pickups, ")[1].split("%")[0]) == pytest.approx(share, abs=0.051)
+
+
+@pytest.mark.parametrize(
+    ("spec", "difference", "words"),
+    [
+        (".1%", -0.00006, "0.0%"),
+        (".1%", 0.00006, "0.0%"),
+        (".1%", 0, "0.0%"),
+        (".1%", -0.0006, "-0.1%"),
+        (".1%", 0.1, "+10.0%"),
+        (".2f", Decimal("-0.004"), "0.00"),
+        (".2f", Decimal("0.006"), "+0.01"),
+        (",.0f", -1234.4, "-1,234"),
+    ],
+)
+def test_a_difference_has_a_sign_unless_it_is_rounded_to_zero(
+    spec: str, difference: float | Decimal, words: str
+) -> None:
+    assert signed(difference, spec) == words
+
+
+def test_a_small_decrease_is_no_increase(loaded: Pipeline) -> None:
+    """Regression: $2,685,518 after $2,685,685 was "+0.0%", and a hundredth less was "as many than in"."""
+    figures = loaded.warehouse.query(figures_of, date(2023, 2, 1), FLEETS)
+    totals = replace(figures.totals, num_trips=28 * 9_999, num_days=28, revenue=Decimal(28 * 2_685_518))
+    before = replace(totals, num_trips=28 * 10_000, revenue=Decimal(28 * 2_685_685))
+    changed = replace(figures, totals=totals, previous=before, year_before=totals)
+    cards = {card["key"]: card for card in cards_of(changed)[0]}
+    assert cards["revenue_per_day"]["words"] == "$2,685,518"
+    assert [(other["words"], other["change"]) for other in cards["revenue_per_day"]["others"]] == [
+        ("$2,685,685", "0.0%"),
+        ("$2,685,518", "0.0%"),
+    ]
+    assert cards["manhattan_share"]["others"][0]["change"] == "0.00 points"
+    assert "about as many as in January 2023 and as many as in February 2022." in finding_of(changed)
 
 
 def test_its_numbers_lie_beside_it_as_csv(loaded: Pipeline, page: Page) -> None:

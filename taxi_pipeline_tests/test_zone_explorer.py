@@ -376,6 +376,7 @@ def test_two_choices_are_compared_per_day(page: "Page", data: dict[str, Any]) ->
     page.get_by_label("Last week").focus()
     page.keyboard.press("Home")
     page.get_by_role("button", name="Compare with this").click()
+    assert words_of(page, "JFK Airport").endswith(", 0.0% compared"), "the same has no sign"
     drag(page, "#weeks", 0.4, 0.95)
     assert page.locator("#compared").inner_text() == "Compared with pickups of all fleets, week of 2023-01-08"
     first, *others = trips_of(data, JFK)

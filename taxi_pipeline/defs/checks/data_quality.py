@@ -12,6 +12,7 @@ import dagster as dg
 from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.partitions import days_of_run
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.differences import signed
 from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_loaded, skipped
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
@@ -119,7 +120,7 @@ def trips_match_tlc_report(
             (
                 "months",
                 ("fleet", "month", "trips per day", "in the report", "difference"),
-                [(*row[:-1], f"{row[-1]:+.2%}") for row in compared],
+                [(*row[:-1], signed(row[-1], ".2%")) for row in compared],
             ),
         )
     )

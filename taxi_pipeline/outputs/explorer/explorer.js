@@ -16,7 +16,11 @@ let playing = 0;
 const words = (selection = view.selection) => (selection.count === "pickups" ? "pickups" : "drop-offs");
 const fleetTitle = (key) => (key === "all" ? "all fleets" : data.fleets.find((fleet) => fleet.key === key).title);
 const hour = (n) => `${String(n).padStart(2, "0")}:00`;
-const signed = (change) => `${change < 0 ? "−" : "+"}${Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0)}%`;
+/* A change that is rounded to zero has no sign, because it may be either. */
+function signed(change) {
+  const text = Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0);
+  return `${Number(text) ? (change < 0 ? "−" : "+") : ""}${text}%`;
+}
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%`);
 
 function when(selection) {
