@@ -195,10 +195,12 @@ def zone_explorer(
     spent = Cost()
     from taxi_pipeline.outputs.explorer.data import explorer_data
     from taxi_pipeline.outputs.explorer.page import page_of, preview_of
+    from taxi_pipeline.outputs.origin import zones_are_schematic
 
     with files.lock(ZONE_EXPLORER_FILE):
         data = warehouse.query(explorer_data, tlc.fleets)
-        file = files.write(ZONE_EXPLORER_FILE, page_of(data))
+        page = page_of(data, schematic_zones=zones_are_schematic(files, tlc.zones_file))
+        file = files.write(ZONE_EXPLORER_FILE, page)
     return written(
         file,
         {

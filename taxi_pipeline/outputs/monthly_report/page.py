@@ -10,6 +10,7 @@ from typing import Any
 
 from taxi_pipeline.outputs.monthly_report import drawings, measures
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
+from taxi_pipeline.outputs.origin import origin_of
 from taxi_pipeline.outputs.palette import palette_css
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
@@ -31,8 +32,14 @@ class Links:
     explorer: str | None = None
 
 
-def page_of(figures: MonthFigures, links: Links) -> str:
-    """Make the report's HTML."""
+def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None = None) -> str:
+    """Make the report's HTML.
+
+    Args:
+        figures: the numbers.
+        links: files beside the report.
+        schematic_zones: true if the zones are generated; None when that is not known.
+    """
     month = figures.days.first
     published, not_published = measures.cards_of(figures)
     return render(
@@ -40,6 +47,7 @@ def page_of(figures: MonthFigures, links: Links) -> str:
         title=f"{month:%B %Y}",
         fleets=" and ".join(FLEETS[fleet].title for fleet in figures.fleets),
         palette=palette_css(),
+        origin=origin_of(synthetic=figures.synthetic, schematic_zones=schematic_zones),
         finding=measures.finding_of(figures),
         links=links,
         previous_title=f"{previous_month(month):%B %Y}",
