@@ -387,7 +387,9 @@ def test_two_choices_are_compared_per_day(page: "Page", data: dict[str, Any]) ->
     assert {shade.split()[0][0] for shade in shades(page).values()} <= {"d", "s"}
     assert page.locator("#key p").inner_text() == "Change of the trips per day"
     page.get_by_label("Fleet").select_option("green")
-    assert page.locator("#key p").inner_text() == "Change of the share of all trips", "fleets differ in size"
+    assert page.locator("#key p").inner_text() == "Change of the share of the trips in known zones", (
+        "fleets differ in size"
+    )
     page.get_by_role("button", name="Stop comparing").click()
     assert page.locator("#compared").is_hidden()
 

@@ -155,7 +155,8 @@ def manhattan_map(files: FilesParam, pages: PagesParam) -> dg.MaterializeResult:
 def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
 
-    Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
+    Each borough has its share of the pickups in known zones, which are all on the map; the picture names the number of
+    the others. Colours as on manhattan_map.
     """
     spent = Cost()
     from taxi_pipeline.outputs.maps import draw_city_map
@@ -171,6 +172,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages:
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in New York"),
             "trips": stats.num_trips,
+            "trips_in_no_known_zone": stats.num_unplaced,
             "synthetic": stats.coverage.synthetic,
         },
     )

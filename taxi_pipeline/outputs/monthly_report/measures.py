@@ -107,6 +107,13 @@ MEASURES = (
     Measure("busiest_day", "Busiest day", _busiest_day),
     Measure("busiest_hour", "Busiest hour", _busiest_hour),
     Measure(
+        "num_unplaced",
+        "Picked up in no known zone",
+        lambda t: count(t.num_unplaced),
+        lambda t: t.num_unplaced,
+        is_compared=False,
+    ),
+    Measure(
         "manhattan_share",
         "Picked up in Manhattan",
         lambda t: share_words(t.manhattan_share),
@@ -149,8 +156,8 @@ def finding_of(figures: MonthFigures) -> str:
         sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")
     if totals.manhattan_share is not None and totals.airport_share is not None:
         sentences.append(
-            f"Of all pickups, {totals.manhattan_share:.1%} were in Manhattan and {totals.airport_share:.1%} at an "
-            "airport."
+            f"Of the pickups in known zones, {totals.manhattan_share:.1%} were in Manhattan and "
+            f"{totals.airport_share:.1%} at an airport; {count(totals.num_unplaced)} were in no known zone."
         )
     return " ".join(sentences)
 

@@ -12,6 +12,7 @@ from taxi_pipeline.outputs.monthly_report import drawings, measures
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
 from taxi_pipeline.outputs.origin import origin_of
 from taxi_pipeline.outputs.palette import palette_css
+from taxi_pipeline.outputs.places import shares_note
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.templates import render
@@ -60,7 +61,8 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         bars=drawings.bars_of(figures),
         hours=drawings.hours_of(figures.trips_per_hour),
         map=drawings.map_of(figures.zones),
-        busiest=drawings.busiest_zones(figures.zones, figures.totals.num_trips),
+        busiest=drawings.busiest_zones(figures.zones, figures.totals.num_placed),
+        shares_note=shares_note(figures.totals.num_placed, figures.totals.num_unplaced),
         flows=drawings.flows_of(figures.flows),
         quality=figures.quality,
         warnings=[(name, verdict.description) for name, verdict in figures.verdicts.items() if not verdict.passed],
