@@ -553,6 +553,66 @@ def test_it_fits_a_phone_a_dark_room_and_a_sheet_of_paper(page: Page) -> None:
             assert wanted <= there
 
 
+def test_tables_are_named_and_reached_by_the_keyboard(page: Page) -> None:
+    """Regression: axe's rules empty-table-header and scrollable-region-focusable."""
+    headers = [element for element in page.root.iter() if element.tag.endswith("}th")]
+    assert headers
+    assert not [element for element in headers if not "".join(element.itertext()).strip()]
+    regions = [element.attrib for element in page.root.iter() if element.attrib.get("class") == "scroll"]
+    assert len(regions) >= 6
+    assert {(each.get("tabindex"), each.get("role")) for each in regions} == {("0", "region")}
+    names = [each["aria-label"] for each in regions]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 700])
+def test_a_table_that_is_too_wide_shows_that_it_scrolls(page: Page, width: int) -> None:
+    """Regression: on a phone tables ended in the middle of a number, and nothing showed that there was more."""
+    with browser_or_skip() as browser:
+        shown = browser.new_page(viewport={"width": width, "height": 800})
+        shown.goto(page.path.as_uri())
+        too_wide = 0
+        for region in shown.locator(".scroll").all():
+            sizes = region.evaluate("box => [box.scrollWidth, box.clientWidth, box.getBoundingClientRect().right]")
+            hint = region.locator(".swipe")
+            assert hint.is_visible() is (sizes[0] > sizes[1])
+            if sizes[0] <= sizes[1]:
+                continue
+            too_wide += 1
+            name = region.locator("tbody th").first
+            left = "name => name.getBoundingClientRect().left"
+            before = name.evaluate(left)
+            region.focus()
+            for _ in range(60):
+                shown.keyboard.press("ArrowRight")
+            shown.wait_for_function(
+                "box => box.scrollLeft + box.clientWidth >= box.scrollWidth - 1", arg=region.element_handle()
+            )
+            assert name.evaluate(left) == before, "the name of the row stays"
+            last = region.locator("tbody tr").first.locator("td:visible").last.bounding_box()
+            assert last
+            fade = 24 if width == 390 else 0
+            assert last["x"] + last["width"] <= sizes[2] - fade + 1, "the last column is not in the fade"
+            if fade:
+                assert "linear-gradient" in region.evaluate("box => getComputedStyle(box).maskImage")
+        assert too_wide >= 1
+        hours = shown.get_by_role("region", name="When people ride").locator("table:visible tbody tr")
+        assert hours.count() == (24 if width == 390 else 7), (
+            "a row for each hour, where hours side by side are too wide"
+        )
+
+
+def test_the_hours_of_a_phone_are_those_of_a_desk(page: Page) -> None:
+    wide, narrow = (
+        [[cell.text for cell in row if cell.tag.endswith("}td")] for row in table.iter() if row.tag.endswith("}tr")][1:]
+        for table in page.root.iter()
+        if table.attrib.get("class") in ("heat wide", "heat narrow")
+    )
+    assert [list(column) for column in zip(*narrow, strict=True)] == wide
+    assert len(narrow) == 24
+
+
 @pytest.mark.parametrize(
     ("most", "ticks"),
     [
