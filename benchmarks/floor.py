@@ -57,6 +57,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     connection.commit()
     weeks = connection.execute(WEEKS).fetchall()
     zones_of_city = connection.execute(CITY).fetchall()
+    ((num_unplaced,),) = connection.execute(UNPLACED).fetchall()
     explorer = explorer_data(session, FLEETS)
     connection.close()
     (output / "outputs" / "zone_explorer.html").write_text(page_of(explorer))
@@ -71,7 +72,8 @@ def main(mirror: Path, output: Path, month: date) -> None:
     text = json.dumps(manhattan, separators=(",", ":")) + "\n"
     (output / "staging" / "manhattan_stats.geojson").write_text(text)
     (output / "outputs" / "manhattan_map.png").write_bytes(draw_manhattan_map(manhattan))
-    (output / "outputs" / "city_map.png").write_bytes(draw_city_map(_collection(zones_of_city, days)))
+    city = {**_collection(zones_of_city, days), "num_unplaced": num_unplaced}
+    (output / "outputs" / "city_map.png").write_bytes(draw_city_map(city))
 
 
 def _collection(zones: Sequence[tuple[Any, ...]], days: Days) -> dict[str, Any]:
@@ -122,6 +124,10 @@ SELECT pickup_date - CAST(dayofweek(pickup_date) AS INTEGER) AS period, CAST(sum
 FROM zone_hourly_trips
 GROUP BY period
 ORDER BY period
+"""
+
+UNPLACED = """
+SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT) FROM zone_hourly_trips WHERE pickup_zone_id > 263
 """
 
 CITY = """

@@ -1,7 +1,8 @@
 """The hooks of MkDocs: pages that lie outside of `docs/` become pages of the site.
 
 README, CONTRIBUTING and others stay where people look for them in a repository. The site has them below `project/`, and
-links to them lead there. A link to any other file of the repository becomes its name.
+links to them lead there. A link to any other file of the repository becomes its name. A page asks no server for a
+script.
 """
 
 import posixpath
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from mkdocs.utils import get_relative_url
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (
@@ -23,6 +25,12 @@ PAGES = (
 """Pages outside of `docs/`, relative to the repository."""
 
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)#\s]*)(#[^)]*)?\)")
+_FETCHED = re.compile(r'(?<=src=")https://[^"]+/iframe-worker/shim(?=")')
+"""The script that the theme's search asks a server for when a page is opened from the disk."""
+
+_OWN = "worker_in_frame.js"
+"""What takes its place."""
+
 _FENCED = re.compile(r"(```.*?```)", re.DOTALL)
 
 
@@ -58,3 +66,13 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
 
     parts = _FENCED.split(markdown)
     return "".join(part if n % 2 else _LINK.sub(moved, part) for n, part in enumerate(parts))
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """Let the page take its script from the site."""
+    return _FETCHED.sub(get_relative_url(_OWN, page.url), output)
+
+
+def on_post_template(output_content: str, template_name: str, **_: Any) -> str:
+    """The same for pages without a source, such as 404.html."""
+    return _FETCHED.sub(get_relative_url(_OWN, template_name), output_content)

@@ -154,7 +154,12 @@ class Pipeline:
 
     def bytes_of_outputs(self) -> dict[str, bytes]:
         """The files whose bytes must be the same whenever the inputs are."""
-        names = ("outputs/trips_by_week.csv", "staging/manhattan_stats.geojson", "outputs/manhattan_map.png")
+        names = (
+            "outputs/trips_by_week.csv",
+            "outputs/trips_by_week_days.csv",
+            "staging/manhattan_stats.geojson",
+            "outputs/manhattan_map.png",
+        )
         longer = [name for name in (CITY_MAP_FILE, ZONE_EXPLORER_FILE) if self.files.exists(name)]
         return {name: self.files.read(name) for name in (*names, *longer)}
 

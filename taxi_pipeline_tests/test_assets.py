@@ -170,7 +170,7 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     at_once, one_by_one = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="one_by_one")
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     first = at_once.bytes_of_outputs()
-    assert len(first) == 5
+    assert len(first) == 6
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     assert at_once.bytes_of_outputs() == first
     for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30"):
@@ -614,4 +614,5 @@ def test_each_materialization_has_its_schema_rows_and_cost(make_pipeline: MakePi
     files = materializations_of(result, "taxi_trips_file")
     assert sum(float(str(made.metadata["cost_bytes_written"].value)) for made in files) == file.stat().st_size
     week = materializations_of(result, "trips_by_week")[0].metadata
+    assert week["partial_weeks"].value == "2023-02-05"
     assert week["cost_bytes_written"].value == week["size_bytes"].value

@@ -74,7 +74,7 @@ def stats(pipeline: Pipeline, statistics: Callable[..., ZoneStatistics]) -> dict
 def without_trips(collection: dict[str, Any]) -> dict[str, Any]:
     for feature in collection["features"]:
         feature["properties"]["num_trips"] = 0
-    return collection
+    return {**collection, "num_unplaced": 0}
 
 
 def test_manhattan_in_a_month(looks_as_before: Compare, january: Pipeline) -> None:

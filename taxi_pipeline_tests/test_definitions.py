@@ -129,8 +129,8 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
 
 DIRECTION = tuple(
     (
-        "errors storage required_files tlc warehouse quality datasets outputs sample pages settings opening "
-        "refresh_plan defs cli"
+        "differences errors storage required_files tlc warehouse quality datasets outputs sample pages settings "
+        "opening refresh_plan defs cli"
     ).split()
 )
 """The parts of the package from below to above. A part imports only those below it."""

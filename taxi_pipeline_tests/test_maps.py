@@ -215,7 +215,7 @@ def city(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Figure:
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
     zones = schematic_zones().to_crs(4326)
     zones = zones.assign(num_trips=zones["OBJECTID"])
-    draw_city_map({**json.loads(zones.to_json()), "coverage": COVERAGE})
+    draw_city_map({**json.loads(zones.to_json()), "coverage": COVERAGE, "num_unplaced": 4_321})
     return saved[0]
 
 
@@ -223,7 +223,8 @@ def test_the_city_has_all_boroughs_with_their_shares(city: Figure) -> None:
     words = texts(city)
     assert "Where yellow taxis pick up in New York" in words
     total = 263 * 264 // 2
-    assert f"1 March 2023 to 31 March 2023 · {total:,} trips" in words
+    assert f"1 March 2023 to 31 March 2023 · {total + 4_321:,} trips" in words
+    assert f"Shares are of the {total:,} in known zones; 4,321 more are in no known zone." in words
     zones = schematic_zones()
     for borough, ids in zones.groupby("borough")["OBJECTID"]:
         name = "Newark Airport" if borough == "EWR" else borough

@@ -140,6 +140,34 @@ def test_congestion_zone(pipeline: Pipeline) -> None:
     assert within > 0
 
 
+def test_the_share_in_the_congestion_zone_leaves_out_what_is_not_known(pipeline: Pipeline) -> None:
+    """Regression: a trip from nowhere to nowhere counted as one outside of the zone; fhv lacks most of its zones."""
+    ((in_zone, known, not_known),) = pipeline.rows(
+        "WITH zone AS (SELECT zone_id FROM zone_areas WHERE area = 'congestion zone'), flagged AS ("
+        "SELECT *, pickup_zone_id IN (FROM zone) OR dropoff_zone_id IN (FROM zone) AS touches FROM trips "
+        "WHERE fleet = 'fhv' AND pickup_date BETWEEN '2025-01-05' AND '2025-01-31') "
+        "SELECT count(*) FILTER (touches), count(*) FILTER (touches OR 264 NOT IN (pickup_zone_id, dropoff_zone_id)), "
+        "count(*) FILTER (NOT touches AND 264 IN (pickup_zone_id, dropoff_zone_id)) FROM flagged"
+    )
+    rows = pipeline.rows(
+        "SELECT share_in_zone, num_not_known FROM marts.congestion_zone WHERE fleet = 'fhv' AND period = 'since'"
+    )
+    assert rows == [(pytest.approx(in_zone / known), not_known)]
+    assert not_known > 100, "the sample has such trips"
+
+
+def test_marts_of_an_older_version_get_the_new_column(pipeline: Pipeline) -> None:
+    before = pipeline.rows("SELECT * FROM marts.congestion_zone ORDER BY ALL")
+    pipeline.execute("ALTER TABLE marts.congestion_zone DROP COLUMN num_not_known")
+    assert make(pipeline, "2025-01-01", "2025-01-01").success
+    rows = pipeline.rows("SELECT * FROM marts.congestion_zone ORDER BY ALL")
+    january = date(2025, 1, 1)
+    assert [row for row in rows if row[0] == january] == [row for row in before if row[0] == january]
+    assert {row[-1] for row in rows if row[0] < january} == {None}
+    assert make(pipeline, "2024-12-01", "2024-12-01").success
+    assert pipeline.rows("SELECT * FROM marts.congestion_zone ORDER BY ALL") == before
+
+
 def test_airport_trips(pipeline: Pipeline) -> None:
     (row,) = pipeline.rows(
         "SELECT num_trips, total_amount, mean_total_amount, mean_minutes, mean_miles FROM marts.airport_trips "

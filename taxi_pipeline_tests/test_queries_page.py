@@ -13,6 +13,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.outputs.weekly_table import weekly_totals
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE
 from taxi_pipeline.tlc.fleets import FLEETS
@@ -153,6 +154,40 @@ def test_weeks_of_all_fleets_and_the_same_by_fleet(pipeline: Pipeline) -> None:
     assert [(row["fleet"], int(row["num_trips"]), row["total_amount"]) for row in split[4:]] == [
         (fleet, trips, f"{total:.2f}") for fleet, trips, total in counts
     ]
+
+
+def test_a_third_file_says_how_many_days_of_each_week_are_loaded(pipeline: Pipeline) -> None:
+    """Regression: the first and the last week were partial, and nothing said so."""
+    path = pipeline.folder / "outputs" / "trips_by_week_days.csv"
+    assert path.read_text().splitlines()[0] == "period,fleet,num_days,num_missing"
+    assert [tuple(row.values()) for row in read_csv(path)] == [
+        (week, fleet, "2", "5") for week in ("2024-12-29", "2025-01-05") for fleet in sorted(FLEETS)
+    ]
+    assert {row["period"] for row in read_csv(path)} == {
+        row["period"] for row in read_csv(pipeline.folder / "outputs" / "trips_by_week.csv")
+    }
+
+
+def test_the_week_in_which_a_fleet_began_lacks_no_day(tmp_path: Path, mirror_of_all: Path) -> None:
+    """High-volume trips are published since Friday, 2019-02-01; yellow ones of that week are not loaded but for two."""
+    pipeline = pipeline_in(tmp_path, mirror_of_all, ("yellow", "green", "fhvhv"))
+    days = [("fhvhv", day) for day in (1, 2, 3)] + [("yellow", day) for day in (1, 2)]
+    for fleet, day in days:
+        pipeline.execute(
+            "INSERT INTO loaded_days (fleet, pickup_date, num_trips, num_rejected, file_version, file_rows, synthetic) "
+            "VALUES (?, ?, 0, 0, '', 0, TRUE)",
+            [fleet, date(2019, 2, day)],
+        )
+    weeks = pipeline.warehouse.query(weekly_totals, pipeline.tlc.fleets)
+    assert [tuple(row) for row in weeks.days] == [
+        ("2019-01-27", "fhvhv", "2", "0"),
+        ("2019-01-27", "green", "0", "7"),
+        ("2019-01-27", "yellow", "2", "5"),
+        ("2019-02-03", "fhvhv", "1", "6"),
+        ("2019-02-03", "green", "0", "7"),
+        ("2019-02-03", "yellow", "0", "7"),
+    ]
+    assert weeks.partial == ["2019-01-27", "2019-02-03"]
 
 
 def test_the_file_by_fleet_is_compared(pipeline: Pipeline) -> None:

@@ -376,6 +376,7 @@ def test_two_choices_are_compared_per_day(page: "Page", data: dict[str, Any]) ->
     page.get_by_label("Last week").focus()
     page.keyboard.press("Home")
     page.get_by_role("button", name="Compare with this").click()
+    assert words_of(page, "JFK Airport").endswith(", 0.0% compared"), "the same has no sign"
     drag(page, "#weeks", 0.4, 0.95)
     assert page.locator("#compared").inner_text() == "Compared with pickups of all fleets, week of 2023-01-08"
     first, *others = trips_of(data, JFK)
@@ -386,7 +387,9 @@ def test_two_choices_are_compared_per_day(page: "Page", data: dict[str, Any]) ->
     assert {shade.split()[0][0] for shade in shades(page).values()} <= {"d", "s"}
     assert page.locator("#key p").inner_text() == "Change of the trips per day"
     page.get_by_label("Fleet").select_option("green")
-    assert page.locator("#key p").inner_text() == "Change of the share of all trips", "fleets differ in size"
+    assert page.locator("#key p").inner_text() == "Change of the share of the trips in known zones", (
+        "fleets differ in size"
+    )
     page.get_by_role("button", name="Stop comparing").click()
     assert page.locator("#compared").is_hidden()
 
@@ -409,6 +412,36 @@ def test_a_link_shows_the_same_view(page: "Page") -> None:
     page.goto("about:blank")
     page.goto(f"{link.partition('#')[0]}#show=drop,blue,1..2&zone=9999&borough=x&than=%00")
     assert page.locator("#title").inner_text() == "Pickups of all fleets, weeks of 2023-01-08 to 2023-01-22"
+
+
+def num_pages(pdf: bytes) -> int:
+    """The number of sheets of a PDF that Chromium made."""
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sheet", ["A4", "Letter"])
+@pytest.mark.parametrize("width", [390, 1300, 2200])
+def test_it_fits_a_sheet_of_paper(page: "Page", sheet: str, width: int) -> None:
+    """Regression: half of the weeks and the hours after 14:00 were cut off, and the map was on the second sheet."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(300)  # it draws anew
+    assert num_pages(page.pdf(format=sheet)) == 1, "all is on the first sheet, the map, too"
+    page.emulate_media(media="print")
+    # As wide as the sheet within its margins. Nothing is drawn anew when a page is printed.
+    page.evaluate("document.body.style.width = '700px'")
+    assert page.evaluate("document.querySelector('main').scrollWidth") <= 700
+    for chart in ("#weeks", "#hours"):
+        place = page.locator(chart).bounding_box()
+        assert place
+        bars = [bar.bounding_box() for bar in page.locator(f"{chart} .bar").all()]
+        assert len(bars) == (3 if chart == "#weeks" else 24)
+        assert all(bar and place["x"] <= bar["x"] for bar in bars)
+        assert all(bar and bar["x"] + bar["width"] <= place["x"] + place["width"] + 1 for bar in bars)
+    shown = page.locator("#map").bounding_box()
+    assert shown
+    assert shown["height"] > 300
+    assert page.locator("#controls").is_hidden()
 
 
 @pytest.mark.slow

@@ -55,9 +55,10 @@ def draw_demand(model: "pd.DataFrame", held_out: "pd.DataFrame", title: str, *, 
             fontsize=10,
             color=MUTED,
         )
-        figure.text(0.07, 0.015, SOURCE, fontsize=8, color=MUTED)
         if synthetic:
             figure.text(0.97, 0.955, SYNTHETIC_NOTE, fontsize=10, weight="bold", color=WARNING, ha="right")
+        else:
+            figure.text(0.07, 0.015, SOURCE, fontsize=8, color=MUTED)
         for number, zone in enumerate(busiest.itertuples()):
             axes = figure.add_axes((0.07, 0.67 - number * 0.295, 0.9, 0.2))
             _draw_zone(axes, model[model["zone_id"] == zone.zone_id], held_out[held_out["zone_id"] == zone.zone_id])

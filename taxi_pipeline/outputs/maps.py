@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
 from taxi_pipeline.outputs.palette import EMPTY, NUM_SHADES, SHADES, Classes, round_classes
+from taxi_pipeline.outputs.places import shares_note
 from taxi_pipeline.outputs.style import DPI, INK, MUTED, SIZE_INCHES, SOURCE, SYNTHETIC_NOTE, WARNING, own_style, png_of
 from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.months import Days
@@ -57,7 +58,7 @@ def draw_city_map(stats: Mapping[str, Any]) -> bytes:
 
     Args:
         stats: a FeatureCollection as `draw_manhattan_map` takes it, with all zones that have a shape; its features also
-            have the property `borough`.
+            have the property `borough`. Its member `num_unplaced` is the number of pickups in no known zone.
 
     Returns:
         The PNG's bytes.
@@ -75,7 +76,10 @@ def draw_city_map(stats: Mapping[str, Any]) -> bytes:
         _fill(figure, {city: zones, enlarged: manhattan}, key_at=(0.70, 0.085))
         _name_boroughs(city, zones)
         enlarged.set_title("Manhattan, enlarged", fontsize=10, color=MUTED, loc="left", x=0.06, pad=0)
-        _add_texts(figure, stats["coverage"], "New York", int(zones["num_trips"].sum()))
+        num_trips = int(zones["num_trips"].sum())
+        _add_texts(figure, stats["coverage"], "New York", num_trips + stats["num_unplaced"])
+        if num_trips + stats["num_unplaced"]:
+            figure.text(0.02, 0.905, shares_note(num_trips, stats["num_unplaced"]), fontsize=10, color=MUTED)
         return png_of(figure)
 
 

@@ -1,9 +1,14 @@
-"""The weekly tables `trips_by_week.csv` and `trips_by_week_by_fleet.csv`: their queries and their rows."""
+"""The weekly tables `trips_by_week.csv`, `trips_by_week_by_fleet.csv` and `trips_by_week_days.csv`.
+
+The first two have totals. Their columns are a contract, so the third says how many days of each week they count.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.coverage import Coverage, coverage_of
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders, week_start
@@ -11,6 +16,7 @@ from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 
 WEEK_HEADER = TRIPS_BY_WEEK.column_names
 FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
+WEEK_DAYS_HEADER = ("period", "fleet", "num_days", "num_missing")
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,14 @@ class Weeks:
     all_fleets: Sequence[Sequence[str]]
     by_fleet: Sequence[Sequence[str]]
     """The rows by fleet; empty with one fleet only."""
+    days: Sequence[Sequence[str]]
+    """Week, fleet, number of its days that are loaded, and that are not; of weeks of which any day is loaded."""
     coverage: Coverage
+
+    @property
+    def partial(self) -> list[str]:
+        """Weeks of which a day of any fleet is not loaded."""
+        return sorted({week for week, _, _, missing in self.days if missing != "0"})
 
 
 def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
@@ -31,7 +44,12 @@ def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
         fleets: names of the fleets to count.
     """
     by_fleet = _weeks(session, "period, fleet", fleets) if len(fleets) > 1 else []
-    return Weeks(_weeks(session, "period", fleets), by_fleet, coverage_of(session, fleets))
+    return Weeks(
+        all_fleets=_weeks(session, "period", fleets),
+        by_fleet=by_fleet,
+        days=_days(session, fleets),
+        coverage=coverage_of(session, fleets),
+    )
 
 
 def week_row(*week: Any) -> list[str]:
@@ -54,6 +72,31 @@ def _weeks(session: Session, keys: str, fleets: Sequence[str]) -> list[list[str]
     sql = _WEEKS_SQL.format(keys=keys, fleets=placeholders(fleets))
     return [week_row(*week) for week in session.rows(sql, fleets)]
 
+
+def _days(session: Session, fleets: Sequence[str]) -> list[list[str]]:
+    counted = {
+        (week, fleet): days for week, fleet, days in session.rows(_DAYS_SQL.format(fleets=placeholders(fleets)), fleets)
+    }
+    return [
+        [str(week), fleet, str(num_days), str(_published_days(week, fleet) - num_days)]
+        for week in sorted({week for week, _ in counted})
+        for fleet in sorted(fleets)
+        if _published_days(week, fleet)
+        for num_days in [counted.get((week, fleet), 0)]
+    ]
+
+
+def _published_days(week: date, fleet: str) -> int:
+    """The number of days of a week since the fleet's first month: 7, but for weeks in which the fleet began."""
+    return sum(FLEETS[fleet].first_month <= week + timedelta(days=n) for n in range(7))
+
+
+_DAYS_SQL = f"""
+SELECT period, fleet, count(*)
+FROM (SELECT *, {week_start("pickup_date")} AS period FROM loaded_days) AS days
+WHERE fleet IN ({{fleets}})
+GROUP BY period, fleet
+"""
 
 _WEEKS_SQL = f"""
 SELECT {{keys}}, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)

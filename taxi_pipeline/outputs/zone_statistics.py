@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from taxi_pipeline.outputs.places import NO_ZONES
 from taxi_pipeline.warehouse.coverage import Coverage, coverage_of
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
@@ -31,6 +32,8 @@ class ZoneStatistics:
 
     zones: Sequence[ZonePickups]
     coverage: Coverage
+    num_unplaced: int | None = None
+    """Pickups in no known zone; None where an area is counted, and not the city."""
 
     @property
     def num_trips(self) -> int:
@@ -42,10 +45,11 @@ class ZoneStatistics:
         return sorted(self.zones, key=lambda zone: -zone.num_trips)[:num_zones]
 
     def feature_collection(self) -> dict[str, Any]:
-        """A GeoJSON FeatureCollection (RFC 7946) with a member `coverage`."""
+        """A GeoJSON FeatureCollection (RFC 7946) with a member `coverage`, and `num_unplaced` where it is counted."""
         return {
             "type": "FeatureCollection",
             "coverage": self.coverage.as_json(),
+            **({} if self.num_unplaced is None else {"num_unplaced": self.num_unplaced}),
             "features": [_feature(zone) for zone in self.zones],
         }
 
@@ -56,8 +60,10 @@ def manhattan_statistics(session: Session, fleets: Sequence[str]) -> ZoneStatist
 
 
 def city_statistics(session: Session, fleets: Sequence[str]) -> ZoneStatistics:
-    """Count pickups and charges of all zones that have a shape, on all loaded days of these fleets."""
-    return _statistics(session, fleets, "geometry IS NOT NULL")
+    """Count pickups and charges of all zones that have a shape, and pickups in none, on all days of these fleets."""
+    counted = _statistics(session, fleets, "geometry IS NOT NULL")
+    (num_unplaced,) = session.row(_UNPLACED_SQL.format(fleets=placeholders(fleets)), [*fleets, *NO_ZONES])
+    return replace(counted, num_unplaced=num_unplaced)
 
 
 def geojson_text(statistics: ZoneStatistics) -> str:
@@ -88,6 +94,12 @@ def _feature(zone: ZonePickups) -> dict[str, Any]:
         "geometry": json.loads(shapely.to_geojson(shape)),
     }
 
+
+_UNPLACED_SQL = f"""
+SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT)
+FROM zone_hourly_trips
+WHERE fleet IN ({{fleets}}) AND pickup_zone_id IN ({placeholders(NO_ZONES)})
+"""
 
 _PICKUPS_SQL = """
 SELECT zone_id, zone, borough, geometry, CAST(coalesce(num_trips, 0) AS BIGINT), coalesce(total_amount, 0)

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from taxi_pipeline.differences import signed
 from taxi_pipeline.quality.rules import (
     DAYS_LOOKED_BACK,
     DEFECTS,
@@ -178,7 +179,7 @@ def _parts_add_up(
             month = months.setdefault((fleet, month_of(day)), [0, 0, Decimal(0)])
             month[:] = [month[0] + trips, month[1] + differ, month[2] + (difference or 0)]
     shares = [
-        (fleet, f"{month:%Y-%m}", trips, differ, f"{differ / trips:.2%}", f"{difference / trips:+.2f}")
+        (fleet, f"{month:%Y-%m}", trips, differ, f"{differ / trips:.2%}", signed(difference / trips, ".2f"))
         for (fleet, month), (trips, differ, difference) in sorted(months.items())
     ]
     patterns = _patterns(session, days) if any(row[3] for row in shares) else {}

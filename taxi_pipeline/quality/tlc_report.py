@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from taxi_pipeline.differences import signed
 from taxi_pipeline.tlc.aggregated_report import MonthlyReport
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import LoadedMonth
@@ -146,7 +147,7 @@ class ComparedTrips:
     def words(self) -> str:
         """The difference as text, with the declared deviation where there is one."""
         known = f", known: {self.known.words}" if self.known else ""
-        return f"{self.fleet} {self.month:%Y-%m} trips per day {self.difference:+.2%}{known}"
+        return f"{self.fleet} {self.month:%Y-%m} trips per day {signed(self.difference, '.2%')}{known}"
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class ComparedMinutes:
     @property
     def words(self) -> str:
         """The difference as text."""
-        return f"{self.fleet} {self.month:%Y-%m} minutes per trip {self.difference:+.2f}"
+        return f"{self.fleet} {self.month:%Y-%m} minutes per trip {signed(self.difference, '.2f')}"
 
 
 def compare_trips(months: Iterable[LoadedMonth], report: MonthlyReport) -> list[ComparedTrips]:

@@ -7,6 +7,7 @@ with trips as (
         case when trips.pickup_date < {{ since }} then 'before' else 'since' end as period,
         pickup.is_in_congestion_zone as begins_in_zone,
         dropoff.is_in_congestion_zone as ends_in_zone,
+        pickup.borough = 'Unknown' or dropoff.borough = 'Unknown' as has_unknown_end,
         trips.cbd_congestion_fee
     from {{ ref('stg_trips') }} as trips
     join {{ ref('stg_zones') }} as pickup on pickup.zone_id = trips.pickup_zone_id
@@ -34,6 +35,7 @@ counted as (
         count(*) filter (where begins_in_zone and ends_in_zone) as num_within_zone,
         count(*) filter (where not begins_in_zone and ends_in_zone) as num_into_zone,
         count(*) filter (where begins_in_zone and not ends_in_zone) as num_out_of_zone,
+        count(*) filter (where has_unknown_end and not begins_in_zone and not ends_in_zone) as num_not_known,
         count(*) filter (where cbd_congestion_fee > 0) as num_with_fee,
         coalesce(sum(cbd_congestion_fee), 0) as cbd_congestion_fee
     from trips
@@ -49,10 +51,11 @@ select
     counted.num_within_zone,
     counted.num_into_zone,
     counted.num_out_of_zone,
-    {{ ratio('num_within_zone + num_into_zone + num_out_of_zone', 'num_trips') }} as share_in_zone,
+    {{ ratio('num_within_zone + num_into_zone + num_out_of_zone', '(num_trips - num_not_known)') }} as share_in_zone,
     {{ ratio('num_within_zone + num_into_zone + num_out_of_zone', 'num_days') }} as trips_per_day_in_zone,
     counted.num_with_fee,
-    counted.cbd_congestion_fee
+    counted.cbd_congestion_fee,
+    counted.num_not_known
 from counted
 join days on days.month = counted.month and days.fleet = counted.fleet and days.period = counted.period
 order by counted.month, counted.fleet, counted.period

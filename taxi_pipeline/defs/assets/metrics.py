@@ -23,13 +23,14 @@ from taxi_pipeline.defs.metadata import (
 from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.made_from import write_output
 from taxi_pipeline.outputs.text import csv_text
-from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_HEADER, weekly_totals
+from taxi_pipeline.outputs.weekly_table import FLEET_WEEK_HEADER, WEEK_DAYS_HEADER, WEEK_HEADER, weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics, geojson_text, manhattan_statistics
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
+TRIPS_BY_WEEK_DAYS_FILE = "outputs/trips_by_week_days.csv"
 MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
 MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
 CITY_MAP_FILE = "outputs/city_map.png"
@@ -38,6 +39,7 @@ ZONE_EXPLORER_FILE = "outputs/zone_explorer.html"
 FILES = (
     TRIPS_BY_WEEK_FILE,
     TRIPS_BY_WEEK_BY_FLEET_FILE,
+    TRIPS_BY_WEEK_DAYS_FILE,
     MANHATTAN_STATS_FILE,
     MANHATTAN_MAP_FILE,
     CITY_MAP_FILE,
@@ -60,13 +62,15 @@ def trips_by_week(
     """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
     period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
-    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them.
+    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them. outputs/trips_by_week_days.csv says how
+    many days of each week are loaded: the first and the last week are often partial.
     """
     spent = Cost()
     with files.lock(TRIPS_BY_WEEK_FILE):
         weeks = warehouse.query(weekly_totals, tlc.fleets)
         version = weeks.coverage.version
         file = write_output(files, TRIPS_BY_WEEK_FILE, csv_text(WEEK_HEADER, weeks.all_fleets), version=version)
+        write_output(files, TRIPS_BY_WEEK_DAYS_FILE, csv_text(WEEK_DAYS_HEADER, weeks.days), version=version)
         if weeks.by_fleet:
             by_fleet = csv_text(FLEET_WEEK_HEADER, weeks.by_fleet)
             write_output(files, TRIPS_BY_WEEK_BY_FLEET_FILE, by_fleet, version=version)
@@ -80,6 +84,7 @@ def trips_by_week(
             **table_facts(TRIPS_BY_WEEK, len(weeks.all_fleets)),
             **column_lineage(TRIPS_BY_WEEK),
             "synthetic": weeks.coverage.synthetic,
+            "partial_weeks": ", ".join(weeks.partial) or "none",
             "preview": table(WEEK_HEADER, weeks.all_fleets[-PREVIEW_ROWS:]),
         },
     )
@@ -155,7 +160,8 @@ def manhattan_map(files: FilesParam, pages: PagesParam) -> dg.MaterializeResult:
 def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/city_map.png: pickups by taxi zone in all five boroughs and Newark Airport, Manhattan enlarged.
 
-    Each borough has its share of all pickups that are on the map. Colours as on manhattan_map.
+    Each borough has its share of the pickups in known zones, which are all on the map; the picture names the number of
+    the others. Colours as on manhattan_map.
     """
     spent = Cost()
     from taxi_pipeline.outputs.maps import draw_city_map
@@ -171,6 +177,7 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages:
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(png, "Pickups in New York"),
             "trips": stats.num_trips,
+            "trips_in_no_known_zone": stats.num_unplaced,
             "synthetic": stats.coverage.synthetic,
         },
     )
@@ -195,10 +202,12 @@ def zone_explorer(
     spent = Cost()
     from taxi_pipeline.outputs.explorer.data import explorer_data
     from taxi_pipeline.outputs.explorer.page import page_of, preview_of
+    from taxi_pipeline.outputs.origin import zones_are_schematic
 
     with files.lock(ZONE_EXPLORER_FILE):
         data = warehouse.query(explorer_data, tlc.fleets)
-        file = files.write(ZONE_EXPLORER_FILE, page_of(data))
+        page = page_of(data, schematic_zones=zones_are_schematic(files, tlc.zones_file))
+        file = files.write(ZONE_EXPLORER_FILE, page)
     return written(
         file,
         {

@@ -126,12 +126,16 @@ def _write_report(
     from taxi_pipeline.outputs.monthly_report.figures import figures_of
     from taxi_pipeline.outputs.monthly_report.measures import numbers_of
     from taxi_pipeline.outputs.monthly_report.page import csv_of, page_of, preview_of
+    from taxi_pipeline.outputs.origin import zones_are_schematic
 
     spent = Cost()
     with files.lock(report_file(month)):
         figures = warehouse.query(figures_of, month, tlc.fleets)
         files.write(numbers_file(month), csv_of(figures))
-        file = files.write(report_file(month), page_of(figures, _links(files, month, beside)))
+        page = page_of(
+            figures, _links(files, month, beside), schematic_zones=zones_are_schematic(files, tlc.zones_file)
+        )
+        file = files.write(report_file(month), page)
     warned = [name for name, verdict in figures.verdicts.items() if not verdict.passed]
     return {
         **file_metadata(file),

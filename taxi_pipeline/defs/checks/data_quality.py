@@ -12,6 +12,7 @@ from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.defs.table_checks import warning
+from taxi_pipeline.differences import signed
 from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_loaded, skipped
 from taxi_pipeline.quality.tlc_report import (
     ComparedMinutes,
@@ -131,14 +132,20 @@ def _compared_with_report(trips: Sequence[ComparedTrips], minutes: Sequence[Comp
             "months": table(
                 ("fleet", "month", "trips per day", "in the report", "difference"),
                 [
-                    (each.fleet, f"{each.month:%Y-%m}", round(each.ours), each.reported, f"{each.difference:+.2%}")
+                    (each.fleet, f"{each.month:%Y-%m}", round(each.ours), each.reported, signed(each.difference, ".2%"))
                     for each in trips
                 ],
             ),
             "minutes": table(
                 ("fleet", "month", "minutes per trip", "in the report", "difference"),
                 [
-                    (each.fleet, f"{each.month:%Y-%m}", round(each.ours, 2), each.reported, f"{each.difference:+.2f}")
+                    (
+                        each.fleet,
+                        f"{each.month:%Y-%m}",
+                        round(each.ours, 2),
+                        each.reported,
+                        signed(each.difference, ".2f"),
+                    )
                     for each in minutes
                 ],
             ),
@@ -148,7 +155,7 @@ def _compared_with_report(trips: Sequence[ComparedTrips], minutes: Sequence[Comp
                     (
                         each.fleet,
                         f"{each.month:%Y-%m}",
-                        f"{each.difference:+.2%}",
+                        signed(each.difference, ".2%"),
                         each.known.words,
                         each.known.evidence,
                     )

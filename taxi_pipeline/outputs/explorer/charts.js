@@ -18,7 +18,8 @@ function makeBars(place, { label, onBrush, onPoint }) {
       const width = Math.max(240, place.clientWidth);
       const x = d3.scaleBand(d3.range(bars.length), [MARGIN.left, width - MARGIN.right]).paddingInner(bars.length > 80 ? 0 : 0.15);
       const y = d3.scaleLinear([0, d3.max(bars, (bar) => bar.value) || 1], [CHART_HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4);
-      svg.attr("width", width);
+      /* The view box lets the chart shrink on paper, where nothing is drawn anew. */
+      svg.attr("width", width).attr("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
       grid.attr("transform", `translate(${MARGIN.left},0)`).call(d3.axisLeft(y).ticks(4).tickFormat(d3.format("~s")).tickSize(-(width - MARGIN.left - MARGIN.right)));
       below
         .selectAll("text")

@@ -98,14 +98,15 @@ function shadeOf(count, starts) {
   return 1 + Math.floor(((NUM_SHADES - 1) * position) / Math.max(1, starts.length - 1) + 0.5);
 }
 
-/* Whether two selections are compared by each zone's share of all trips, and not by trips per day. */
+/* Whether two selections are compared by each zone's share of the trips in known zones, and not by trips per day. */
 const comparesShares = (one, other) => one.fleet !== other.fleet || one.count !== other.count;
 
 /* Zone id → how much more it has than in the other selection (0.1: a tenth more); null where there are too few trips. */
 function changesByZone(one, other) {
   const [now, then] = [tripsByZone(one), tripsByZone(other)];
   const shares = comparesShares(one, other);
-  const [whole, wholeThen] = shares ? [sum([...now.values()]), sum([...then.values()])] : [loadedDays(one), loadedDays(other)];
+  const inZones = (trips) => sum(placed.map((zone) => trips.get(zone.id) || 0));
+  const [whole, wholeThen] = shares ? [inZones(now), inZones(then)] : [loadedDays(one), loadedDays(other)];
   const found = new Map();
   for (const zone of placed) {
     const [trips, before] = [now.get(zone.id) || 0, then.get(zone.id) || 0];

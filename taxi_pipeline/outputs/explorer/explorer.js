@@ -16,7 +16,11 @@ let playing = 0;
 const words = (selection = view.selection) => (selection.count === "pickups" ? "pickups" : "drop-offs");
 const fleetTitle = (key) => (key === "all" ? "all fleets" : data.fleets.find((fleet) => fleet.key === key).title);
 const hour = (n) => `${String(n).padStart(2, "0")}:00`;
-const signed = (change) => `${change < 0 ? "−" : "+"}${Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0)}%`;
+/* A change that is rounded to zero has no sign, because it may be either. */
+function signed(change) {
+  const text = Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0);
+  return `${Number(text) ? (change < 0 ? "−" : "+") : ""}${text}%`;
+}
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%`);
 
 function when(selection) {
@@ -57,14 +61,15 @@ function show() {
   const trips = tripsByZone(view.selection);
   const days = loadedDays(view.selection);
   const shown = placed.filter(isShown);
-  const everywhere = view.borough === "all" ? sum([...trips.values()]) : sum(shown.map((zone) => trips.get(zone.id) || 0));
+  const onMap = sum(shown.map((zone) => trips.get(zone.id) || 0));
+  const everywhere = view.borough === "all" ? sum([...trips.values()]) : onMap;
   const ranked = shown.filter((zone) => trips.get(zone.id)).sort((a, b) => trips.get(b.id) - trips.get(a.id) || a.id - b.id);
   const rank = new Map(ranked.map((zone, n) => [zone.id, n + 1]));
   const changes = view.than && changesByZone(view.selection, view.than);
   describe = (zone) => {
     const count = trips.get(zone.id) || 0;
     const parts = count ? [`${number.format(count)} ${words()}`, `${rate.format(count / days)} a day`] : [`no ${words()}`];
-    if (count && rank.has(zone.id)) parts.push(`${percent(count / everywhere)} of ${place()}`, `number ${rank.get(zone.id)} of ${shown.length}`);
+    if (count && rank.has(zone.id)) parts.push(`${percent(count / onMap)} of ${place()}`, `number ${rank.get(zone.id)} of ${shown.length}`);
     if (changes) parts.push(changes.get(zone.id) === null ? "too few to compare" : `${signed(changes.get(zone.id))} compared`);
     return parts.join(", ");
   };
@@ -87,7 +92,7 @@ function showDifferences(changes) {
   const shade = (zone) => (changes.get(zone.id) === null ? "s0" : `d${shadeOfChange(changes.get(zone.id))}`);
   map.show((zone) => ({ shade: shade(zone), words: describe(zone) }), view.zone, isShown);
   const starts = [`less than ${signed(CHANGES[0])}`, ...CHANGES.map((change) => `from ${signed(change)}`)];
-  const what = comparesShares(view.selection, view.than) ? "share of all trips" : "trips per day";
+  const what = comparesShares(view.selection, view.than) ? "share of the trips in known zones" : "trips per day";
   showKey(byId("key"), `Change of the ${what}`, [{ shade: "s0", words: "too few" }, ...starts.map((text, n) => ({ shade: `d${n + 1}`, words: text }))]);
 }
 
@@ -131,7 +136,7 @@ function showWords(trips, ranked, everywhere, days) {
   const onMap = sum(ranked.map((each) => trips.get(each.id)));
   byId("summary").textContent =
     view.borough === "all" && everywhere > onMap
-      ? `${number.format(onMap)} ${words()} are on the map; ${number.format(everywhere - onMap)} more are in places not known or outside the city.`
+      ? `${number.format(onMap)} ${words()} are on the map; ${number.format(everywhere - onMap)} more are in no known zone. Shares are of those on the map.`
       : `${number.format(onMap)} ${words()} are on the map.`;
   const most = ranked.length ? trips.get(ranked[0].id) : 1;
   const busiest = ranked.slice(0, BUSIEST).map((each) => ({
@@ -151,12 +156,18 @@ function showWords(trips, ranked, everywhere, days) {
 
 function showFlows(zone) {
   const borough = zone ? zone.borough : view.borough;
-  const flows = flowsOf(view.selection, borough);
+  const everywhere = flowsOf(view.selection, borough);
+  const flows = everywhere.filter(([name]) => boroughs.includes(name));
   const all = sum(flows.map(([, trips]) => trips));
+  const others = sum(everywhere.map(([, trips]) => trips)) - all;
   const from = borough === "all" ? "" : ` ${view.selection.count === "pickups" ? "from" : "to"} ${boroughName(borough)}`;
-  byId("flows-title").textContent = `Where trips${from} ${view.selection.count === "pickups" ? "end" : "begin"}`;
-  byId("flows-note").hidden = !zone && !view.selection.hours;
-  byId("flows-note").textContent = `Of the whole borough${view.selection.hours ? " and all hours" : ""}: pairs of zones are not counted.`;
+  const end = view.selection.count === "pickups" ? "end" : "begin";
+  byId("flows-title").textContent = `Where trips${from} ${end}`;
+  const notes = [];
+  if (zone || view.selection.hours) notes.push(`Of the whole borough${view.selection.hours ? " and all hours" : ""}: pairs of zones are not counted.`);
+  if (others) notes.push(`Shares are of trips that ${end} in a known zone; ${number.format(others)} more ${end} in none.`);
+  byId("flows-note").hidden = !notes.length;
+  byId("flows-note").textContent = notes.join(" ");
   showList(byId("flows"), flows.map(([name, trips]) => ({ name: boroughName(name), number: percent(trips / all), share: trips / flows[0][1] })));
 }
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from taxi_pipeline.outputs.geometry import svg_path
+from taxi_pipeline.outputs.origin import origin_of
 from taxi_pipeline.outputs.palette import palette_css, round_classes
 from taxi_pipeline.outputs.previews import map_preview
 from taxi_pipeline.outputs.templates import render
@@ -16,11 +17,17 @@ SCRIPTS = ("d3.min.js", "counts.js", "address.js", "map.js", "charts.js", "explo
 _FOLDER = Path(__file__).parent
 
 
-def page_of(data: Mapping[str, Any]) -> str:
-    """Make the page's HTML of what `explorer_data` returns."""
+def page_of(data: Mapping[str, Any], *, schematic_zones: bool | None = None) -> str:
+    """Make the page's HTML.
+
+    Args:
+        data: what `explorer_data` returns.
+        schematic_zones: true if the zones are generated; None when that is not known.
+    """
     return render(
         _FOLDER / "page.html.jinja",
         synthetic=data["synthetic"],
+        origin=origin_of(synthetic=data["synthetic"], schematic_zones=schematic_zones),
         data={**data, "zones": [_with_path(zone) for zone in data["zones"]]},
         palette=palette_css(),
         scripts=[(_FOLDER / name).read_text(encoding="utf-8") for name in SCRIPTS],

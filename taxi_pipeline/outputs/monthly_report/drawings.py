@@ -9,6 +9,7 @@ from taxi_pipeline.outputs.geometry import BOROUGH_LABELS, Plane, on_plane
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, ZoneTrips
 from taxi_pipeline.outputs.monthly_report.measures import count, share_words
 from taxi_pipeline.outputs.palette import NUM_SHADES, round_classes
+from taxi_pipeline.outputs.places import NO_ZONES
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.tlc.fleets import FLEETS
@@ -138,11 +139,12 @@ def _borough(borough: str) -> str:
 
 def _first(zones: Sequence[ZoneTrips]) -> list[ZoneTrips]:
     """The busiest zones, sorted by trips in descending order."""
-    return [zone for zone in sorted(zones, key=lambda zone: -zone.num_trips)[:BUSIEST_ZONES] if zone.num_trips]
+    placed = [zone for zone in zones if zone.num_trips and zone.zone_id not in NO_ZONES]
+    return sorted(placed, key=lambda zone: -zone.num_trips)[:BUSIEST_ZONES]
 
 
-def busiest_zones(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, Any]]:
-    """The busiest zones with their share of all trips."""
+def busiest_zones(zones: Sequence[ZoneTrips], num_placed: int) -> list[dict[str, Any]]:
+    """The busiest zones with their share of the pickups in known zones."""
     first = _first(zones)
     return [
         {
@@ -151,7 +153,7 @@ def busiest_zones(zones: Sequence[ZoneTrips], num_trips: int) -> list[dict[str, 
             "zone": zone.zone,
             "borough": _borough(zone.borough),
             "trips": count(zone.num_trips),
-            "share": share_words(zone.num_trips / num_trips),
+            "share": share_words(zone.num_trips / num_placed),
             "width": round(100 * zone.num_trips / first[0].num_trips, 1),
         }
         for rank, zone in enumerate(first, start=1)

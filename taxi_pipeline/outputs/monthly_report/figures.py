@@ -12,6 +12,7 @@ from typing import Any
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.outputs.places import NO_BOROUGHS
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.codes import AREAS
@@ -55,12 +56,19 @@ class Totals:
     """The day with most trips, the first of several, and its trips."""
     busiest_hour: tuple[int, float] | None
     """The hour of the day with most trips in the month, and its trips on an average loaded day."""
+    num_unplaced: int
+    """Number of pickups in no known zone."""
     airport_share: float | None
-    """Share of the pickups that are at JFK, LaGuardia and Newark."""
+    """Share of the pickups in known zones that are at JFK, LaGuardia and Newark."""
     manhattan_share: float | None
-    """Share of the pickups that are in Manhattan."""
+    """Share of the pickups in known zones that are in Manhattan."""
     tips_per_card_trip: float | None
     """Mean tip of all trips paid by credit card, in US dollars."""
+
+    @property
+    def num_placed(self) -> int:
+        """Number of pickups in known zones: what shares of places divide by."""
+        return self.num_trips - self.num_unplaced
 
     @property
     def trips_per_day(self) -> float | None:
@@ -237,7 +245,7 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         days,
         fleets,
     )
-    ((in_flows, in_manhattan, too_long, backwards, *sums, card_trips, card_tips),) = _query(
+    ((in_flows, unplaced, in_manhattan, too_long, backwards, *sums, card_trips, card_tips),) = _query(
         session, _SUMS_SQL, days, fleets
     )
     if in_flows != num_trips:
@@ -260,8 +268,9 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         num_backwards=backwards,
         busiest_day=per_day[0] if per_day else None,
         busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
-        airport_share=_ratio(at_airports, num_trips),
-        manhattan_share=_ratio(in_manhattan, num_trips),
+        num_unplaced=unplaced,
+        airport_share=_ratio(at_airports, num_trips - unplaced),
+        manhattan_share=_ratio(in_manhattan, num_trips - unplaced),
         tips_per_card_trip=_ratio(card_tips, card_trips),
     )
 
@@ -313,9 +322,11 @@ def _reason(has_no_pickup: bool, is_outside: bool, misfit_columns: str | None) -
 
 _TYPES = {column.name: column.type for column in PUBLISHED_COLUMNS}
 
-_SUMS_SQL = """
+_SUMS_SQL = f"""
 SELECT
     CAST(coalesce(sum(num_trips), 0) AS BIGINT),
+    CAST(coalesce(sum(num_trips) FILTER (WHERE pickup_borough IN ({", ".join(f"'{name}'" for name in NO_BOROUGHS)})), 0)
+        AS BIGINT),
     CAST(coalesce(sum(num_trips) FILTER (WHERE pickup_borough = 'Manhattan'), 0) AS BIGINT),
     CAST(coalesce(sum(num_too_long), 0) AS BIGINT), CAST(coalesce(sum(num_backwards), 0) AS BIGINT),
     coalesce(sum(num_fares), 0), sum(fare_amount),
@@ -323,7 +334,7 @@ SELECT
     coalesce(sum(num_durations), 0), sum(duration_seconds),
     coalesce(sum(num_card_trips), 0), sum(card_tip_amount)
 FROM borough_flows
-WHERE {days}
+WHERE {{days}}
 """
 
 _REVENUE_SQL = f"""

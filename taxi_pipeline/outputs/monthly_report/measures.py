@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from taxi_pipeline.differences import signed
 from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Totals
 from taxi_pipeline.tlc.months import previous_month, year_before
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
@@ -106,6 +107,13 @@ MEASURES = (
     Measure("busiest_day", "Busiest day", _busiest_day),
     Measure("busiest_hour", "Busiest hour", _busiest_hour),
     Measure(
+        "num_unplaced",
+        "Picked up in no known zone",
+        lambda t: count(t.num_unplaced),
+        lambda t: t.num_unplaced,
+        is_compared=False,
+    ),
+    Measure(
         "manhattan_share",
         "Picked up in Manhattan",
         lambda t: share_words(t.manhattan_share),
@@ -137,7 +145,7 @@ def finding_of(figures: MonthFigures) -> str:
     if not totals.num_trips:
         return f"{month:%B %Y} has no trips."
     changes = [
-        f"{_more_or_fewer(totals.trips_per_day, other.trips_per_day)} than in {first:%B %Y}"
+        f"{_more_or_fewer(totals.trips_per_day, other.trips_per_day)} in {first:%B %Y}"
         for first, other in others_of(figures).values()
         if other and other.trips_per_day and totals.trips_per_day
     ]
@@ -148,17 +156,17 @@ def finding_of(figures: MonthFigures) -> str:
         sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")
     if totals.manhattan_share is not None and totals.airport_share is not None:
         sentences.append(
-            f"Of all pickups, {totals.manhattan_share:.1%} were in Manhattan and {totals.airport_share:.1%} at an "
-            "airport."
+            f"Of the pickups in known zones, {totals.manhattan_share:.1%} were in Manhattan and "
+            f"{totals.airport_share:.1%} at an airport; {count(totals.num_unplaced)} were in no known zone."
         )
     return " ".join(sentences)
 
 
-def _more_or_fewer(now: float | None, then: float | None) -> str:
-    change = (now or 0) / then - 1 if then else 0
-    if abs(change) < 0.0005:
-        return "as many"
-    return f"{abs(change):.1%} {'more' if change > 0 else 'fewer'}"
+def _more_or_fewer(now: float, then: float) -> str:
+    change = signed(now / then - 1, ".1%")
+    if change[0] not in "+-":
+        return "as many as" if now == then else "about as many as"
+    return f"{change[1:]} {'more' if change[0] == '+' else 'fewer'} than"
 
 
 def cards_of(figures: MonthFigures) -> tuple[list[dict[str, Any]], list[str]]:
@@ -193,8 +201,8 @@ def _change(measure: Measure, now: Totals, then: Totals) -> str:
     if new is None or old is None:
         return ""
     if measure.is_share:
-        return f"{100 * (new - old):+z.2f} points"
-    return f"{new / old - 1:+z.1%}" if old else ""
+        return f"{signed(100 * (new - old), '.2f')} points"
+    return signed(new / old - 1, ".1%") if old else ""
 
 
 def left_out_of(totals: Totals) -> dict[str, Any]:

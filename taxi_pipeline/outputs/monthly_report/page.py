@@ -11,7 +11,9 @@ from typing import Any
 from taxi_pipeline.outputs.monthly_report import drawings, measures
 from taxi_pipeline.outputs.monthly_report.figures import MonthFigures
 from taxi_pipeline.outputs.monthly_report.indicators import indicator_numbers, indicator_rows
+from taxi_pipeline.outputs.origin import origin_of
 from taxi_pipeline.outputs.palette import palette_css
+from taxi_pipeline.outputs.places import shares_note
 from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.templates import render
@@ -32,8 +34,14 @@ class Links:
     explorer: str | None = None
 
 
-def page_of(figures: MonthFigures, links: Links) -> str:
-    """Make the report's HTML."""
+def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None = None) -> str:
+    """Make the report's HTML.
+
+    Args:
+        figures: the numbers.
+        links: files beside the report.
+        schematic_zones: true if the zones are generated; None when that is not known.
+    """
     month = figures.days.first
     published, not_published = measures.cards_of(figures)
     return render(
@@ -41,6 +49,7 @@ def page_of(figures: MonthFigures, links: Links) -> str:
         title=f"{month:%B %Y}",
         fleets=" and ".join(FLEETS[fleet].title for fleet in figures.fleets),
         palette=palette_css(),
+        origin=origin_of(synthetic=figures.synthetic, schematic_zones=schematic_zones),
         finding=measures.finding_of(figures),
         links=links,
         previous_title=f"{previous_month(month):%B %Y}",
@@ -53,7 +62,8 @@ def page_of(figures: MonthFigures, links: Links) -> str:
         bars=drawings.bars_of(figures),
         hours=drawings.hours_of(figures.trips_per_hour),
         map=drawings.map_of(figures.zones),
-        busiest=drawings.busiest_zones(figures.zones, figures.totals.num_trips),
+        busiest=drawings.busiest_zones(figures.zones, figures.totals.num_placed),
+        shares_note=shares_note(figures.totals.num_placed, figures.totals.num_unplaced),
         flows=drawings.flows_of(figures.flows),
         quality=figures.quality,
         warnings=[(name, verdict.description) for name, verdict in figures.verdicts.items() if not verdict.passed],

@@ -1,0 +1,379 @@
+"""The code blocks of the documentation: each is run, parsed by the program that it calls, or named with a reason.
+
+Python and SQL run on what their page says is there, beginning with an empty warehouse. Of shell blocks each command is
+parsed, not run: `taxi-pipeline`, `dg` and `dbt` by their own parsers, `make` by the targets of the Makefile.
+"""
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+import dagster as dg
+import pytest
+
+from taxi_pipeline.cli import main as taxi_pipeline
+from taxi_pipeline.defs.assets import zone_hours
+from taxi_pipeline.defs.code_location import build_definitions
+from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.outputs.requests.request_files import parse_request
+from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.settings import Settings
+from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
+from taxi_pipeline_tests.pipelines import EVERYTHING, GROUPS, LOADING, Pipeline, error_of, pipeline_in, range_tags
+
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "data/README.md",
+    "data/requests/README.md",
+    "deploy/README.md",
+    *(f"docs/{path.name}" for path in sorted((REPOSITORY / "docs").glob("*.md"))),
+)
+
+NOT_RUN = {
+    "CONTRIBUTING.md: python": "signatures without bodies; the whole of them is datasets/demand.py",
+    "docs/cluster.md: python": "it needs the catalogue of a cluster; test_iceberg.py has the same join",
+    "docs/cluster.md: sql": "it needs a Spark session; test_iceberg.py has the same joins",
+    "aws": "it changes a bucket",
+    "cp": "it copies the files of a deployment",
+    "docker": "deploy/ needs a container engine; test_deploy.py checks its files",
+    "eval": "it starts servers: make test-services does",
+    "git": "it changes the clone",
+    "helm": "it needs a cluster of Kubernetes; test_deploy.py checks the values",
+    "kubectl": "it needs a cluster of Kubernetes; test_deploy.py checks the file",
+    "pip": "it installs; test_setup.py checks the files of requirements",
+    "python3": "it makes an environment",
+    "source": "it enters the environment",
+}
+"""Page and language of blocks, or program of a shell command → why it is not run here."""
+
+NO_CODE = {"", "text", "mermaid"}
+"""Languages of blocks that show files, outputs and drawings."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A code block of a page."""
+
+    page: str
+    language: str
+    text: str
+    number: int
+    """Its place among the blocks of this language on the page, from 0."""
+
+    def __str__(self) -> str:
+        return f"{self.page}: {self.language}"
+
+
+def blocks_of(page: str) -> list[Block]:
+    """The fenced blocks of a page, without the indentation of lists."""
+    found: list[Block] = []
+    text = (REPOSITORY / page).read_text(encoding="utf-8")
+    for indent, language, body in re.findall(r"^( *)```(\w*)\n(.*?)^ *```$", text, re.DOTALL | re.MULTILINE):
+        shown = "".join(line.removeprefix(indent) for line in body.splitlines(keepends=True))
+        number = sum(block.language == language for block in found)
+        found.append(Block(page, language, shown, number))
+    return found
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+def of(language: str, page: str | None = None) -> list[Block]:
+    return [block for block in BLOCKS if block.language == language and page in (None, block.page)]
+
+
+def named(block: Block) -> str:
+    return f"{block}-{block.number}"
+
+
+def only(language: str, page: str, number: int = 0) -> str:
+    """The text of a block."""
+    return of(language, page)[number].text
+
+
+RUN = {
+    "docs/datasets.md: python": 2,
+    "docs/extend.md: python": 1,
+    "docs/tutorial.md: python": 1,
+    "docs/datasets.md: sql": 1,
+    "docs/marts.md: sql": 1,
+    "docs/queries.md: sql": 4,
+    "docs/real-data.md: sql": 1,
+    "data/requests/README.md: json": 1,
+    "docs/server.md: json": 1,
+}
+"""Page and language → number of blocks that the tests below run."""
+
+
+def test_every_block_is_run_parsed_or_named_with_a_reason() -> None:
+    found = [str(block) for block in BLOCKS if block.language not in {*NO_CODE, "sh"}]
+    assert {name: found.count(name) for name in found if name not in NOT_RUN} == RUN
+    used = {*found, *(words[0] for block in of("sh") for words in commands_of(block.text) if words)}
+    assert set(NOT_RUN) <= used, "each of these is there"
+    assert len(of("sh")) > 15
+
+
+# Shell
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The words of each command of a shell block, without comments."""
+    lines = text.replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines]
+    split: list[list[str]] = []
+    for words in commands:
+        split.append([])
+        for word in words:
+            if word == "&&":
+                split.append([])
+            else:
+                split[-1].append(word)
+    return split
+
+
+def parse_taxi_pipeline(arguments: list[str]) -> None:
+    """Raises a usage error when `taxi-pipeline` would."""
+    context = click.Context(taxi_pipeline, info_name="taxi-pipeline")
+    if arguments == ["--help"]:
+        return
+    name, command, rest = taxi_pipeline.resolve_command(context, arguments)
+    assert command
+    command.make_context(name, rest, parent=context)
+
+
+def parse_dg(arguments: list[str]) -> None:
+    """Raises a usage error when `dg` would, and fails on an asset that there is not."""
+    from dagster_dg_cli.cli import cli
+
+    context = click.Context(cli, info_name="dg")
+    name, command, rest = cli.resolve_command(context, arguments)
+    assert command
+    params = command.make_context(name, rest, parent=context).params
+    for key in re.findall(r"key:(\w+)", params.get("assets") or ""):
+        assert key in {name for names in GROUPS.values() for name in names}, key
+
+
+def parse_dbt(arguments: list[str]) -> None:
+    """Raises a usage error when `dbt` would."""
+    pytest.importorskip("dbt.cli", reason="the extra dbt is not installed")
+    from dbt.cli.main import cli
+
+    context = cli.make_context("dbt", list(arguments))
+    name, command, rest = cli.resolve_command(context, arguments)
+    assert command
+    command.make_context(name, rest, parent=context)
+
+
+def parse_make(arguments: list[str]) -> None:
+    """Fails on a target that the Makefile does not have."""
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    for word in arguments:
+        assert "=" in word or word.startswith("-") or re.search(rf"^{word}:", makefile, re.MULTILINE), word
+
+
+def check_variable(assignment: str) -> None:
+    """Fails on a setting that there is not; a setting's value is accepted."""
+    name, _, value = assignment.partition("=")
+    if name.startswith(("TAXI_", "TLC_", "DUCKDB_", "SPARK_", "DAGSTER_POSTGRES")):
+        assert name in SETTINGS, name
+        cluster = {"TAXI_STORAGE_URL": "s3://bucket/taxi", "SPARK_REMOTE": "sc://spark:15002"}
+        cluster["TAXI_CATALOG_URL"] = "postgresql://user:secret@db/catalog"
+        needed = cluster if name in (*cluster, "TAXI_ENGINE") else {}
+        Settings.from_environment({**needed, name: value})
+
+
+PARSERS = {"taxi-pipeline": parse_taxi_pipeline, "dg": parse_dg, "dbt": parse_dbt, "make": parse_make}
+
+
+TYPERS = pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning")
+
+
+@TYPERS
+@pytest.mark.parametrize("block", of("sh"), ids=named)
+def test_shell_commands_are_what_their_programs_accept(block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    for words in commands_of(block.text):
+        program = words[0].removeprefix(".venv/bin/") if words else ""
+        if program in PARSERS:
+            PARSERS[program](words[1:])
+        elif program == "export" or re.match(r"[A-Z_]+=", program):
+            check_variable(words[-1])
+        elif words[:2] == [".venv/bin/python", "-c"]:
+            compile(words[2], str(block), "exec")
+        else:
+            assert not program or program in NOT_RUN, f"{block}: {words}"
+
+
+@TYPERS
+def test_a_wrong_command_is_noticed() -> None:
+    with pytest.raises(click.UsageError):
+        parse_taxi_pipeline(["materialize", "--begin", "2023-03-01"])
+    with pytest.raises(click.UsageError):
+        parse_dg(["launch", "--partitions", "2023-03-01"])
+    with pytest.raises(AssertionError):
+        parse_dg(["launch", "--assets", "key:trips_by_month"])
+    with pytest.raises(AssertionError):
+        parse_make(["no-such-target"])
+    with pytest.raises(AssertionError):
+        check_variable("TAXI_FLEET=yellow")
+
+
+# JSON
+
+
+def test_the_request_is_accepted() -> None:
+    request = parse_request(only("json", "data/requests/README.md").encode())
+    assert (request.borough, request.fleet) == ("Manhattan", "yellow")
+
+
+def test_the_rule_of_the_bucket_is_json() -> None:
+    (rule,) = json.loads(only("json", "docs/server.md"))["Rules"]
+    assert rule["Status"] == "Enabled"
+
+
+# Python and SQL
+
+
+@pytest.fixture(scope="module")
+def mirror(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """March 2023 of yellow taxis and of Uber and Lyft."""
+    folder = tmp_path_factory.mktemp("mirror")
+    for fleet in ("yellow", "fhvhv"):
+        write_mirror(folder, Days(date(2023, 3, 1), date(2023, 3, 31)), fleet=fleet, trips_per_day=60)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def loaded(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """What `make demo` leaves in `data/demo`, as far as the pages ask for it."""
+    pipeline = pipeline_in(tmp_path_factory.mktemp("clone") / "data" / "demo", mirror, ("yellow", "fhvhv"))
+    pipeline.run("2023-03-01", "2023-03-31", select=["taxi_zones_file", "taxi_zones", "code_tables", *LOADING])
+    for fleet in ("yellow", "fhvhv"):
+        result = pipeline.dataset(fleet, "2023-03", zone_hours)
+        assert result.success, error_of(result)
+    return pipeline
+
+
+def run_python(text: str, folder: Path, environment: dict[str, str]) -> str:
+    """Run a block as a program of its own in a folder; gives what it prints."""
+    kept = {name: value for name, value in os.environ.items() if name not in SETTINGS}
+    result = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=folder,
+        env={**kept, "TAXI_MARTS": "off", "TAXI_NOTEBOOKS": "off", "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def module_of(text: str, folder: Path) -> Any:
+    """Write a block into a file and import it."""
+    path = folder / "documented_example.py"
+    path.write_text(text, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_example_of_an_asset_runs_with_its_declared_upstream(mirror: Path, tmp_path: Path) -> None:
+    """Regression: it read zone_areas and did not depend on code_tables, so its file was empty in a fresh warehouse."""
+    asset = module_of(only("python", "docs/extend.md"), tmp_path).airport_trips
+    pipeline = pipeline_in(tmp_path / "data", mirror, ("yellow",))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [*EVERYTHING, asset],
+            selection=dg.AssetSelection.assets(asset).upstream(),
+            resources=pipeline.resources,
+            tags=range_tags("2023-03-05", "2023-03-11"),
+            run_config=QUIET,
+            instance=instance,
+            raise_on_error=False,
+        )
+    assert result.success, error_of(result)
+    expected = pipeline.rows(
+        "SELECT CAST(pickup_datetime AS DATE) AS day, count(*) FROM trips WHERE pickup_zone_id IN (1, 132, 138) "
+        "GROUP BY day ORDER BY day"
+    )
+    assert len(expected) == 7
+    lines = pipeline.files.read("outputs/airport_trips.csv").decode().splitlines()
+    assert lines == ["day,trips", *(f"{day},{trips}" for day, trips in expected)]
+
+
+@pytest.mark.slow
+def test_the_example_of_a_run_from_python_begins_with_nothing(mirror: Path, tmp_path: Path) -> None:
+    environment = {"TAXI_DATA_DIR": str(tmp_path / "data"), "TLC_URL": mirror.as_uri(), "TAXI_FLEETS": "yellow"}
+    run_python(only("python", "docs/tutorial.md"), tmp_path, environment)
+    lines = (tmp_path / "data" / "outputs" / "trips_by_week.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines[1:]] == ["2023-03-05"]
+
+
+@pytest.mark.slow
+def test_the_examples_of_datasets_read_them(loaded: Pipeline) -> None:
+    clone = loaded.folder.parents[1]
+    environment = {"TAXI_DATA_DIR": str(loaded.folder), "TLC_URL": loaded.tlc.url, "TAXI_FLEETS": "yellow,fhvhv"}
+    trips = dict(loaded.rows("SELECT fleet, count(*) FROM trips GROUP BY fleet"))
+    first, second = (block.text for block in of("python", "docs/datasets.md"))
+    assert run_python(f"{first}\nprint(frame.num_trips.sum())", clone, environment) == f"{sum(trips.values())}\n"
+    assert run_python(f"{second}\nprint(march.num_trips.sum())", clone, environment) == f"{trips['yellow']}\n"
+
+
+@pytest.mark.slow
+def test_the_readme_looks_into_a_copy_of_the_warehouse(loaded: Pipeline, tmp_path: Path) -> None:
+    (words,) = (
+        words
+        for block in of("sh", "README.md")
+        for words in commands_of(block.text)
+        if words[:1] == [".venv/bin/python"]
+    )
+    (tmp_path / "data" / "outputs").mkdir(parents=True)
+    loaded.warehouse.snapshot(tmp_path / "data" / "outputs" / "warehouse.duckdb")  # type: ignore[attr-defined]
+    assert "2023-03-31" in run_python(words[2], tmp_path, {})
+
+
+SQL = [block for block in of("sql") if str(block) not in NOT_RUN and block.page != "docs/marts.md"]
+
+
+@pytest.mark.parametrize("block", SQL, ids=named)
+def test_a_query_gives_rows(loaded: Pipeline, block: Block, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(loaded.folder.parents[1])
+    for statement in filter(str.strip, block.text.split(";\n")):
+        assert loaded.rows(statement), statement
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # dbt's own, of which there are many
+def test_the_query_of_a_mart_gives_rows(loaded: Pipeline) -> None:
+    pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
+    settings = Settings.from_environment(
+        {"TAXI_FLEETS": "yellow,fhvhv", "TAXI_START_DATE": "2023-03-01", "TAXI_END_DATE": "2023-03-31"}
+    )
+    definitions = build_definitions(settings=settings, resources=loaded.resources)
+    made = [dg.AssetKey(["marts", name]) for name in ("stg_trips", "stg_loaded_days", "market_share")]
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("marts").execute_in_process(
+            instance=instance,
+            asset_selection=made,
+            tags=range_tags("2023-03-01", "2023-03-01"),
+            run_config=QUIET,
+            raise_on_error=False,
+        )
+    assert result.success, error_of(result)
+    rows = loaded.rows(only("sql", "docs/marts.md").strip().rstrip(";"))
+    assert sum(percent for *_, percent in rows) == pytest.approx(100, abs=0.2)
