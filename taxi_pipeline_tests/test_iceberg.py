@@ -25,7 +25,7 @@ from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_at
-from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_TRIPS
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TLC_INDICATORS, TRIPS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
@@ -273,6 +273,28 @@ def test_views_of_the_catalogue_have_what_counts(warehouse: SparkWarehouse, tmp_
             view = session.ask(f"SELECT * FROM {warehouse.name}.counted_{table.name}")
             assert view.columns == list(table.column_names)
             assert view.count() == expected[table.name].total() > 0, table.name
+
+
+def test_a_catalogue_of_an_older_version_gets_what_was_declared_since(
+    warehouse: SparkWarehouse, tmp_path: Path
+) -> None:
+    """Tables, their loads, and views; what was loaded before is there all the same."""
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = contents(warehouse)
+    newer = ZONE_HOURLY_DROPOFFS
+    with warehouse.read() as session:
+        session.ask(f"DROP VIEW {warehouse.name}.net_parts")
+        session.ask(f"DROP VIEW {warehouse.name}.counted_{newer.name}")
+        session.ask(f"DROP TABLE {session.name_of(newer)}")
+        session.ask(f"DROP TABLE {session.name_of(TLC_INDICATORS)}")
+        session.ask(f"ALTER TABLE {session.name_of(LOADED_DAYS)} DROP COLUMN {newer.name}_load")
+    with warehouse.read() as session:
+        assert session.rows(f"SELECT count(*) FROM {newer.name}") == [(0,)]
+    warehouse.change(count_again, FEBRUARY, ["zone_hourly_trips"])
+    assert contents(warehouse) == before
+    with warehouse.read() as session:
+        assert session.ask(f"SELECT * FROM {warehouse.name}.net_parts").count() == before[TRIPS.name].total()
+        assert session.rows(f"SELECT count(*) FROM {TLC_INDICATORS.name}") == [(0,)]
 
 
 READ_WITH_PYICEBERG = """

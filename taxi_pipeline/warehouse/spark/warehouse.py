@@ -2,7 +2,7 @@
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -181,11 +181,25 @@ class SparkWarehouse(Warehouse):
 
     def _make_tables(self, spark: "SparkSession") -> None:
         _despite_others(lambda: spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self.name}"))
-        for table in reversed(ICEBERG_TABLES):
+        self._make(spark, list(reversed(ICEBERG_TABLES)))
+        self._make_declared_views(spark)
+
+    def _make_missing_tables(self, spark: "SparkSession") -> None:
+        """Make the tables that were declared since the catalogue was made. No day names a load of them yet."""
+        found = {name for _, name, *_ in collect(spark.sql(f"SHOW TABLES IN {self.name}"))}
+        missing = [table for table in ICEBERG_TABLES if table.name not in found]
+        if any(table in DAILY_TABLES for table in missing):
+            columns = spark.table(self._name(LOADED_DAYS)).columns
+            for column, type_ in extra_columns(LOADED_DAYS).items():
+                if column not in columns:
+                    spark.sql(f"ALTER TABLE {self._name(LOADED_DAYS)} ADD COLUMN {column} {type_}")
+        self._make(spark, missing)
+
+    def _make(self, spark: "SparkSession", tables: Sequence[Table]) -> None:
+        for table in tables:
             for statement in create_sql(table, self._name(table)):
                 spark.sql(statement)
-        self._make_views(spark, DAILY_TABLES)
-        self._make_declared_views(spark)
+        self._make_views(spark, [table for table in tables if table in DAILY_TABLES])
 
     def _make_declared_views(self, spark: "SparkSession") -> None:
         for view in VIEWS:
@@ -227,6 +241,7 @@ class SparkWarehouse(Warehouse):
         # Also makes the catalogue's own tables in Postgres where they don't exist.
         if not _despite_others(lambda: spark.catalog.tableExists(self._name(LOADED_DAYS))):
             return None
+        self._make_missing_tables(spark)
         record, version = self._record(spark)
         while True:
             found = current_versions(spark, self.name, *DAILY_TABLES)
