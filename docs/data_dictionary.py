@@ -17,6 +17,7 @@ from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, To
 from taxi_pipeline.tlc.months import previous_month
 from taxi_pipeline.warehouse.net_parts import FEE_RULES
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
+from taxi_pipeline.warehouse.vendor_defects import VENDOR_DEFECTS
 from taxi_pipeline.warehouse.views import VIEWS
 
 _HEAD = """# Data dictionary
@@ -54,6 +55,21 @@ def _views() -> Iterator[str]:
         for rule in FEE_RULES
     ]
     yield _markdown(("rule", "fleets", "vendor", "from", "what", "rows that it explains"), rows)
+    yield "### Vendors whose records are wrong\n"
+    yield "Their rows stay in `trips`, and in every count and sum; the check `vendors_are_sound` names them.\n"
+    defects = [
+        (
+            f"`{each.name}`",
+            ", ".join(each.fleets),
+            each.first,
+            each.last or "",
+            each.meaning,
+            each.spoils,
+            each.evidence,
+        )
+        for each in VENDOR_DEFECTS
+    ]
+    yield _markdown(("defect", "fleets", "from", "to", "what", "left out of", "evidence"), defects)
 
 
 def _datasets() -> Iterator[str]:

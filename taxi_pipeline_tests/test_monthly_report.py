@@ -412,7 +412,7 @@ def test_how_good_the_data_is(loaded: Pipeline, page: Page, three_months: Path) 
         assert reasons.get(f"{fleet}.pickup outside the month", "0") == f"{outside:,}"
     assert "loaded and rejected are together what was published" in page.text
     assert page.of("data-warning") == {}
-    assert "None of the 10 checks" in page.text
+    assert "None of the 11 checks" in page.text
 
 
 def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:
@@ -489,7 +489,7 @@ def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Pa
     warned = Page(pipeline, "2023-02").of("data-warning")
     assert list(warned) == ["passengers_are_counted"]
     warning = warned["passengers_are_counted"]
-    assert "25 % until 28 of them are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
+    assert "50 % until 28 of them are loaded): yellow 2023-02-05, yellow 2023-02-06" in warning
 
 
 def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:

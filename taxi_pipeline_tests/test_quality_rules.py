@@ -34,7 +34,7 @@ def test_small_days_are_not_reported_for_random_variation(num: int, num_trips: i
     [
         # Of 100,000 trips: the share, and four standard deviations of a count of that size.
         ("negative_totals_are_few", 2_000 + 178),
-        ("passengers_are_counted", 25_000 + 632),
+        ("passengers_are_counted", 50_000 + 894),
         ("zones_are_known", 4_000 + 252),
         ("dropoffs_follow_pickups", 50 + 28),
         ("distances_are_plausible", 400 + 80),

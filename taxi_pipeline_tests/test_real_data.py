@@ -56,7 +56,7 @@ def months_between(first: str, last: str) -> list[str]:
             "green",
             "2020-03-01",
             "2020-04-30",
-            {"passengers_are_counted": 1, "dropoffs_follow_pickups": 2, "trips_near_usual_level": 20},
+            {"passengers_are_counted": 1, "vendors_are_sound": None, "trips_near_usual_level": 20},
         ),
         # cbd_congestion_fee; half the usual on New Year's Day.
         ("green", "2024-12-01", "2025-01-31", {"trips_near_usual_level": 1}),

@@ -30,6 +30,7 @@ from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import UNEXPLAINED
 from taxi_pipeline.warehouse.sql import month_start, placeholders
 from taxi_pipeline.warehouse.tables import REJECTED_TRIPS
+from taxi_pipeline.warehouse.vendor_defects import VENDOR_DEFECTS
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,32 @@ def _values_fit(session: Session, days: Days) -> Verdict:
                 *((fleet, month_of(day), day, "NULL in trips", note, count) for fleet, day, note, count in unfit),
             ],
         ),
+    )
+
+
+def _vendors_are_sound(session: Session, days: Days) -> Verdict:
+    """No trip is of a vendor whose records are known to be wrong at that time.
+
+    Such trips stay, and all counts and sums have them. What the defect spoils (durations, speeds, fares) is computed
+    without them.
+    """
+    counts = ", ".join(f"count(*) FILTER (WHERE {defect.applies})" for defect in VENDOR_DEFECTS)
+    found = session.rows(
+        f"SELECT fleet, {counts} FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet ORDER BY fleet",
+        [days.first, days.last],
+    )
+    rows = [
+        (fleet, defect.name, num, defect.meaning, defect.spoils, defect.evidence)
+        for fleet, *numbers in found
+        for defect, num in zip(VENDOR_DEFECTS, numbers, strict=True)
+        if num
+    ]
+    named = "; ".join(f"{num:,} trips of {fleet}: {meaning}" for fleet, _, num, meaning, *_ in rows)
+    return Verdict(
+        not rows,
+        named or "no trip of such a vendor",
+        {"num_trips": sum(row[2] for row in rows)},
+        ("defects", ("fleet", "defect", "trips", "what", "spoils", "evidence"), rows),
     )
 
 
@@ -289,6 +316,7 @@ _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
     "days_have_trips": _days_have_trips,
     "trips_near_usual_level": _trips_near_usual_level,
     "coordinates_are_placed": _coordinates_are_placed,
+    "vendors_are_sound": _vendors_are_sound,
 }
 
 QUALITY_CHECKS: dict[str, str] = {

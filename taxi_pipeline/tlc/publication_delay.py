@@ -1,6 +1,7 @@
 """The delay with which the TLC publishes a month: the one place that says so, for partitions, downloads and freshness.
 
-The TLC took 47 to 105 days after a month's end, lately about 32.
+The TLC took 47 to 105 days after a month's end in most years, and lately about five weeks: 2026-08 was published by
+early October.
 """
 
 from datetime import date, timedelta
