@@ -388,7 +388,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop(dg.AssetCheckKey(dg.AssetKey("taxi_trips_file"), "columns_known")) is None, "it reads files alone"
-    assert len(pools) == 27
+    assert len(pools) == 28
     assert set(pools.values()) == {"duckdb"}
 
 
@@ -397,7 +397,7 @@ def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definition
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     assert names == IN_A_RUN_OF_DAYS
     assert job.executor_def is dg.in_process_executor
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 27
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 28
 
 
 def test_resources_can_be_overridden(tmp_path: Path) -> None:

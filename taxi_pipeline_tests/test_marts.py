@@ -36,7 +36,7 @@ pytestmark = [
 ]
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
-MARTS = ("market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "zone_months")
+MARTS = ("market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months")
 STAGING = ("stg_trips", "stg_loaded_days")
 ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
 
@@ -57,7 +57,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
     assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
-    assert len(result.get_asset_check_evaluations()) == 43
+    assert len(result.get_asset_check_evaluations()) == 49
     return made
 
 
@@ -241,6 +241,33 @@ def test_zone_months(pipeline: Pipeline) -> None:
     assert found == expected
 
 
+def test_request_share(pipeline: Pipeline) -> None:
+    """Of the fleet and month whose files say who sent a trip; a code that is not known is named as such."""
+    assert pipeline.rows("SELECT count(*) FROM marts.request_share") == [(0,)]
+    january = "fleet = 'yellow' AND pickup_date >= '2025-01-01'"
+    pipeline.execute(
+        "UPDATE trips SET request_source = CASE pickup_zone_id % 3 WHEN 1 THEN 'HV0003' WHEN 2 THEN 'ZZ' END "
+        f"WHERE {january}"
+    )
+    try:
+        assert make(pipeline, "2024-12-01", "2025-01-01").success
+        counts = dict(
+            pipeline.rows(f"SELECT pickup_zone_id % 3, count(*) FROM trips WHERE {january} GROUP BY 1 ORDER BY 1")
+        )
+        total = sum(counts.values())
+        assert pipeline.rows("SELECT * FROM marts.request_share ORDER BY request_source") == [
+            (date(2025, 1, 1), "yellow", code, sender, counts[rest], pytest.approx(counts[rest] / total))
+            for code, sender, rest in (
+                ("HV0003", "Uber, by its licence number (inferred)", 1),
+                ("ZZ", "not known", 2),
+                ("none", "not said: hailed in the street, or not known", 0),
+            )
+        ]
+    finally:
+        pipeline.execute("UPDATE trips SET request_source = NULL")
+    assert make(pipeline, "2024-12-01", "2025-01-01").success
+
+
 REPORT = [
     report_row(
         "2022-03", "Yellow", "12,000", "30,000", "400", "300", "200", "20.5", "6.5", "15.5", "4.2", "15", "66%", "600"
@@ -412,7 +439,9 @@ def test_the_marts_of_a_month_are_made_at_once_when_it_is_complete(
         automation.load(december[4])
         assert automation.requested() == everything
         automation.codes("b")
-        assert automation.requested() == {"2024-12-01": {"airport_trips", "congestion_zone", "zone_months"}}
+        assert automation.requested() == {
+            "2024-12-01": {"airport_trips", "congestion_zone", "request_share", "zone_months"}
+        }
 
 
 def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[str, str]) -> None:

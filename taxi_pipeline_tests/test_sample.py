@@ -1,5 +1,6 @@
 """Sample data: deterministic, in the real schema, with the real data's defects at their rates."""
 
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -256,3 +257,14 @@ def test_alias_tables_draw_by_weight() -> None:
     drawn = AliasTable.of(weights).draw(np.repeat([0, 1], 40_000), rng.random(80_000))
     assert np.bincount(drawn[:40_000], minlength=3) / 40_000 == pytest.approx([0, 0.25, 0.75], abs=0.01)
     assert set(drawn[40_000:]) == {0}
+
+
+@pytest.mark.parametrize("fleet", ["yellow", "green"])
+def test_since_june_2026_trips_say_who_sent_them(fleet: str) -> None:
+    maker = TripMaker(fleet, trips_per_day=5000, seed=1)
+    assert "request_source" not in maker.day(date(2026, 5, 31))
+    found = Counter(map(str, maker.day(date(2026, 6, 1))["request_source"]))
+    trips = sum(found.values())
+    assert 0.7 < found[""] / trips < 0.76
+    assert 0.19 < found["HV0003"] / trips < 0.24
+    assert set(found) <= {"", "HV0003", "HV0005", "A", "CC", "EH0004", "EH0010"}

@@ -44,6 +44,7 @@ _ASSETS_OF_TABLES = {
     "zone_hourly_dropoffs": "zone_hourly_trips",
     "zones": "taxi_zones",
     "zone_areas": "code_tables",
+    "request_sources": "code_tables",
     "tlc_indicators": "tlc_indicators",
 }
 """Table or view of the warehouse → the asset that it belongs to."""

@@ -118,7 +118,7 @@ def _as_table(trips: PublishedColumns, schema: "pa.Schema") -> "pa.Table":
 def _as_array(values: "NDArray | Texts | None", type_: "pa.DataType", num_rows: int) -> "pa.Array":
     import pyarrow as pa
 
-    if values is None or pa.types.is_null(type_):  # `request_source`: what it holds is not known
+    if values is None or pa.types.is_null(type_):
         return pa.nulls(num_rows, type_)
     if isinstance(values, Texts):
         return pa.array(values.texts, pa.string()).take(pa.array(values.index))

@@ -6,6 +6,7 @@ trip records of January to March 2019 (a sample of 30,000 rows; "yellow"). Where
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,3 +403,9 @@ FHV = replace(
 HIRED_PARAMETERS: Mapping[str, HiredParameters] = {"fhv": FHV, "fhvhv": FHVHV}
 
 PARAMETERS: Mapping[str, TaxiParameters] = {"yellow": YELLOW, "green": GREEN}
+
+REQUEST_SOURCES = ("HV0003", "A", "HV0005", "EH0004", "CC", "EH0010")
+"""Values of `request_source` in yellow and green files."""
+REQUEST_SOURCE_SHARES = (0.7286, 0.2144, 0.0377, 0.0169, 0.0019, 0.0002, 0.0001)
+"""Share of the trips without such a value, and with each of them: 2026-06 to -08, by others' counts."""
+REQUEST_SOURCES_SINCE = date(2026, 6, 1)

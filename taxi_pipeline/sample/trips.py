@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxi_pipeline.sample.fares import BRIDGE_TOLL, FEES_TWICE, IMPROVEMENT_TWICE_SINCE, Rates, rates_on
-from taxi_pipeline.sample.parameters import PARAMETERS, Defects, HiredParameters, TaxiParameters
+from taxi_pipeline.sample.parameters import (
+    PARAMETERS,
+    REQUEST_SOURCE_SHARES,
+    REQUEST_SOURCES,
+    REQUEST_SOURCES_SINCE,
+    Defects,
+    HiredParameters,
+    TaxiParameters,
+)
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE, JFK, LAGUARDIA, NEWARK
 from taxi_pipeline.tlc.months import month_of, next_month
 from taxi_pipeline.tlc.zone_facts import read_zone_facts
@@ -265,7 +273,15 @@ class TripMaker:
             "ehail_fee": np.full(count, np.nan),
             **charges,
             **self._with_fees_twice(charges, vendor == FEES_TWICE, day),
+            **self._request_sources(day, count, rng),
         }
+
+    def _request_sources(self, day: date, count: int, rng: np.random.Generator) -> Columns:
+        """Who sent the trips, since the files say so; nobody for most."""
+        if day < REQUEST_SOURCES_SINCE:
+            return {}
+        names = np.array(["", *REQUEST_SOURCES])
+        return {"request_source": names[choose(dict(enumerate(REQUEST_SOURCE_SHARES)), rng, count)]}
 
     def _with_fees_twice(self, charges: Columns, doubles: NDArray, day: date) -> Columns:
         """The columns into which a vendor puts fees that have a column of their own as well."""

@@ -70,6 +70,17 @@ LICENSEES = (
     Meaning("HV0005", "Lyft", LICENSEE_DICTIONARY),
 )
 
+REQUEST_SOURCES = (
+    Meaning("HV0003", "Uber, by its licence number (inferred)", None),
+    Meaning("HV0005", "Lyft, by its licence number (inferred)", None),
+    Meaning("EH0004", "An e-hail company, by the form of its licence number (inferred); which one is not known", None),
+    Meaning("EH0010", "An e-hail company, by the form of its licence number (inferred); which one is not known", None),
+    Meaning("A", "not known", None),
+    Meaning("CC", "not known", None),
+)
+"""The values of yellow and green files of 2026-06 to -08, by others' counts: none in 7,800,627 trips, HV0003 in
+2,295,520, A in 403,773, HV0005 in 181,233, EH0004 in 20,769, CC in 1,879, EH0010 in 272. No dictionary has them yet."""
+
 CODES = {
     "vendors": VENDORS,
     "rate_codes": RATE_CODES,
@@ -77,6 +88,7 @@ CODES = {
     "trip_types": TRIP_TYPES,
     "store_and_fwd_flags": STORE_AND_FWD_FLAGS,
     "licensees": LICENSEES,
+    "request_sources": REQUEST_SOURCES,
 }
 """Name of the table → its codes."""
 

@@ -155,7 +155,7 @@ _LATER_TRIP_COLUMNS = (
     Column("trip_time", "INTEGER", "Time in the car with the passenger, as the company reports it", "seconds"),
     Column("originating_base_num", "VARCHAR", "Licence number of the base that got the request"),
     Column("affiliated_base_number", "VARCHAR", "Licence number of the base with which the car is affiliated"),
-    Column("request_source", "VARCHAR", "How the trip was asked for, as published"),
+    Column("request_source", "VARCHAR", "Who sent the trip, as published", "code, see request_sources"),
     Column(
         "pickup_longitude",
         "DOUBLE",
@@ -448,6 +448,13 @@ LICENSEES = _code_table(
     Column("licensee", "VARCHAR", "As in trips", nullable=False),
 )
 
+REQUEST_SOURCES = _code_table(
+    "request_sources",
+    "Who sent a taxi trip, since 2026-06; what is inferred says so.",
+    Column("request_source", "VARCHAR", "As in trips", nullable=False),
+    Column("sender", "VARCHAR", "Company", nullable=False),
+)
+
 ZONE_AREAS = Table(
     "zone_areas",
     "Groups of zones.",
@@ -541,7 +548,16 @@ WAREHOUSE_VERSION = Table(
     Kind.VERSION,
 )
 
-CODE_TABLES = (VENDORS, RATE_CODES, PAYMENT_TYPES, TRIP_TYPES, STORE_AND_FWD_FLAGS, LICENSEES, ZONE_AREAS)
+CODE_TABLES = (
+    VENDORS,
+    RATE_CODES,
+    PAYMENT_TYPES,
+    TRIP_TYPES,
+    STORE_AND_FWD_FLAGS,
+    LICENSEES,
+    REQUEST_SOURCES,
+    ZONE_AREAS,
+)
 """Tables filled from the TLC's dictionaries, not from its files."""
 
 TABLES = (

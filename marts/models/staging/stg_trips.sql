@@ -1,6 +1,7 @@
 select
     fleet,
     coalesce(licensee, 'all') as licensee,
+    request_source,
     pickup_date,
     {{ month_of('pickup_date') }} as month,
     pickup_zone_id,
