@@ -173,7 +173,7 @@ class Settings:
             notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on"
             and engine == "duckdb",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
-            pages_url=(_http_url("TAXI_PAGES_URL", value("TAXI_PAGES_URL", "")) or "").rstrip("/") or None,
+            pages_url=_pages_url(value("TAXI_PAGES_URL", "")),
             pages_hosts=_hosts(value("TAXI_PAGES_HOSTS", "")),
             alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
         )
@@ -234,6 +234,8 @@ def _url(variable: str, value: str, root: Path) -> str:
     if scheme.lower() in ("http", "https") and _parts_of(value).netloc:
         if "@" in _parts_of(value).netloc:
             raise SettingsError(variable, _without_login(value), "a URL without a login, which belongs in ~/.netrc")
+        if _parts_of(value).query or _parts_of(value).fragment:
+            raise SettingsError(variable, value.partition("?")[0].partition("#")[0], "a URL without ? and #")
         return value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
 
@@ -358,6 +360,12 @@ def _webhook_url(value: str) -> str | None:
         return _http_url("TAXI_ALERT_WEBHOOK_URL", value)
     except SettingsError:  # not the value: whoever has it can send messages
         raise SettingsError("TAXI_ALERT_WEBHOOK_URL", "…", "an http:// or https:// URL, or empty") from None
+
+
+def _pages_url(value: str) -> str | None:
+    if "@" in _parts_of(value).netloc:
+        raise SettingsError("TAXI_PAGES_URL", _without_login(value), "a URL without a login, or empty")
+    return (_http_url("TAXI_PAGES_URL", value) or "").rstrip("/") or None
 
 
 def _http_url(variable: str, value: str) -> str | None:

@@ -266,7 +266,7 @@ def test_what_is_wrong_with_one_fleets_month_fails_by_its_name_and_loads_the_oth
     assert evaluated["trips_conserved"].passed
     tables = {dg.AssetKey(asset) for asset in TABLES}
     of_tables = {key.name for checks in CHECKS for key in checks.check_keys if key.asset_key in tables}
-    assert of_tables - set(evaluated) == {"trips_match_tlc_report"}, "the others are loaded, and checked"
+    assert of_tables <= set(evaluated), "the others are loaded, and checked"
     assert pipeline.rows("SELECT fleet, count(*) FROM trips GROUP BY ALL ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     assert pipeline.rows("SELECT fleet, num_trips FROM zone_hourly_trips ORDER BY ALL") == [("fhvhv", 1), ("yellow", 1)]
     BY_NAME["green 2025-01"].write(mirror)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import FHV, FLEETS, GREEN, Fleet
@@ -23,7 +24,7 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.interface import PublishedFile
 from taxi_pipeline.warehouse.typing.column_names import positions_of
-from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, judge_download, judge_trip_file
+from taxi_pipeline.warehouse.typing.judgement import Before, UnlikelyFileError, judge_download, judge_trip_file
 from taxi_pipeline_tests.odd_files import DROPOFF, MONTH, PICKUP, good_row
 
 FEBRUARY = MONTH.first
@@ -146,11 +147,11 @@ def test_a_few_odd_rows_are_no_reason(tmp_path: Path) -> None:
     judged(tmp_path, month_of_rows(total_amount=[*["12.5"] * 170, *["$14.6"] * 30]))
     judged(tmp_path, month_of_rows(ehail_fee=["n/a"] * 200))
     judged(tmp_path, month_of_rows(1))
-    # At the limits: half of the drop-offs, half at midnight, half of the days, a third repeated.
+    # At the limits: half of the drop-offs, half at midnight, half of the days, a tenth repeated.
     judged(tmp_path, month_of_rows(**{DROPOFF: [*GOOD[DROPOFF].to_pylist()[:100], *[None] * 100]}))
     judged(tmp_path, month_of_rows(**{PICKUP: [datetime(2023, 2, 1 + n % 28, 8 * (n % 2)) for n in range(200)]}))
     judged(tmp_path, month_of_rows(1000, **{PICKUP: [datetime(2023, 2, 1 + n % 14, 8) for n in range(1000)]}))
-    judged(tmp_path, pa.concat_tables([month_of_rows(1000), month_of_rows(500)]))
+    judged(tmp_path, pa.concat_tables([month_of_rows(1000), month_of_rows(100)]))
 
 
 @pytest.mark.parametrize("as_bytes", [pa.binary(), pa.large_binary()])
@@ -186,19 +187,19 @@ def test_bases_may_leave_zones_out(tmp_path: Path) -> None:
 
 
 def test_a_version_with_far_fewer_rows_is_refused(tmp_path: Path) -> None:
-    judged(tmp_path, GOOD, rows_before=215)
-    judged(tmp_path, GOOD, rows_before=95)
+    judged(tmp_path, GOOD, before=Before(215, 28))
+    judged(tmp_path, GOOD, before=Before(95, 28))
     with pytest.raises(UnlikelyFileError, match="it has 200 rows, where the version before has 400; at least 67% of"):
-        judged(tmp_path, GOOD, rows_before=400)
-    judged(tmp_path, GOOD, rows_before=400, accepted=True)
+        judged(tmp_path, GOOD, before=Before(400, 28))
+    judged(tmp_path, GOOD, before=Before(400, 28), accepted=True)
 
 
 def test_a_version_with_far_more_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         UnlikelyFileError, match="has 200 rows, where the version before has 94; at most 2 times as many"
     ):
-        judged(tmp_path, GOOD, rows_before=94)
-    judged(tmp_path, GOOD, rows_before=94, accepted=True)
+        judged(tmp_path, GOOD, before=Before(94, 28))
+    judged(tmp_path, GOOD, before=Before(94, 28), accepted=True)
 
 
 # The footer and the data
@@ -277,16 +278,86 @@ def test_of_two_columns_with_one_name_the_one_with_values_is_taken(tmp_path: Pat
     empty = pa.nulls(200, pa.float64())
     both = GOOD.append_column("pulocationid", empty).append_column("Fare_amount ", empty)
     pq.write_table(both.select(["pulocationid", "Fare_amount ", *GOOD.column_names]), path)
-    found = positions_of(path, ["PULocationID", "fare_amount", "VendorID"])
-    assert found == {"pulocationid": 5, "fare_amount": 11, "vendorid": 2}
-    pq.write_table(GOOD.append_column("fare_Amount", GOOD["fare_amount"]), path)
-    assert positions_of(path, ["fare_amount"]) == {"fare_amount": 9}, "they hold the same"
+    found = positions_of(path, GREEN.sources_in(pq.read_schema(path).names))
+    assert (found["pulocationid"], found["fare_amount"], found["vendorid"]) == (5, 11, 2)
+    as_text = pa.array([f"{fare:.3f}" for fare in GOOD["fare_amount"].to_pylist()])
+    for same in (GOOD["fare_amount"], GOOD["fare_amount"].cast(pa.int64()), as_text):
+        pq.write_table(GOOD.append_column("fare_Amount", same), path)
+        assert positions_of(path, GREEN.sources_in(GOOD.column_names))["fare_amount"] == 9, "they hold the same"
     different = pa.array([1.0, *GOOD["fare_amount"].to_pylist()[1:]])
     for name in ("fare_Amount", "fare_amount"):
         columns = [*GOOD.columns, different]
         pq.write_table(pa.Table.from_arrays(columns, names=[*GOOD.column_names, name]), path)
-        with pytest.raises(UnusableFileError, match=f"its columns 'fare_amount' and '{name}' have the same name"):
+        with pytest.raises(UnusableFileError, match=f"its columns 'fare_amount' and '{name}' are the same col"):
             judge_trip_file(path, GREEN, FEBRUARY)
+
+
+def test_of_a_column_and_its_other_name_the_one_with_values_is_taken(tmp_path: Path) -> None:
+    """Regression: the CSVs of fhv of 2018 have both names; the base numbers under the second were lost."""
+    times = [datetime(2023, 2, 1 + n % 28, 8) for n in range(200)]
+    table = pa.table(
+        {
+            "Pickup_DateTime": times,
+            "PUlocationID": [1.0] * 200,
+            "DOlocationID": [2.0] * 200,
+            "Dispatching_base_number": ["B00254"] * 200,
+            "Dispatching_base_num": [""] * 200,
+        }
+    )
+    path = tmp_path / "file.parquet"
+    pq.write_table(table, path)
+    judge_trip_file(path, FHV, FEBRUARY)
+    assert positions_of(path, FHV.sources_in(table.column_names))["dispatching_base_num"] == 3
+
+
+def test_a_file_of_another_fleet_with_the_needed_columns_is_refused(tmp_path: Path) -> None:
+    """Regression: a month of fhv under the name of fhvhv took the place of Uber's trips, with exit code 0."""
+    for fleet, other in (("fhv", "fhvhv"), ("fhvhv", "fhv")):
+        write_mirror(tmp_path, Days(FEBRUARY, FEBRUARY), fleet=fleet, trips_per_day=50)
+        path = tmp_path / "trip-data" / FLEETS[fleet].file_name(FEBRUARY)
+        with pytest.raises(
+            UnlikelyFileError, match=f"it can't be the {other} trips .* its columns are those of {fleet}"
+        ):
+            judge_trip_file(path, FLEETS[other], FEBRUARY)
+        judge_trip_file(path, FLEETS[other], FEBRUARY, accepted=True)
+
+
+def test_a_byte_order_mark_and_words_for_nothing_are_nothing(tmp_path: Path) -> None:
+    """As text of Windows, data frames and dumps of databases have them."""
+    words = ["nan", "None", "NULL", "<NA>", "NaT", "\\N", " "]
+    table = month_of_rows(passenger_count=[words[n % 7] if n % 2 else "1" for n in range(200)])
+    table = table.rename_columns(["\ufeff" + name if name == "VendorID" else name for name in table.column_names])
+    files = LocalFolder(tmp_path)
+    pq.write_table(table, tmp_path / "mirror.parquet")
+    judge_trip_file(tmp_path / "mirror.parquet", GREEN, FEBRUARY)
+    fetch((tmp_path / "mirror.parquet").as_uri(), files, FILE, verify=lambda _: None)
+    warehouse = DuckDBWarehouse(tmp_path / "data.duckdb")
+    warehouse.change(load_days, GREEN, [MONTH], files)
+    with warehouse.read() as session:
+        assert session.row("SELECT count(vendor_id), count(passenger_count), count(*) FROM trips") == (200, 100, 200)
+        assert session.row("SELECT sum(num_unfit) FROM loaded_days") == (0,)
+
+
+def test_a_version_without_days_that_had_trips_is_refused(tmp_path: Path) -> None:
+    """Regression: green 2023-01 without its last ten days lost less than a third of its rows, and emptied them."""
+    whole, part = (
+        month_of_rows(1200, **{PICKUP: [datetime(2023, 2, 1 + n % days, 8) for n in range(1200)]}) for days in (28, 21)
+    )
+    mirror = tmp_path / "mirror" / "trip-data" / FLEETS["green"].file_name(FEBRUARY)
+    mirror.parent.mkdir(parents=True)
+    files, warehouse = LocalFolder(tmp_path / "data"), DuckDBWarehouse(tmp_path / "data.duckdb")
+    pq.write_table(whole, mirror)
+    fetched(tmp_path / "mirror", files)
+    warehouse.change(load_days, GREEN, [MONTH], files)
+    pq.write_table(part, mirror)
+    lost = "it has pickups on 21 days of the month, where the version before has 28"
+    with pytest.raises(FetchError, match=lost):
+        fetched(tmp_path / "mirror", files)
+    files.delete(FILE)
+    fetched(tmp_path / "mirror", files)
+    with pytest.raises(UnlikelyFileError, match=f"{lost}. The loaded days were left as they are"):
+        warehouse.change(load_days, GREEN, [MONTH], files)
+    warehouse.change(load_days, GREEN, [MONTH], files, accepted=["green/2023-02"])
 
 
 # What is loaded stays
@@ -384,7 +455,7 @@ def test_every_real_month_is_accepted_with_far_less_than_the_limits(real_tlc: Pa
         judge_trip_file(path, FLEETS[fleet], date.fromisoformat(f"{month}-01"))
         assert _figures_beside_the_limits(path, month) == (0, True, 0, True), path
     again = real_tlc / "republished" / "green_tripdata_2024-01.parquet"
-    judge_trip_file(again, GREEN, date(2024, 1, 1), rows_before=56_551)
+    judge_trip_file(again, GREEN, date(2024, 1, 1), before=Before(56_551, 28))
 
 
 @pytest.mark.real_data

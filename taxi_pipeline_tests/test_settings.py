@@ -266,6 +266,8 @@ def test_a_variable_that_resembles_no_setting_is_refused_too() -> None:
         ("TLC_URL", "user:a-secret@host"),
         ("TAXI_STORAGE_URL", "s4://key:a-secret@bucket/p"),
         ("TAXI_STORAGE_URL", "s3://key:a-secret@bucket/p?x=1"),
+        ("TLC_URL", "https://example.com/tlc?token=a-secret"),
+        ("TAXI_PAGES_URL", "http://user:a-secret@example.com:3001"),
     ],
 )
 def test_a_value_that_holds_a_secret_is_refused_without_it(variable: str, value: str) -> None:

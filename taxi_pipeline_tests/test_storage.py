@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import random
 import stat
 import time
@@ -286,3 +287,12 @@ def test_a_killed_write_leaves_an_old_file_or_a_new_one(url: str, tmp_path: Path
     left = [path for path in tmp_path.rglob("*") if path.is_file() and ".tmp" in path.name]
     assert left == [], "the next writer removes what the killed ones left"
     assert len(list((tmp_path / "scratch").glob("process-*"))) <= 1
+
+
+def test_what_is_there_and_is_no_file_is_never_replaced(tmp_path: Path) -> None:
+    """Regression: a snapshot to /dev/null replaced the device by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(StorageError, match="something else than a file, which stays as it is"), replacing(pipe):
+        pass
+    assert pipe.is_fifo()

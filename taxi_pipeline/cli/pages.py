@@ -13,7 +13,8 @@ def pages(host: str, port: int) -> None:
     """Serve the reports, maps and tables to browsers; the `open` links of the Dagster UI lead here.
 
     It only reads, and only what is below outputs/. It has no login: on a server, put it behind the proxy that has one.
-    It serves under the names of this machine and the host of TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
+    It serves under localhost, the address that it listens on (all names of this machine with 0.0.0.0) and the host of
+    TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
     """
     from taxi_pipeline.pages.listening import listening_socket, serve
     from taxi_pipeline.pages.server import LOOPBACK_HOSTS, build_app, hosts_served

@@ -50,13 +50,12 @@ each table that outputs are made from has it."""
 def results_of_load(session: Session, days: Days) -> Iterator[dg.AssetCheckResult]:
     """The results of a load of these days, without the one that needs the TLC's server; each names asset and check."""
     for asset in CONSERVED_ASSETS:
-        yield _named(conserved(session, days), asset, "trips_conserved")
-    yield _named(hourly_match(session, days), "zone_hourly_trips", "hourly_trips_match_trips")
-    yield _named(flows_match(session, days), "borough_flows", "borough_flows_match_trips")
+        yield named(conserved(session, days), asset, "trips_conserved")
+    yield named(hourly_match(session, days), "zone_hourly_trips", "hourly_trips_match_trips")
+    yield named(flows_match(session, days), "borough_flows", "borough_flows_match_trips")
     for name, verdict in evaluate_loaded(session, days).items():
-        yield _named(warning(verdict), "taxi_trips", name)
-    of_trips = [dg.AssetKey(asset) for asset in CONSERVED_ASSETS]
-    yield from (result for result in columns_match(session) if result.asset_key in of_trips)
+        yield named(warning(verdict), "taxi_trips", name)
+    yield from columns_match(session)
 
 
 def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
@@ -125,7 +124,7 @@ def columns_match(session: Session) -> Iterator[dg.AssetCheckResult]:
                     "different": table(("column", "declared", "found"), different),
                 },
             )
-            yield _named(result, asset, columns_check(declared))
+            yield named(result, asset, columns_check(declared))
 
 
 def warning(verdict: Verdict) -> dg.AssetCheckResult:
@@ -150,5 +149,6 @@ def _days_compared(wrong: Sequence[tuple[Any, ...]], header: Sequence[str], asse
     )
 
 
-def _named(result: dg.AssetCheckResult, asset: str, check: str) -> dg.AssetCheckResult:
+def named(result: dg.AssetCheckResult, asset: str, check: str) -> dg.AssetCheckResult:
+    """The result with its asset and its check."""
     return result._replace(asset_key=dg.AssetKey(asset), check_name=check)

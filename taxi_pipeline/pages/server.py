@@ -5,6 +5,7 @@ block. A request without a body in its answer (HEAD, or for a file that has not 
 """
 
 import os
+import socket
 import stat
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
@@ -79,11 +80,23 @@ def hosts_served(address: str, pages_url: str | None, others: Collection[str] = 
         others: further names.
     """
     hosts = [*LOOPBACK_HOSTS, *others]
-    if address not in ANY_ADDRESS:
+    if address in ANY_ADDRESS:
+        hosts += own_names()
+    else:
         hosts.append(f"[{address}]" if ":" in address else address)
     if pages_url and (host := urlsplit(pages_url).hostname):
         hosts.append(f"[{host}]" if ":" in host else host)
     return list(dict.fromkeys(hosts))
+
+
+def own_names() -> list[str]:
+    """The name of this machine, and its addresses as far as its name leads to them."""
+    name = socket.gethostname()
+    try:
+        found = [str(address[0]) for *_, address in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)]
+    except OSError:
+        found = []  # the name leads nowhere
+    return [name.lower(), *(f"[{each}]" if ":" in each else each for each in found)]
 
 
 def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS) -> Starlette:

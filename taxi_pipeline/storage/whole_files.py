@@ -52,6 +52,8 @@ def replacing(target: Path) -> Iterator[Path]:
         StorageError: the disk is full, the folder is read-only, or the like.
     """
     with explaining_disk_errors(target):
+        if target.exists() and not target.is_file():
+            raise StorageError(f"{target} can't be written: there is something else than a file, which stays as it is")
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(target)
         with _temporary_beside(target) as temporary:

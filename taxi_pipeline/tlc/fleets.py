@@ -24,9 +24,10 @@ class MissingColumnsError(LoadError):
 def plain_name(name: str) -> str:
     """A published column's name as names are compared: without blanks around it, in lower case.
 
-    The TLC has published `airport_fee` and `Airport_fee`, `Trip_type ` and ` pickup_datetime`.
+    The TLC has published `airport_fee` and `Airport_fee`, `Trip_type ` and ` pickup_datetime`; a file of text that was
+    made on Windows has a byte order mark before its first name.
     """
-    return name.strip().lower()
+    return name.strip().removeprefix("\ufeff").strip().lower()
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Era:
         expected = dict.fromkeys(
             source.names[0]
             for column, source in self.sources.items()
-            if column not in NEEDED and not _came_later(source, month) and have.isdisjoint(_spellings(source))
+            if column not in NEEDED and not _came_later(source, month) and have.isdisjoint(spellings(source))
         )
         return [name for name in expected if plain_name(name) not in have]
 
@@ -131,14 +132,14 @@ class Era:
 
     @property
     def _known(self) -> frozenset[str]:
-        return self.no_values_of_trips.union(*map(_spellings, self.sources.values()))
+        return self.no_values_of_trips.union(*map(spellings, self.sources.values()))
 
 
 def _came_later(source: Source, month: date) -> bool:
     return isinstance(source, Value) and source.since is not None and month < source.since
 
 
-def _spellings(source: Source) -> set[str]:
+def spellings(source: Source) -> set[str]:
     """All plain names of the published columns."""
     also = [source.also] if isinstance(source, Value) and source.also else []
     return {plain_name(name) for name in (*source.names, *also)}
@@ -195,6 +196,18 @@ class Fleet:
             f"Either this is no file of {self.name} trips, or the TLC renamed a column: "
             "then its new name belongs into taxi_pipeline/tlc/fleets.py"
         )
+
+    def likelier_fleet(self, published: Sequence[str]) -> "Fleet | None":
+        """Another fleet that knows more of the columns than this one; None when there is none.
+
+        The files of `fhv` and `fhvhv` share the columns that are needed.
+        """
+
+        def num_known(fleet: Fleet) -> int:
+            return max(era.num_known(published) for era in fleet.eras)
+
+        likeliest = max(FLEETS.values(), key=num_known)
+        return likeliest if num_known(likeliest) > num_known(self) else None
 
     def _nearest_era(self, published: Sequence[str]) -> Era:
         """The era with which the columns have most in common, of those that place trips in the same way."""

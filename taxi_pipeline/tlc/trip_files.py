@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.errors import LoadError
-from taxi_pipeline.tlc.fleets import Fleet, plain_name
+from taxi_pipeline.tlc.fleets import Fleet, plain_name, spellings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence, Set
@@ -145,7 +145,9 @@ def decoding(path: Path, fleet: Fleet) -> "Iterator[Decoding]":
 
     content = read_trip_file(path)
     sources = fleet.sources_in(content.columns)
-    wanted = {plain_name(name) for source in sources.values() for name in source.names}
+    wanted = {plain_name(name) for source in sources.values() for name in source.names}.union(
+        *map(spellings, sources.values())
+    )
     try:
         with pq.ParquetFile(path) as footer:
             names = [field.name for field in footer.schema_arrow if plain_name(field.name) in wanted]

@@ -21,7 +21,7 @@ from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
 from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
-from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError, reason_of_change
+from taxi_pipeline.warehouse.typing.judgement import Before, UnlikelyFileError, reason_of_change
 
 
 class MixedDataError(LoadError):
@@ -66,11 +66,11 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
     with verified_copy(files, name, written_by="taxi_trips_file") as (path, version):
         file = read_trip_file(path)
         refuse_mixture(session, name, synthetic=file.synthetic)
-        if not accepted:
-            _refuse_change(session, fleet, days, file.num_rows)
         published = PublishedFile(path=path, uri=files.uri(name), sha256=version, num_rows=file.num_rows)
         with session.reading(name):
             columns = session.view_published_trips(published, fleet.sources_in(file.columns))
+            if not accepted:
+                _refuse_change(session, fleet, days, file.num_rows)
             counts = _count_rows(session, days)
             num_outside = _count_outside(session, days)
             unfit = _count_unfit(session, days) if any(counted.num_unfit for counted in counts.values()) else {}
@@ -104,11 +104,21 @@ def _refuse_change(session: Session, fleet: Fleet, days: Days, num_rows: int) ->
         UnlikelyFileError: it has.
     """
     month = Days.of_month(days.first)
-    (before,) = session.row(
-        "SELECT max(file_rows) FROM loaded_days WHERE fleet = ? AND pickup_date BETWEEN ? AND ?",
-        [fleet.name, month.first, month.last],
+    which = [fleet.name, month.first, month.last]
+    rows_before, days_before = session.row(
+        "SELECT max(file_rows), count(*) FILTER (WHERE num_trips > 0) FROM loaded_days "
+        "WHERE fleet = ? AND pickup_date BETWEEN ? AND ?",
+        which,
     )
-    if before and (reason := reason_of_change(num_rows, before)):
+    if not rows_before:
+        return
+    # Of the days that are loaded, which may be a few of the month.
+    (num_days,) = session.row(
+        f"SELECT count(DISTINCT pickup_date) FROM published_trips WHERE {_WITHIN} AND pickup_date IN "
+        "(SELECT pickup_date FROM loaded_days WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND num_trips > 0)",
+        [*_window(month), *which],
+    )
+    if reason := reason_of_change(num_rows, num_days, Before(rows_before, days_before)):
         raise UnlikelyFileError(fleet, month.first, f"{reason}. The loaded days were left as they are")
 
 

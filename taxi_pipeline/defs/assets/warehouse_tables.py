@@ -10,8 +10,9 @@ from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.failures import FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, column_lineage, per_partition, table, table_facts, table_metadata
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
+from taxi_pipeline.defs.report_check import REPORT_CHECK, result_of_report
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
-from taxi_pipeline.defs.table_checks import as_evaluation, results_of_load
+from taxi_pipeline.defs.table_checks import as_evaluation, named, results_of_load
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.storage import Storage
@@ -154,7 +155,10 @@ def trip_tables(
         try:
             _load(days, warehouse, files, tlc)
         except FleetsFailed as failure:
-            yield from _checks_of_loaded(failure, warehouse, days)
+            if failure.loaded:  # the checks' own steps are skipped
+                results = warehouse.query(lambda session: list(results_of_load(session, days)))
+                results.append(named(result_of_report(warehouse, tlc, files, days, context.log.info), *REPORT_CHECK))
+                yield from map(as_evaluation, results)
             raise
     else:
         warehouse.change(count_again, days, selected)
@@ -188,13 +192,6 @@ def _load(days: Days, warehouse: Warehouse, files: Storage, tlc: TlcSource) -> N
     if not fleets:  # days before the first month of all fleets: the tables exist all the same
         with warehouse.write():
             pass
-
-
-def _checks_of_loaded(failure: FleetsFailed, warehouse: Warehouse, days: Days) -> list[dg.AssetCheckEvaluation]:
-    """The checks of the fleets that are loaded when others failed: the checks' own steps are skipped."""
-    if not failure.loaded:
-        return []
-    return [as_evaluation(result) for result in warehouse.query(lambda session: list(results_of_load(session, days)))]
 
 
 def _look_at(session: Session, assets: Sequence[str], days: Days) -> tuple[dict[str, DailyTable], dict[str, Any]]:

@@ -8,28 +8,16 @@ from datetime import date
 
 import dagster as dg
 
-from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
+from taxi_pipeline.defs.report_check import result_of_report
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.defs.table_checks import warning
-from taxi_pipeline.differences import signed
-from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_loaded, skipped
-from taxi_pipeline.quality.tlc_report import (
-    ComparedMinutes,
-    ComparedTrips,
-    Minutes,
-    compare_minutes,
-    compare_trips,
-    mean_minutes,
-)
+from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_loaded
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
-from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource, trips_file
 from taxi_pipeline.tlc.trip_files import read_trip_file
-from taxi_pipeline.warehouse.coverage import LoadedMonth, is_synthetic, loaded_months, loaded_span
-from taxi_pipeline.warehouse.interface import Session
 
 
 @dg.asset_check(asset="taxi_trips_file")
@@ -101,75 +89,4 @@ def trips_match_tlc_report(
     is known to differ from the report fails when it differs by more than that. Passes with a reason where there is
     nothing to compare: no whole month, synthetic trips, no report, no figure in it.
     """
-    months, minutes, synthetic = warehouse.query(_whole_months, days_of_run(context))
-    if synthetic or not months:
-        return warning(skipped("the trips are synthetic" if synthetic else "no month is wholly loaded"))
-    try:
-        report = tlc.monthly_report(files, log=context.log.info)
-    except FetchError as error:
-        return warning(skipped(f"there is no report to compare with: {error}"))
-    trips = compare_trips(months, report)
-    if not trips:
-        named = ", ".join(f"{month.fleet} {month.first:%Y-%m}" for month in months)
-        return warning(skipped(f"the report has no figure for {named}"))
-    return _compared_with_report(trips, compare_minutes(minutes, report))
-
-
-def _compared_with_report(trips: Sequence[ComparedTrips], minutes: Sequence[ComparedMinutes]) -> dg.AssetCheckResult:
-    off = [each.words for each in (*trips, *minutes) if each.is_off]
-    known = [each for each in trips if each.known]
-    within = [each.words for each in known if not each.is_off]
-    sentences = [f"{len(off)} of {len(trips) + len(minutes)} figures differ by more than is known"]
-    sentences += [", ".join(off[:PREVIEW_ROWS])] * bool(off)
-    sentences += [f"not more than known: {', '.join(within[:PREVIEW_ROWS])}"] * bool(within)
-    return dg.AssetCheckResult(
-        passed=not off,
-        severity=dg.AssetCheckSeverity.WARN,
-        description="; ".join(sentences),
-        metadata={
-            "num_compared": len(trips),
-            "num_off": len(off),
-            "months": table(
-                ("fleet", "month", "trips per day", "in the report", "difference"),
-                [
-                    (each.fleet, f"{each.month:%Y-%m}", round(each.ours), each.reported, signed(each.difference, ".2%"))
-                    for each in trips
-                ],
-            ),
-            "minutes": table(
-                ("fleet", "month", "minutes per trip", "in the report", "difference"),
-                [
-                    (
-                        each.fleet,
-                        f"{each.month:%Y-%m}",
-                        round(each.ours, 2),
-                        each.reported,
-                        signed(each.difference, ".2f"),
-                    )
-                    for each in minutes
-                ],
-            ),
-            "known_deviations": table(
-                ("fleet", "month", "difference", "known", "evidence"),
-                [
-                    (
-                        each.fleet,
-                        f"{each.month:%Y-%m}",
-                        signed(each.difference, ".2%"),
-                        each.known.words,
-                        each.known.evidence,
-                    )
-                    for each in known
-                    if each.known
-                ],
-            ),
-        },
-    )
-
-
-def _whole_months(session: Session, days: Days | None) -> tuple[list[LoadedMonth], Minutes, bool]:
-    """The months of these days (None: all) whose days are all loaded, their mean durations, whether it is synthetic."""
-    days = days or loaded_span(session)
-    months = [month for month in loaded_months(session, days) if month.is_whole] if days else []
-    synthetic = is_synthetic(session)
-    return months, {} if synthetic else mean_minutes(session, months), synthetic
+    return result_of_report(warehouse, tlc, files, days_of_run(context), context.log.info)

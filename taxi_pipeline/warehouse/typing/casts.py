@@ -2,7 +2,8 @@
 
 Nothing is guessed. A value that fits no column makes its row a misfit when the row is no trip without it (`NEEDED`),
 and is NULL otherwise; either way it is named. Empty and blank text is no value, and neither is NaN where a whole number
-is expected. How casts behave is DuckDB's: its `TRY_CAST` rounds to integers, where Spark's truncates.
+is expected, nor a word that other tools write for it. How casts behave is DuckDB's: its `TRY_CAST` rounds to integers,
+where Spark's truncates.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,8 @@ _TIMES = "TIMESTAMP '0001-01-01 00:00:00' AND TIMESTAMP '9999-12-31 23:59:59.999
 """Times that every library has an object for; infinite ones, and those of the year 200000, fit no column."""
 _FLOATS = ("FLOAT", "DOUBLE")
 _INTEGERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_NOTHING = r"'', 'nan', 'none', 'null', '<na>', 'nat', '\N'".lower()
+"""Texts that stand for no value: blank text, and what data frames and dumps of databases write, in small letters."""
 _BLANKS = "' \t\n\r\v\f\u00a0'"
 
 
@@ -60,7 +63,8 @@ class PublishedColumn:
         """Without blanks around it; NULL when nothing is left. A flag is Y or N."""
         if self.type == "BOOLEAN":
             return f"CASE WHEN {self.sql} THEN 'Y' WHEN NOT {self.sql} THEN 'N' END"
-        return f"nullif(trim(CAST({self._without_nan} AS VARCHAR), {_BLANKS}), '')"
+        text = f"trim(CAST({self._without_nan} AS VARCHAR), {_BLANKS})"
+        return f"CASE WHEN lower({text}) NOT IN ({_NOTHING}) THEN {text} END" if self.is_text else f"nullif({text}, '')"
 
     @property
     def given(self) -> str:

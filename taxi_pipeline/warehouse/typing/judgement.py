@@ -49,9 +49,9 @@ the file has their column. No real month at hand lacks one. `fhv` is not judged:
 MAX_SHARE_AT_MIDNIGHT = 0.5
 """Of the pickups, to the second; more are dates without their times. Green 2020-04 has most: 9 of 35,644, 0.03 %."""
 
-MAX_SHARE_REPEATED = 0.4
+MAX_SHARE_REPEATED = 0.2
 """Of the rows, equal to another one in all loaded columns. No real month at hand has one; the share is estimated, with
-an error of a few hundredths."""
+an error of up to 7 hundredths on these months."""
 
 MAX_SHARE_OF_DAYS_WITHOUT_TRIPS = 0.5
 """Of the month's days, in a file of `MANY` rows or more. Every day of the real months at hand has trips."""
@@ -113,26 +113,30 @@ def judge_download(path: Path, fleet: Fleet, month: date, files: Storage, *, acc
         UnlikelyFileError: it can't be the month; says why.
         MissingColumnsError: it lacks a column that every month must have.
     """
-    before = _copy_before(files, trips_file(fleet, month))
-    comparable = before and before.synthetic == read_trip_file(path).synthetic
-    rows_before = before.num_rows if before and comparable else None
-    judge_trip_file(path, fleet, month, rows_before=rows_before, accepted=accepted)
+    before = None if accepted else _copy_before(files, fleet, month)
+    comparable = before and before[0].synthetic == read_trip_file(path).synthetic
+    judge_trip_file(path, fleet, month, before=before[1] if before and comparable else None, accepted=accepted)
 
 
-def _copy_before(files: Storage, name: str) -> TripFile | None:
+def _copy_before(files: Storage, fleet: Fleet, month: date) -> tuple[TripFile, "Before"] | None:
     """The copy of a file in the storage, if it is what was verified when it was fetched."""
+    name = trips_file(fleet, month)
     note = read_note(files, name)
     try:
         if note is None or files.describe(name).sha256 != note.sha256:
             return None
         with files.local_copy(name) as path:
-            return read_trip_file(path)
+            content = read_trip_file(path)
+            sources = fleet.sources_in(content.columns)
+            with decoding(path, fleet) as decoded:
+                counts = _counts(decoded, sources, positions_of(path, sources), Days.of_month(month))
+            return content, Before(content.num_rows, counts.num_days)
     except (MissingFileError, UnusableFileError, OSError):
         return None
 
 
 def judge_trip_file(
-    path: Path, fleet: Fleet, month: date, *, rows_before: int | None = None, accepted: bool = False
+    path: Path, fleet: Fleet, month: date, *, before: "Before | None" = None, accepted: bool = False
 ) -> None:
     """Make sure that a file holds the fleet's trips of the month. Reads it once, in bounded memory.
 
@@ -140,7 +144,7 @@ def judge_trip_file(
         path: the file.
         fleet: whose trips.
         month: its first day.
-        rows_before: how many rows the version before has; None when there is none to compare with.
+        before: what the version before has; None when there is none to compare with.
         accepted: whether the file is accepted when it can be read but is unlikely.
 
     Raises:
@@ -149,22 +153,42 @@ def judge_trip_file(
         MissingColumnsError: it lacks a column that every month must have.
     """
     sources = fleet.sources_in(read_trip_file(path).columns)
-    positions = positions_of(path, (name for source in sources.values() for name in source.names))
+    positions = positions_of(path, sources)
     if accepted:
         verify_trip_file(path, fleet)
         return
+    if other := fleet.likelier_fleet(read_trip_file(path).columns):
+        raise UnlikelyFileError(fleet, month, f"its columns are those of {other.name} trips")
     days = Days.of_month(month)
     with decoding(path, fleet) as decoded:
         counts = _counts(decoded, sources, positions, days)
     if doubt := next(_doubts(counts, fleet, sources, days), None):
         example = _example(doubt, path, sources, positions, days)
         raise UnlikelyFileError(fleet, month, doubt.in_words(example))
-    if rows_before is not None and (reason := reason_of_change(counts.num_rows, rows_before)):
+    if before and (reason := reason_of_change(counts.num_rows, counts.num_days, before)):
         raise UnlikelyFileError(fleet, month, reason)
 
 
-def reason_of_change(num_rows: int, rows_before: int) -> str | None:
-    """Why a version of a month has too few or too many rows beside the one before; None when it has neither."""
+@dataclass(frozen=True)
+class Before:
+    """The version of a month before the one that is judged."""
+
+    num_rows: int
+    num_days: int
+    """Days of the month that have pickups."""
+
+
+def reason_of_change(num_rows: int, num_days: int, before: Before) -> str | None:
+    """Why a version of a month has too few or too many rows, or too few days, beside the one before; None otherwise.
+
+    Args:
+        num_rows: of the version that is judged.
+        num_days: days of the month on which it has pickups.
+        before: the version before.
+    """
+    rows_before = before.num_rows
+    if rows_before >= MANY and num_days < before.num_days:
+        return f"it has pickups on {num_days} days of the month, where the version before has {before.num_days}"
     found = f"it has {num_rows:,} rows, where the version before has {rows_before:,}"
     if _too_many(rows_before - num_rows, rows_before, MAX_SHARE_LOST):
         return f"{found}; at least {1 - MAX_SHARE_LOST:.0%} of these were expected"

@@ -38,7 +38,7 @@ def view_published_trips(
     """
     if shapes:
         _make_zone_function(connection, ZoneFinder(shapes).zones_of)
-    positions = positions_of(file, (name for source in sources.values() for name in source.names))
+    positions = positions_of(file, sources)
     published = columns_of(view_parquet(connection, file, rows), positions)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, published)}")
 
