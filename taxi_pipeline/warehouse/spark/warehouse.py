@@ -229,10 +229,34 @@ class SparkWarehouse(Warehouse):
             return None
         record, version = self._record(spark)
         while True:
-            found = current_versions(spark, self.name, *DAILY_TABLES)
+            found = self._versions_of_days(spark)
             record_before, (record, version) = record, self._record(spark)
             if record == record_before:
                 return Versions({**found, **({LOADED_DAYS.name: record} if record else {})}, version)
+
+    def _versions_of_days(self, spark: "SparkSession") -> dict[str, int]:
+        """The newest snapshots of the tables of days; in a warehouse of an older version the missing ones are made."""
+        from pyspark.errors import PySparkException
+
+        try:
+            return current_versions(spark, self.name, *DAILY_TABLES)
+        except PySparkException as error:
+            if "TABLE_OR_VIEW_NOT_FOUND" not in str(error):
+                raise
+        self._make_missing_tables(spark)
+        return current_versions(spark, self.name, *DAILY_TABLES)
+
+    def _make_missing_tables(self, spark: "SparkSession") -> None:
+        """Make the tables that were declared since, and the columns of `loaded_days` that name their loads."""
+        found = spark.table(self._name(LOADED_DAYS)).columns
+        for column, type_ in extra_columns(LOADED_DAYS).items():
+            if column not in found:
+                spark.sql(f"ALTER TABLE {self._name(LOADED_DAYS)} ADD COLUMN {column} {type_}")
+        missing = [table for table in ICEBERG_TABLES if not spark.catalog.tableExists(self._name(table))]
+        for table in missing:
+            for statement in create_sql(table, self._name(table)):
+                _despite_others(lambda statement=statement: spark.sql(statement))
+        self._make_views(spark, [table for table in missing if table in DAILY_TABLES])
 
     def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
         """The newest snapshot of `loaded_days`, and how many commits it has had."""
