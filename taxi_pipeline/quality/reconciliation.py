@@ -1,4 +1,4 @@
-"""Comparisons of the tables and outputs with the trips: nothing lost, nothing counted twice.
+"""Comparisons of the tables and outputs with the trips: no row lost, none loaded twice.
 
 The comparisons compute in another way than the pipeline does: from `trips` where an output used a rollup, from the
 file's own counts where a load counted rows. Each returns the rows that differ; none means that all agree.

@@ -1,4 +1,4 @@
-"""Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to the sum of the trips.
+"""Checks of the pipeline itself: no row lost, none loaded twice, every output equal to the sum of the trips.
 
 `taxi_pipeline.quality.reconciliation` compares; here the differences become check results, and those of the trips'
 tables in `table_checks`. `data_quality` checks the
@@ -38,7 +38,7 @@ from taxi_pipeline.quality.reconciliation import (
 from taxi_pipeline.required_files import require_file
 
 _CONSERVED = (
-    "No trip is lost and none counted twice.\n"
+    "No published row is lost, and none is loaded twice.\n"
     "\n"
     "Each loaded day holds as many trips and rejected rows as its published file has for it; and for each month whose "
     "days are all loaded, trips and rejected rows together are the rows of the file."
