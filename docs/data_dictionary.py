@@ -46,7 +46,10 @@ def _views() -> Iterator[str]:
     yield "On Spark they lie beside the tables, and have what counts of them.\n"
     for view in VIEWS:
         yield f"### `{view.name}`\n\n{textwrap.fill(view.description, 120)}\n"
-        yield _markdown(_COLUMN_HEADER, map(_column, view.columns))
+        if view.columns == TRIPS.columns:
+            yield "It has the columns of `trips`.\n"
+        else:
+            yield _markdown(_COLUMN_HEADER, map(_column, view.columns))
     yield "### Fees in two columns, or in none\n"
     yield "What `net_parts` corrects: in the rows of the vendor from the first day on in which the condition holds. The"
     yield "columns of `trips` stay as published.\n"

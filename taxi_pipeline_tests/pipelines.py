@@ -156,6 +156,7 @@ class Pipeline:
         """The files whose bytes must be the same whenever the inputs are."""
         names = (
             "outputs/trips_by_week.csv",
+            "outputs/trips_by_week_net.csv",
             "outputs/trips_by_week_days.csv",
             "staging/manhattan_stats.geojson",
             "outputs/manhattan_map.png",

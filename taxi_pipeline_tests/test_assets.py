@@ -170,7 +170,7 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     at_once, one_by_one = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="one_by_one")
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     first = at_once.bytes_of_outputs()
-    assert len(first) == 6
+    assert len(first) == 7
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     assert at_once.bytes_of_outputs() == first
     for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30"):
@@ -180,6 +180,24 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     query = "SELECT * FROM {} ORDER BY ALL"
     for table in CONTENT_TABLES:
         assert at_once.rows(query.format(table.name)) == one_by_one.rows(query.format(table.name)), table.name
+
+
+def test_weeks_net_of_voids_lie_beside_the_weeks_as_published(make_pipeline: MakePipeline, mirror: Path) -> None:
+    pipeline = make_pipeline(mirror)
+    pipeline.run("2023-01-29", "2023-02-28")
+    published, net = (
+        pipeline.files.read_text(f"outputs/{name}.csv").splitlines() for name in ("trips_by_week", "trips_by_week_net")
+    )
+    weeks = pipeline.rows(
+        "SELECT strftime(pickup_date - CAST(dayofweek(pickup_date) AS INTEGER), '%Y-%m-%d') AS period, count(*), "
+        "sum(total_amount), round(sum(trip_distance), 2), sum(passenger_count) FROM net_trips GROUP BY 1 ORDER BY 1"
+    )
+    assert net[1:] == [
+        f"{week},{trips},{total:.2f},{miles:.2f},{people}" for week, trips, total, miles, people in weeks
+    ]
+    assert net[0] == published[0]
+    assert len(net) == len(published)
+    assert net != published, "the sample has voids"
 
 
 def test_weekly_csv_is_what_its_readers_expect(make_pipeline: MakePipeline, mirror: Path) -> None:

@@ -18,6 +18,7 @@ from taxi_pipeline.quality.reconciliation import (
     expected_weeks,
     flow_differences,
     hourly_differences,
+    net_days,
     week_differences,
     zone_ids,
     zones_in_geojson,
@@ -49,6 +50,7 @@ def _compare(session: Session, days: Days | None, pipeline: Pipeline) -> dict[st
     wrong = {
         "trips_conserved": [*conserved.wrong_days, *conserved.months_with(UNEQUAL)],
         "hourly_trips_match_trips": hourly_differences(session, days),
+        "published_is_net_and_voids": [day for day in net_days(session, days) if not day.is_right],
         "borough_flows_match_trips": flow_differences(session, days),
         "weekly_totals_match_trips": week_differences(csv_text, ("period",), weeks.all_fleets, weeks.weeks),
         "manhattan_stats_match_trips": set(zones) ^ set(expected_manhattan(session, days, pipeline.tlc.fleets).zones),
@@ -81,7 +83,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
     assert set(checks) == {spec.name for check in CHECKS for spec in check.check_specs}
-    assert len(checks) == 27
+    assert len(checks) == 29
     assert all(check.passed for check in checks.values())
     assert "2 months compared" in str(checks["trips_conserved"].description)
     assert all(verdict.passed for verdict in compare(loaded).values())
@@ -127,7 +129,11 @@ def test_blocking_checks() -> None:
                 "weekly_totals_match_trips",
             },
         ),
-        ("DELETE FROM zone_hourly_trips WHERE pickup_date = '2023-02-07'", {"hourly_trips_match_trips"}),
+        (
+            "DELETE FROM zone_hourly_trips WHERE pickup_date = '2023-02-07'",
+            {"hourly_trips_match_trips", "published_is_net_and_voids"},
+        ),
+        ("DELETE FROM zone_hourly_voids", {"published_is_net_and_voids"}),
         (
             "UPDATE zone_hourly_trips SET total_amount = total_amount + 0.01 WHERE pickup_date = '2023-02-07'",
             {"hourly_trips_match_trips"},

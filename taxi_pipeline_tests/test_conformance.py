@@ -4,10 +4,12 @@ What only one engine has is tested elsewhere: DuckDB's file and its locks in `te
 `test_iceberg`. That both make the same rows of the same files is in `test_engines`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.quality.reconciliation import net_days
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.download import fetch
@@ -42,9 +45,13 @@ from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TABLES, TRIPS, ZONES
 from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError
+from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 from taxi_pipeline_tests.odd_files import FILE, PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.services.warehouses import ENGINES, warehouse_of
+from taxi_pipeline_tests.void_rows import COLUMNS as VOID_COLUMNS
+from taxi_pipeline_tests.void_rows import counts_of, load_trips, net_counts
+from taxi_pipeline_tests.void_rows import trip as void_row
 
 FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
 COLUMNS = ("fleet", "pickup_date", "pickup_zone_id", "dropoff_zone_id", "pickup_datetime")
@@ -297,6 +304,36 @@ def test_rollups_can_be_counted_again_alone(warehouse: Warehouse, tmp_path: Path
     assert contents(warehouse)["borough_flows"].total() == 0
     warehouse.change(count_again, Days(date(2023, 1, 20), date(2023, 3, 9)), ["zone_hourly_trips", "borough_flows"])
     assert contents(warehouse) == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_voids_are_the_same_rows_in_whatever_order_they_come(warehouse: Warehouse, seed: int) -> None:
+    """Rows in any order, with duplicates: what is left is what Python leaves, and the same rows each time."""
+    random = Random(seed)  # noqa: S311 - no secret
+    rows = [
+        void_row(
+            pickup_zone_id=random.choice([74, 75]),
+            dropoff_datetime=random.choice([None, datetime(2023, 2, 9, 0, 5)]),
+            trip_distance=random.choice([None, Decimal("2.500")]),
+            passenger_count=random.choice([None, 1, 2]),
+            total_amount=random.choice([None, Decimal(-12), Decimal(-7), Decimal(7), Decimal(12)]),
+        )
+        for _ in range(60)
+    ]
+    net, voids = _net_and_voids(warehouse, rows)
+    assert counts_of(net.elements()) == net_counts(rows)
+    assert sum(row[4] for row in voids) == 60 - net.total() >= 20
+    random.shuffle(rows)
+    assert _net_and_voids(warehouse, rows) == (net, voids)
+
+
+def _net_and_voids(warehouse: Warehouse, rows: Sequence[dict[str, Any]]) -> tuple[Counter[Any], list[Any]]:
+    """Load these trips; the net trips, as they are counted, and the rows of `zone_hourly_voids`."""
+    warehouse.change(load_trips, rows, ["green"])
+    with warehouse.read() as session:
+        net = session.rows(f"SELECT {', '.join(VOID_COLUMNS)} FROM ({NET_TRIPS_SQL}) AS net_trips")
+        assert all(day.is_right for day in net_days(session, None))
+        return Counter(net), session.rows("SELECT * FROM zone_hourly_voids ORDER BY pickup_date, pickup_zone_id")
 
 
 TABLES_BY_NAME = {table.name: table for table in TABLES}

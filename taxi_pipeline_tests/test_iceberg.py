@@ -33,6 +33,7 @@ from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
 from taxi_pipeline_tests.services.fixtures import fresh_database
 from taxi_pipeline_tests.services.warehouses import counted_loads, leftovers, loads_in, settings_of, spark_warehouse
+from taxi_pipeline_tests.void_rows import VOIDED, load_trips
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -334,6 +335,32 @@ def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
         session.ask(f"ALTER TABLE {session.name_of(TRIPS)} RENAME COLUMN fare_amount TO fare")
     with pytest.raises(WarehouseUnavailableError, match="made by another version"):
         warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 3))
+
+
+def test_a_warehouse_of_an_older_version_gets_the_tables_that_were_declared_since(
+    warehouse: SparkWarehouse, tmp_path: Path
+) -> None:
+    """Who only reads needs them, too; the days have no rows in them until they are counted again."""
+    warehouse.change(load_trips, VOIDED, ["green"])
+    with warehouse.read() as session:
+        before = session.rows("SELECT * FROM zone_hourly_voids")
+        assert len(before) == 1
+        ((net,),) = session.ask(f"SELECT count(*) FROM {warehouse.name}.net_trips").collect()
+        assert net == 0
+        for statement in (
+            "DROP VIEW {}.counted_zone_hourly_voids",
+            "DROP VIEW {}.net_trips",
+            "DROP TABLE {}.zone_hourly_voids",
+            "ALTER TABLE {}.loaded_days DROP COLUMN zone_hourly_voids_load",
+        ):
+            session.ask(statement.format(warehouse.name))
+    with warehouse.read() as session:
+        assert session.rows("SELECT * FROM zone_hourly_voids") == []
+    warehouse.change(count_again, FEBRUARY, ["zone_hourly_trips"])
+    with warehouse.read() as session:
+        assert session.rows("SELECT * FROM zone_hourly_voids") == before
+        ((net,),) = session.ask(f"SELECT count(*) FROM {warehouse.name}.net_trips").collect()
+        assert net == 0
 
 
 def test_a_session_that_only_reads_changes_nothing(warehouse: SparkWarehouse) -> None:

@@ -110,12 +110,19 @@ def test_models_are_assets_by_month_and_tests_are_checks(definitions: dg.Definit
 def test_market_share(pipeline: Pipeline) -> None:
     expected = pipeline.rows(
         "WITH counted AS (SELECT date_trunc('month', pickup_date)::DATE AS month, fleet, coalesce(licensee, 'all') AS "
-        "company, count(*) AS trips, sum(total_amount) AS amount FROM trips GROUP BY ALL) "
-        "SELECT *, trips / sum(trips) OVER (PARTITION BY month, fleet), trips / sum(trips) OVER (PARTITION BY month) "
+        "company, count(*) AS trips, sum(total_amount) AS amount FROM trips GROUP BY ALL), "
+        "kinds AS (SELECT fleet, date_trunc('month', pickup_date)::DATE AS month, "
+        "least(count(*) FILTER (total_amount < 0), count(*) FILTER (total_amount > 0)) AS pairs "
+        "FROM trips WHERE fleet IN ('yellow', 'green') GROUP BY fleet, month, pickup_datetime, dropoff_datetime, "
+        "pickup_zone_id, dropoff_zone_id, trip_distance, abs(total_amount)) "
+        "SELECT month, fleet, company, trips, trips - 2 * (SELECT coalesce(sum(pairs), 0) FROM kinds "
+        "WHERE kinds.fleet = counted.fleet AND kinds.month = counted.month), amount, "
+        "trips / sum(trips) OVER (PARTITION BY month, fleet), trips / sum(trips) OVER (PARTITION BY month) "
         "FROM counted ORDER BY 1, 2, 3"
     )
     assert pipeline.rows("SELECT * FROM marts.market_share ORDER BY 1, 2, 3") == expected
     assert {row[1] for row in expected} == {*FLEETS}
+    assert {row[1] for row in expected if row[4] < row[3]} <= {"yellow", "green"}
     assert {row[2] for row in expected} >= {"Uber", "Lyft"}
 
 

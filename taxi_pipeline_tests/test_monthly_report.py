@@ -25,6 +25,7 @@ from taxi_pipeline.outputs.monthly_report.figures import figures_of
 from taxi_pipeline.outputs.monthly_report.measures import NO_DATA, cards_of, finding_of
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in
 
@@ -86,9 +87,11 @@ def copy(loaded: Pipeline, three_months: Path, tmp_path: Path) -> Pipeline:
 PLAIN_SQL = """
 SELECT count(*) AS num_trips,
     '$' || format('{{:,.0f}}', CAST(sum(total_amount) AS DOUBLE)) AS revenue,
-    '$' || format('{{:,.2f}}', avg(fare_amount) FILTER (plausible)) AS mean_fare,
-    format('{{:,.2f}} miles', avg(trip_distance) FILTER (plausible)) AS mean_distance,
-    format('{{:,.2f}} minutes', avg(date_diff('second', pickup_datetime, dropoff_datetime)) FILTER (plausible) / 60)
+    '$' || format('{{:,.2f}}', avg(fare_amount) FILTER (plausible AND NOT void)) AS mean_fare,
+    format('{{:,.2f}} miles', avg(trip_distance) FILTER (plausible AND NOT void AND trip_distance > 0))
+        AS mean_distance,
+    format('{{:,.2f}} minutes',
+        avg(date_diff('second', pickup_datetime, dropoff_datetime)) FILTER (plausible AND NOT void) / 60)
         AS mean_minutes,
     format('{{:.2f}}%', 100 * avg(CASE WHEN pickup_zone_id IN (1, 132, 138) THEN 1 ELSE 0 END)
         FILTER (pickup_zone_id <= 263)) AS airport_share,
@@ -97,16 +100,26 @@ SELECT count(*) AS num_trips,
     count(*) FILTER (pickup_zone_id > 263) AS num_unplaced,
     '$' || format('{{:,.2f}}', avg(coalesce(tip_amount, 0)) FILTER (payment_type = 1)) AS tips_per_card_trip,
     count(*) FILTER (too_long) AS num_too_long,
-    count(*) FILTER (NOT too_long AND dropoff_datetime < pickup_datetime) AS num_backwards
+    count(*) FILTER (NOT too_long AND dropoff_datetime < pickup_datetime) AS num_backwards,
+    count(*) FILTER (plausible AND NOT void AND trip_distance = 0) AS num_no_miles,
+    count(*) FILTER (void) AS num_void_rows
 FROM (
     SELECT *, NOT too_long AND dropoff_datetime >= pickup_datetime AS plausible
     FROM (
-        SELECT *, trip_distance > 100 OR date_diff('second', pickup_datetime, dropoff_datetime) > 6 * 3600 AS too_long
+        SELECT *, trip_distance > 100 OR date_diff('second', pickup_datetime, dropoff_datetime) > 6 * 3600 AS too_long,
+            -- Each void of the sample is one of a kind, so the rank of a row among its kind need not be known.
+            count(*) FILTER (total_amount < 0) OVER kind = 1 AND count(*) FILTER (total_amount > 0) OVER kind = 1
+                AS void
         FROM trips JOIN zones ON zone_id = pickup_zone_id
         WHERE strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({fleets})
+        WINDOW kind AS (PARTITION BY fleet, pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id,
+            trip_distance, abs(total_amount))
     )
 )
 """
+
+OF_THE_PAGE = {"num_too_long", "num_backwards", "num_no_miles", "num_void_rows"}
+"""Numbers of what the means leave out, which are not compared."""
 
 
 def plain(pipeline: Pipeline, month: str, *fleets: str) -> dict[str, str]:
@@ -140,7 +153,7 @@ def test_the_numbers_of_the_month_and_of_the_months_it_is_compared_with(loaded: 
     now, before, year = (plain(loaded, month) for month in ("2023-02", "2023-01", "2022-02"))
     assert {key: found[key] for key in now} == now
     assert int(now["num_too_long"]) > 0, "the sample has such trips"
-    compared = set(now) - {"num_too_long", "num_backwards"}
+    compared = set(now) - OF_THE_PAGE
     assert {key: found[f"previous.{key}"] for key in compared} == {key: before[key] for key in compared}
     assert {key: found[f"year_before.{key}"] for key in compared} == {key: year[key] for key in compared}
 
@@ -303,11 +316,51 @@ def test_reports_link_to_the_months_beside_them_in_any_order(copy: Pipeline) -> 
     assert links("2023-02") == ["2023-01.html", "../zone_explorer.html", "2023-02.csv"]
 
 
+def test_published_and_net_stand_side_by_side(copy: Pipeline) -> None:
+    """Also in the CSV; of the card both what is recorded and the TLC's way. Means leave out both rows of voids."""
+    copy.execute(
+        "INSERT INTO trips SELECT * REPLACE (-total_amount AS total_amount, -fare_amount AS fare_amount) FROM trips "
+        "WHERE pickup_date = '2023-02-07' AND total_amount > 0"
+    )
+    copy.execute("UPDATE trips SET payment_type = NULL WHERE pickup_date = '2023-02-08'")
+    copy.execute(
+        "UPDATE loaded_days SET num_trips = (SELECT count(*) FROM trips WHERE trips.fleet = loaded_days.fleet "
+        "AND trips.pickup_date = loaded_days.pickup_date)"
+    )
+    copy.warehouse.change(count_again, Days.of_month(date(2023, 2, 1)), ["zone_hourly_trips", "borough_flows"])
+    assert copy.report(monthly_report, "2023-02-01").success
+    page = Page(copy, "2023-02")
+    now = plain(copy, "2023-02")
+    assert {key: page.of("data-figure")[key] for key in now} == now
+    which = "pickup_date BETWEEN DATE '2023-02-01' AND DATE '2023-02-28'"
+    sums = f"count(*), sum(passenger_count), sum(trip_distance) FROM trips WHERE {which}"
+    (published,) = copy.rows(f"SELECT {sums}")
+    (net,) = copy.rows(f"SELECT {sums} AND (pickup_date <> '2023-02-07' OR coalesce(total_amount, 0) = 0)")
+    voids = [whole - part for whole, part in zip(published, net, strict=True)]
+    assert voids[0] > 200
+    assert page.of("data-volume") == {
+        f"{kind}.{name}": f"{value:,.0f}"
+        for kind, values in (("published", published), ("voids", voids), ("net", net))
+        for name, value in zip(("num_trips", "num_passengers", "miles"), values, strict=True)
+    }
+    ((card, unknown),) = copy.rows(
+        f"SELECT count(*) FILTER (payment_type = 1), count(*) FILTER (payment_type IS NULL) FROM trips WHERE {which}"
+    )
+    found = page.of("data-payment")
+    assert unknown > 200
+    for key, number in (("by_card", card), ("unknown", unknown), ("by_card_or_unknown", card + unknown)):
+        assert (found[key], found[f"{key}.share"]) == (f"{number:,}", f"{number / published[0]:.2%}")
+    with page.path.with_suffix(".csv").open(newline="") as file:
+        rows = {(row["section"], row["name"]): row["value"] for row in csv.DictReader(file)}
+    assert [Decimal(rows["net", name]) for name in ("trips", "passengers", "miles")] == [Decimal(n) for n in net]
+    assert (rows["payment", "num_by_card"], rows["payment", "num_unknown"]) == (str(card), str(unknown))
+
+
 def test_fleets_side_by_side(loaded: Pipeline, page: Page) -> None:
     found = page.of("data-figure")
     for fleet in FLEETS:
         expected = plain(loaded, "2023-02", fleet)
-        for key in set(expected) - {"num_too_long", "num_backwards"}:
+        for key in set(expected) - OF_THE_PAGE:
             assert found[f"{fleet}.{key}"] == expected[key], (fleet, key)
 
 
@@ -649,9 +702,14 @@ def test_a_real_month_with_trips_of_impossible_length(make_pipeline: MakePipelin
     page = Page(pipeline, "2023-02")
     (longest, plain_mean) = pipeline.rows("SELECT max(trip_distance), avg(trip_distance) FROM trips")[0]
     (mean,) = pipeline.rows(
-        "SELECT avg(trip_distance) FROM trips WHERE trip_distance <= 100 AND dropoff_datetime >= pickup_datetime "
-        "AND dropoff_datetime - pickup_datetime <= INTERVAL 6 HOUR"
+        "WITH kinds AS (SELECT *, count(*) FILTER (total_amount < 0) OVER kind AS refunds, "
+        "count(*) FILTER (total_amount > 0) OVER kind AS charges FROM trips WINDOW kind AS (PARTITION BY "
+        "pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id, trip_distance, abs(total_amount))) "
+        "SELECT avg(trip_distance) FROM kinds WHERE trip_distance <= 100 AND dropoff_datetime >= pickup_datetime "
+        "AND dropoff_datetime - pickup_datetime <= INTERVAL 6 HOUR AND NOT (refunds = 1 AND charges = 1) "
+        "AND trip_distance > 0"
     )[0]
+    assert page.of("data-figure")["num_void_rows"] == "374", "187 voids"
     assert page.of("data-figure")["mean_distance"] == f"{mean:,.2f} miles"
     assert longest > 1000
     assert plain_mean > 1.5 * mean

@@ -249,3 +249,30 @@ def test_a_month_published_again_with_other_types_gives_the_same_trips(
     first, second = found
     assert first[:3] == second[:3]
     assert first[3] != second[3], "the version is that of the bytes"
+
+
+@pytest.mark.real_data
+def test_what_the_docs_say_of_unknown_payments_and_of_trips_without_miles(real_tlc: Path) -> None:
+    """In docs/data-quality.md: card and unknown together are the TLC's card share; trips of no miles by vendor."""
+    files = str(real_tlc / "trip-data" / "green_tripdata_*.parquet")
+    rows = duckdb.execute(
+        "SELECT filename, "
+        "round(100 * avg(CASE WHEN payment_type = 1 THEN 1 ELSE 0 END), 1), "
+        "round(100 * avg(CASE WHEN payment_type IS NULL THEN 1 ELSE 0 END), 1), "
+        "round(100 * avg(CASE WHEN coalesce(payment_type, 1) = 1 THEN 1 ELSE 0 END), 1) "
+        "FROM read_parquet(?, union_by_name = true, filename = true) GROUP BY filename",
+        [files],
+    ).fetchall()
+    shares = {Path(name).stem[-7:]: tuple(found) for name, *found in rows}
+    assert shares["2020-03"] == (41.7, 21.1, 62.8)
+    assert shares["2020-04"] == (34.4, 31.3, 65.7)
+    assert min(shares, key=lambda month: shares[month][1]) == "2024-12"
+    assert max(shares, key=lambda month: shares[month][1]) == "2020-04"
+    assert shares["2024-12"][1] == 3.7
+    no_miles = duckdb.execute(
+        "SELECT round(100 * avg(CASE WHEN trip_distance = 0 THEN 1 ELSE 0 END), 2), "
+        'round(100 * avg(CASE WHEN trip_distance = 0 THEN 1 ELSE 0 END) FILTER ("VendorID" = 1), 1) '
+        "FROM read_parquet(?, union_by_name = true)",
+        [files],
+    ).fetchall()
+    assert no_miles == [(4.75, 18.2)]

@@ -100,6 +100,19 @@ def test_days_of_any_fleet_count_once_for_all_fleets(loaded: Pipeline, tmp_path:
     assert found["days"] == {"yellow": [7, 7, 5], "green": [0, 2, 5], "all": [7, 7, 5]}
 
 
+def test_the_rows_of_voids_are_named(loaded: Pipeline, tmp_path: Path) -> None:
+    """Of all weeks and of the page's fleets; without voids there is no note."""
+    pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
+    pipeline.execute("DELETE FROM zone_hourly_voids")
+    assert 'id="void-rows"' not in page_of(pipeline.warehouse.query(explorer_data, FLEETS))
+    pipeline.execute(
+        "INSERT INTO zone_hourly_voids SELECT * REPLACE (617 AS num_trips) FROM zone_hourly_trips "
+        "WHERE fleet = 'green' ORDER BY ALL LIMIT 2"
+    )
+    assert '<span id="void-rows">1,234</span>' in page_of(pipeline.warehouse.query(explorer_data, FLEETS))
+    assert 'id="void-rows"' not in page_of(pipeline.warehouse.query(explorer_data, ["yellow"]))
+
+
 def test_weeks_without_trips_are_zeros(loaded: Pipeline, tmp_path: Path) -> None:
     pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
     for table in ("zone_hourly_trips", "zone_hourly_dropoffs", "loaded_days"):

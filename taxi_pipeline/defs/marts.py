@@ -39,8 +39,10 @@ MARTS = "marts"
 _ASSETS_OF_TABLES = {
     "trips": "taxi_trips",
     "net_parts": "taxi_trips",
+    "net_trips": "taxi_trips",
     "loaded_days": "taxi_trips",
     "zone_hourly_trips": "zone_hourly_trips",
+    "zone_hourly_voids": "zone_hourly_trips",
     "zone_hourly_dropoffs": "zone_hourly_trips",
     "zones": "taxi_zones",
     "zone_areas": "code_tables",

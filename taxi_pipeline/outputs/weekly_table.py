@@ -1,6 +1,7 @@
-"""The weekly tables `trips_by_week.csv`, `trips_by_week_by_fleet.csv` and `trips_by_week_days.csv`.
+"""The weekly tables `trips_by_week.csv`, `…_by_fleet.csv`, `…_net.csv` and `…_days.csv`.
 
-The first two have totals. Their columns are a contract, so the third says how many days of each week they count.
+The first two have totals as published. Their columns are a contract, so others say what is net of voids, and how many
+days of each week are counted.
 """
 
 from collections.abc import Sequence
@@ -26,6 +27,8 @@ class Weeks:
     all_fleets: Sequence[Sequence[str]]
     by_fleet: Sequence[Sequence[str]]
     """The rows by fleet; empty with one fleet only."""
+    net: Sequence[Sequence[str]]
+    """The weeks of all fleets without both rows of each void."""
     days: Sequence[Sequence[str]]
     """Week, fleet, number of its days that are loaded, and that are not; of weeks of which any day is loaded."""
     coverage: Coverage
@@ -43,10 +46,11 @@ def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
         session: the warehouse.
         fleets: names of the fleets to count.
     """
-    by_fleet = _weeks(session, "period, fleet", fleets) if len(fleets) > 1 else []
+    by_fleet = _weeks(session, "period, fleet", fleets, _WEEKS_SQL) if len(fleets) > 1 else []
     return Weeks(
-        all_fleets=_weeks(session, "period", fleets),
+        all_fleets=_weeks(session, "period", fleets, _WEEKS_SQL),
         by_fleet=by_fleet,
+        net=_weeks(session, "period", fleets, _NET_WEEKS_SQL),
         days=_days(session, fleets),
         coverage=coverage_of(session, fleets),
     )
@@ -68,9 +72,9 @@ def week_row(*week: Any) -> list[str]:
     ]
 
 
-def _weeks(session: Session, keys: str, fleets: Sequence[str]) -> list[list[str]]:
-    sql = _WEEKS_SQL.format(keys=keys, fleets=placeholders(fleets))
-    return [week_row(*week) for week in session.rows(sql, fleets)]
+def _weeks(session: Session, keys: str, fleets: Sequence[str], sql: str) -> list[list[str]]:
+    statement = sql.format(keys=keys, fleets=placeholders(fleets))
+    return [week_row(*week) for week in session.rows(statement, fleets)]
 
 
 def _days(session: Session, fleets: Sequence[str]) -> list[list[str]]:
@@ -98,10 +102,25 @@ WHERE fleet IN ({{fleets}})
 GROUP BY period, fleet
 """
 
-_WEEKS_SQL = f"""
+_HOURLY_SQL = (
+    "SELECT fleet, pickup_date, num_trips, total_amount, trip_distance, passenger_count FROM zone_hourly_trips"
+)
+_NET_HOURLY_SQL = f"""
+{_HOURLY_SQL}
+UNION ALL
+SELECT fleet, pickup_date, -num_trips, -total_amount, -trip_distance, -passenger_count FROM zone_hourly_voids
+"""
+
+
+def _weeks_sql(hourly: str) -> str:
+    return f"""
 SELECT {{keys}}, sum(num_trips), sum(total_amount), sum(trip_distance), sum(passenger_count)
-FROM (SELECT *, {week_start("pickup_date")} AS period FROM zone_hourly_trips) AS hourly
+FROM (SELECT *, {week_start("pickup_date")} AS period FROM ({hourly}) AS hourly) AS hourly
 WHERE fleet IN ({{fleets}})
 GROUP BY {{keys}}
 ORDER BY {{keys}}
 """
+
+
+_WEEKS_SQL = _weeks_sql("SELECT * FROM zone_hourly_trips")
+_NET_WEEKS_SQL = _weeks_sql(_NET_HOURLY_SQL)

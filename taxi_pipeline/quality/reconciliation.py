@@ -1,4 +1,4 @@
-"""Comparisons of the tables and outputs with the trips: nothing lost, nothing counted twice.
+"""Comparisons of the tables and outputs with the trips: no row lost, none loaded twice.
 
 The comparisons compute in another way than the pipeline does: from `trips` where an output used a rollup, from the
 file's own counts where a load counted rows. Each returns the rows that differ; none means that all agree.
@@ -86,6 +86,48 @@ def flow_differences(session: Session, days: Days | None) -> list[tuple[Any, ...
     """
     days = days or loaded_span(session)
     return session.rows(_FLOWS_SQL, [days.first, days.last] * 2) if days else []
+
+
+@dataclass(frozen=True)
+class NetDay:
+    """A loaded day of a fleet: what was published, what is net of voids, and the voids that are counted here."""
+
+    fleet: str
+    day: date
+    num_published: int
+    """Trips that the published file has for the day."""
+    num_net: int
+    """Trips of `zone_hourly_trips` less those of `zone_hourly_voids`."""
+    num_halves: int
+    """Rows in `zone_hourly_voids`."""
+    num_pairs: int
+    """Voids, counted from the trips."""
+    num_refunds: int
+    """Other rows with a negative total; they are among the net trips."""
+    miles_agree: bool
+    """True if `zone_hourly_voids` has the miles of both rows of these voids."""
+
+    @property
+    def is_right(self) -> bool:
+        """True if the published trips are the net trips and two for each void."""
+        return (
+            self.num_halves == 2 * self.num_pairs
+            and self.num_published == self.num_net + 2 * self.num_pairs
+            and self.miles_agree
+        )
+
+
+def net_days(session: Session, days: Days | None) -> list[NetDay]:
+    """Compare net trips and voids with what was published.
+
+    The voids are counted by key, not row by row as the rollup does: as many as the rarer of the two kinds has rows.
+
+    Args:
+        session: the warehouse.
+        days: days to compare; None for all loaded days.
+    """
+    days = days or loaded_span(session)
+    return [NetDay(*row) for row in session.rows(_NET_SQL, [days.first, days.last] * 5)] if days else []
 
 
 @dataclass(frozen=True)
@@ -346,6 +388,54 @@ SELECT fleet, pickup_date, flows.num_trips, counted.num_trips
 FROM flows FULL JOIN counted USING (fleet, pickup_date)
 WHERE flows.num_trips IS DISTINCT FROM counted.num_trips
     OR flows.card_tip_amount IS DISTINCT FROM counted.card_tip_amount
+ORDER BY fleet, pickup_date
+"""
+
+_NET_SQL = """
+WITH refunds AS (
+    SELECT fleet, pickup_date, pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id, trip_distance,
+        -total_amount AS amount, count(*) AS num_refunds
+    FROM trips
+    WHERE fleet IN ('yellow', 'green') AND total_amount < 0 AND pickup_date BETWEEN ? AND ?
+    GROUP BY fleet, pickup_date, pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id, trip_distance,
+        total_amount
+), charges AS (
+    SELECT fleet, pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id, trip_distance,
+        total_amount AS amount, count(*) AS num_charges
+    FROM trips
+    WHERE total_amount > 0 AND pickup_date BETWEEN ? AND ?
+        AND pickup_datetime IN (SELECT pickup_datetime FROM refunds)
+    GROUP BY fleet, pickup_datetime, dropoff_datetime, pickup_zone_id, dropoff_zone_id, trip_distance, total_amount
+), pairs AS (
+    SELECT refunds.fleet, refunds.pickup_date, refunds.trip_distance, num_refunds,
+        least(num_refunds, coalesce(num_charges, 0)) AS num_pairs
+    FROM refunds
+    LEFT JOIN charges ON charges.fleet = refunds.fleet
+        AND charges.pickup_datetime = refunds.pickup_datetime
+        AND charges.dropoff_datetime IS NOT DISTINCT FROM refunds.dropoff_datetime
+        AND charges.pickup_zone_id = refunds.pickup_zone_id
+        AND charges.dropoff_zone_id = refunds.dropoff_zone_id
+        AND charges.trip_distance IS NOT DISTINCT FROM refunds.trip_distance
+        AND charges.amount = refunds.amount
+), counted AS (
+    SELECT fleet, pickup_date, CAST(sum(num_pairs) AS BIGINT) AS num_pairs,
+        CAST(sum(num_refunds - num_pairs) AS BIGINT) AS num_refunds,
+        sum(2 * num_pairs * coalesce(trip_distance, 0)) AS miles
+    FROM pairs GROUP BY fleet, pickup_date
+), hourly AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips
+    FROM zone_hourly_trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+), voids AS (
+    SELECT fleet, pickup_date, CAST(sum(num_trips) AS BIGINT) AS num_trips, sum(trip_distance) AS miles
+    FROM zone_hourly_voids WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+)
+SELECT fleet, pickup_date, loaded.num_trips, coalesce(hourly.num_trips, 0) - coalesce(voids.num_trips, 0),
+    coalesce(voids.num_trips, 0), coalesce(counted.num_pairs, 0), coalesce(counted.num_refunds, 0),
+    coalesce(voids.miles, 0) = coalesce(counted.miles, 0)
+FROM (SELECT * FROM loaded_days WHERE pickup_date BETWEEN ? AND ?) AS loaded
+LEFT JOIN hourly USING (fleet, pickup_date)
+LEFT JOIN voids USING (fleet, pickup_date)
+LEFT JOIN counted USING (fleet, pickup_date)
 ORDER BY fleet, pickup_date
 """
 

@@ -1,7 +1,7 @@
 """The rollups: trips counted by day, hour, zone and borough, so that outputs cost the same however many trips.
 
-Here is the SQL that fills `zone_hourly_trips`, `zone_hourly_dropoffs` and `borough_flows`, whose rows of a day are
-replaced whole. Queries of the rollups stand with the outputs that make them.
+Here is the SQL that fills `zone_hourly_trips`, `zone_hourly_voids`, `zone_hourly_dropoffs` and `borough_flows`, whose
+rows of a day are replaced whole. Queries of the rollups stand with the outputs that make them.
 """
 
 from collections.abc import Iterable
@@ -12,14 +12,15 @@ from taxi_pipeline.warehouse.coverage import loaded_totals
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
 from taxi_pipeline.warehouse.sql import seconds_between
-from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS
+from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS
+from taxi_pipeline.warehouse.voids import like_refunds_sql
 
 CREDIT_CARD = 1
 """Code of the payment by credit card in the TLC's payment types."""
 
 
 def replace_hourly(session: Session, fleet: str, days: Days) -> None:
-    """Replace a fleet's days in `zone_hourly_trips` and `zone_hourly_dropoffs` by the sums of the trips.
+    """Replace a fleet's days in the tables by hour, of pickups, voids and drop-offs, by the sums of the trips.
 
     Args:
         session: a session that writes.
@@ -28,6 +29,7 @@ def replace_hourly(session: Session, fleet: str, days: Days) -> None:
     """
     which = [fleet, days.first, days.last]
     session.replace_days(ZONE_HOURLY_TRIPS, fleet, days, _PICKUPS_SQL, which)
+    session.replace_days(ZONE_HOURLY_VOIDS, fleet, days, _VOIDS_SQL, [*which, *which])
     session.replace_days(ZONE_HOURLY_DROPOFFS, fleet, days, _DROPOFFS_SQL, which)
 
 
@@ -61,7 +63,9 @@ def count_again(session: Session, days: Days, tables: Iterable[str]) -> None:
         ROLLUPS[table](session, fleet, part)
 
 
-_PICKUPS_SQL = """
+_WHICH = "fleet = ? AND pickup_date BETWEEN ? AND ?"
+
+_BY_PICKUP_SQL = """
 SELECT
     fleet,
     pickup_date,
@@ -73,10 +77,13 @@ SELECT
     coalesce(sum(fare_amount), 0),
     coalesce(sum(tip_amount), 0),
     coalesce(sum(total_amount), 0)
-FROM trips
-WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
+FROM {rows}
+WHERE {which}
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id
 """
+
+_PICKUPS_SQL = _BY_PICKUP_SQL.format(rows="trips", which=_WHICH)
+_VOIDS_SQL = _BY_PICKUP_SQL.format(rows=f"({like_refunds_sql(_WHICH)}) AS like_refunds", which="is_half")
 
 _DROPOFFS_SQL = """
 SELECT

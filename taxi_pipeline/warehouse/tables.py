@@ -312,6 +312,20 @@ ZONE_HOURLY_TRIPS = Table(
     order="pickup_date, pickup_hour, pickup_zone_id",
 )
 
+ZONE_HOURLY_VOIDS = Table(
+    "zone_hourly_voids",
+    "Rows that are one half of a void, by fleet, pickup date, hour and pickup zone: `zone_hourly_trips` less these are "
+    "the net trips, as in the view `net_trips`. A void is a trip of a taxi and its row once more with the opposite "
+    "total: same pickup and drop-off second, zones and distance. Both are in `trips`.",
+    (
+        *ZONE_HOURLY_TRIPS.columns[:4],
+        _counted("num_trips", "BIGINT", "Number of rows, two for each void", of="total_amount"),
+        *(replace(column, description=f"{column.description}, of these") for column in ZONE_HOURLY_TRIPS.columns[5:]),
+    ),
+    Kind.DAILY,
+    order=ZONE_HOURLY_TRIPS.order,
+)
+
 ZONE_HOURLY_DROPOFFS = Table(
     "zone_hourly_dropoffs",
     "Trips by fleet, pickup date, hour of the drop-off and drop-off zone.",
@@ -566,6 +580,7 @@ TABLES = (
     LOADED_DAYS,
     ZONES,
     ZONE_HOURLY_TRIPS,
+    ZONE_HOURLY_VOIDS,
     ZONE_HOURLY_DROPOFFS,
     BOROUGH_FLOWS,
     *CODE_TABLES,

@@ -1,13 +1,14 @@
 """The warehouse's views, each declared once, for whoever asks in SQL; both engines make them.
 
 The pipeline itself asks the SQL that a view is made of, so that it depends on no view. What an amount means is beside
-its rules (`net_parts`).
+its rules (`net_parts`), and what makes two rows a void is in `voids`.
 """
 
 from dataclasses import dataclass, replace
 
 from taxi_pipeline.warehouse.net_parts import NET_PARTS, UNEXPLAINED
 from taxi_pipeline.warehouse.tables import MONEY, TRIPS, Column
+from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 
 
 @dataclass(frozen=True)
@@ -50,5 +51,13 @@ NET_PARTS_VIEW = View(
     f"SELECT {_NET_PARTS_SELECT} FROM trips WHERE total_amount IS NOT NULL",
 )
 
-VIEWS = (NET_PARTS_VIEW,)
+NET_TRIPS_VIEW = View(
+    "net_trips",
+    "A view: the rows of `trips` without both halves of each void, which is a taxi's trip and its row once more with "
+    "the opposite total. Negative totals without such a trip stay.",
+    TRIPS.columns,
+    NET_TRIPS_SQL,
+)
+
+VIEWS = (NET_PARTS_VIEW, NET_TRIPS_VIEW)
 """All views of the warehouse."""

@@ -30,6 +30,7 @@ from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 
 TRIPS_BY_WEEK_FILE = "outputs/trips_by_week.csv"
 TRIPS_BY_WEEK_BY_FLEET_FILE = "outputs/trips_by_week_by_fleet.csv"
+TRIPS_BY_WEEK_NET_FILE = "outputs/trips_by_week_net.csv"
 TRIPS_BY_WEEK_DAYS_FILE = "outputs/trips_by_week_days.csv"
 MANHATTAN_STATS_FILE = "staging/manhattan_stats.geojson"
 MANHATTAN_MAP_FILE = "outputs/manhattan_map.png"
@@ -39,6 +40,7 @@ ZONE_EXPLORER_FILE = "outputs/zone_explorer.html"
 FILES = (
     TRIPS_BY_WEEK_FILE,
     TRIPS_BY_WEEK_BY_FLEET_FILE,
+    TRIPS_BY_WEEK_NET_FILE,
     TRIPS_BY_WEEK_DAYS_FILE,
     MANHATTAN_STATS_FILE,
     MANHATTAN_MAP_FILE,
@@ -62,14 +64,17 @@ def trips_by_week(
     """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
     period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
-    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them. outputs/trips_by_week_days.csv says how
-    many days of each week are loaded: the first and the last week are often partial.
+    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them. outputs/trips_by_week_net.csv has the same
+    weeks without both rows of each void, which is a taxi's trip and its row once more with the opposite total.
+    outputs/trips_by_week_days.csv says how many days of each week are loaded: the first and the last week are often
+    partial.
     """
     spent = Cost()
     with files.lock(TRIPS_BY_WEEK_FILE):
         weeks = warehouse.query(weekly_totals, tlc.fleets)
         version = weeks.coverage.version
         file = write_output(files, TRIPS_BY_WEEK_FILE, csv_text(WEEK_HEADER, weeks.all_fleets), version=version)
+        write_output(files, TRIPS_BY_WEEK_NET_FILE, csv_text(WEEK_HEADER, weeks.net), version=version)
         write_output(files, TRIPS_BY_WEEK_DAYS_FILE, csv_text(WEEK_DAYS_HEADER, weeks.days), version=version)
         if weeks.by_fleet:
             by_fleet = csv_text(FLEET_WEEK_HEADER, weeks.by_fleet)

@@ -1,4 +1,4 @@
-"""Checks of the pipeline itself: nothing lost, nothing counted twice, every output equal to the sum of the trips.
+"""Checks of the pipeline itself: no row lost, none loaded twice, every output equal to the sum of the trips.
 
 `taxi_pipeline.quality.reconciliation` compares; here the differences become check results, and those of the trips'
 tables in `table_checks`. `data_quality` checks the
@@ -25,6 +25,7 @@ from taxi_pipeline.defs.table_checks import (
     conserved,
     flows_match,
     hourly_match,
+    net_match,
 )
 from taxi_pipeline.outputs.made_from import made_from
 from taxi_pipeline.quality.reconciliation import (
@@ -37,7 +38,7 @@ from taxi_pipeline.quality.reconciliation import (
 from taxi_pipeline.required_files import require_file
 
 _CONSERVED = (
-    "No trip is lost and none counted twice.\n"
+    "No published row is lost, and none is loaded twice.\n"
     "\n"
     "Each loaded day holds as many trips and rejected rows as its published file has for it; and for each month whose "
     "days are all loaded, trips and rejected rows together are the rows of the file."
@@ -63,6 +64,18 @@ def trips_conserved(context: dg.AssetCheckExecutionContext, warehouse: Warehouse
 def hourly_trips_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
     """Pickups and drop-offs by hour add up to the trips table, for each day and fleet."""
     return warehouse.query(hourly_match, days_of_run(context))
+
+
+@dg.asset_check(asset="zone_hourly_trips", pool=POOL)
+def published_is_net_and_voids(
+    context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam
+) -> dg.AssetCheckResult:
+    """The published trips are the net trips and two for each void, for each day and fleet.
+
+    A void is a taxi's trip and its row once more with the opposite total. They are counted from the trips, by what both
+    rows have in common.
+    """
+    return warehouse.query(net_match, days_of_run(context))
 
 
 @dg.asset_check(asset="borough_flows", pool=POOL)

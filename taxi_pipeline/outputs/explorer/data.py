@@ -40,6 +40,7 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         "weeks": [str(week) for week in weeks],
         "days": _loaded_days(session, fleets, weeks),
         "synthetic": is_synthetic(session),
+        "num_void_rows": session.row(_VOID_ROWS.format(fleets=placeholders(fleets)), fleets)[0],
         "map": map_size,
         "zones": zones,
         "borough_titles": BOROUGH_TITLES,
@@ -102,6 +103,8 @@ def _counts(
         counts[fleet].setdefault(zone_id, [0] * len(positions))[place[position]] = trips
     return counts
 
+
+_VOID_ROWS = "SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT) FROM zone_hourly_voids WHERE fleet IN ({fleets})"
 
 _DAYS = f"""
 SELECT fleet, {week_start("pickup_date")} AS period, count(*)

@@ -1,6 +1,7 @@
 """The numbers of a monthly report, computed from the rollups: the month's totals, and its unusual days.
 
-Means leave out implausible trips (`warehouse.plausibility`) and say how many they are.
+Means leave out implausible trips (`warehouse.plausibility`) and both rows of voids (`warehouse.voids`), and say how
+many they are.
 """
 
 from collections import Counter
@@ -20,9 +21,12 @@ from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
-from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
+from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
+from taxi_pipeline.warehouse.rollups import CREDIT_CARD
+from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
 from taxi_pipeline.warehouse.views import NET_PARTS_VIEW
+from taxi_pipeline.warehouse.voids import like_refunds_sql
 
 
 class UnreportableMonthError(TaxiPipelineError):
@@ -31,6 +35,31 @@ class UnreportableMonthError(TaxiPipelineError):
 
 class FlowsMissingError(UnreportableMonthError):
     """The table `borough_flows` lacks trips that are loaded."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Trips with their passengers, where known, and their miles, as published."""
+
+    num_trips: int
+    num_passengers: int
+    miles: Decimal
+
+    def less(self, other: "Volume") -> "Volume":
+        """The volume without another one that is part of it."""
+        return Volume(
+            self.num_trips - other.num_trips, self.num_passengers - other.num_passengers, self.miles - other.miles
+        )
+
+
+@dataclass(frozen=True)
+class Payments:
+    """The trips of taxis by what is known of their payment."""
+
+    num_trips: int
+    num_by_card: int
+    num_unknown: int
+    """Number of trips without a payment type."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +72,17 @@ class Totals:
     revenue: Decimal | None
     """Sum of all that passengers were charged, in US dollars."""
     mean_fare: float | None
-    """Mean fare of plausible trips, in US dollars."""
+    """Mean fare of plausible net trips, in US dollars."""
     mean_distance: float | None
-    """Mean distance of plausible trips, in miles."""
+    """Mean distance of plausible net trips of more than no miles, in miles."""
     mean_minutes: float | None
-    """Mean duration of plausible trips by the clock, in minutes."""
+    """Mean duration of plausible net trips by the clock, in minutes."""
     num_too_long: int
     """Number of trips longer than the plausible miles or hours."""
     num_backwards: int
     """Number of other trips that end before they begin."""
+    num_no_miles: int
+    """Number of plausible net trips of no miles."""
     busiest_day: tuple[date, int] | None
     """The day with most trips, the first of several, and its trips."""
     busiest_hour: tuple[int, float] | None
@@ -64,6 +95,14 @@ class Totals:
     """Share of the pickups in known zones that are in Manhattan."""
     tips_per_card_trip: float | None
     """Mean tip of all trips paid by credit card, in US dollars."""
+    published: Volume
+    voids: Volume
+    """Of the published trips, both rows of each void."""
+
+    @property
+    def net(self) -> Volume:
+        """The published trips without both rows of each void."""
+        return self.published.less(self.voids)
 
     @property
     def num_placed(self) -> int:
@@ -153,6 +192,8 @@ class MonthFigures:
     by_fleet: Mapping[str, Totals]
     by_company: Sequence[tuple[str, str | None, int]]
     """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
+    payments: Payments | None
+    """Payments of the taxis' trips; None without such trips."""
     charges: Sequence[Charges]
     """Charges of the fleets that publish totals."""
     driver_pay: Sequence[DriverPay]
@@ -202,6 +243,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         previous=_totals_if_whole(session, previous_month(month), fleets),
         year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
+        payments=_payments(session, days, fleets),
         charges=sorted(
             (_charges(*row) for row in _query(session, _CHARGES_SQL, days, fleets)),
             key=lambda each: fleets.index(each.fleet),
@@ -253,26 +295,50 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
             f"{num_trips:,} trips are loaded from {days}, and borough_flows holds {in_flows:,} of them: materialize "
             "borough_flows for these days"
         )
-    fares, fare_amount, distances, trip_distance, durations, duration_seconds = sums
-    ((revenue, at_airports),) = _query(session, _REVENUE_SQL, days, fleets)
+    voids, no_miles_in_voids, sums_of_voids = _voids(session, days, fleets)
+    ((no_miles,),) = _query(session, _NO_MILES_SQL, days, fleets)
+    num_no_miles = no_miles - no_miles_in_voids
+    means = [(amount or 0) - less for amount, less in zip(sums, sums_of_voids, strict=True)]
+    fares, fare_amount, distances, trip_distance, durations, duration_seconds = means
+    ((revenue, at_airports, passengers, miles),) = _query(session, _REVENUE_SQL, days, fleets)
     per_day = _query(session, _BUSIEST_DAY_SQL, days, fleets)
     per_hour = _query(session, _BUSIEST_HOUR_SQL, days, fleets)
     return Totals(
         num_trips=num_trips,
         num_days=num_days,
-        revenue=revenue if fares else None,
+        revenue=revenue if sums[0] else None,
         mean_fare=_ratio(fare_amount, fares),
-        mean_distance=_ratio(trip_distance, distances),
+        mean_distance=_ratio(trip_distance, distances - num_no_miles),
         mean_minutes=_ratio(duration_seconds, 60 * durations),
         num_too_long=too_long,
         num_backwards=backwards,
+        num_no_miles=num_no_miles,
         busiest_day=per_day[0] if per_day else None,
         busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
         num_unplaced=unplaced,
         airport_share=_ratio(at_airports, num_trips - unplaced),
         manhattan_share=_ratio(in_manhattan, num_trips - unplaced),
         tips_per_card_trip=_ratio(card_tips, card_trips),
+        published=Volume(num_trips, passengers, miles),
+        voids=voids,
     )
+
+
+def _voids(session: Session, days: Days, fleets: Sequence[str]) -> tuple[Volume, int, list[Any]]:
+    """The volume of the voids, their plausible trips of no miles, and what they have of the sums for means.
+
+    They are counted from the trips, because an older version has counted no voids by hour.
+    """
+    which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
+    num_rows, passengers, miles, no_miles, *sums = session.row(
+        _VOIDS_SQL.format(days=which), [days.first, days.last, *fleets] * 2
+    )
+    return Volume(num_rows, passengers, miles), no_miles, sums
+
+
+def _payments(session: Session, days: Days, fleets: Sequence[str]) -> Payments | None:
+    ((num_trips, num_by_card, num_unknown),) = _query(session, _PAYMENTS_SQL, days, fleets)
+    return Payments(num_trips, num_by_card, num_unknown) if num_trips else None
 
 
 def _charges(fleet: str, num_trips: int, total: Decimal, *parts: Decimal | None) -> Charges:
@@ -339,9 +405,37 @@ WHERE {{days}}
 
 _REVENUE_SQL = f"""
 SELECT sum(total_amount),
-    coalesce(sum(num_trips) FILTER (WHERE pickup_zone_id IN ({", ".join(map(str, sorted(AREAS["airport"])))})), 0)
+    coalesce(sum(num_trips) FILTER (WHERE pickup_zone_id IN ({", ".join(map(str, sorted(AREAS["airport"])))})), 0),
+    CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0)
 FROM zone_hourly_trips
 WHERE {{days}}
+"""
+
+_PLAUSIBLE = f"NOT (coalesce({TOO_LONG}, FALSE) OR coalesce({BACKWARDS}, FALSE))"
+
+_NO_MILES_SQL = f"SELECT count(*) FROM trips WHERE {{days}} AND trip_distance = 0 AND {_PLAUSIBLE}"
+
+_VOIDS_SQL = f"""
+SELECT
+    count(*), CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0),
+    count(*) FILTER (WHERE plausible AND trip_distance = 0),
+    count(fare_amount) FILTER (WHERE plausible), coalesce(sum(fare_amount) FILTER (WHERE plausible), 0),
+    count(trip_distance) FILTER (WHERE plausible), coalesce(sum(trip_distance) FILTER (WHERE plausible), 0),
+    count(duration_seconds) FILTER (WHERE plausible),
+    CAST(coalesce(sum(duration_seconds) FILTER (WHERE plausible), 0) AS BIGINT)
+FROM (
+    SELECT *,
+        {seconds_between("pickup_datetime", "dropoff_datetime")} AS duration_seconds,
+        {_PLAUSIBLE} AS plausible
+    FROM ({like_refunds_sql("{days}")}) AS like_refunds
+    WHERE is_half
+) AS voids
+"""
+
+_PAYMENTS_SQL = f"""
+SELECT count(*), count(*) FILTER (WHERE payment_type = {CREDIT_CARD}), count(*) FILTER (WHERE payment_type IS NULL)
+FROM trips
+WHERE {{days}} AND fleet IN ('yellow', 'green')
 """
 
 _BUSIEST_DAY_SQL = """

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.differences import signed
-from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Totals
+from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Payments, Totals
 from taxi_pipeline.tlc.months import previous_month, year_before
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 
@@ -210,9 +210,36 @@ def left_out_of(totals: Totals) -> dict[str, Any]:
     return {
         "num_too_long": count(totals.num_too_long),
         "num_backwards": count(totals.num_backwards),
+        "num_no_miles": count(totals.num_no_miles),
+        "num_void_rows": count(totals.voids.num_trips),
         "max_miles": MAX_PLAUSIBLE_MILES,
         "max_hours": MAX_PLAUSIBLE_HOURS,
     }
+
+
+def volume_rows(totals: Totals) -> list[dict[str, str]]:
+    """List trips, passengers and miles: as published, in both rows of voids, and net of these."""
+    volumes = {"published": totals.published, "voids": totals.voids, "net": totals.net}
+    return [
+        {
+            "key": key,
+            "title": title,
+            **{kind: count(getattr(volume, key)) for kind, volume in volumes.items()},
+        }
+        for key, title in (("num_trips", "Trips"), ("num_passengers", "Passengers, where known"), ("miles", "Miles"))
+    ]
+
+
+def payment_rows(payments: Payments) -> list[dict[str, str]]:
+    """List what is known of the payment of taxis' trips, and their shares."""
+    return [
+        {"key": key, "title": title, "trips": count(number), "share": share_words(number / payments.num_trips)}
+        for key, title, number in (
+            ("by_card", "Paid by card", payments.num_by_card),
+            ("unknown", "Payment not published", payments.num_unknown),
+            ("by_card_or_unknown", "Both together", payments.num_by_card + payments.num_unknown),
+        )
+    ]
 
 
 def numbers_of(figures: MonthFigures) -> tuple[list[str], list[list[str]]]:

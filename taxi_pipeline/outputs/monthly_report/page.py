@@ -59,6 +59,8 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         not_published=not_published,
         not_compared=[f"{other:%B %Y}" for other, totals in measures.others_of(figures).values() if totals is None],
         left_out=measures.left_out_of(figures.totals),
+        volumes=measures.volume_rows(figures.totals),
+        payments=measures.payment_rows(figures.payments) if figures.payments else [],
         bars=drawings.bars_of(figures),
         hours=drawings.hours_of(figures.trips_per_hour),
         map=drawings.map_of(figures.zones),
@@ -87,6 +89,11 @@ def csv_of(figures: MonthFigures) -> str:
         for measure in measures.MEASURES
         if measure.has_value
     ]
+    for kind, volume in (("published", figures.totals.published), ("net", figures.totals.net)):
+        numbers = {"trips": volume.num_trips, "passengers": volume.num_passengers, "miles": volume.miles}
+        rows += [(kind, name, number) for name, number in numbers.items()]
+    if figures.payments:
+        rows += [("payment", name, number) for name, number in vars(figures.payments).items()]
     for each in figures.charges:
         parts = {**each.parts, "unexplained": each.unexplained, "total_amount": each.total}
         rows += [(f"charged, {each.fleet}", part, amount) for part, amount in parts.items()]

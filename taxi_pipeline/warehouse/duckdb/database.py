@@ -15,7 +15,15 @@ from taxi_pipeline.storage import StorageError
 from taxi_pipeline.storage.whole_files import make_folder, replacing
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TLC_INDICATORS, TRIPS, WAREHOUSE_VERSION, Table
+from taxi_pipeline.warehouse.tables import (
+    LOADED_DAYS,
+    TABLES,
+    TLC_INDICATORS,
+    TRIPS,
+    WAREHOUSE_VERSION,
+    ZONE_HOURLY_VOIDS,
+    Table,
+)
 from taxi_pipeline.warehouse.views import VIEWS
 
 if TYPE_CHECKING:
@@ -281,7 +289,7 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
 
 def _is_older(session: DuckDBSession) -> bool:
     """True if an older version made the warehouse: a table, the last columns of one, or a view are missing."""
-    for table in (WAREHOUSE_VERSION, TLC_INDICATORS, LOADED_DAYS, TRIPS):
+    for table in (WAREHOUSE_VERSION, TLC_INDICATORS, ZONE_HOURLY_VOIDS, LOADED_DAYS, TRIPS):
         found = session.column_types(table.name)
         if len(found) < len(table.columns) and _begins(table, found):
             return True

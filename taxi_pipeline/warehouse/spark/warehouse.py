@@ -198,7 +198,7 @@ class SparkWarehouse(Warehouse):
     def _make(self, spark: "SparkSession", tables: Sequence[Table]) -> None:
         for table in tables:
             for statement in create_sql(table, self._name(table)):
-                spark.sql(statement)
+                _despite_others(lambda statement=statement: spark.sql(statement))
         self._make_views(spark, [table for table in tables if table in DAILY_TABLES])
 
     def _make_declared_views(self, spark: "SparkSession") -> None:
