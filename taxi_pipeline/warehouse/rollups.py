@@ -11,8 +11,8 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import loaded_totals
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
-from taxi_pipeline.warehouse.sql import seconds_between
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS
+from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE
 from taxi_pipeline.warehouse.voids import like_refunds_sql
 
 CREDIT_CARD = 1
@@ -106,8 +106,8 @@ SELECT
     count(*),
     count(*) FILTER (WHERE too_long),
     count(*) FILTER (WHERE backwards AND NOT too_long),
-    count(fare_amount) FILTER (WHERE plausible),
-    coalesce(sum(fare_amount) FILTER (WHERE plausible), 0),
+    count(fare) FILTER (WHERE plausible),
+    coalesce(sum(fare) FILTER (WHERE plausible), 0),
     count(trip_distance) FILTER (WHERE plausible),
     coalesce(sum(trip_distance) FILTER (WHERE plausible), 0),
     count(duration_seconds) FILTER (WHERE plausible),
@@ -118,7 +118,8 @@ FROM (
     SELECT *, NOT (too_long OR backwards) AS plausible
     FROM (
         SELECT *,
-            {seconds_between("pickup_datetime", "dropoff_datetime")} AS duration_seconds,
+            {DURATION_SECONDS} AS duration_seconds,
+            {FARE} AS fare,
             coalesce({TOO_LONG}, FALSE) AS too_long,
             coalesce({BACKWARDS}, FALSE) AS backwards
         FROM trips

@@ -376,16 +376,32 @@ BOROUGH_FLOWS = Table(
         ),
         _counted("num_backwards", "BIGINT", "Other trips that end before they begin", of=_TIMES),
         _counted(
-            "num_fares", "BIGINT", f"Trips with a fare, of {_PLAUSIBLE}", of=f"fare_amount trip_distance {_TIMES}"
+            "num_fares",
+            "BIGINT",
+            f"Trips with a fare, of {_PLAUSIBLE}; without those of vendors whose fares are known to be wrong",
+            of=f"fare_amount vendor_id trip_distance {_TIMES}",
         ),
         _counted(
-            "fare_amount", "DECIMAL(18, 2)", "Sum of their fares", _DOLLARS, of=f"fare_amount trip_distance {_TIMES}"
+            "fare_amount",
+            "DECIMAL(18, 2)",
+            "Sum of their fares",
+            _DOLLARS,
+            of=f"fare_amount vendor_id trip_distance {_TIMES}",
         ),
         _counted("num_distances", "BIGINT", f"Trips with a distance, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
         _counted("trip_distance", "DECIMAL(18, 3)", "Sum of their distances", "miles", of=f"trip_distance {_TIMES}"),
-        _counted("num_durations", "BIGINT", f"Trips with both times, of {_PLAUSIBLE}", of=f"trip_distance {_TIMES}"),
         _counted(
-            "duration_seconds", "BIGINT", "Sum of their durations by the clock", "seconds", of=f"trip_distance {_TIMES}"
+            "num_durations",
+            "BIGINT",
+            f"Trips with both times, of {_PLAUSIBLE}; without those of vendors whose times are known to be wrong",
+            of=f"vendor_id trip_distance {_TIMES}",
+        ),
+        _counted(
+            "duration_seconds",
+            "BIGINT",
+            "Sum of their durations by the clock",
+            "seconds",
+            of=f"vendor_id trip_distance {_TIMES}",
         ),
         _counted("num_card_trips", "BIGINT", "Trips paid by credit card, all of them", of="payment_type"),
         _counted("card_tip_amount", "DECIMAL(18, 2)", "Sum of their tips", _DOLLARS, of="payment_type tip_amount"),

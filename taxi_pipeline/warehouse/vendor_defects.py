@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from taxi_pipeline.warehouse.sql import seconds_between
+
 
 @dataclass(frozen=True, kw_only=True)
 class VendorDefect:
@@ -60,6 +62,14 @@ FARES_ARE_FLAT = VendorDefect(
     spoils="fares",
     evidence="Counted by others; green 2025-01 has no row of the vendor",
 )
+
+DURATION_SECONDS = (
+    f"CASE WHEN NOT {MINUTES_ARE_MONTHS.applies} THEN {seconds_between('pickup_datetime', 'dropoff_datetime')} END"
+)
+"""SQL for the duration of a trip by the clock in whole seconds; NULL where a time is missing or known to be wrong."""
+
+FARE = f"CASE WHEN NOT {FARES_ARE_FLAT.applies} THEN fare_amount END"
+"""SQL for the fare of a trip; NULL where there is none or it is known to be wrong."""
 
 VENDOR_DEFECTS: Sequence[VendorDefect] = (MINUTES_ARE_MONTHS, FARES_ARE_FLAT)
 """All known defects."""

@@ -23,8 +23,9 @@ from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
 from taxi_pipeline.warehouse.rollups import CREDIT_CARD
-from taxi_pipeline.warehouse.sql import month_start, placeholders, seconds_between, weekday
+from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
+from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE
 from taxi_pipeline.warehouse.views import NET_PARTS_VIEW
 from taxi_pipeline.warehouse.voids import like_refunds_sql
 
@@ -419,13 +420,14 @@ _VOIDS_SQL = f"""
 SELECT
     count(*), CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0),
     count(*) FILTER (WHERE plausible AND trip_distance = 0),
-    count(fare_amount) FILTER (WHERE plausible), coalesce(sum(fare_amount) FILTER (WHERE plausible), 0),
+    count(fare) FILTER (WHERE plausible), coalesce(sum(fare) FILTER (WHERE plausible), 0),
     count(trip_distance) FILTER (WHERE plausible), coalesce(sum(trip_distance) FILTER (WHERE plausible), 0),
     count(duration_seconds) FILTER (WHERE plausible),
     CAST(coalesce(sum(duration_seconds) FILTER (WHERE plausible), 0) AS BIGINT)
 FROM (
     SELECT *,
-        {seconds_between("pickup_datetime", "dropoff_datetime")} AS duration_seconds,
+        {DURATION_SECONDS} AS duration_seconds,
+        {FARE} AS fare,
         {_PLAUSIBLE} AS plausible
     FROM ({like_refunds_sql("{days}")}) AS like_refunds
     WHERE is_half
