@@ -24,6 +24,9 @@ from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 ENGINES = ("duckdb", "spark")
 SPARK_SCHEMES = ("file", "s3", "gs")
 """Storages for which Iceberg has a reader of its own by the same URL."""
+_A_SLIP = 0.95
+"""Likeness of a name in which a letter or two are wrong. Names that others use are further off: DAGSTER_POSTGRES_USER
+has 0.93 of DAGSTER_POSTGRES_URL, AWS_ENDPOINT_URL_S3 0.91 of AWS_ENDPOINT_URL."""
 _LONGEST_PAUSE = 3600
 """Seconds between two downloads."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
@@ -184,9 +187,11 @@ class Settings:
 
 
 def _looks_like_one_of(variable: str, known: Collection[str]) -> bool:
-    """Whether a variable is meant as a setting, and is none: for its beginning, or as one in small letters."""
+    """Whether a variable is meant as a setting, and is none: for its beginning, in small letters, or with a slip."""
     name = variable.upper()
-    return variable not in known and (name.startswith(("TAXI_", "TLC_")) or name in known)
+    return variable not in known and (
+        name.startswith(("TAXI_", "TLC_")) or bool(difflib.get_close_matches(name, known, n=1, cutoff=_A_SLIP))
+    )
 
 
 def _parts_of(url: str) -> SplitResult:

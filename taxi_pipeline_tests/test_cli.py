@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import dagster as dg
 import duckdb
@@ -17,7 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
+from taxi_pipeline.defs.console_runs import run_months
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline_tests.conftest import REPOSITORY
@@ -327,3 +330,32 @@ def test_env_file_is_read_and_what_is_exported_wins(
     assert "TAXI_FLEETS is 'blue'" in taxi_pipeline(*arguments, PYTHONPATH=str(project)).stderr
     exported = taxi_pipeline(*arguments, PYTHONPATH=str(project), TAXI_FLEETS="yellow")
     assert "TAXI_START_DATE is 'yesterday'" in exported.stderr
+
+
+class Unheard:
+    """A follower that does nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_: None
+
+
+def test_a_run_that_is_interrupted_before_it_starts_is_canceled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: Ctrl-C in the first seconds left a run that was to start, for ever."""
+
+    def interrupted(job: dg.JobDefinition, **options: Any) -> dg.ExecuteInProcessResult:
+        """Dagster makes the run, and Ctrl-C comes before its first event."""
+        options["instance"].create_run_for_job(job_def=job, run_id=options["run_id"])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dg.JobDefinition, "execute_in_process", interrupted)
+    day = Days(date(2023, 2, 7), date(2023, 2, 7))
+    with dg.DagsterInstance.ephemeral() as instance:
+        with pytest.raises(KeyboardInterrupt):
+            run_months(
+                Settings.from_environment({"TAXI_NOTEBOOKS": "off", "TAXI_MARTS": "off"}),
+                day,
+                instance,
+                cast("Any", Unheard()),
+                {},
+            )
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.CANCELED]

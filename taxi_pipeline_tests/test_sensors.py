@@ -496,10 +496,10 @@ def test_whatever_a_webhook_answers_the_call_ends_and_names_no_address(
 
 
 def test_text_from_outside_mentions_nobody_and_has_a_bound() -> None:
-    error = "<!channel> <http://x.example|click> & " + "x" * 100_000
+    error = "<!channel> <http://x.example|click> @here [x](y) & " + "x" * 100_000
     message = Alerts().message(job="daily_trips", partitions=None, step=None, error=error, run_id="1")
     text = str(message["text"])
-    assert "&lt;!channel&gt; &lt;http://x.example|click&gt; &amp; x" in text
+    assert "&lt;!channel&gt; &lt;http://\u200bx.example|click&gt; @\u200bhere [x]\u200b(y) &amp; x" in text
     assert "<" not in text
     assert len(text) < 1_000
     assert len(str(message["error"])) == MAX_ERROR

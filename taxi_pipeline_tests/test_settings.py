@@ -236,6 +236,8 @@ def test_a_bad_value_is_named_with_what_is_accepted(variable: str, value: str, a
         ("TLC_ULR", "TLC_URL"),
         ("taxi_fleets", "TAXI_FLEETS"),
         ("duckdb_database", "DUCKDB_DATABASE"),
+        ("DUCKDB_DATABSE", "DUCKDB_DATABASE"),
+        ("DAGSTER_POSTGRE_URL", "DAGSTER_POSTGRES_URL"),
     ],
 )
 def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_is_meant(variable: str, meant: str) -> None:
@@ -245,6 +247,13 @@ def test_a_variable_that_is_no_setting_is_refused_with_the_one_that_is_meant(var
     ) as e:
         Settings.from_environment({variable: "a-secret"})
     assert "a-secret" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "variable", ["DAGSTER_POSTGRES_USER", "DAGSTER_POSTGRES_DB", "AWS_ENDPOINT_URL_S3", "DUCKDB_PATH"]
+)
+def test_what_other_programs_read_is_left_alone(variable: str) -> None:
+    assert Settings.from_environment({variable: "x"}) == Settings.from_environment({})
 
 
 def test_a_variable_that_resembles_no_setting_is_refused_too() -> None:

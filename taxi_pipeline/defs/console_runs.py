@@ -131,15 +131,19 @@ def run_months(
         listed, list_under_job = _listing_under_job(instance, job)
         instance.add_event_listener(run_id, list_under_job)
         instance.add_event_listener(run_id, _following(follower, words))
-        result = definitions.resolve_job_def(job).execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            asset_selection=selection,
-            partition_key=partitions if isinstance(partitions, str) else None,
-            tags={**(range_tags(partitions) if isinstance(partitions, Days) else {}), **listed},
-            run_config=QUIET,
-            raise_on_error=False,
-        )
+        try:
+            result = definitions.resolve_job_def(job).execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                asset_selection=selection,
+                partition_key=partitions if isinstance(partitions, str) else None,
+                tags={**(range_tags(partitions) if isinstance(partitions, Days) else {}), **listed},
+                run_config=QUIET,
+                raise_on_error=False,
+            )
+        except KeyboardInterrupt:
+            _cancel_if_not_started(instance, run_id)
+            raise
         outcome.failed_checks += _failed_checks(result)
         return result
 
@@ -168,6 +172,13 @@ def run_months(
                 outcome.stopped, outcome.stopped_in = _cause(result), days
                 return outcome
     return outcome
+
+
+def _cancel_if_not_started(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Dagster ends a run that is interrupted while it goes on; one that was only planned would stay so for ever."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status is dg.DagsterRunStatus.NOT_STARTED:
+        instance.report_run_canceled(run, message="Interrupted before it started")
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,10 @@ def make_folder(folder: Path) -> None:
         StorageError: they can't be made.
     """
     with explaining_disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # /proc takes no folders
+            raise StorageError(f"the folder {folder} can't be made: {folder.parent} takes none") from error
 
 
 @contextmanager

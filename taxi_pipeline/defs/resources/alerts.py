@@ -1,10 +1,12 @@
 """Messages to people: a webhook for failed runs."""
 
 import html
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+_MARKS = re.compile(r"@|://|\]")
 MAX_ERROR = 500
 """Characters of a run's error that a message holds; the link leads to the rest."""
 
@@ -30,8 +32,10 @@ class Alerts:
         shown = error if len(error) <= MAX_ERROR else f"{error[: MAX_ERROR - 1]}…"
         days = f" for {partitions}" if partitions else ""
         at = f" at {step}" if step else ""
-        # Slack reads <…> as a mention or a link, and has these three escapes.
-        sentence = html.escape(f"Run of {job}{days} failed{at}: {shown}", quote=False)
+        # Slack reads <…> as a mention or a link, and has these three escapes. Others read @here, bare addresses and
+        # [text](address); a space of no width ends each of them.
+        broken = _MARKS.sub(lambda mark: f"{mark[0]}\u200b", f"Run of {job}{days} failed{at}: {shown}")
+        sentence = html.escape(broken, quote=False)
         return {
             "text": f"{sentence}\n{link}",
             "job": job,
