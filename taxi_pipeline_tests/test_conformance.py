@@ -288,7 +288,7 @@ def test_of_two_columns_with_one_name_the_filled_one_is_loaded(warehouse: Wareho
     with warehouse.read() as session:
         assert session.rows("SELECT DISTINCT pickup_zone_id FROM trips") == [(74,)]
     fetch((tmp_path / "different.parquet").as_uri(), files, FILE, verify=lambda _: None)
-    with pytest.raises(UnusableFileError, match="'pulocationid' and 'PULocationID' have the same name"):
+    with pytest.raises(UnusableFileError, match="'pulocationid' and 'PULocationID' are the same column"):
         warehouse.change(load_days, GREEN, [FEBRUARY], files)
 
 

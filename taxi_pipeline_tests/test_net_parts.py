@@ -12,16 +12,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
-from taxi_pipeline.tlc.download import fetch
-from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import Days
-from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
-from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.net_parts import COUNTED_TWICE, FEE_RULES, TOTAL_PARTS
 from taxi_pipeline.warehouse.views import VIEWS
+from taxi_pipeline_tests.real_months import load_month
 
 GREEN_1 = {"fleet": "green", "vendor_id": 1, "day": date(2023, 3, 7), "payment_type": 1, "fare_amount": 10}
 GREEN_2 = GREEN_1 | {"vendor_id": 2}
@@ -137,16 +132,6 @@ def test_a_warehouse_of_an_older_version_gets_the_views_when_it_is_read(tmp_path
         assert session.column_types("net_parts")
 
 
-def load(path: Path, folder: Path) -> DuckDBWarehouse:
-    """A warehouse with a month of real trips."""
-    fleet, _, month = path.stem.split("_")
-    files, warehouse = LocalFolder(folder), DuckDBWarehouse(folder / "data.duckdb")
-    days = Days.of_month(date.fromisoformat(f"{month}-01"))
-    fetch(path.as_uri(), files, trips_file(FLEETS[fleet], days.first), verify=lambda _: None)
-    warehouse.change(load_days, FLEETS[fleet], [days], files)
-    return warehouse
-
-
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_the_totals_of_real_months_are_explained(real_tlc: Path, tmp_path: Path) -> None:
@@ -163,7 +148,7 @@ def test_the_totals_of_real_months_are_explained(real_tlc: Path, tmp_path: Path)
         "cbd_fee_in_extra": "cbd_congestion_fee",
     }
     for path in sorted((real_tlc / "trip-data").glob("*.parquet")):
-        warehouse = load(path, tmp_path / path.stem)
+        warehouse = load_month(path, tmp_path / path.stem)
         with warehouse.read() as session:
             share = session.row("SELECT avg(CAST(unexplained = 0 AS INTEGER)) FROM net_parts")[0]
             assert share > 0.98, (path.name, share)

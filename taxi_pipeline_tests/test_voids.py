@@ -23,6 +23,7 @@ from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import count_again, replace_hourly
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_VOIDS
 from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
+from taxi_pipeline_tests.real_months import load_month
 from taxi_pipeline_tests.void_rows import COLUMNS, FEBRUARY, MIDNIGHT, VOIDED, counts_of, load_trips, net_counts, trip
 
 
@@ -235,15 +236,13 @@ def test_voids_of_real_months(real_tlc: Path, tmp_path: Path) -> None:
     """Of fourteen green months nearly each negative total has its twin; the yellow samples have none."""
     import duckdb
 
-    from taxi_pipeline_tests.test_net_parts import load
-
     refunds, pairs, single = 0, 0, 0
     for path in sorted((real_tlc / "trip-data").glob("*.parquet")):
         if path.name.startswith("green"):
             found = duckdb.execute(_PAIRS_OF_A_FILE, [str(path)]).fetchall()[0]
         else:
             found = (None, 0)
-        warehouse = load(path, tmp_path / path.stem)
+        warehouse = load_month(path, tmp_path / path.stem)
         with warehouse.write() as session:
             replace_hourly(session, path.stem.split("_")[0], Days.of_month(date.fromisoformat(f"{path.stem[-7:]}-01")))
         with warehouse.read() as session:

@@ -10,6 +10,7 @@ The file is decoded once: its batches pass through one query, with the casts by 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,17 +153,20 @@ def judge_trip_file(
         UnlikelyFileError: it can't be the month; says why, with an example and what was expected.
         MissingColumnsError: it lacks a column that every month must have.
     """
-    sources = fleet.sources_in(read_trip_file(path).columns)
+    content = read_trip_file(path)
+    sources = fleet.sources_in(content.columns)
     positions = positions_of(path, sources)
     if accepted:
         verify_trip_file(path, fleet)
         return
-    if other := fleet.likelier_fleet(read_trip_file(path).columns):
+    if other := fleet.likelier_fleet(content.columns):
         raise UnlikelyFileError(fleet, month, f"its columns are those of {other.name} trips")
     days = Days.of_month(month)
     with decoding(path, fleet) as decoded:
         counts = _counts(decoded, sources, positions, days)
-    if doubt := next(_doubts(counts, fleet, sources, days), None):
+    doubts = _doubts(counts, fleet, sources)
+    of_shape = _doubts_of_shape(counts, sources["pickup_datetime"].names[0], days, may_be_part=content.synthetic)
+    if doubt := next(chain(doubts, of_shape), None):
         example = _example(doubt, path, sources, positions, days)
         raise UnlikelyFileError(fleet, month, doubt.in_words(example))
     if before and (reason := reason_of_change(counts.num_rows, counts.num_days, before)):
@@ -243,7 +247,7 @@ class _Doubt:
         return f"{self.reason}{shown}" + (f"; expected was {self.expected}" if self.expected else "")
 
 
-def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source], month: Days) -> Iterator[_Doubt]:
+def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source]) -> Iterator[_Doubt]:
     """What speaks against a file, the worst first."""
     num_rows = counts.num_rows
     if not num_rows:
@@ -263,15 +267,21 @@ def _doubts(counts: _Counts, fleet: Fleet, sources: Mapping[str, Source], month:
             f"at most {MAX_SHARE_OUTSIDE:.0%} of them",
             outside=True,
         )
-    yield from _doubts_of_shape(counts, pickup, month)
 
 
-def _doubts_of_shape(counts: _Counts, pickup: str, month: Days) -> Iterator[_Doubt]:
-    """What speaks against a file whose values are sound one by one."""
+def _doubts_of_shape(counts: _Counts, pickup: str, month: Days, *, may_be_part: bool) -> Iterator[_Doubt]:
+    """What speaks against a file whose values are sound one by one.
+
+    Args:
+        counts: what was counted in it.
+        pickup: name of the column with the pickups' times.
+        month: its days.
+        may_be_part: whether it may hold a few days of the month, as generated files do.
+    """
     num_rows, num_without = counts.num_rows, month.num_days - counts.num_days
     if _too_many(counts.num_at_midnight, num_rows, MAX_SHARE_AT_MIDNIGHT):
         yield _Doubt(f"{pickup} is midnight in {_share(counts.num_at_midnight, num_rows)} of the rows", "times of day")
-    if num_rows >= MANY and num_without > MAX_SHARE_OF_DAYS_WITHOUT_TRIPS * month.num_days:
+    if num_rows >= MANY and not may_be_part and num_without > MAX_SHARE_OF_DAYS_WITHOUT_TRIPS * month.num_days:
         yield _Doubt(
             f"{num_without} of the month's {month.num_days} days have no pickup", "trips on nearly all of them"
         )
