@@ -51,8 +51,8 @@ each table that outputs are made from has it."""
 
 def results_of_load(session: Session, days: Days) -> Iterator[dg.AssetCheckResult]:
     """The results of a load of these days, without the one that needs the TLC's server; each names asset and check."""
-    for asset in CONSERVED_ASSETS:
-        yield named(conserved(session, days), asset, "trips_conserved")
+    of_files = conserved(session, days)
+    yield from (named(of_files, asset, "trips_conserved") for asset in CONSERVED_ASSETS)
     yield named(hourly_match(session, days), "zone_hourly_trips", "hourly_trips_match_trips")
     yield named(net_match(session, days), "zone_hourly_trips", "published_is_net_and_voids")
     yield named(flows_match(session, days), "borough_flows", "borough_flows_match_trips")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
+from taxi_pipeline.warehouse.sql import rows_of
 
 TOTAL_PARTS = (
     "fare_amount",
@@ -55,10 +56,7 @@ class FeeRule:
     @property
     def applies(self) -> str:
         """SQL for whether the rule applies to a row of `trips`."""
-        fleets = ", ".join(f"'{fleet}'" for fleet in self.fleets)
-        vendor = [] if self.vendor_id is None else [f"vendor_id = {self.vendor_id}"]
-        conditions = [f"fleet IN ({fleets})", *vendor, f"pickup_date >= DATE '{self.first}'", f"({self.condition})"]
-        return " AND ".join(conditions)
+        return f"{rows_of(self.fleets, self.vendor_id, self.first)} AND ({self.condition})"
 
 
 SURCHARGE_IN_EXTRA = FeeRule(

@@ -5,12 +5,29 @@ Statements outside the engines' folders use these, and plain SQL. What is known 
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 
 def placeholders(values: Sequence[Any]) -> str:
     """Question marks for the values of an IN; NULL without values, so that the IN is never true."""
     return ", ".join("?" for _ in values) or "NULL"
+
+
+def rows_of(fleets: Sequence[str], vendor_id: int | None, first: date, last: date | None = None) -> str:
+    """SQL for the rows of `trips` of some fleets, a vendor (None: all) and some days; never NULL.
+
+    Args:
+        fleets: names of our own.
+        vendor_id: a row without a vendor is none of its rows.
+        first: day of the first pickups.
+        last: day of the last pickups; None for no end.
+    """
+    named = ", ".join(f"'{fleet}'" for fleet in fleets)
+    conditions = [f"fleet IN ({named})", f"pickup_date >= DATE '{first}'"]
+    conditions += [] if vendor_id is None else [f"coalesce(vendor_id, 0) = {vendor_id}"]
+    conditions += [] if last is None else [f"pickup_date <= DATE '{last}'"]
+    return f"({' AND '.join(conditions)})"
 
 
 def weekday(date: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from taxi_pipeline.warehouse.sql import seconds_between
+from taxi_pipeline.warehouse.sql import rows_of, seconds_between
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +31,7 @@ class VendorDefect:
     @property
     def applies(self) -> str:
         """SQL for whether a row of `trips` has the defect."""
-        fleets = ", ".join(f"'{fleet}'" for fleet in self.fleets)
-        until = "" if self.last is None else f" AND pickup_date <= DATE '{self.last}'"
-        # A vendor that is not known has no known defect.
-        return (
-            f"(fleet IN ({fleets}) AND coalesce(vendor_id, 0) = {self.vendor_id} "
-            f"AND pickup_date >= DATE '{self.first}'{until})"
-        )
+        return rows_of(self.fleets, self.vendor_id, self.first, self.last)
 
 
 MINUTES_ARE_MONTHS = VendorDefect(

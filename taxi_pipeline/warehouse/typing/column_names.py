@@ -60,7 +60,7 @@ def _only_one_filled(file: Path, names: Sequence[str], positions: Sequence[int])
         with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as connection:
             relation = connection.sql("FROM read_parquet(?, can_have_nan = true)", params=[str(file)])
             columns = [PublishedColumn(relation.columns[position], "VARCHAR") for position in positions]
-            texts = [f"nullif({column.text}, 'nan')" for column in columns]
+            texts = [column.text for column in columns]
             # The same number is written differently as another type: 1 and 1.0.
             values = [f"coalesce(CAST(TRY_CAST({text} AS DOUBLE) AS VARCHAR), {text})" for text in texts]
             counts = [f"count({value})" for value in values]
