@@ -25,7 +25,7 @@ from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
 from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
+from taxi_pipeline.warehouse.rollups import replace_counts, replace_flows
 from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     LOADED_DAYS,
@@ -51,7 +51,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     connection.execute(LOAD, [str(trips), month, next_month(month)])
     days = Days.of_month(month)
     for fleet in FLEETS:
-        replace_hourly(session, fleet, days)
+        replace_counts(session, fleet, days)
         replace_flows(session, fleet, days)
     session.replace(LOADED_DAYS, [("yellow", day, 0, 0, "", 0, True, 0, 0, None) for day in days])
     connection.commit()

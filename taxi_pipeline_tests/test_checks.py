@@ -17,6 +17,7 @@ from taxi_pipeline.quality.reconciliation import (
     expected_manhattan,
     expected_weeks,
     flow_differences,
+    histogram_days,
     hourly_differences,
     net_days,
     week_differences,
@@ -51,6 +52,7 @@ def _compare(session: Session, days: Days | None, pipeline: Pipeline) -> dict[st
         "trips_conserved": [*conserved.wrong_days, *conserved.months_with(UNEQUAL)],
         "hourly_trips_match_trips": hourly_differences(session, days),
         "published_is_net_and_voids": [day for day in net_days(session, days) if not day.is_right],
+        "histograms_match_trips": histogram_days(session, days),
         "borough_flows_match_trips": flow_differences(session, days),
         "weekly_totals_match_trips": week_differences(csv_text, ("period",), weeks.all_fleets, weeks.weeks),
         "manhattan_stats_match_trips": set(zones) ^ set(expected_manhattan(session, days, pipeline.tlc.fleets).zones),
@@ -83,7 +85,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
     assert set(checks) == {spec.name for check in CHECKS for spec in check.check_specs}
-    assert len(checks) == 29
+    assert len(checks) == 32
     assert all(check.passed for check in checks.values())
     assert "2 months compared" in str(checks["trips_conserved"].description)
     assert all(verdict.passed for verdict in compare(loaded).values())
@@ -115,6 +117,7 @@ def test_blocking_checks() -> None:
             {
                 "trips_conserved",
                 "hourly_trips_match_trips",
+                "histograms_match_trips",
                 "borough_flows_match_trips",
                 "weekly_totals_match_trips",
             },
@@ -125,6 +128,7 @@ def test_blocking_checks() -> None:
             {
                 "trips_conserved",
                 "hourly_trips_match_trips",
+                "histograms_match_trips",
                 "borough_flows_match_trips",
                 "weekly_totals_match_trips",
             },
@@ -134,6 +138,12 @@ def test_blocking_checks() -> None:
             {"hourly_trips_match_trips", "published_is_net_and_voids"},
         ),
         ("DELETE FROM zone_hourly_voids", {"published_is_net_and_voids"}),
+        ("DELETE FROM trip_histograms WHERE pickup_date = '2023-02-07'", {"histograms_match_trips"}),
+        (
+            "UPDATE trip_histograms SET bin = bin - 1 WHERE measure = 'trip_distance' AND bin = 8",
+            {"histograms_match_trips"},
+        ),
+        ("UPDATE trip_histograms SET num_trips = num_trips + 1 WHERE bin = 4", {"histograms_match_trips"}),
         (
             "UPDATE zone_hourly_trips SET total_amount = total_amount + 0.01 WHERE pickup_date = '2023-02-07'",
             {"hourly_trips_match_trips"},

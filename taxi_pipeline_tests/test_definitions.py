@@ -31,6 +31,7 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     TLC_INDICATORS,
+    TRIP_HISTOGRAMS,
     TRIPS,
     TRIPS_BY_WEEK,
     ZONE_HOURLY_DROPOFFS,
@@ -352,7 +353,7 @@ def test_descriptions_are_plain_text(definitions: dg.Definitions) -> None:
 TABLES_OF = {
     "taxi_zones": [ZONES],
     "taxi_trips": [TRIPS],
-    "zone_hourly_trips": [ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS, ZONE_HOURLY_DROPOFFS],
+    "zone_hourly_trips": [ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS, ZONE_HOURLY_DROPOFFS, TRIP_HISTOGRAMS],
     "borough_flows": [BOROUGH_FLOWS],
     "trips_by_week": [TRIPS_BY_WEEK],
     "tlc_indicators": [TLC_INDICATORS],
@@ -389,7 +390,7 @@ def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_dat
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop(dg.AssetCheckKey(dg.AssetKey("taxi_trips_file"), "columns_known")) is None, "it reads files alone"
-    assert len(pools) == 30
+    assert len(pools) == 33
     assert set(pools.values()) == {"duckdb"}
 
 
@@ -398,7 +399,7 @@ def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definition
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     assert names == IN_A_RUN_OF_DAYS
     assert job.executor_def is dg.in_process_executor
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 30
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 33
 
 
 def test_resources_can_be_overridden(tmp_path: Path) -> None:

@@ -16,10 +16,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._daemon.types import DaemonHeartbeat
 
 from taxi_pipeline.defs import event_storage
-from taxi_pipeline.defs.event_storage import EventStorage, PartitionsByTags, RunStorage
+from taxi_pipeline.defs.event_storage import (
+    SETTLING_SECONDS,
+    EventStorage,
+    PartitionsByTags,
+    RunStorage,
+    SettledRuns,
+)
 from taxi_pipeline.defs.partitions import range_tags
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.conftest import REPOSITORY
@@ -342,3 +349,29 @@ def test_the_second_daemon_says_who_is_the_first(
     first.kill()
     assert f"Process {first.pid} is the daemon of the instance {tmp_path}" in caplog.text
     assert "set another DAGSTER_HOME" in caplog.text
+
+
+class Settled(SettledRuns, SqliteEventLogStorage):
+    """The storage of a server, in SQLite."""
+
+
+def test_a_failure_is_read_when_the_status_of_its_run_is_stored(tmp_path: Path) -> None:
+    """Regression: the daemon read it between the event and the status; the run was never retried.
+
+    Its backfill then waited for the retry for good. Later failures wait, too: the daemon never looks back.
+    """
+    storage = Settled(str(tmp_path))
+    for run, age in (("old", SETTLING_SECONDS + 5), ("young", 0), ("next", SETTLING_SECONDS + 1)):
+        storage.store_event(_failure_of(run, time.time() - age))
+    read = storage.get_logs_for_all_runs_by_log_id(dagster_event_type={dg.DagsterEventType.RUN_FAILURE})
+    assert [event.run_id for event in read.values()] == ["old"]
+    (cursor,) = read
+    read = storage.get_logs_for_all_runs_by_log_id(cursor, {dg.DagsterEventType.RUN_FAILURE}, limit=1)
+    assert not read
+    dagsters = SqliteEventLogStorage(str(tmp_path)).get_logs_for_all_runs_by_log_id(cursor)
+    assert [event.run_id for event in dagsters.values()] == ["young", "next"]
+
+
+def _failure_of(run: str, timestamp: float) -> dg.EventLogEntry:
+    event = dg.DagsterEvent(event_type_value="PIPELINE_FAILURE", job_name="all_days")
+    return dg.EventLogEntry(None, "info", "", run, timestamp, job_name="all_days", dagster_event=event)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
+from taxi_pipeline.warehouse.rollups import replace_counts, replace_flows
 from taxi_pipeline.warehouse.tables import TRIPS, ZONES
 
 FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
@@ -42,7 +42,7 @@ def counted(warehouse: DuckDBWarehouse, trips: list[dict[str, Any]]) -> Session:
     select = f"SELECT {types} FROM (VALUES {', '.join([marks] * len(trips))}) AS given ({names})"
     with warehouse.write() as session:
         session.replace_days(TRIPS, "green", FEBRUARY, select, values, COLUMNS)
-        replace_hourly(session, "green", FEBRUARY)
+        replace_counts(session, "green", FEBRUARY)
         replace_flows(session, "green", FEBRUARY)
     return session
 
@@ -159,8 +159,8 @@ def test_days_and_fleets_beside_those_that_are_counted_stay(warehouse: DuckDBWar
     counted(warehouse, [trip(), trip(pickup_datetime=MIDNIGHT + timedelta(days=1, hours=23))])
     with warehouse.write() as session:
         session.replace_days(TRIPS, "green", FEBRUARY, "SELECT * FROM trips WHERE FALSE")
-        replace_hourly(session, "green", Days(MIDNIGHT.date(), MIDNIGHT.date()))
-        replace_hourly(session, "yellow", FEBRUARY)
+        replace_counts(session, "green", Days(MIDNIGHT.date(), MIDNIGHT.date()))
+        replace_counts(session, "yellow", FEBRUARY)
     with warehouse.read() as session:
         assert session.rows("SELECT pickup_date, pickup_hour FROM zone_hourly_trips") == [(date(2023, 2, 8), 23)]
 

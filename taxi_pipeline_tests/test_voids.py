@@ -20,7 +20,7 @@ from taxi_pipeline.quality.reconciliation import net_days
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.rollups import count_again, replace_hourly
+from taxi_pipeline.warehouse.rollups import count_again, replace_counts
 from taxi_pipeline.warehouse.tables import TRIPS, ZONE_HOURLY_VOIDS
 from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 from taxi_pipeline_tests.real_months import load_month
@@ -162,8 +162,8 @@ def test_days_and_fleets_beside_those_that_are_counted_stay(warehouse: DuckDBWar
     warehouse.change(load_trips, [*VOIDED, *(row | {"fleet": "yellow"} for row in VOIDED)])
     with warehouse.write() as session:
         session.replace_days(TRIPS, "green", FEBRUARY, "SELECT * FROM trips WHERE FALSE")
-        replace_hourly(session, "green", FEBRUARY)
-        replace_hourly(session, "yellow", Days(date(2023, 2, 10), FEBRUARY.last))
+        replace_counts(session, "green", FEBRUARY)
+        replace_counts(session, "yellow", Days(date(2023, 2, 10), FEBRUARY.last))
     with warehouse.read() as session:
         assert session.rows("SELECT fleet, num_trips FROM zone_hourly_voids") == [("yellow", 2)]
 
@@ -244,7 +244,7 @@ def test_voids_of_real_months(real_tlc: Path, tmp_path: Path) -> None:
             found = (None, 0)
         warehouse = load_month(path, tmp_path / path.stem)
         with warehouse.write() as session:
-            replace_hourly(session, path.stem.split("_")[0], Days.of_month(date.fromisoformat(f"{path.stem[-7:]}-01")))
+            replace_counts(session, path.stem.split("_")[0], Days.of_month(date.fromisoformat(f"{path.stem[-7:]}-01")))
         with warehouse.read() as session:
             _is_published_less_voids(session)
             days = net_days(session, None)

@@ -8,7 +8,7 @@ from typing import Any
 
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.rollups import replace_hourly
+from taxi_pipeline.warehouse.rollups import replace_counts
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS
 
 FEBRUARY = Days(date(2023, 2, 1), date(2023, 2, 28))
@@ -54,7 +54,7 @@ def load_trips(session: Session, trips: Sequence[dict[str, Any]], fleets: Sequen
         session.replace_days(TRIPS, fleet, FEBRUARY, select, [row[c] for row in rows for c in COLUMNS], COLUMNS)
         by_day = Counter(row["pickup_date"] for row in rows)
         session.replace(LOADED_DAYS, [(fleet, day, by_day[day], 0, "v", 9, False, 1, 0, None) for day in FEBRUARY])
-        replace_hourly(session, fleet, FEBRUARY)
+        replace_counts(session, fleet, FEBRUARY)
 
 
 def key_of(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -33,7 +33,7 @@ _MADE_BY = {
     "borough_flows": ("warehouse/rollups.py", "replace_flows"),
     "taxi_trips": ("defs/assets/warehouse_tables.py", "_load"),
     "trip_request": ("defs/assets/requests.py", "draw_requests"),
-    "zone_hourly_trips": ("warehouse/rollups.py", "replace_hourly"),
+    "zone_hourly_trips": ("warehouse/rollups.py", "replace_counts"),
 }
 """Asset → the file and the function that makes it, where that is not the asset's own function."""
 

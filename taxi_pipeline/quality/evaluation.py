@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from taxi_pipeline.differences import signed
+from taxi_pipeline.quality.drift import drifts
 from taxi_pipeline.quality.rules import (
     DAYS_LOOKED_BACK,
     DEFECTS,
@@ -83,8 +84,8 @@ def evaluate_loaded(session: Session, days: Days | None) -> dict[str, Verdict]:
     return evaluate_all(session, days or loaded_span(session) or _NO_DAYS)
 
 
-_NO_DAYS = Days(date(1, 1, 1), date(1, 1, 1))
-"""A day without trips, judged when nothing is loaded."""
+_NO_DAYS = Days(date(1900, 1, 1), date(1900, 1, 1))
+"""A day without trips, judged when nothing is loaded; a year before it is a date, too."""
 
 
 def _values_fit(session: Session, days: Days) -> Verdict:
@@ -311,12 +312,42 @@ def _bad_days(
     )
 
 
+def _distributions_hold(session: Session, days: Days) -> Verdict:
+    """The distributions of a fleet's month are near those of the same month a year before.
+
+    Fares, distances, durations, speeds, tips, passengers and waits are compared, and so is how many trips have none.
+    The distance is the population stability index (0.1 at most, and what random samples differ by). Months are judged
+    when all their days and all days of the year before are loaded.
+    """
+    found = drifts(session, days)
+    if not found:
+        return skipped("no whole month whose year before is loaded, too")
+    rows = [
+        (each.fleet, f"{each.month:%Y-%m}", each.measure.name, round(each.index, 4), round(each.limit, 4), each.words)
+        for each in found
+    ]
+    changed = [each for each in found if each.has_changed]
+    named = ", ".join(f"{each.measure.name} of {each.fleet} {each.month:%Y-%m} ({each.words})" for each in changed[:3])
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    largest = max(found, key=lambda each: each.index)
+    return Verdict(
+        not changed,
+        f"other distributions than a year before: {named}{more}"
+        if changed
+        else f"{len(found)} distributions are near those of a year before; the largest index is {largest.index:.3f} "
+        f"({largest.measure.name} of {largest.fleet} {largest.month:%Y-%m})",
+        {"num_compared": len(found), "num_changed": len(changed), "largest_index": largest.index},
+        ("drift", ("fleet", "month", "measure", "index", "limit", "most changed"), rows),
+    )
+
+
 _EVALUATIONS: dict[str, Callable[[Session, Days], Verdict]] = {
     "values_fit": _values_fit,
     "days_have_trips": _days_have_trips,
     "trips_near_usual_level": _trips_near_usual_level,
     "coordinates_are_placed": _coordinates_are_placed,
     "vendors_are_sound": _vendors_are_sound,
+    "distributions_hold": _distributions_hold,
 }
 
 QUALITY_CHECKS: dict[str, str] = {

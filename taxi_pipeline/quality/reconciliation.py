@@ -12,11 +12,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+from taxi_pipeline.tlc.codes import CREDIT_CARD
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, NUM_SHAPES
 from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, loaded_span, warehouse_version
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.rollups import CREDIT_CARD
 from taxi_pipeline.warehouse.sql import placeholders, week_start
 from taxi_pipeline.warehouse.tables import REJECTED_TRIPS, Table
 
@@ -128,6 +128,21 @@ def net_days(session: Session, days: Days | None) -> list[NetDay]:
     """
     days = days or loaded_span(session)
     return [NetDay(*row) for row in session.rows(_NET_SQL, [days.first, days.last] * 5)] if days else []
+
+
+def histogram_days(session: Session, days: Days | None) -> list[tuple[Any, ...]]:
+    """Find days whose histograms do not hold each trip once in each measure, or have other long and full trips.
+
+    Args:
+        session: the warehouse.
+        days: days to compare; None for all loaded days.
+
+    Returns:
+        Fleet, day, trips, least and largest number of trips in a measure (None: none is counted), trips of 5 miles and
+        more by histogram and by trips, and trips of three people and more; of each day that differs.
+    """
+    days = days or loaded_span(session)
+    return session.rows(_HISTOGRAMS_SQL, [days.first, days.last] * 3) if days else []
 
 
 @dataclass(frozen=True)
@@ -449,4 +464,32 @@ FROM (
     FROM zone_hourly_trips WHERE fleet IN ({fleets}) AND NOT pickup_date BETWEEN ? AND ? GROUP BY pickup_zone_id
 ) AS counted
 GROUP BY pickup_zone_id
+"""
+
+# The bins of 5 miles and of three people are written out, so that a wrong bound or a wrong bin shows.
+_HISTOGRAMS_SQL = """
+WITH binned AS (
+    SELECT fleet, pickup_date, min(num_trips) AS least, max(num_trips) AS most,
+        CAST(coalesce(sum(num_far), 0) AS BIGINT) AS num_far, CAST(coalesce(sum(num_full), 0) AS BIGINT) AS num_full
+    FROM (
+        SELECT fleet, pickup_date, measure, CAST(sum(num_trips) AS BIGINT) AS num_trips,
+            sum(num_trips) FILTER (WHERE measure = 'trip_distance' AND bin >= 8) AS num_far,
+            sum(num_trips) FILTER (WHERE measure = 'passenger_count' AND bin >= 3) AS num_full
+        FROM trip_histograms WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date, measure
+    ) AS by_measure
+    GROUP BY fleet, pickup_date
+), counted AS (
+    SELECT fleet, pickup_date, count(*) AS num_trips, count(*) FILTER (WHERE trip_distance >= 5) AS num_far,
+        count(*) FILTER (WHERE passenger_count >= 3) AS num_full
+    FROM trips WHERE pickup_date BETWEEN ? AND ? GROUP BY fleet, pickup_date
+)
+SELECT fleet, pickup_date, coalesce(counted.num_trips, 0), least, most, binned.num_far, coalesce(counted.num_far, 0),
+    binned.num_full, coalesce(counted.num_full, 0)
+FROM (SELECT * FROM loaded_days WHERE pickup_date BETWEEN ? AND ?) AS loaded
+LEFT JOIN binned USING (fleet, pickup_date)
+LEFT JOIN counted USING (fleet, pickup_date)
+WHERE coalesce(least, 0) <> coalesce(counted.num_trips, 0) OR coalesce(most, 0) <> coalesce(counted.num_trips, 0)
+    OR coalesce(binned.num_far, 0) <> coalesce(counted.num_far, 0)
+    OR coalesce(binned.num_full, 0) <> coalesce(counted.num_full, 0)
+ORDER BY fleet, pickup_date
 """

@@ -53,6 +53,9 @@ PAYMENT_TYPES = (
     Meaning(6, "Voided trip"),
 )
 
+CREDIT_CARD = 1
+"""The payment type of trips whose tips are recorded."""
+
 TRIP_TYPES = (
     Meaning(1, "Street-hail"),
     Meaning(2, "Dispatch"),

@@ -19,7 +19,7 @@ from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
-from taxi_pipeline.warehouse.rollups import replace_flows, replace_hourly
+from taxi_pipeline.warehouse.rollups import replace_counts, replace_flows
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TRIPS
 from taxi_pipeline.warehouse.typing.judgement import Before, UnlikelyFileError, reason_of_change
 
@@ -52,7 +52,7 @@ def load_days(
     """
     for days in months:
         load_trips(session, fleet, days, files, accepted=fleet.month_name(days.first) in accepted)
-        replace_hourly(session, fleet.name, days)
+        replace_counts(session, fleet.name, days)
         replace_flows(session, fleet.name, days)
 
 

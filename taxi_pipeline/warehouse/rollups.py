@@ -1,26 +1,31 @@
 """The rollups: trips counted by day, hour, zone and borough, so that outputs cost the same however many trips.
 
-Here is the SQL that fills `zone_hourly_trips`, `zone_hourly_voids`, `zone_hourly_dropoffs` and `borough_flows`, whose
-rows of a day are replaced whole. Queries of the rollups stand with the outputs that make them.
+Here is the SQL that fills `zone_hourly_trips`, `zone_hourly_voids`, `zone_hourly_dropoffs`, `trip_histograms` and
+`borough_flows`, whose rows of a day are replaced whole. Queries of the rollups stand with the outputs that make them.
 """
 
 from collections.abc import Iterable
 from itertools import product
 
+from taxi_pipeline.tlc.codes import CREDIT_CARD
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import loaded_totals
+from taxi_pipeline.warehouse.histograms import histograms_sql
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
-from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS
+from taxi_pipeline.warehouse.tables import (
+    BOROUGH_FLOWS,
+    TRIP_HISTOGRAMS,
+    ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_TRIPS,
+    ZONE_HOURLY_VOIDS,
+)
 from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE
 from taxi_pipeline.warehouse.voids import like_refunds_sql
 
-CREDIT_CARD = 1
-"""Code of the payment by credit card in the TLC's payment types."""
 
-
-def replace_hourly(session: Session, fleet: str, days: Days) -> None:
-    """Replace a fleet's days in the tables by hour, of pickups, voids and drop-offs, by the sums of the trips.
+def replace_counts(session: Session, fleet: str, days: Days) -> None:
+    """Replace a fleet's days in the tables by hour, of pickups, voids and drop-offs, and in the histograms.
 
     Args:
         session: a session that writes.
@@ -31,6 +36,7 @@ def replace_hourly(session: Session, fleet: str, days: Days) -> None:
     session.replace_days(ZONE_HOURLY_TRIPS, fleet, days, _PICKUPS_SQL, which)
     session.replace_days(ZONE_HOURLY_VOIDS, fleet, days, _VOIDS_SQL, [*which, *which])
     session.replace_days(ZONE_HOURLY_DROPOFFS, fleet, days, _DROPOFFS_SQL, which)
+    session.replace_days(TRIP_HISTOGRAMS, fleet, days, _HISTOGRAMS_SQL, which)
 
 
 def replace_flows(session: Session, fleet: str, days: Days) -> None:
@@ -46,7 +52,7 @@ def replace_flows(session: Session, fleet: str, days: Days) -> None:
     session.replace_days(BOROUGH_FLOWS, fleet, days, _FLOWS_SQL, [fleet, days.first, days.last])
 
 
-ROLLUPS = {"zone_hourly_trips": replace_hourly, "borough_flows": replace_flows}
+ROLLUPS = {"zone_hourly_trips": replace_counts, "borough_flows": replace_flows}
 """Table → the function that counts the loaded trips of some days into it."""
 
 
@@ -96,6 +102,8 @@ FROM trips
 WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM dropoff_datetime), dropoff_zone_id
 """
+
+_HISTOGRAMS_SQL = histograms_sql(_WHICH)
 
 _FLOWS_SQL = f"""
 SELECT

@@ -8,6 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from taxi_pipeline.warehouse.histograms import bounds_in_words
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.warehouse.sql import month_start
 
@@ -345,6 +346,33 @@ ZONE_HOURLY_DROPOFFS = Table(
     order="pickup_date, dropoff_hour, dropoff_zone_id",
 )
 
+TRIP_HISTOGRAMS = Table(
+    "trip_histograms",
+    "Trips by fleet, pickup date and the size of a measure: how fares, distances, durations, speeds, tips, passengers "
+    "and waits are distributed. Each measure has all trips of the day; those without the measure are in bin -1. The "
+    "upper bound of bin 0, and the lower bounds of bins 1, 2, …, are: " + bounds_in_words() + ".",
+    (
+        *_DAY_OF_FLEET,
+        Column(
+            "measure",
+            "VARCHAR",
+            "fare_amount (US dollars), trip_distance (miles), duration_minutes, miles_per_hour, tip_percent (of the "
+            "fare, of taxis' trips by card and of fhvhv), passenger_count, wait_minutes (from request to pickup)",
+            nullable=False,
+        ),
+        _counted(
+            "bin",
+            "SMALLINT",
+            "Range of the measure; -1 where the trip does not have it",
+            of="fare_amount trip_distance pickup_datetime dropoff_datetime tip_amount passenger_count "
+            "request_datetime payment_type vendor_id",
+        ),
+        _counted("num_trips", "BIGINT", "Number of trips, as published", of=""),
+    ),
+    Kind.DAILY,
+    order="pickup_date, measure, bin",
+)
+
 _TIMES = "pickup_datetime dropoff_datetime"
 _PLAUSIBLE = f"plausible trips: at most {MAX_PLAUSIBLE_MILES} miles and {MAX_PLAUSIBLE_HOURS} hours, and not backwards"
 
@@ -597,6 +625,7 @@ TABLES = (
     ZONES,
     ZONE_HOURLY_TRIPS,
     ZONE_HOURLY_VOIDS,
+    TRIP_HISTOGRAMS,
     ZONE_HOURLY_DROPOFFS,
     BOROUGH_FLOWS,
     *CODE_TABLES,

@@ -120,8 +120,9 @@ def _trip_tables() -> list[dg.AssetSpec]:
             "zone_hourly_trips",
             "Table zone_hourly_trips: trips by fleet, pickup date, hour and pickup zone.\n"
             "\n"
-            "And zone_hourly_dropoffs, the same by hour and zone of the drop-off. At most 265 × 24 rows a day and "
-            "fleet, however many trips there are.",
+            "With it zone_hourly_dropoffs, the same by hour and zone of the drop-off, zone_hourly_voids, the same of "
+            "voids alone, and trip_histograms, the trips by the size of fare, distance, duration, speed, tip, "
+            "passengers and wait. At most 265 × 24 rows a day and fleet, however many trips there are.",
             ZONE_HOURLY_TRIPS,
             ["taxi_trips"],
         ),

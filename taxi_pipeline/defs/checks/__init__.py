@@ -8,6 +8,7 @@ from taxi_pipeline.defs.checks.data_quality import columns_known, quality_checks
 from taxi_pipeline.defs.checks.integrity import (
     borough_flows_match_trips,
     columns_as_declared,
+    histograms_match_trips,
     hourly_trips_match_trips,
     manhattan_stats_match_trips,
     published_is_net_and_voids,
@@ -21,6 +22,7 @@ CHECKS = [
     trips_conserved,
     quality_checks,
     trips_match_tlc_report,
+    histograms_match_trips,
     hourly_trips_match_trips,
     published_is_net_and_voids,
     borough_flows_match_trips,

@@ -24,6 +24,7 @@ from taxi_pipeline.defs.table_checks import (
     columns_match,
     conserved,
     flows_match,
+    histograms_match,
     hourly_match,
     net_match,
 )
@@ -76,6 +77,12 @@ def published_is_net_and_voids(
     rows have in common.
     """
     return warehouse.query(net_match, days_of_run(context))
+
+
+@dg.asset_check(asset="zone_hourly_trips", pool=POOL)
+def histograms_match_trips(context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam) -> dg.AssetCheckResult:
+    """Each measure in trip_histograms holds each trip once, for each day and fleet; far and full trips are counted."""
+    return warehouse.query(histograms_match, days_of_run(context))
 
 
 @dg.asset_check(asset="borough_flows", pool=POOL)

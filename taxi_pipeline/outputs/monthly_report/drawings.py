@@ -12,8 +12,10 @@ from taxi_pipeline.outputs.palette import NUM_SHADES, round_classes
 from taxi_pipeline.outputs.places import NO_ZONES
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.text import percent, short
+from taxi_pipeline.quality.drift import Counts, Drift
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
+from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure
 
 BUSIEST_ZONES = 10
 
@@ -57,6 +59,73 @@ def round_ticks(most: float) -> list[int]:
     power = 10 ** max(0, math.floor(math.log10(max(most, 1))) - 1)
     step = next(factor * power for factor in (1, 2, 5, 10, 20, 50) if most <= 5 * factor * power)
     return [step * n for n in range(max(2, math.ceil(most / step)) + 1)]
+
+
+_SMALL_WIDTH, _SMALL_HEIGHT = 260, 80
+
+
+def distributions_of(figures: MonthFigures) -> list[dict[str, Any]]:
+    """Draw for each fleet the distribution of each measure, with that of a year before where it is loaded.
+
+    A bar is the share of the trips in a range, in a drawing of 260 × 80; trips without the measure come last. The
+    outline is that of the year before.
+    """
+    drifts = {(each.fleet, each.measure.name): each for each in figures.drifts}
+    return [
+        {
+            "fleet": fleet,
+            "title": FLEETS[fleet].title,
+            "measures": [
+                _distribution(MEASURES[name], bins, drifts.get((fleet, name))) for name, bins in histograms.items()
+            ],
+        }
+        for fleet, histograms in figures.histograms.items()
+        if histograms
+    ]
+
+
+def _distribution(measure: Measure, now: Counts, drift: Drift | None) -> dict[str, Any]:
+    bins = [*range(len(measure.bounds) + 1), NO_VALUE]
+    shares, before = _shares(now, bins), _shares(drift.then, bins) if drift else []
+    most = max(*shares, *before)
+    step = _SMALL_WIDTH / len(bins)
+
+    def y(share: float) -> float:
+        return round(_SMALL_HEIGHT * (1 - share / most), 1)
+
+    outline = [(round(x * step, 1), y(share)) for n, share in enumerate(before) for x in (n, n + 1)]
+    every = 2 if len(measure.bounds) > 7 else 1
+    return {
+        "key": measure.name,
+        "title": measure.title,
+        "unit": measure.unit,
+        "bars": [
+            {
+                "bin": bin_,
+                "x": round(n * step + 1, 1),
+                "y": y(share),
+                "width": round(step - 2, 1),
+                "height": round(_SMALL_HEIGHT - y(share), 1),
+                "words": f"{measure.words(bin_)}: {share:.1%}" + (f", a year before {before[n]:.1%}" if before else ""),
+            }
+            for n, (bin_, share) in enumerate(zip(bins, shares, strict=True))
+        ],
+        "outline": " ".join(f"{x},{top}" for x, top in outline),
+        "bounds": [
+            {"x": round((n + (0.5 if measure.is_whole else 0) + 1) * step, 1), "words": f"{bound:g}"}
+            for n, bound in enumerate(measure.bounds)
+            if n % every == 0
+        ],
+        "unknown": round((len(bins) - 0.5) * step, 1),
+        "index": f"{drift.index:.3f}" if drift else None,
+        "has_changed": drift is not None and drift.has_changed,
+        "words": drift.words if drift else "",
+    }
+
+
+def _shares(counts: Counts, bins: Sequence[int]) -> list[float]:
+    num_trips = sum(counts.values())
+    return [counts.get(bin_, 0) / num_trips for bin_ in bins]
 
 
 def hours_of(trips_per_hour: Mapping[tuple[int, int], float]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ many they are.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,15 +14,15 @@ from typing import Any
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.places import NO_BOROUGHS
+from taxi_pipeline.quality.drift import Counts, Drift, drifts, histograms_of
 from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.tlc.aggregated_report import Indicators
-from taxi_pipeline.tlc.codes import AREAS
+from taxi_pipeline.tlc.codes import AREAS, CREDIT_CARD
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
-from taxi_pipeline.warehouse.rollups import CREDIT_CARD
 from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
 from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE
@@ -99,6 +99,10 @@ class Totals:
     published: Volume
     voids: Volume
     """Of the published trips, both rows of each void."""
+    trips_on: Mapping[date, int]
+    """Day → trips, for loaded days only."""
+    revenue_on: Mapping[date, float]
+    """Day → US dollars that passengers were charged, for loaded days only."""
 
     @property
     def net(self) -> Volume:
@@ -199,8 +203,6 @@ class MonthFigures:
     """Charges of the fleets that publish totals."""
     driver_pay: Sequence[DriverPay]
     """Pay of each licensee's drivers, most trips first; empty without high-volume trips."""
-    trips_per_day: Mapping[date, int]
-    """Day → trips, for loaded days only."""
     trips_per_hour: Mapping[tuple[int, int], float]
     """(Weekday from 0 for Sunday, hour) → trips on an average loaded day of that weekday."""
     zones: Sequence[ZoneTrips]
@@ -213,6 +215,15 @@ class MonthFigures:
     indicators: Sequence[Indicators] = ()
     """What the TLC itself counted, by licence class; empty for synthetic trips, and where its report has no such
     month."""
+    histograms: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
+    """Fleet → measure → bin → trips of the loaded days; without measures that the fleet does not have."""
+    drifts: Sequence[Drift] = ()
+    """The histograms beside those of a year before, where both months are wholly loaded."""
+
+    @property
+    def trips_per_day(self) -> Mapping[date, int]:
+        """Day → trips, for loaded days only."""
+        return self.totals.trips_on
 
 
 def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFigures:
@@ -251,21 +262,14 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         ),
         driver_pay=[DriverPay(*row) for row in _query(session, _DRIVER_PAY_SQL, days, fleets)],
         by_company=[(fleet, name, trips) for fleet, name, trips in _query(session, _COMPANIES_SQL, days, fleets)],
-        trips_per_day=dict(
-            _query(
-                session,
-                "SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) FROM loaded_days WHERE {days} GROUP BY pickup_date "
-                "ORDER BY pickup_date",
-                days,
-                fleets,
-            )
-        ),
         trips_per_hour=_trips_per_hour(session, days, fleets),
         zones=[ZoneTrips(*row) for row in _query(session, _ZONES_SQL, days, fleets)],
         flows={(pickup, dropoff): trips for pickup, dropoff, trips in _query(session, _FLOWS_SQL, days, fleets)},
         quality=_quality(session, days, fleets),
         verdicts=evaluate_all(session, days),
         indicators=() if any(loaded.values()) else indicators_of(session, month),
+        histograms=histograms_of(session, month, by_fleet),
+        drifts=[each for each in drifts(session, days) if each.fleet in fleets],
     )
 
 
@@ -282,12 +286,8 @@ def _totals_if_whole(session: Session, month: date, fleets: Sequence[str]) -> To
 
 
 def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
-    ((num_trips, num_days),) = _query(
-        session,
-        "SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT), count(DISTINCT pickup_date) FROM loaded_days WHERE {days}",
-        days,
-        fleets,
-    )
+    trips_on: dict[date, int] = dict(_query(session, _LOADED_DAYS_SQL, days, fleets))
+    num_trips, num_days = sum(trips_on.values()), len(trips_on)
     ((in_flows, unplaced, in_manhattan, too_long, backwards, *sums, card_trips, card_tips),) = _query(
         session, _SUMS_SQL, days, fleets
     )
@@ -322,6 +322,9 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         tips_per_card_trip=_ratio(card_tips, card_trips),
         published=Volume(num_trips, passengers, miles),
         voids=voids,
+        trips_on=trips_on,
+        revenue_on=dict.fromkeys(trips_on, 0.0)
+        | {day: float(amount) for day, amount in _query(session, _REVENUE_OF_DAYS_SQL, days, fleets)},
     )
 
 
@@ -410,6 +413,22 @@ SELECT sum(total_amount),
     CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0)
 FROM zone_hourly_trips
 WHERE {{days}}
+"""
+
+_LOADED_DAYS_SQL = """
+SELECT pickup_date, CAST(sum(num_trips) AS BIGINT)
+FROM loaded_days
+WHERE {days}
+GROUP BY pickup_date
+ORDER BY pickup_date
+"""
+
+_REVENUE_OF_DAYS_SQL = """
+SELECT pickup_date, sum(total_amount)
+FROM zone_hourly_trips
+WHERE {days}
+GROUP BY pickup_date
+ORDER BY pickup_date
 """
 
 _PLAUSIBLE = f"NOT (coalesce({TOO_LONG}, FALSE) OR coalesce({BACKWARDS}, FALSE))"

@@ -11,6 +11,7 @@ from typing import Any
 
 from taxi_pipeline.differences import signed
 from taxi_pipeline.outputs.monthly_report.figures import Charges, DriverPay, MonthFigures, Payments, Totals
+from taxi_pipeline.outputs.monthly_report.like_for_like import Change, change_of
 from taxi_pipeline.tlc.months import previous_month, year_before
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 
@@ -29,6 +30,8 @@ class Measure:
     """True for shares: their change is shown in percentage points."""
     is_compared: bool = True
     """True if a change is shown. Averages per day are compared; sums are not, because months differ in length."""
+    by_day: Callable[[Totals], Mapping[date, float]] | None = None
+    """Day → number, for an average per day: its change is one of like days, because months differ in weekdays."""
 
     @property
     def has_value(self) -> bool:
@@ -81,10 +84,20 @@ def _float(value: Any) -> float | None:
 
 
 MEASURES = (
-    Measure("trips_per_day", "Trips a day", lambda t: _count(t.trips_per_day), lambda t: t.trips_per_day),
+    Measure(
+        "trips_per_day",
+        "Trips a day",
+        lambda t: _count(t.trips_per_day),
+        lambda t: t.trips_per_day,
+        by_day=lambda t: t.trips_on,
+    ),
     Measure("num_trips", "Trips in all", lambda t: count(t.num_trips), lambda t: t.num_trips, is_compared=False),
     Measure(
-        "revenue_per_day", "Charged a day", lambda t: _whole_dollars(t.revenue_per_day), lambda t: t.revenue_per_day
+        "revenue_per_day",
+        "Charged a day",
+        lambda t: _whole_dollars(t.revenue_per_day),
+        lambda t: t.revenue_per_day,
+        by_day=lambda t: t.revenue_on,
     ),
     Measure(
         "revenue",
@@ -144,13 +157,14 @@ def finding_of(figures: MonthFigures) -> str:
     totals, month = figures.totals, figures.days.first
     if not totals.num_trips:
         return f"{month:%B %Y} has no trips."
+    sentences = [f"{month:%B %Y} had {_count(totals.trips_per_day)} trips a day."]
     changes = [
-        f"{_more_or_fewer(totals.trips_per_day, other.trips_per_day)} in {first:%B %Y}"
+        f"{_more_or_fewer(change)} in {first:%B %Y}{_usual(change)}"
         for first, other in others_of(figures).values()
-        if other and other.trips_per_day and totals.trips_per_day
+        if other and (change := change_of(totals.trips_on, other.trips_on))
     ]
-    compared = f", {' and '.join(changes)}" if changes else ""
-    sentences = [f"{month:%B %Y} had {_count(totals.trips_per_day)} trips a day{compared}."]
+    if changes:
+        sentences.append(f"Weekday for weekday, that is {' and '.join(changes)}.")
     if totals.busiest_day:
         day, trips = totals.busiest_day
         sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")
@@ -162,11 +176,20 @@ def finding_of(figures: MonthFigures) -> str:
     return " ".join(sentences)
 
 
-def _more_or_fewer(now: float, then: float) -> str:
-    change = signed(now / then - 1, ".1%")
-    if change[0] not in "+-":
-        return "as many as" if now == then else "about as many as"
-    return f"{change[1:]} {'more' if change[0] == '+' else 'fewer'} than"
+def _more_or_fewer(change: Change) -> str:
+    if not _is_seen(change):
+        return "about as many as"
+    return f"{abs(change.share):.1%} {'more' if change.share > 0 else 'fewer'} than"
+
+
+def _usual(change: Change) -> str:
+    """What is added for a change that is none; nothing for one that is."""
+    return "" if _is_seen(change) else f" ({signed(change.share, '.1%')}, where ±{change.usual:.1%} is usual)"
+
+
+def _is_seen(change: Change) -> bool:
+    """True for an unusual change that is not rounded to nothing."""
+    return change.is_unusual and signed(change.share, ".1%")[0] in "+-"
 
 
 def cards_of(figures: MonthFigures) -> tuple[list[dict[str, Any]], list[str]]:
@@ -189,6 +212,7 @@ def _compared(measure: Measure, figures: MonthFigures) -> dict[str, Any]:
                 "month": f"{other:%b %Y}",
                 "words": measure.words(totals),
                 "change": _change(measure, figures.totals, totals) if measure.is_compared else "",
+                "usual": _usual_of(measure, figures.totals, totals),
             }
             for key, (other, totals) in others_of(figures).items()
             if totals
@@ -196,7 +220,20 @@ def _compared(measure: Measure, figures: MonthFigures) -> dict[str, Any]:
     }
 
 
+def like_for_like(measure: Measure, now: Totals, then: Totals) -> Change | None:
+    """The change of an average per day, weekday for weekday; None for other numbers, and with too few days."""
+    return change_of(measure.by_day(now), measure.by_day(then)) if measure.by_day else None
+
+
+def _usual_of(measure: Measure, now: Totals, then: Totals) -> str:
+    change = like_for_like(measure, now, then)
+    return f"{'beyond' if change.is_unusual else 'within'} the usual ±{change.usual:.1%}" if change else ""
+
+
 def _change(measure: Measure, now: Totals, then: Totals) -> str:
+    if measure.by_day:
+        change = like_for_like(measure, now, then)
+        return signed(change.share, ".1%") if change else ""
     new, old = measure.value(now), measure.value(then)
     if new is None or old is None:
         return ""

@@ -18,8 +18,10 @@ from taxi_pipeline.outputs.previews import bars_preview
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.outputs.text import csv_text
+from taxi_pipeline.quality.drift import MAX_INDEX
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import next_month, previous_month
+from taxi_pipeline.tlc.months import next_month, previous_month, year_before
+from taxi_pipeline.warehouse.histograms import MEASURES
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         links=links,
         previous_title=f"{previous_month(month):%B %Y}",
         following_title=f"{next_month(month):%B %Y}",
+        year_before_title=f"{year_before(month):%B %Y}",
+        max_index=MAX_INDEX,
         figures=figures,
         cards=published,
         not_published=not_published,
@@ -62,6 +66,7 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         volumes=measures.volume_rows(figures.totals),
         payments=measures.payment_rows(figures.payments) if figures.payments else [],
         bars=drawings.bars_of(figures),
+        distributions=drawings.distributions_of(figures),
         hours=drawings.hours_of(figures.trips_per_hour),
         map=drawings.map_of(figures.zones),
         busiest=drawings.busiest_zones(figures.zones, figures.totals.num_placed),
@@ -89,6 +94,10 @@ def csv_of(figures: MonthFigures) -> str:
         for measure in measures.MEASURES
         if measure.has_value
     ]
+    for key, totals in others.items():
+        changes = [(each.key, measures.like_for_like(each, figures.totals, totals)) for each in measures.MEASURES]
+        rows += [(f"change of like days, {key}", name, change.share) for name, change in changes if change]
+        rows += [(f"usual change of like days, {key}", name, change.usual) for name, change in changes if change]
     for kind, volume in (("published", figures.totals.published), ("net", figures.totals.net)):
         numbers = {"trips": volume.num_trips, "passengers": volume.num_passengers, "miles": volume.miles}
         rows += [(kind, name, number) for name, number in numbers.items()]
@@ -105,6 +114,13 @@ def csv_of(figures: MonthFigures) -> str:
         ("trips in an hour of an average day", f"{WEEKDAYS[weekday][0]} {hour:02}", trips)
         for (weekday, hour), trips in sorted(figures.trips_per_hour.items())
     ]
+    rows += [
+        (f"trips by {measure}, {fleet}", MEASURES[measure].words(bin_), trips)
+        for fleet, histograms in figures.histograms.items()
+        for measure, bins in histograms.items()
+        for bin_, trips in bins.items()
+    ]
+    rows += [(f"index of drift, {each.fleet}", each.measure.name, each.index) for each in figures.drifts]
     rows += [("pickup zone", zone.zone_id, zone.num_trips) for zone in figures.zones]
     rows += [("from borough to borough", " > ".join(pair), trips) for pair, trips in figures.flows.items()]
     rows += [
