@@ -108,7 +108,7 @@ RUN = {
     "docs/tutorial.md: python": 1,
     "docs/datasets.md: sql": 1,
     "docs/marts.md: sql": 1,
-    "docs/queries.md: sql": 4,
+    "docs/queries.md: sql": 5,
     "docs/real-data.md: sql": 1,
     "data/requests/README.md: json": 1,
     "docs/server.md: json": 1,

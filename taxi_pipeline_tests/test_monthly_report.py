@@ -301,6 +301,28 @@ def test_what_a_trip_costs_part_by_part(loaded: Pipeline, page: Page) -> None:
     assert "green.sales_tax" not in found
 
 
+def test_who_sent_the_taxis_is_shown_where_a_month_says_it(tmp_path: Path, page: Page) -> None:
+    """Codes of no dictionary are named as such; trips that name nobody are a row of their own."""
+    assert page.of("data-sender") == {}, "2023 does not say it"
+    write_mirror(tmp_path / "mirror", Days(date(2026, 6, 1), date(2026, 6, 2)), fleet="yellow", trips_per_day=300)
+    pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", ["yellow"])
+    pipeline.run("2026-06-01", "2026-06-02")
+    pipeline.execute("UPDATE trips SET request_source = 'ZZ' WHERE pickup_zone_id = 161 AND request_source IS NOT NULL")
+    assert pipeline.report(monthly_report, "2026-06-01").success
+    made = Page(pipeline, "2026-06")
+    expected = pipeline.rows(
+        "SELECT coalesce(request_source, 'none'), count(*) AS n, sum(count(*)) OVER () FROM trips "
+        "GROUP BY request_source ORDER BY n DESC, request_source"
+    )
+    found = made.of("data-sender")
+    assert list(found) == [code for code, *_ in expected]
+    for code, trips, total in expected:
+        assert f"{code}{trips:,}{100 * trips / total:.1f}" in found[code], code
+    assert found["none"].startswith("Nobody is named")
+    assert found["HV0003"].startswith("Uber, by its licence number (inferred)")
+    assert found["ZZ"].startswith("not known")
+
+
 def test_companies_side_by_side(tmp_path: Path) -> None:
     """Uber and Lyft by name, the fleets beside them."""
     days = Days(date(2023, 1, 1), date(2023, 1, 2))

@@ -17,6 +17,8 @@ from taxi_pipeline.warehouse.tables import TRIPS_BY_WEEK
 
 WEEK_HEADER = TRIPS_BY_WEEK.column_names
 FLEET_WEEK_HEADER = ("period", "fleet", *WEEK_HEADER[1:])
+ALL_FLEETS = "all"
+"""What stands for all fleets together in the column `fleet`; it sorts before their names."""
 WEEK_DAYS_HEADER = ("period", "fleet", "num_days", "num_missing")
 
 
@@ -28,7 +30,7 @@ class Weeks:
     by_fleet: Sequence[Sequence[str]]
     """The rows by fleet; empty with one fleet only."""
     net: Sequence[Sequence[str]]
-    """The weeks of all fleets without both rows of each void."""
+    """The weeks without both rows of each void, by fleet, and as fleet `all` of all of them together."""
     days: Sequence[Sequence[str]]
     """Week, fleet, number of its days that are loaded, and that are not; of weeks of which any day is loaded."""
     coverage: Coverage
@@ -50,7 +52,12 @@ def weekly_totals(session: Session, fleets: Sequence[str]) -> Weeks:
     return Weeks(
         all_fleets=_weeks(session, "period", fleets, _WEEKS_SQL),
         by_fleet=by_fleet,
-        net=_weeks(session, "period", fleets, _NET_WEEKS_SQL),
+        net=sorted(
+            [
+                *([week, ALL_FLEETS, *totals] for week, *totals in _weeks(session, "period", fleets, _NET_WEEKS_SQL)),
+                *_weeks(session, "period, fleet", fleets, _NET_WEEKS_SQL),
+            ]
+        ),
         days=_days(session, fleets),
         coverage=coverage_of(session, fleets),
     )
@@ -118,6 +125,7 @@ SELECT {{keys}}, sum(num_trips), sum(total_amount), sum(trip_distance), sum(pass
 FROM (SELECT *, {week_start("pickup_date")} AS period FROM ({hourly}) AS hourly) AS hourly
 WHERE fleet IN ({{fleets}})
 GROUP BY {{keys}}
+HAVING sum(num_trips) > 0
 ORDER BY {{keys}}
 """
 

@@ -19,6 +19,7 @@ from taxi_pipeline.warehouse.coverage import LoadedMonth, loaded_months, loaded_
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders, week_start
 from taxi_pipeline.warehouse.tables import REJECTED_TRIPS, Table
+from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 
 EQUAL = "equal"
 PARTLY_LOADED = "not all days loaded"
@@ -185,6 +186,8 @@ class ExpectedWeeks:
     all_fleets: WeekTotals
     by_fleet: WeekTotals
     """Totals by week and fleet; empty with one fleet only."""
+    net: WeekTotals
+    """Totals by week and fleet without both rows of each void; fleet `all` is all of them together."""
     version: int
     """`warehouse_version` when the totals were counted."""
 
@@ -198,15 +201,26 @@ def expected_weeks(session: Session, days: Days | None, fleets: Sequence[str]) -
         fleets: names of the fleets to count.
 
     Returns:
-        Trips, US dollars, miles and passengers of each week.
+        Trips, US dollars, miles and passengers of each week, as published and net of voids.
     """
     days = days or loaded_span(session)
     version = warehouse_version(session)
     if days is None:
-        return ExpectedWeeks(None, {}, {}, version)
+        return ExpectedWeeks(None, {}, {}, {}, version)
     weeks = days.in_weeks()
-    by_fleet = _weeks(session, ("period", "fleet"), fleets, weeks) if len(fleets) > 1 else {}
-    return ExpectedWeeks(weeks, _weeks(session, ("period",), fleets, weeks), by_fleet, version)
+    of_all, of_each = ("period",), ("period", "fleet")
+    net_trips = f"({NET_TRIPS_SQL}) AS net_trips"
+    net_of_all = _weeks(session, of_all, fleets, weeks, net_trips)
+    return ExpectedWeeks(
+        weeks,
+        all_fleets=_weeks(session, of_all, fleets, weeks, "trips"),
+        by_fleet=_weeks(session, of_each, fleets, weeks, "trips") if len(fleets) > 1 else {},
+        net={
+            **{(week, "all"): totals for (week,), totals in net_of_all.items()},
+            **_weeks(session, of_each, fleets, weeks, net_trips),
+        },
+        version=version,
+    )
 
 
 def week_differences(text: str | None, keys: Sequence[str], expected: WeekTotals, weeks: Days | None) -> list[str]:
@@ -326,13 +340,13 @@ def _month(month: LoadedMonth) -> tuple[Any, ...]:
     )
 
 
-def _weeks(session: Session, keys: Sequence[str], fleets: Sequence[str], weeks: Days) -> WeekTotals:
-    """Count the weeks in `trips`. The CSV has dollars and miles with two decimals, so these are rounded to cents."""
+def _weeks(session: Session, keys: Sequence[str], fleets: Sequence[str], weeks: Days, rows_sql: str) -> WeekTotals:
+    """Count the weeks in these rows of trips, dollars and miles rounded to two decimals as in the files."""
     listed = ", ".join(keys)
     rows = session.rows(
         f"SELECT {listed}, count(*), coalesce(sum(total_amount), 0), coalesce(sum(trip_distance), 0), "
         "coalesce(sum(passenger_count), 0) "
-        f"FROM (SELECT *, {week_start('pickup_date')} AS period FROM trips) AS trips "
+        f"FROM (SELECT *, {week_start('pickup_date')} AS period FROM {rows_sql}) AS trips "
         f"WHERE fleet IN ({placeholders(fleets)}) AND pickup_date BETWEEN ? AND ? "
         f"GROUP BY {listed} ORDER BY {listed}",
         [*fleets, weeks.first, weeks.last],

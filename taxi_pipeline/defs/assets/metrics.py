@@ -64,8 +64,9 @@ def trips_by_week(
     """outputs/trips_by_week.csv: one row per week that has trips, all configured fleets together.
 
     period is the Sunday on which the week starts. Distances are summed as published, outliers included. With several
-    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them. outputs/trips_by_week_net.csv has the same
-    weeks without both rows of each void, which is a taxi's trip and its row once more with the opposite total.
+    fleets outputs/trips_by_week_by_fleet.csv has the same for each of them. outputs/trips_by_week_net.csv has the
+    weeks by fleet, and of all together, without both rows of each void, which is a taxi's trip and its row once more
+    with the opposite total.
     outputs/trips_by_week_days.csv says how many days of each week are loaded: the first and the last week are often
     partial.
     """
@@ -74,7 +75,7 @@ def trips_by_week(
         weeks = warehouse.query(weekly_totals, tlc.fleets)
         version = weeks.coverage.version
         file = write_output(files, TRIPS_BY_WEEK_FILE, csv_text(WEEK_HEADER, weeks.all_fleets), version=version)
-        write_output(files, TRIPS_BY_WEEK_NET_FILE, csv_text(WEEK_HEADER, weeks.net), version=version)
+        write_output(files, TRIPS_BY_WEEK_NET_FILE, csv_text(FLEET_WEEK_HEADER, weeks.net), version=version)
         write_output(files, TRIPS_BY_WEEK_DAYS_FILE, csv_text(WEEK_DAYS_HEADER, weeks.days), version=version)
         if weeks.by_fleet:
             by_fleet = csv_text(FLEET_WEEK_HEADER, weeks.by_fleet)

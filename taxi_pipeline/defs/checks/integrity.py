@@ -13,6 +13,7 @@ from taxi_pipeline.defs.assets.metrics import (
     MANHATTAN_STATS_FILE,
     TRIPS_BY_WEEK_BY_FLEET_FILE,
     TRIPS_BY_WEEK_FILE,
+    TRIPS_BY_WEEK_NET_FILE,
 )
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
 from taxi_pipeline.defs.partitions import days_of_run
@@ -106,7 +107,7 @@ def zone_ids_unique(warehouse: WarehouseParam) -> dg.AssetCheckResult:
 def weekly_totals_match_trips(
     context: dg.AssetCheckExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
 ) -> dg.AssetCheckResult:
-    """The weeks of the CSV, and of the one by fleet, are the weeks of the trips table, with the same totals.
+    """The weeks of the CSV, of the one by fleet and of the one net of voids are those of the trips, with their totals.
 
     In a run of days its weeks are compared, in a run of the check alone all weeks.
     """
@@ -119,6 +120,8 @@ def weekly_totals_match_trips(
     wrong = week_differences(text, ("period",), expected.all_fleets, expected.weeks)
     if expected.by_fleet or text_by_fleet:
         wrong += week_differences(text_by_fleet, ("period", "fleet"), expected.by_fleet, expected.weeks)
+    net = files.read_text(TRIPS_BY_WEEK_NET_FILE) if files.exists(TRIPS_BY_WEEK_NET_FILE) else None
+    wrong += [f"net: {each}" for each in week_differences(net, ("period", "fleet"), expected.net, expected.weeks)]
     return dg.AssetCheckResult(
         passed=not wrong,
         severity=_severity(version, expected.version),

@@ -13,6 +13,7 @@ from taxi_pipeline.outputs.places import NO_ZONES
 from taxi_pipeline.outputs.style import WEEKDAYS
 from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.quality.drift import Counts, Drift
+from taxi_pipeline.tlc.codes import REQUEST_SOURCES
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure
@@ -244,6 +245,22 @@ def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
             "width": round(100 * trips / most, 1),
         }
         for fleet, licensee, trips in figures.by_company
+    ]
+
+
+def senders_of(senders: Sequence[tuple[str | None, int]]) -> list[dict[str, Any]]:
+    """List who sent the taxis' trips, with trips and their share, most first."""
+    meanings = {meaning.code: meaning.text for meaning in REQUEST_SOURCES} | {None: "Nobody is named"}
+    num_trips = sum(trips for _, trips in senders)
+    return [
+        {
+            "key": source or "none",
+            "name": meanings.get(source, "not known"),
+            "trips": count(trips),
+            "share": percent(trips / num_trips),
+            "width": round(100 * trips / senders[0][1], 1),
+        }
+        for source, trips in senders
     ]
 
 

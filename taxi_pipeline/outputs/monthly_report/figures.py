@@ -197,6 +197,9 @@ class MonthFigures:
     by_fleet: Mapping[str, Totals]
     by_company: Sequence[tuple[str, str | None, int]]
     """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
+    senders: Sequence[tuple[str | None, int]]
+    """Who sent the taxis' trips (a code, None for those that name nobody) and trips, most first; empty in months whose
+    files do not say it."""
     payments: Payments | None
     """Payments of the taxis' trips; None without such trips."""
     charges: Sequence[Charges]
@@ -255,6 +258,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         previous=_totals_if_whole(session, previous_month(month), fleets),
         year_before=_totals_if_whole(session, year_before(month), fleets),
         by_fleet={fleet: _totals(session, days, [fleet]) for fleet in by_fleet} if len(fleets) > 1 else {},
+        senders=_senders(session, days, fleets),
         payments=_payments(session, days, fleets),
         charges=sorted(
             (_charges(*row) for row in _query(session, _CHARGES_SQL, days, fleets)),
@@ -338,6 +342,11 @@ def _voids(session: Session, days: Days, fleets: Sequence[str]) -> tuple[Volume,
         _VOIDS_SQL.format(days=which), [days.first, days.last, *fleets] * 2
     )
     return Volume(num_rows, passengers, miles), no_miles, sums
+
+
+def _senders(session: Session, days: Days, fleets: Sequence[str]) -> list[tuple[str | None, int]]:
+    rows = _query(session, _SENDERS_SQL, days, fleets)
+    return [(source, trips) for source, trips in rows] if any(source for source, _ in rows) else []
 
 
 def _payments(session: Session, days: Days, fleets: Sequence[str]) -> Payments | None:
@@ -524,6 +533,14 @@ FROM trips
 WHERE {days}
 GROUP BY fleet, licensee
 ORDER BY num_trips DESC, fleet, licensee
+"""
+
+_SENDERS_SQL = """
+SELECT request_source, count(*) AS num_trips
+FROM trips
+WHERE {days} AND fleet IN ('yellow', 'green')
+GROUP BY request_source
+ORDER BY num_trips DESC, request_source
 """
 
 _FLOWS_SQL = """

@@ -79,6 +79,7 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         charged_fleets=[each.fleet for each in figures.charges],
         driver_pay=measures.driver_pay_rows(figures.driver_pay),
         companies=drawings.companies_of(figures),
+        senders=drawings.senders_of(figures.senders),
         by_fleet=measures.by_fleet_rows(figures.by_fleet) if figures.by_fleet else [],
         indicators=indicator_rows(figures.indicators) if figures.indicators else [],
         fleet_title=lambda fleet: FLEETS[fleet].title,
@@ -127,6 +128,7 @@ def csv_of(figures: MonthFigures) -> str:
         ("company", f"{fleet} {licensee}" if licensee else fleet, trips)
         for fleet, licensee, trips in figures.by_company
     ]
+    rows += [("sender of taxi trips", source or "none", trips) for source, trips in figures.senders]
     rows += indicator_numbers(figures.indicators)
     return csv_text(["section", "name", "value"], rows)
 
