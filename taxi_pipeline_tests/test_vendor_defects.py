@@ -55,3 +55,24 @@ def test_the_evidence_is_that_of_the_months_at_hand(real_tlc: Path) -> None:
             [files],
         ).fetchall()
     assert found == [(161, 161, 48, True, True)]
+
+
+@pytest.mark.real_data
+def test_which_codes_occur_in_the_months_at_hand(real_tlc: Path) -> None:
+    """Vendor 4 occurs in yellow of 2019, vendor 6 in green of 2020; vendors 5 and 7 and payment type 0 in none."""
+    with duckdb.connect() as connection:
+        vendors, payments = (
+            set(
+                connection.execute(
+                    f"SELECT DISTINCT split_part(parse_filename(filename), '_', 1), "
+                    "CAST(left(split_part(parse_filename(filename), '_', 3), 4) AS INTEGER), "
+                    f"CAST({column} AS INTEGER) FROM read_parquet(?, union_by_name = true, filename = true)",
+                    [str(real_tlc / "trip-data" / "*.parquet")],
+                ).fetchall()
+            )
+            for column in ("VendorID", "payment_type")
+        )
+    assert {(fleet, year) for fleet, year, code in vendors if code == 4} == {("yellow", 2019)}
+    assert {(fleet, year) for fleet, year, code in vendors if code == 6} == {("green", 2020)}
+    assert {code for *_, code in vendors} == {1, 2, 4, 6}
+    assert {code for *_, code in payments} == {1, 2, 3, 4, 5, None}
