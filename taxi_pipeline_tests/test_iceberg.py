@@ -25,7 +25,14 @@ from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_at
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TLC_INDICATORS, TRIPS, ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS
+from taxi_pipeline.warehouse.tables import (
+    LOADED_DAYS,
+    TLC_INDICATORS,
+    TRIPS,
+    ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_TRIPS,
+    ZONE_HOURLY_VOIDS,
+)
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
@@ -95,7 +102,7 @@ def test_a_reader_sees_one_state_while_a_month_is_replaced(warehouse: SparkWareh
 def test_of_two_sessions_on_the_same_month_the_second_is_refused(tmp_path: Path, before: str) -> None:
     warehouse = spark_warehouse(tmp_path)
     if before == "a month":
-        warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "old", 7))
+        warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "old", 27))
     winner: dict[str, Counter[tuple[Any, ...]]] = {}
     conflict = pytest.raises(ConflictError, match="another run has changed green 2023-02-01 to 2023-02-28")
     with conflict, warehouse.write() as slow:
@@ -273,7 +280,9 @@ def test_views_of_the_catalogue_have_what_counts(warehouse: SparkWarehouse, tmp_
         for table in DAILY_TABLES:
             view = session.ask(f"SELECT * FROM {warehouse.name}.counted_{table.name}")
             assert view.columns == list(table.column_names)
-            assert view.count() == expected[table.name].total() > 0, table.name
+            assert view.count() == expected[table.name].total(), table.name
+    empty = [table.name for table in DAILY_TABLES if not expected[table.name].total()]
+    assert empty == [ZONE_HOURLY_VOIDS.name], "the month has no voids"
 
 
 def test_a_catalogue_of_an_older_version_gets_what_was_declared_since(
