@@ -19,11 +19,10 @@ from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.marts import MartsError, dbt_program
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
-from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE, CREDIT_CARD
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
-from taxi_pipeline.warehouse.rollups import CREDIT_CARD
 from taxi_pipeline.warehouse.tables import TLC_INDICATORS
 from taxi_pipeline.warehouse.vendor_defects import FARES_ARE_FLAT, MINUTES_ARE_MONTHS
 from taxi_pipeline_tests.conftest import REPOSITORY
