@@ -1,5 +1,6 @@
-"""Real months of trips, each in a warehouse of its own, for tests of what they hold."""
+"""Published months of trips in a warehouse of their own, for tests of what they hold."""
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
@@ -14,9 +15,15 @@ from taxi_pipeline.warehouse.ingest import load_days
 
 def load_month(path: Path, folder: Path) -> DuckDBWarehouse:
     """A warehouse with a month of real trips."""
-    fleet, _, month = path.stem.split("_")
+    return load_months([path], folder)
+
+
+def load_months(paths: Iterable[Path], folder: Path) -> DuckDBWarehouse:
+    """A warehouse with the trips of these published files, each of a whole month."""
     files, warehouse = LocalFolder(folder), DuckDBWarehouse(folder / "data.duckdb")
-    days = Days.of_month(date.fromisoformat(f"{month}-01"))
-    fetch(path.as_uri(), files, trips_file(FLEETS[fleet], days.first), verify=lambda _: None)
-    warehouse.change(load_days, FLEETS[fleet], [days], files)
+    for path in paths:
+        fleet, _, month = path.stem.split("_")
+        days = Days.of_month(date.fromisoformat(f"{month}-01"))
+        fetch(path.as_uri(), files, trips_file(FLEETS[fleet], days.first), verify=lambda _: None)
+        warehouse.change(load_days, FLEETS[fleet], [days], files)
     return warehouse

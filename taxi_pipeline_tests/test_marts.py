@@ -19,11 +19,12 @@ from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.marts import MartsError, dbt_program
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
-from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE, CREDIT_CARD
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
 from taxi_pipeline.warehouse.tables import TLC_INDICATORS
+from taxi_pipeline.warehouse.vendor_defects import FARES_ARE_FLAT, MINUTES_ARE_MONTHS
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, pipeline_in, range_tags
 from taxi_pipeline_tests.report_files import row as report_row
@@ -36,8 +37,11 @@ pytestmark = [
 ]
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
-MARTS = ("market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months")
-STAGING = ("stg_trips", "stg_loaded_days")
+MARTS = (
+    "market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months",
+    "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
+)  # fmt: skip
+STAGING = ("stg_trips", "stg_measured_trips", "stg_loaded_days")
 ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
 
 
@@ -57,7 +61,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
     assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
-    assert len(result.get_asset_check_evaluations()) == 49
+    assert len(result.get_asset_check_evaluations()) == 77
     return made
 
 
@@ -390,6 +394,9 @@ def test_constants_and_columns_are_those_of_the_pipeline() -> None:
     project = yaml.safe_load((REPOSITORY / "marts" / "dbt_project.yml").read_text())
     assert project["vars"]["max_plausible_miles"] == MAX_PLAUSIBLE_MILES
     assert project["vars"]["max_plausible_hours"] == MAX_PLAUSIBLE_HOURS
+    assert project["vars"]["credit_card"] == CREDIT_CARD
+    assert project["vars"]["wrong_times"] == MINUTES_ARE_MONTHS.applies
+    assert project["vars"]["flat_fares"] == FARES_ARE_FLAT.applies
     assert project["vars"]["congestion_zone_since"] == str(CONGESTION_ZONE_SINCE)
     model = (REPOSITORY / "marts" / "models" / "marts" / "fare_parts.sql").read_text()
     listed = model.partition("[")[2].partition("]")[0]

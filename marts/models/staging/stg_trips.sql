@@ -4,6 +4,9 @@ select
     request_source,
     pickup_date,
     {{ month_of('pickup_date') }} as month,
+    pickup_datetime,
+    request_datetime,
+    on_scene_datetime,
     pickup_zone_id,
     dropoff_zone_id,
     trip_distance,
@@ -20,5 +23,10 @@ select
     airport_fee,
     cbd_congestion_fee,
     total_amount,
-    driver_pay
+    driver_pay,
+    shared_request,
+    shared_match,
+    wheelchair_request,
+    wheelchair_match,
+    access_a_ride
 from {{ source('warehouse', 'trips') }}
