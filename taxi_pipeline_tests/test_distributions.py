@@ -20,16 +20,12 @@ from taxi_pipeline.defs.table_checks import histograms_match
 from taxi_pipeline.outputs.monthly_report.like_for_like import change_of
 from taxi_pipeline.quality.drift import MAX_INDEX, Drift, drifts, histograms_of
 from taxi_pipeline.quality.evaluation import evaluate_loaded
-from taxi_pipeline.storage import LocalFolder
-from taxi_pipeline.tlc.download import fetch
-from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline.tlc.source import trips_file
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE
-from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import count_again
+from taxi_pipeline_tests.real_months import load_months
 from taxi_pipeline_tests.void_rows import FEBRUARY, MIDNIGHT, load_trips, trip
 
 
@@ -326,14 +322,7 @@ def own_index(now: Counter[int], then: Counter[int]) -> float:
 @pytest.fixture(scope="module")
 def real_warehouse(real_tlc: Path, tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
     """All real months at hand in one warehouse."""
-    folder = tmp_path_factory.mktemp("real")
-    files, warehouse = LocalFolder(folder), DuckDBWarehouse(folder / "data.duckdb")
-    for path in sorted((real_tlc / "trip-data").glob("*.parquet")):
-        fleet, month = month_in(path)
-        days = Days.of_month(date.fromisoformat(f"{month}-01"))
-        fetch(path.as_uri(), files, trips_file(FLEETS[fleet], days.first), verify=lambda _: None)
-        warehouse.change(load_days, FLEETS[fleet], [days], files)
-    return warehouse
+    return load_months(sorted((real_tlc / "trip-data").glob("*.parquet")), tmp_path_factory.mktemp("real"))
 
 
 @pytest.mark.real_data
