@@ -1,11 +1,14 @@
 """The demand model: its forecast of a month, and how it is judged when the month has come."""
 
+import gc
+import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +18,10 @@ from taxi_pipeline.datasets.demand import demand_model_of, kinds_of, pickups_of
 from taxi_pipeline.datasets.encoding import decoded, encoded, frame_of, together
 from taxi_pipeline.datasets.judgement import METHODS, demand_errors_of
 from taxi_pipeline.defs.assets import demand_errors, demand_model, zone_hours
+from taxi_pipeline.defs.console_runs import run_months
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.pipelines import (
     LOADING,
     Pipeline,
@@ -24,6 +29,7 @@ from taxi_pipeline_tests.pipelines import (
     error_of,
     materializations_of,
     pipeline_in,
+    settings_of,
     table_of,
 )
 
@@ -404,3 +410,157 @@ def test_a_forecast_whose_interval_is_too_narrow_warns(loaded: Pipeline, tmp_pat
     check = check_of(pipeline.dataset("yellow", "2023-03", zone_hours, demand_errors), "expects_the_month")
     assert not check.passed
     assert "; 0% of the busy hours lie in the interval" in str(check.description)
+
+
+def counted_in(real_tlc: Path, fleet: str, month: date) -> pd.DataFrame:
+    """The pickups of a published month by day, hour and zone, as DuckDB counts them in the file."""
+    begins = "lpep_pickup_datetime" if fleet == "green" else "tpep_pickup_datetime"
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            f"SELECT {begins}::DATE, hour({begins}), PULocationID, 'Zone', 'Borough', count(*), 0, 0, 0, 0, 0 "
+            f"FROM '{real_tlc}/trip-data/{fleet}_tripdata_{month:%Y-%m}.parquet' "
+            f"WHERE date_trunc('month', {begins}) = ? AND PULocationID <= 263 GROUP BY ALL ORDER BY ALL",
+            [month],
+        ).fetchall()
+    return frame_of(ZONE_HOURS, fleet, rows)
+
+
+_ERRORS_SQL = """
+WITH hours AS (SELECT hour, zone_id FROM range(24) AS h(hour), range(1, 264) AS z(zone_id)),
+last_weeks AS (
+    SELECT DISTINCT pickup_date FROM past
+    WHERE pickup_date < $month::DATE AND pickup_date >= $month::DATE - INTERVAL 56 DAYS
+),
+opponents AS (
+    SELECT dayofweek(pickup_date) AS weekday, hour, zone_id, avg(coalesce(num_trips, 0)) AS mean_of_8_weeks,
+        median(coalesce(num_trips, 0)) AS median_of_8_weeks
+    FROM last_weeks CROSS JOIN hours LEFT JOIN past USING (pickup_date, zone_id, hour)
+    GROUP BY ALL
+),
+compared AS (
+    SELECT coalesce(num_trips, 0) AS actual, coalesce(expected, 0) AS expected, mean_of_8_weeks, median_of_8_weeks,
+        low, high
+    FROM (SELECT DISTINCT pickup_date FROM counted) CROSS JOIN hours
+    LEFT JOIN counted USING (pickup_date, zone_id, hour)
+    LEFT JOIN forecast USING (pickup_date, zone_id, hour)
+    JOIN opponents ON weekday = dayofweek(pickup_date) AND opponents.zone_id = hours.zone_id
+        AND opponents.hour = hours.hour
+)
+SELECT sqrt(avg((expected - actual)**2)), sqrt(avg((mean_of_8_weeks - actual)**2)),
+    sqrt(avg((median_of_8_weeks - actual)**2)),
+    sqrt(avg((expected - actual)**2) FILTER (expected >= 1)),
+    sqrt(avg((mean_of_8_weeks - actual)**2) FILTER (expected >= 1)),
+    sqrt(avg((median_of_8_weeks - actual)**2) FILTER (expected >= 1)),
+    avg(abs(expected - actual)), avg(abs(mean_of_8_weeks - actual)), avg(abs(median_of_8_weeks - actual)),
+    avg((actual BETWEEN low AND high)::INT) FILTER (expected >= 1)
+FROM compared
+"""
+
+
+_ROUNDING = (0.001, 0.6, 0.6, 0.01, 0.6, 0.6, 0.001, 0.6, 0.6, 0.6)
+"""The figures of the documentation are rounded, and come from the pipeline, which loads some trips less."""
+
+
+def documented() -> list[tuple[str, date, list[float]]]:
+    """The table of docs/datasets.md: fleet, month, figures."""
+    text = (REPOSITORY / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (green|yellow) (\d{4}-\d\d)\D*? \| (.+) \|$", text, re.MULTILINE)
+    return [
+        (fleet, date.fromisoformat(f"{month}-01"), [float(cell.rstrip(" %")) for cell in cells.split(" | ")])
+        for fleet, month, cells in rows
+    ]
+
+
+@pytest.mark.real_data
+def test_forecasts_of_real_months_are_as_good_as_the_documentation_says(real_tlc: Path) -> None:
+    """The test computes both opponents by itself. The model's RMSE is below theirs in all of these months."""
+    found = documented()
+    green = [month for fleet, month, _ in found if fleet == "green"]
+    assert green == [
+        *(date(2022, 11, 1), date(2022, 12, 1)),
+        *(date(2023, month, 1) for month in range(1, 7)),
+        date(2025, 1, 1),
+    ]
+    better = []
+    for fleet, month, figures in found:
+        year_before = pd.date_range(end=month, periods=13, freq="MS")[:-1]
+        files = [real_tlc / "trip-data" / f"{fleet}_tripdata_{day:%Y-%m}.parquet" for day in year_before]
+        months = [day.date() for day, file in zip(year_before, files, strict=True) if file.exists()]
+        past = together(ZONE_HOURS, [counted_in(real_tlc, fleet, day) for day in months])
+        counted, model = counted_in(real_tlc, fleet, month), demand_model_of(past, month)
+        with duckdb.connect() as connection:
+            for name, frame in (
+                ("past", past),
+                ("counted", counted),
+                ("forecast", model.drop(columns=list(METHODS[1:]))),
+            ):
+                connection.register(name, frame.rename(columns={"pickup_hour": "hour"}))
+            (row,) = connection.execute(_ERRORS_SQL, {"month": month}).fetchall()
+        errors = demand_errors_of(model, counted, month)
+        assert list(row[:3]) == pytest.approx(errors["rmse"].tolist(), abs=2e-5)
+        assert list(row[3:6]) == pytest.approx(errors["busy_rmse"].tolist(), abs=2e-5)
+        assert list(row[6:9]) == pytest.approx(errors["mae"].tolist(), abs=2e-5)
+        assert row[9] == pytest.approx(errors["share_inside"][0])
+        of_opponents = [100 * row[first] / row[first + other] for first in (0, 3, 6) for other in (1, 2)]
+        found_now = [row[0], *of_opponents[:2], row[3], *of_opponents[2:4], row[6], *of_opponents[4:], 100 * row[9]]
+        for found_one, figure, rounding in zip(found_now, figures, _ROUNDING, strict=True):
+            assert found_one == pytest.approx(figure, abs=rounding), f"{fleet} {month}"
+        better.append(row[0] < min(row[1:3]) and row[3] < min(row[4:6]))
+    assert better == [True] * len(found), "in all months, not only in five of the last six"
+
+
+class Counting:
+    """A follower that counts materializations."""
+
+    def __init__(self) -> None:
+        self.expected = 0
+        self.made = 0
+
+    def expects(self, num_materializations: int) -> None:
+        self.expected = num_materializations
+
+    def step_started(self, month: str, step: str) -> None:
+        """Nothing."""
+
+    def materialized(self) -> None:
+        self.made += 1
+
+    def warned(self, message: str) -> None:
+        """Nothing."""
+
+
+@pytest.mark.slow
+def test_the_console_forecasts_each_month_before_it_is_judged_and_the_month_after_the_last(
+    mirror: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gc, "freeze", lambda: None)  # this process goes on
+    environment = {
+        "TAXI_DATA_DIR": str(tmp_path),
+        "TLC_URL": mirror.as_uri(),
+        "TAXI_FLEETS": "green",
+        "TAXI_START_DATE": "2023-01-01",
+        "TAXI_END_DATE": "2023-02-28",
+    }
+    follower = Counting()
+    days = Days(date(2023, 1, 1), date(2023, 2, 28))
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = run_months(settings_of(environment), days, instance, follower, {}, reports=True)
+        assert outcome.stopped is None
+        made = {
+            name: [
+                str(record.partition_key)
+                for record in reversed(instance.fetch_materializations(dg.AssetKey(name), limit=10).records)
+            ]
+            for name in ("zone_hours", "demand_model", "demand_errors")
+        }
+    assert made == {
+        "zone_hours": ["green|2023-01-01", "green|2023-02-01"],
+        "demand_model": ["green|2023-02-01", "green|2023-03-01"],
+        "demand_errors": ["green|2023-01-01", "green|2023-02-01"],
+    }
+    assert follower.made == follower.expected
+    files = tmp_path / "datasets"
+    judged = pd.read_parquet(files / "demand_errors" / "fleet=green" / "month=2023-02.parquet")
+    assert judged["num_hours"].tolist() == [28 * ALL_HOURS] * 3
+    forecast = pd.read_parquet(files / "demand_model" / "fleet=green" / "month=2023-03.parquet")
+    assert forecast["pickup_date"].nunique() == 31

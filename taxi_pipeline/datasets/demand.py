@@ -18,7 +18,7 @@ is between their weighted 5th and 95th percentiles, widened for what a mean of f
 Beside it are the forecasts of two opponents that take no model, from the same past days: the mean and the median of the
 same hour on the last eight same weekdays before the month.
 
-The constants were chosen on the green trips of 2022-11 to 2023-06. Half or twice their value changes the error of no
+The constants were chosen on the green trips of 2022-10 to 2023-06. Half or twice their value changes the error of no
 month by more than 2 %. How good a forecast was is measured in `judgement`.
 """
 
