@@ -120,17 +120,17 @@ def test_a_forecast_has_each_hour_of_each_day_that_it_can_know() -> None:
 
 
 def test_a_holiday_is_expected_to_be_a_sunday() -> None:
-    """Also where it lies in the past: Presidents' Day makes no Monday smaller, and counts as a Sunday."""
+    """A holiday in the past is left out: Presidents' Day makes no Monday smaller, and no Sunday larger."""
     weekdays = {0: 60, 1: 60, 2: 60, 3: 60, 4: 60, 5: 40, 6: 20}
     past = every_day("2023-02-01", "2023-04-30", weekdays)
-    past.loc[past["pickup_date"] == "2023-02-20", "num_trips"] = 20
+    past.loc[past["pickup_date"] == "2023-02-20", "num_trips"] = 35
     model = demand_model_of(past, date(2023, 5, 1))
     memorial_day, sunday = of_hour(model, "2023-05-29"), of_hour(model, "2023-05-28")
     assert memorial_day == sunday
     assert of_hour(model, "2023-05-22") == pytest.approx(of_hour(model, "2023-05-23"), rel=0.01), "as a Tuesday"
     assert sunday[0] < 21
     at_29 = model.loc[model["pickup_date"] == "2023-05-29"]
-    assert at_29["num_days"].unique().tolist() == [13 + 1], "thirteen Sundays, and a Monday"
+    assert at_29["num_days"].unique().tolist() == [13], "thirteen Sundays"
     assert at_29.loc[at_29["pickup_hour"] == 8, "mean_of_8_weeks"].tolist() == [60], "the opponents know no holidays"
 
 

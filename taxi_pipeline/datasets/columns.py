@@ -73,7 +73,7 @@ DEMAND_MODEL = Table(
         Column(
             "num_days",
             "SMALLINT",
-            "Number of past days of the same weekday, or of Sundays and holidays for a holiday, that were learned from",
+            "Number of past days of the same weekday, or of Sundays for a holiday, that were learned from",
             nullable=False,
         ),
         Column(

@@ -1,11 +1,11 @@
 """The demand model: a forecast of a month's pickups by day, hour and zone, from the months of `zone_hours` before it.
 
-A day is of one of seven kinds: its weekday, or Sunday when it is a holiday. What is expected in an hour of a zone is
-made in three steps:
+A day is of one of seven kinds: its weekday, or Sunday when it is a holiday. Past holidays are left out: they are few,
+and would make the mean of any weekday worse. What is expected in an hour of a zone is made in three steps:
 
 - The mean of the hour over the past days of the kind. A week counts half as much as the one `HALF_LIFE_WEEKS` after it.
 - Few trips say little about an hour, so that mean is drawn to the zone's usual course of a day: that of Mondays to
-  Fridays together, of Saturdays, or of Sundays and holidays, scaled to the kind's trips a day. The course itself is
+  Fridays together, of Saturdays, or of Sundays, scaled to the kind's trips a day. The course itself is
   drawn to that of the neighbouring hours. Each counts as much as a number of trips (a gamma prior of a Poisson mean),
   so that busy hours follow their own past.
 - The level of the last weeks: the zone's trips in them, as a share of what the first two steps expect of these weeks.
@@ -106,7 +106,7 @@ def demand_model_of(zone_hours: "pd.DataFrame", month: date) -> "pd.DataFrame":
     if zone_hours.empty:
         return frame_of(DEMAND_MODEL, "", ())
     past = pickups_of(zone_hours)
-    expected, low, high, days_of_kind = _by_kind(past)
+    expected, low, high, days_of_kind = _by_kind(_without_holidays(past))
     mean, median = _opponents(past, month)
     days = pd.date_range(month, periods=pd.Timestamp(month).days_in_month, unit="ms")
     days = days[days_of_kind[kinds_of(days)] > 0]
@@ -162,6 +162,12 @@ def _by_kind(
     expected = usual * _levels(past.counts.sum(axis=1), usual.sum(axis=1)[kinds], weeks_ago)
     low = np.maximum(expected + below * np.sqrt(expected), 0)
     return expected, low, expected + above * np.sqrt(expected), np.bincount(kinds, minlength=_WEEK)
+
+
+def _without_holidays(past: Pickups) -> Pickups:
+    """The days that are no holidays; all days when there is no other."""
+    ordinary = kinds_of(past.days) == past.days.day_of_week
+    return Pickups(past.days[ordinary], past.counts[ordinary]) if ordinary.any() else past
 
 
 def _opponents(past: Pickups, month: date) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
