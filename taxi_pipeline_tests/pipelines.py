@@ -10,7 +10,15 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs import partitions
-from taxi_pipeline.defs.assets import ASSETS, city_map, demand_model, market_shares, zone_explorer, zone_hours
+from taxi_pipeline.defs.assets import (
+    ASSETS,
+    city_map,
+    demand_errors,
+    demand_model,
+    market_shares,
+    zone_explorer,
+    zone_hours,
+)
 from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
@@ -30,7 +38,7 @@ TAKING_LONG = (city_map, zone_explorer)
 EVERYTHING = tuple(ASSETS)
 LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows")
 """The assets that bring days of trips into the warehouse."""
-DATASET_ASSETS = (zone_hours, market_shares, demand_model)
+DATASET_ASSETS = (zone_hours, market_shares, demand_model, demand_errors)
 CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
 """The tables whose rows do not depend on how often the warehouse was written to."""
 GROUPS = {
@@ -40,7 +48,7 @@ GROUPS = {
     "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
     "indicators": {"tlc_report_file", "tlc_indicators"},
     "reports": {"week_summary", "monthly_report"},
-    "datasets": {"zone_hours", "market_shares", "demand_model"},
+    "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
@@ -113,13 +121,16 @@ class Pipeline:
         return self._materialize([asset], range_tags(first, last or first))
 
     def dataset(self, fleet: str, month: str, *assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
-        """Materialize a fleet's month (YYYY-MM) of datasets, however that ends; by default of all of them."""
+        """Materialize a fleet's month (YYYY-MM) of datasets, however that ends.
+
+        By default of all but the forecast, which has other months. Months begin in January 2023, forecasts in February.
+        """
         made = partitions.between(date(2023, 1, 1), None, self.tlc.fleets, DATASET_ASSETS)
         return self._materialize(
             made,
             {},
             partition_key=f"{fleet}|{month}-01",
-            selection=dg.AssetSelection.assets(*(assets or DATASET_ASSETS)),
+            selection=dg.AssetSelection.assets(*(assets or (zone_hours, market_shares, demand_errors))),
         )
 
     def _materialize(

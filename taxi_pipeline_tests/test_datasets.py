@@ -1,23 +1,32 @@
-"""The datasets: what the files hold, how they are kept and loaded, when they are made; the demand model."""
+"""The datasets: what the files hold, how they are kept and loaded, when they are made.
+
+The demand model has tests of its own, in `test_demand.py`.
+"""
 
 import io
+from collections import Counter
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import duckdb
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL, MARKET_SHARES, ZONE_HOURS, dataset_file
-from taxi_pipeline.datasets.demand import demand_model_of, judged, pickups_of
+from taxi_pipeline.datasets.columns import (
+    DATASETS,
+    DEMAND_ERRORS,
+    DEMAND_MODEL,
+    MARKET_SHARES,
+    ZONE_HOURS,
+    dataset_file,
+)
 from taxi_pipeline.datasets.encoding import WrongColumnsError, decoded, encoded, frame_of
-from taxi_pipeline.defs.assets import demand_model, market_shares, zone_hours
+from taxi_pipeline.defs.assets import demand_errors, demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_months_from
@@ -26,7 +35,6 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 from taxi_pipeline_tests.pipelines import (
     Pipeline,
-    check_of,
     error_of,
     materializations_of,
     pipeline_in,
@@ -109,12 +117,19 @@ def test_all_fleets_and_months_are_one_table_for_others(loaded: Pipeline, tmp_pa
 @pytest.mark.parametrize("extension", ["parquet", "csv"])
 def test_a_frame_comes_back_as_it_was(loaded: Pipeline, tmp_path: Path, extension: str) -> None:
     pipeline = with_files_in(loaded, tmp_path, datasets_format=extension)
-    for fleet, month in (("yellow", "2023-01"), ("fhv", "2023-01"), ("fhvhv", "2023-02")):
-        for asset, declared in ((zone_hours, ZONE_HOURS), (market_shares, MARKET_SHARES), (demand_model, DEMAND_MODEL)):
-            result = pipeline.dataset(fleet, month, *({zone_hours, asset}))
+    for fleet in ("yellow", "fhv", "fhvhv"):
+        assert pipeline.dataset(fleet, "2023-01", zone_hours).success
+        for assets, declared in (
+            ({demand_model}, DEMAND_MODEL),
+            ({zone_hours}, ZONE_HOURS),
+            ({market_shares}, MARKET_SHARES),
+            ({demand_errors}, DEMAND_ERRORS),
+        ):
+            result = pipeline.dataset(fleet, "2023-02", *assets)
             assert result.success, error_of(result)
             frame = result.output_for_node(declared.name)
-            name = dataset_file(declared.name, fleet, date.fromisoformat(f"{month}-01"), extension)
+            assert not frame.empty
+            name = dataset_file(declared.name, fleet, date(2023, 2, 1), extension)
             content = pipeline.files.read(name)
             pd.testing.assert_frame_equal(decoded(content, declared, fleet, extension), frame)
             assert encoded(frame, declared, extension) == content
@@ -158,8 +173,8 @@ def test_a_month_before_the_fleet_has_no_rows(loaded: Pipeline, tmp_path: Path) 
         for asset, declared in ((zone_hours, ZONE_HOURS), (market_shares, MARKET_SHARES))
     ):
         assert frame.empty
-    result = pipeline.dataset("fhvhv", "2023-03")
-    assert result.success, error_of(result)
+    for result in (pipeline.dataset("fhvhv", "2023-03", demand_model), pipeline.dataset("fhvhv", "2023-03")):
+        assert result.success, error_of(result)
     for declared in DATASETS:
         file = dataset_file(declared.name, "fhvhv", date(2023, 3, 1), "parquet")
         assert decoded(pipeline.files.read(file), declared, "fhvhv", "parquet").columns.tolist() == list(
@@ -240,10 +255,13 @@ class Automation:
     """The automation sensor's decisions on a throwaway instance, for two fleets."""
 
     def __init__(self, instance: dg.DagsterInstance) -> None:
-        environment = {"TAXI_START_DATE": "2023-01-01", "TAXI_FLEETS": "yellow,green"}
+        environment = {"TAXI_START_DATE": "2023-01-01", "TAXI_END_DATE": "2023-05-31", "TAXI_FLEETS": "yellow,green"}
         self._definitions = build_definitions(settings=settings_of(environment))
         self._instance = instance
         self._cursor: Any = None
+
+    def load_month(self, month: int) -> None:
+        self.load(month, *(day.day for day in Days.of_month(date(2023, month, 1))))
 
     def load(self, month: int, *days: int, assets: tuple[str, ...] = ("taxi_trips", "zone_hourly_trips")) -> None:
         for day in days:
@@ -278,24 +296,62 @@ def automation() -> Iterator[Automation]:
         yield Automation(instance)
 
 
+def of_both(*months: int) -> list[str]:
+    return [f"{fleet}|{date(2023, month, 1)}" for fleet in ("green", "yellow") for month in months]
+
+
 def test_datasets_are_made_when_their_month_is_complete(automation: Automation) -> None:
     """The mapping from days to a fleet's month: both fleets', once, and again when a day is loaded again."""
-    both = ["green|2023-02-01", "yellow|2023-02-01"]
     assert automation.requested() == {}
     automation.load(2, *range(1, 28))
     assert automation.requested() == {}
     automation.load(2, 28)
-    assert automation.requested() == {"zone_hours": both, "market_shares": both}
-    assert automation.requested() == {}, "once; the model waits for the month before"
-    automation.load(1, *range(1, 32))
-    january = ["green|2023-01-01", "yellow|2023-01-01"]
-    made = automation.requested()
-    assert (made["zone_hours"], made["market_shares"]) == (january, january)
-    models = made.get("demand_model", []) + automation.requested().get("demand_model", [])
-    assert set(models) == {*january, *both}
+    assert automation.requested() == {"zone_hours": of_both(2), "market_shares": of_both(2)}
+    assert automation.requested() == {}, "once; forecasts wait for January"
+    automation.load_month(1)
+    assert automation.requested() == {"zone_hours": of_both(1), "market_shares": of_both(1)}
     automation.load(2, 14)
     made = automation.requested()
-    assert (made["zone_hours"], made["market_shares"]) == (both, both)
+    assert (made["zone_hours"], made["market_shares"]) == (of_both(2), of_both(2))
+
+
+def test_a_month_that_arrives_makes_one_forecast_and_one_judgement_of_each_fleet(automation: Automation) -> None:
+    """The forecast of the month after it, whose trips are not there, and the errors of its own, made a month ago."""
+    for month in (1, 2, 3):
+        automation.load_month(month)
+        assert automation.requested() == {"zone_hours": of_both(month), "market_shares": of_both(month)}
+        assert automation.requested() == {"demand_model": of_both(month + 1), "demand_errors": of_both(month)}
+        assert automation.requested() == {}
+
+
+def test_months_that_arrive_together_are_forecast_once(automation: Automation) -> None:
+    """A backfill, the newest month first: no forecast is made until all its months are there, and none twice."""
+    requests: Counter[str] = Counter()
+    for month in (4, 3, 2, 1):
+        automation.load_month(month)
+        requests.update(f"{name} {key}" for name, keys in automation.requested().items() for key in keys)
+    for _ in range(4):
+        requests.update(f"{name} {key}" for name, keys in automation.requested().items() for key in keys)
+    assert set(requests.values()) == {1}
+    assert sorted(key for key in requests if key.startswith("demand_model")) == [
+        f"demand_model {key}" for key in of_both(2, 3, 4, 5)
+    ]
+    assert sorted(key for key in requests if key.startswith("demand_errors")) == [
+        f"demand_errors {key}" for key in of_both(1, 2, 3, 4)
+    ]
+
+
+def test_a_month_that_changes_is_judged_and_learned_from_again(automation: Automation) -> None:
+    """Each forecast that was made from it is made once more, and then judged once more."""
+    for month in (1, 2, 3):
+        automation.load_month(month)
+    while automation.requested():
+        pass
+    automation.load(2, 14)
+    assert automation.requested() == {"zone_hours": of_both(2), "market_shares": of_both(2)}
+    assert automation.requested() == {"demand_model": of_both(3, 4), "demand_errors": of_both(2)}
+    assert automation.requested() == {"demand_errors": of_both(3)}
+    assert automation.requested() == {}
 
 
 def test_partition_keys_have_a_fleet_and_a_month() -> None:
@@ -307,150 +363,3 @@ def test_partition_keys_have_a_fleet_and_a_month() -> None:
         "yellow|2023-03-01",
     ]
     assert fleet_and_month("green|2023-02-01") == fleet_and_month("green/2023-02-01") == ("green", date(2023, 2, 1))
-
-
-def hours(counts: dict[str, int], *, hour: int = 8, zone: int = 4) -> pd.DataFrame:
-    """A frame of `zone_hours`: day → trips in that hour of the zone."""
-    rows = [
-        (date.fromisoformat(day), hour, zone, "Alphabet City", "Manhattan", trips, 0, *(Decimal(0),) * 4)
-        for day, trips in counts.items()
-    ]
-    return frame_of(ZONE_HOURS, "yellow", rows)
-
-
-def of_hour(model: pd.DataFrame, weekday: int, hour: int) -> tuple[float, float, float]:
-    these = (model["weekday"] == weekday) & (model["pickup_hour"] == hour)
-    ((expected, low, high),) = model.loc[these, ["expected", "low", "high"]].to_numpy().tolist()
-    return expected, low, high
-
-
-def test_the_model_is_a_weighted_mean_of_the_same_hour_of_the_weekday() -> None:
-    """Sundays: 2023-01-01 and the eight weeks after; the last counts twice as much as the first."""
-    sundays = {f"{date(2023, 1, 1) + pd.Timedelta(weeks=week):%Y-%m-%d}": 0 for week in range(9)}
-    first, last = next(iter(sundays)), list(sundays)[-1]
-    model = demand_model_of(hours({**sundays, first: 10, last: 20}))
-    weights = 0.5 ** (np.arange(8, -1, -1) / 8)
-    expected, low, high = of_hour(model, 0, 8)
-    mean = (10 * weights[0] + 20 * weights[-1]) / weights.sum()
-    assert expected == pytest.approx(mean, abs=1e-4)
-    worth = weights.sum() ** 2 / (weights**2).sum()
-    assert low == 0, "not below"
-    assert high == pytest.approx(mean + (20 - mean) * ((worth + 1) / (worth - 1)) ** 0.5, abs=1e-3)
-    assert of_hour(model, 0, 9) == (0, 0, 0)
-    assert model["weekday"].unique().tolist() == [0], "nothing is known of other weekdays"
-    assert model["num_weeks"].unique().tolist() == [9]
-
-
-def test_an_hour_without_trips_is_none_and_a_day_that_is_not_loaded_is_unknown() -> None:
-    """The second Monday has trips at another hour alone: its 8 o'clock counts as 0."""
-    past = pd.concat([hours({"2023-01-02": 6}), hours({"2023-01-09": 1}, hour=20)])
-    assert pickups_of(past).counts[:, 8, 3].tolist() == [6, 0]
-    expected, low, high = of_hour(demand_model_of(past), 1, 8)
-    assert 0 < expected < 3
-    assert (low, high > 6) == (0, True)
-    alone = of_hour(demand_model_of(hours({"2023-01-02": 6})), 1, 8)
-    assert alone == (6, 6, 6)
-
-
-def test_the_interval_is_learned_over_all_weekdays() -> None:
-    """Mondays that scatter make that of the Tuesdays wide, too, in proportion to the root of what is expected."""
-    mondays = {"2023-01-02": 50, "2023-01-09": 150, "2023-01-16": 50, "2023-01-23": 150}
-    tuesdays = {"2023-01-03": 100, "2023-01-10": 100, "2023-01-17": 100, "2023-01-24": 100}
-    model = demand_model_of(hours({**mondays, **tuesdays}))
-    monday, tuesday = of_hour(model, 1, 8), of_hour(model, 2, 8)
-    assert tuesday[0] == 100
-    spread_of = [(high - expected) / expected**0.5 for expected, _, high in (monday, tuesday)]
-    assert spread_of[0] == pytest.approx(spread_of[1], rel=1e-3)
-    assert tuesday[2] > 140
-
-
-def test_nine_hours_of_ten_lie_in_the_interval() -> None:
-    """Counts that scatter as pickups do (Poisson), learned from eight weeks, over a month that follows."""
-    random = np.random.default_rng(0)
-    means = random.uniform(2, 40, size=(7, 20))
-
-    def month(first: date, days: int) -> pd.DataFrame:
-        frames = []
-        for day in Days(first, first + timedelta(days=days - 1)):
-            counts = random.poisson(means[day.isoweekday() % 7])
-            frames += [hours({str(day): int(trips)}, zone=zone + 1) for zone, trips in enumerate(counts) if trips]
-        return pd.concat(frames)
-
-    past, held_out = month(date(2023, 1, 1), 56), month(date(2023, 2, 26), 28)
-    judgement = judged(demand_model_of(past), past, held_out)
-    assert judgement is not None
-    assert judgement.share_inside == pytest.approx(0.9, abs=0.04)
-    assert judgement.mean_error < 0.85 * judgement.last_weeks_mean_error
-
-
-def test_the_model_is_judged_against_the_week_before() -> None:
-    past = hours({"2023-01-02": 4, "2023-01-09": 8, "2023-01-16": 4, "2023-01-23": 8, "2023-01-30": 4})
-    held_out = hours({"2023-02-06": 6, "2023-02-13": 6, "2023-02-27": 6})
-    model = demand_model_of(past)
-    judgement = judged(model, past, held_out)
-    assert judgement is not None
-    expected = of_hour(model, 1, 8)[0]
-    zone_hours_compared = 2 * 24 * 263  # of 27 February the week before is not loaded
-    assert judgement.num_hours == zone_hours_compared
-    assert judgement.mean_error == pytest.approx(2 * abs(6 - expected) / zone_hours_compared)
-    assert judgement.last_weeks_mean_error == pytest.approx((2 + 0) / zone_hours_compared)
-    assert judgement.share_inside == 1
-    assert judgement.is_better is (2 * abs(6 - expected) < 2)
-
-
-def test_nothing_to_learn_from_is_a_model_without_rows(loaded: Pipeline, tmp_path: Path) -> None:
-    pipeline = with_files_in(loaded, tmp_path)
-    result = pipeline.dataset("yellow", "2023-01")
-    assert result.success, error_of(result)
-    assert result.output_for_node("demand_model").empty
-    check = check_of(result, "expects_the_month")
-    assert (check.passed, check.description) == (True, "nothing to compare: no month before, or no trips")
-    assert pipeline.files.read("outputs/demand_model/yellow-2023-01.png").startswith(b"\x89PNG")
-
-
-def test_the_model_of_a_month_is_learned_from_the_months_before(loaded: Pipeline, tmp_path: Path) -> None:
-    pipeline = with_files_in(loaded, tmp_path)
-    pipeline.dataset("yellow", "2023-01", zone_hours)
-    result = pipeline.dataset("yellow", "2023-02")
-    assert result.success, error_of(result)
-    (made,) = materializations_of(result, "demand_model")
-    assert made.metadata["days_learned_from"].value == 31
-    assert made.metadata["synthetic"].value is True
-    assert "data:image/png" in str(made.metadata["chart"].value)
-    january = decoded(
-        pipeline.files.read(dataset_file("zone_hours", "yellow", date(2023, 1, 1), "parquet")),
-        ZONE_HOURS,
-        "yellow",
-        "parquet",
-    )
-    model = result.output_for_node("demand_model")
-    pd.testing.assert_frame_equal(model, demand_model_of(january))
-    busiest = model.loc[model["expected"].idxmax()]
-    trips = january[(january["zone_id"] == busiest["zone_id"]) & (january["pickup_hour"] == busiest["pickup_hour"])]
-    weekdays = (trips["pickup_date"].dt.day_of_week + 1) % 7
-    counted = trips.loc[weekdays == busiest["weekday"], "num_trips"]
-    assert counted.min() <= busiest["expected"] <= counted.max()
-    check = check_of(result, "expects_the_month")
-    assert check.metadata["num_hours"].value == 28 * 24 * 263
-    assert check.passed, "synthetic weeks are alike"
-    before = pipeline.files.read("outputs/demand_model/yellow-2023-02.png")
-    pipeline.dataset("yellow", "2023-02", demand_model)
-    assert pipeline.files.read("outputs/demand_model/yellow-2023-02.png") == before
-
-
-@pytest.mark.real_data
-def test_the_model_errs_less_than_the_week_before_on_real_months(real_tlc: Path, tmp_path: Path) -> None:
-    """Green from October 2022; 91 % of the hours of March 2023 lie in the interval."""
-    pipeline = pipeline_in(tmp_path, real_tlc, ("green",))
-    pipeline.run("2022-10-01", "2023-03-31", select=("taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips"))
-    with pipeline.warehouse.read() as session:
-        from taxi_pipeline.datasets.contents import zone_hours_of
-
-        months = [date(2022, 10, 1), date(2022, 11, 1), date(2022, 12, 1), date(2023, 1, 1), date(2023, 2, 1)]
-        past = pd.concat([zone_hours_of(session, "green", month) for month in months])
-        held_out = zone_hours_of(session, "green", date(2023, 3, 1))
-    judgement = judged(demand_model_of(past), past, held_out)
-    assert judgement is not None
-    assert judgement.mean_error < 0.9 * judgement.last_weeks_mean_error
-    assert judgement.share_inside is not None
-    assert 0.87 < judgement.share_inside < 0.93

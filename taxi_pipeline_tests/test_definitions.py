@@ -23,11 +23,12 @@ from taxi_pipeline.defs.partitions import (
     days_from,
     days_of,
     fleet_months_from,
+    forecast_months_from,
     months_from,
     weeks_from,
 )
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     TLC_INDICATORS,
@@ -65,13 +66,15 @@ DEPS = {
     "zone_hours": {"zone_hourly_trips", "taxi_zones"},
     "market_shares": {"taxi_trips"},
     "demand_model": {"zone_hours"},
+    "demand_errors": {"demand_model", "zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
 MONTHLY = {"monthly_report"}
-BY_FLEET_AND_MONTH = GROUPS["datasets"]
+FORECASTS = {"demand_model"}
+BY_FLEET_AND_MONTH = GROUPS["datasets"] - FORECASTS
 ON_THE_DATABASE = {
     *GROUPS["warehouse"],
     *GROUPS["metrics"],
@@ -207,8 +210,10 @@ def test_partitions(definitions: dg.Definitions) -> None:
     assert {name for name, spec in specs.items() if spec.partitions_def == months_from(start)} == MONTHLY
     by_fleet_and_month = fleet_months_from(["yellow"], start)
     assert {name for name, spec in specs.items() if spec.partitions_def == by_fleet_and_month} == BY_FLEET_AND_MONTH
+    forecasts = forecast_months_from(["yellow"], start)
+    assert {name for name, spec in specs.items() if spec.partitions_def == forecasts} == FORECASTS
     assert {name for name, spec in specs.items() if spec.partitions_def} == (
-        DAILY | WEEKLY | MONTHLY | BY_FLEET_AND_MONTH
+        DAILY | WEEKLY | MONTHLY | BY_FLEET_AND_MONTH | FORECASTS
     )
     keys = days_from(date(2023, 1, 1)).get_partition_keys()
     assert keys[:2] == ["2023-01-01", "2023-01-02"]
@@ -256,6 +261,25 @@ def test_months_end_where_all_their_days_are_partitions(today: str, last_month: 
         assert months.get_last_partition_key() == last_month
         month = date.fromisoformat(last_month)
         assert str(Days.of_month(month).last) in days.get_partition_keys()
+        forecasts = forecast_months_from(["green"], date(2023, 1, 1)).get_partition_keys()
+        assert forecasts[-1] == f"green|{next_month(month)}"
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "forecast"),
+    [
+        ("2023-01-01", "2023-03-31", ["2023-02-01", "2023-03-01", "2023-04-01"]),
+        ("2023-01-01", "2023-01-31", ["2023-02-01"]),
+        ("2022-12-15", "2023-02-27", ["2023-02-01"]),
+        ("2023-01-15", "2023-02-10", []),
+    ],
+)
+def test_the_months_of_forecasts_are_those_after_the_months_of_trips(
+    first: str, last: str, forecast: list[str]
+) -> None:
+    """The first month has no month before it; the last is the one after the last with trips."""
+    months = forecast_months_from(["green"], date.fromisoformat(first), date.fromisoformat(last))
+    assert months.get_partition_keys() == [f"green|{month}" for month in forecast]
 
 
 @pytest.mark.parametrize("day", ["2023-03-12", "2023-11-05"])

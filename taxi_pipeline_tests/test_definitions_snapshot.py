@@ -30,7 +30,7 @@ def snapshot_of(definitions: dg.Definitions) -> dict[str, Any]:
         found["assets"][spec.key.to_user_string()] = _without_empty(
             {
                 "group": spec.group_name,
-                "deps": {dep.asset_key.to_user_string(): _mapping(dep.partition_mapping) for dep in spec.deps},
+                "deps": _mappings(spec),
                 "partitions": str(spec.partitions_def) if spec.partitions_def else None,
                 "kinds": sorted(spec.kinds),
                 "tags": {key: value for key, value in spec.tags.items() if not key.startswith("dagster/kind")},
@@ -68,6 +68,12 @@ def snapshot_of(definitions: dg.Definitions) -> dict[str, Any]:
         }
     found["resources"] = {key: type(value).__name__ for key, value in (definitions.resources or {}).items()}
     return {kind: dict(sorted(named.items())) for kind, named in found.items()}
+
+
+def _mappings(spec: dg.AssetSpec) -> dict[str, str]:
+    """Asset → mapping, by name: the order of an asset's inputs is not the same in each process."""
+    deps = {dep.asset_key.to_user_string(): _mapping(dep.partition_mapping) for dep in spec.deps}
+    return dict(sorted(deps.items()))
 
 
 def _mapping(mapping: dg.PartitionMapping | None) -> str:

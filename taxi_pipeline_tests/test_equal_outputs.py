@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.defs.assets import demand_model, monthly_report, week_summary
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.sample.mirror import write_mirror
@@ -72,6 +72,7 @@ def run_everything(pipeline: Pipeline) -> WholeGraph:
     assert pipeline.report(week_summary, "2025-01-05", "2025-01-12").success
     assert pipeline.report(monthly_report, "2025-01-01").success
     assert pipeline.dataset("fhvhv", "2025-01").success
+    assert pipeline.dataset("fhvhv", "2025-02", demand_model).success
     request = TripRequest(
         borough="Manhattan", start_date=date(2025, 1, 6), end_date=date(2025, 1, 12), zone_ids=(4, 12), fleet="green"
     )

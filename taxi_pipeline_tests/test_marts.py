@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 
+from taxi_pipeline.defs.assets import demand_model
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.marts import MartsError, dbt_program
@@ -462,6 +463,7 @@ def test_the_tour_answers_ten_questions(pipeline: Pipeline, environment: dict[st
     """The tour runs as an asset, in a process of its own: all answers, in pictures and tables, of the newest month."""
     for month in ("2024-12", "2025-01"):
         assert pipeline.dataset("yellow", month).success
+    assert pipeline.dataset("yellow", "2025-02", demand_model).success
     settings = {
         "TAXI_DATA_DIR": str(pipeline.folder),
         "TLC_URL": pipeline.tlc.url,

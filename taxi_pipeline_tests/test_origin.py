@@ -99,6 +99,6 @@ def test_the_demand_chart_names_one_origin(monkeypatch: pytest.MonkeyPatch, *, s
     monkeypatch.setattr(Figure, "savefig", lambda self, *a, **k: (saved.append(self), save(self, *a, **k))[1])
     counted = (date(2023, 1, 1), 8, 132, "JFK Airport", "Queens", 5, 0, *(Decimal(0),) * 4)
     hours = frame_of(ZONE_HOURS, "yellow", [counted])
-    draw_demand(demand_model_of(hours), hours, "Yellow taxi pickups", synthetic=synthetic)
+    draw_demand(demand_model_of(hours, date(2023, 1, 1)), hours, "Yellow taxi pickups", synthetic=synthetic)
     words = [text.get_text() for text in saved[0].texts]
     assert (SYNTHETIC_NOTE in words, SOURCE in words) == (synthetic, not synthetic)

@@ -56,22 +56,69 @@ MARKET_SHARES = Table(
     ),
 )
 
+_PICKUPS_AN_HOUR = "pickups an hour"
+
 DEMAND_MODEL = Table(
     "demand_model",
-    "Expected pickups in an hour of a weekday in a zone, from a model of the year before the month.",
+    "Expected pickups by day, hour and zone of a month: a forecast from the twelve months before it, and the forecasts "
+    "of two opponents that take no model.",
     (
         _FLEET,
         *_zone("pickup"),
-        Column("weekday", "SMALLINT", "0 for Sunday to 6 for Saturday", nullable=False),
+        Column("pickup_date", "DATE", "Day of the pickup", "New York wall time", nullable=False),
         Column("pickup_hour", "SMALLINT", "Hour of the pickup, 0 to 23", "New York wall time", nullable=False),
         Column("expected", "DOUBLE", "Expected pickups in the hour", nullable=False),
         Column("low", "DOUBLE", "One hour of twenty is expected to have fewer", nullable=False),
         Column("high", "DOUBLE", "One hour of twenty is expected to have more", nullable=False),
-        Column("num_weeks", "SMALLINT", "Number of weeks that the model was trained on", nullable=False),
+        Column(
+            "num_days",
+            "SMALLINT",
+            "Number of past days of the same weekday, or of Sundays for a holiday, that were learned from",
+            nullable=False,
+        ),
+        Column(
+            "mean_of_8_weeks",
+            "DOUBLE",
+            "Mean pickups of the same hour on the eight same weekdays before the month; NULL when none is loaded",
+        ),
+        Column("median_of_8_weeks", "DOUBLE", "Their median; NULL when none is loaded"),
     ),
 )
 
-DATASETS = (ZONE_HOURS, MARKET_SHARES, DEMAND_MODEL)
+DEMAND_ERRORS = Table(
+    "demand_errors",
+    "Errors of a month's forecast in `demand_model`, and of two opponents that take no model.",
+    (
+        _FLEET,
+        Column("month", "DATE", "First day of the month", nullable=False),
+        Column(
+            "method",
+            "VARCHAR",
+            "`expected` for the model, or an opponent, `mean_of_8_weeks` or `median_of_8_weeks`: a column of "
+            "`demand_model`",
+            nullable=False,
+        ),
+        Column("num_hours", "BIGINT", "Number of compared hours, over all zones", nullable=False),
+        Column("rmse", "DOUBLE", "Root of the mean squared error", _PICKUPS_AN_HOUR, nullable=False),
+        Column("mae", "DOUBLE", "Mean absolute error", _PICKUPS_AN_HOUR, nullable=False),
+        Column(
+            "num_busy_hours",
+            "BIGINT",
+            "Number of compared hours in which the model expects one pickup or more",
+            nullable=False,
+        ),
+        Column("busy_rmse", "DOUBLE", "`rmse` over the busy hours; NULL without any", _PICKUPS_AN_HOUR),
+        Column("busy_mae", "DOUBLE", "`mae` over the busy hours; NULL without any", _PICKUPS_AN_HOUR),
+        Column(
+            "share_inside",
+            "DOUBLE",
+            "Share of the busy hours inside the model's interval; NULL for the opponents, which have none",
+            "0 to 1",
+        ),
+    ),
+)
+
+DATASETS = (ZONE_HOURS, MARKET_SHARES, DEMAND_MODEL, DEMAND_ERRORS)
 """All datasets that the pipeline makes."""
 
 FORMATS = ("parquet", "csv")

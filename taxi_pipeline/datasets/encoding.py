@@ -40,6 +40,14 @@ def frame_of(table: Table, fleet: str, rows: Iterable[Sequence[Any]]) -> "pd.Dat
     return _to_pandas(pa.Table.from_arrays(arrays, schema=schema), fleet)
 
 
+def together(table: Table, frames: "Iterable[pd.DataFrame]") -> "pd.DataFrame":
+    """Put frames of a dataset below each other. Without any row the result has the declared columns."""
+    import pandas as pd
+
+    filled = [frame for frame in frames if not frame.empty]
+    return pd.concat(filled, ignore_index=True) if filled else frame_of(table, "", ())
+
+
 def encoded(frame: "pd.DataFrame", table: Table, extension: str) -> bytes:
     """Encode a frame as the bytes of a file. Equal frames give equal bytes.
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from taxi_pipeline.datasets.columns import DATASETS
+from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.dagster_names import REPOSITORY_LABEL
@@ -33,13 +33,15 @@ from taxi_pipeline.defs.partitions import (
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.whole_files import locked
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import Days, next_month
 
 CODE_LOCATION_NAME = "taxi_pipeline"
 """Name of the code location, as in `pyproject.toml` and in `deploy/workspace.yaml`."""
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose events go into Dagster's history alone, and not to the console."""
+
+_FORECAST = dg.AssetKey(DEMAND_MODEL.name)
 
 
 class InstanceError(TaxiPipelineError):
@@ -200,12 +202,22 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
         yield _WindowRun("week_summaries", Days(weeks[0], weeks[-1]), len(weeks), "reports")
     if months:
         yield _WindowRun("monthly_reports", Days(months[0], months[-1]), len(months), "reports")
-    for month in months:
-        for fleet in fleets:
-            yield _WindowRun("datasets", fleet_month_key(fleet, month), len(DATASETS), "datasets")
-    marts = [spec for spec in definitions.resolve_all_asset_specs() if spec.group_name == MARTS]
+    specs = list(definitions.resolve_all_asset_specs())
+    forecasts = {key for spec in specs if spec.key == _FORECAST for key in _keys_of(spec.partitions_def)}
+    # A month is forecast out of those before it, then compared with its trips. The last forecast is of the month after.
+    for month in [*months, next_month(months[-1])] if months else []:
+        for key in (fleet_month_key(fleet, month) for fleet in fleets):
+            if key in forecasts:
+                yield _WindowRun("demand_forecasts", key, 1, "datasets")
+            if month in months:
+                yield _WindowRun("datasets", key, len(DATASETS) - 1, "datasets")
+    marts = [spec for spec in specs if spec.group_name == MARTS]
     if months and marts:
         yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)
+
+
+def _keys_of(partitions: dg.PartitionsDefinition | None) -> Sequence[str]:
+    return partitions.get_partition_keys() if partitions else ()
 
 
 def _whole_windows(partitions: dg.TimeWindowPartitionsDefinition, days: Days) -> list[date]:

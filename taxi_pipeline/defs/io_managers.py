@@ -34,7 +34,8 @@ class DatasetIOManager(dg.IOManager):
     """Keeps each partition, a fleet's month, as a file of the storage.
 
     A downstream asset gets a data frame for one partition, and a dictionary of partition key → data frame for several.
-    With the metadata `allow_missing_partitions` of its input, the dictionary lacks those that were not materialized.
+    With the metadata `allow_missing_partitions` of its input it always gets a dictionary, which lacks the partitions
+    that were not materialized.
 
     Args:
         files: the storage.
@@ -76,10 +77,10 @@ class DatasetIOManager(dg.IOManager):
         """
         declared = _TABLES[context.asset_key.path[-1]]
         keys = context.asset_partition_keys
-        if len(keys) == 1:
-            return self._frame(declared, keys[0])
         if (context.definition_metadata or {}).get("allow_missing_partitions"):
             keys = [key for key in keys if self._files.exists(self._file(declared, key)[0])]
+        elif len(keys) == 1:
+            return self._frame(declared, keys[0])
         return {key: self._frame(declared, key) for key in keys}
 
     def _frame(self, declared: Table, partition_key: str) -> "pd.DataFrame":

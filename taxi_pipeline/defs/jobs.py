@@ -28,8 +28,15 @@ monthly_reports = dg.define_asset_job(
 
 datasets = dg.define_asset_job(
     "datasets",
-    selection=dg.AssetSelection.groups("datasets"),
+    selection=dg.AssetSelection.groups("datasets") - dg.AssetSelection.assets("demand_model"),
     description="Makes datasets of fleets' months. Automation makes each when its days are loaded; this job makes any.",
+)
+
+demand_forecasts = dg.define_asset_job(
+    "demand_forecasts",
+    selection=dg.AssetSelection.assets("demand_model"),
+    description="Forecasts fleets' months. Automation forecasts each when the month before is loaded; this job makes "
+    "any. A job of its own: its last month is the one after the last of the other datasets.",
 )
 
 zones = dg.define_asset_job(

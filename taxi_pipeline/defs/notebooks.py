@@ -65,7 +65,7 @@ def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) ->
         deps=["taxi_trips", "borough_flows", "zone_hours", "demand_model", *_asked(marts)],
         group_name="notebooks",
         description="outputs/tour.html: ten questions to the warehouse, the marts and the datasets of the newest whole "
-        "month. The datasets and the marts of that month must be there.",
+        "month. The datasets and the marts of that month must be there, and the forecast of the month after it.",
         io_manager_key=_IO_MANAGER,
         asset_tags={"output": "page"},
     )

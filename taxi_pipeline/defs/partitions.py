@@ -85,6 +85,23 @@ def fleet_months_from(
 fleet_month_partitions = fleet_months_from(list(FLEETS), FIRST_DAY)
 """Fleets and months for the assets' declarations; `between` narrows them to the configured fleets and days."""
 
+
+def forecast_months_from(
+    fleets: "Sequence[str]", first_day: date, last_day: date | None = None
+) -> dg.MultiPartitionsDefinition:
+    """Each of these fleets with the month after each of the months of `months_from`.
+
+    The first month has no month before it to learn from; the month after the last one is not published yet.
+    """
+    end = _end(last_day and next_month(month_of(last_day + _DAY)), 0)
+    first_month = next_month(next_month(first_day - _DAY))
+    months = dg.MonthlyPartitionsDefinition(start_date=first_month.isoformat(), timezone=NEW_YORK, **end)
+    return dg.MultiPartitionsDefinition({"fleet": dg.StaticPartitionsDefinition(list(fleets)), "month": months})
+
+
+forecast_partitions = forecast_months_from(list(FLEETS), FIRST_DAY)
+"""Fleets and months for the assets' declarations; `between` narrows them to the configured fleets and days."""
+
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
@@ -96,6 +113,7 @@ def between(first_day: date, last_day: date | None, fleets: "Sequence[str]", ass
         (weekly_partitions, weeks_from(first_day, last_day)),
         (monthly_partitions, months_from(first_day, last_day)),
         (fleet_month_partitions, fleet_months_from(fleets, first_day, last_day)),
+        (forecast_partitions, forecast_months_from(fleets, first_day, last_day)),
     ]
 
     def narrowed(spec: dg.AssetSpec) -> dg.AssetSpec:

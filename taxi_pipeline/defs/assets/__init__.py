@@ -3,7 +3,7 @@
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """
 
-from taxi_pipeline.defs.assets.datasets import demand_model, market_shares, zone_hours
+from taxi_pipeline.defs.assets.datasets import demand_errors, demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.assets.indicators import tlc_indicators, tlc_report_file
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
@@ -30,6 +30,7 @@ __all__ = [
     "ASSETS",
     "city_map",
     "code_tables",
+    "demand_errors",
     "demand_model",
     "manhattan_map",
     "manhattan_stats",
