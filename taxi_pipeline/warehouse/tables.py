@@ -346,6 +346,11 @@ ZONE_HOURLY_DROPOFFS = Table(
     order="pickup_date, dropoff_hour, dropoff_zone_id",
 )
 
+_MEASURED = (
+    "fare_amount trip_distance pickup_datetime dropoff_datetime tip_amount passenger_count request_datetime "
+    "payment_type vendor_id"
+)
+
 TRIP_HISTOGRAMS = Table(
     "trip_histograms",
     "Trips by fleet, pickup date and the size of a measure: how fares, distances, durations, speeds, tips, passengers "
@@ -353,20 +358,14 @@ TRIP_HISTOGRAMS = Table(
     "upper bound of bin 0, and the lower bounds of bins 1, 2, …, are: " + bounds_in_words() + ".",
     (
         *_DAY_OF_FLEET,
-        Column(
+        _counted(
             "measure",
             "VARCHAR",
             "fare_amount (US dollars), trip_distance (miles), duration_minutes, miles_per_hour, tip_percent (of the "
             "fare, of taxis' trips by card and of fhvhv), passenger_count, wait_minutes (from request to pickup)",
-            nullable=False,
+            of=_MEASURED,
         ),
-        _counted(
-            "bin",
-            "SMALLINT",
-            "Range of the measure; -1 where the trip does not have it",
-            of="fare_amount trip_distance pickup_datetime dropoff_datetime tip_amount passenger_count "
-            "request_datetime payment_type vendor_id",
-        ),
+        _counted("bin", "SMALLINT", "Range of the measure; -1 where the trip does not have it", of=_MEASURED),
         _counted("num_trips", "BIGINT", "Number of trips, as published", of=""),
     ),
     Kind.DAILY,
