@@ -14,8 +14,8 @@ from statistics import mean
 from typing import Any
 
 _DIAGRAM = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-_LETTER, _HEIGHT, _PADDING = 6.7, 24, 6
-_BETWEEN_COLUMNS, _BETWEEN_ROWS = 28, 10
+_LETTER, _HEIGHT, _PADDING = 6.1, 24, 4
+_BETWEEN_COLUMNS, _BETWEEN_ROWS = 18, 10
 """Sizes in pixels; letters are those of `.diagram` in site.css."""
 
 _SWEEPS = 12

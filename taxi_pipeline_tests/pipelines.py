@@ -47,7 +47,7 @@ GROUPS = {
     "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
     "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
     "indicators": {"tlc_report_file", "tlc_indicators"},
-    "reports": {"week_summary", "monthly_report"},
+    "reports": {"week_summary", "month_manifest", "monthly_report"},
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
     "requests": {"trip_request"},
 }

@@ -269,23 +269,30 @@ class Automation:
                 event = dg.AssetMaterialization(asset, partition=str(date(2023, month, day)))
                 self._instance.report_runless_asset_event(event)
 
-    def requested(self) -> dict[str, list[str]]:
+    def tick(self) -> dict[str, list[str]]:
         """Asset → the partitions that are launched now, which succeed at once."""
         result = dg.evaluate_automation_conditions(
             self._definitions,
             self._instance,
-            asset_selection=dg.AssetSelection.groups("datasets"),
+            asset_selection=dg.AssetSelection.groups("datasets") | dg.AssetSelection.assets("month_manifest"),
             cursor=self._cursor,
         )
         self._cursor = result.cursor
         found: dict[str, list[str]] = {}
-        for declared in DATASETS:
-            partitions = sorted(map(str, result.get_requested_partitions(dg.AssetKey(declared.name))))
+        for name in ("month_manifest", *(declared.name for declared in DATASETS)):
+            partitions = sorted(map(str, result.get_requested_partitions(dg.AssetKey(name))))
             for partition in partitions:
-                event = dg.AssetMaterialization(declared.name, partition=partition)
-                self._instance.report_runless_asset_event(event)
+                self._instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
             if partitions:
-                found[declared.name] = partitions
+                found[name] = partitions
+        return found
+
+    def requested(self) -> dict[str, list[str]]:
+        """Dataset → the partitions that are launched now, or when the manifests are made that are launched now."""
+        found = self.tick()
+        if found.pop("month_manifest", None):
+            for name, partitions in self.tick().items():
+                found[name] = sorted([*found.get(name, []), *partitions])
         return found
 
 
@@ -313,6 +320,16 @@ def test_datasets_are_made_when_their_month_is_complete(automation: Automation) 
     automation.load(2, 14)
     made = automation.requested()
     assert (made["zone_hours"], made["market_shares"]) == (of_both(2), of_both(2))
+
+
+def test_a_dataset_waits_for_the_manifest_of_its_month(automation: Automation) -> None:
+    """The days of a month are looked at once, and not for each fleet and dataset."""
+    automation.load_month(1)
+    assert automation.tick() == {"month_manifest": ["2023-01-01"]}
+    assert automation.tick() == {"zone_hours": of_both(1), "market_shares": of_both(1)}
+    automation.load(1, 14)
+    assert automation.tick()["month_manifest"] == ["2023-01-01"]
+    assert automation.tick()["market_shares"] == of_both(1)
 
 
 def test_a_month_that_arrives_makes_one_forecast_and_one_judgement_of_each_fleet(automation: Automation) -> None:

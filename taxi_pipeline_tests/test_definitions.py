@@ -62,9 +62,10 @@ DEPS = {
     "city_map": {"zone_hourly_trips", "taxi_zones"},
     "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
+    "month_manifest": {"zone_hourly_trips"},
     "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones", "tlc_indicators"},
-    "zone_hours": {"zone_hourly_trips", "taxi_zones"},
-    "market_shares": {"taxi_trips"},
+    "zone_hours": {"month_manifest", "taxi_zones"},
+    "market_shares": {"month_manifest"},
     "demand_model": {"zone_hours"},
     "demand_errors": {"demand_model", "zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
@@ -72,7 +73,7 @@ DEPS = {
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
-MONTHLY = {"monthly_report"}
+MONTHLY = {"monthly_report", "month_manifest"}
 FORECASTS = {"demand_model"}
 BY_FLEET_AND_MONTH = GROUPS["datasets"] - FORECASTS
 ON_THE_DATABASE = {

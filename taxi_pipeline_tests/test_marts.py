@@ -1,6 +1,7 @@
 """The marts: what they hold, by month and by fleet; how they are part of the graph. And the tour, which asks them."""
 
 import json
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -535,3 +536,17 @@ def test_the_program_dbt_is_found_beside_python_or_on_the_path(tmp_path: Path, m
         program = tmp_path / folder / "dbt"
         program.touch(mode=0o755)
         assert dbt_program() == str(program)
+
+
+def test_tests_of_marts_name_no_staging_view() -> None:
+    """Regression: a test that named one ran with each mart, and failed where its own mart was not made.
+
+    dbt runs a test when one of the models that it names is built, so a test names its mart, and sources.
+    """
+    named = {
+        re.sub(r"\s", "", found)
+        for path in (REPOSITORY / "marts" / "tests").glob("*.sql")
+        for found in re.findall(r"ref\(([^)]*)\)", path.read_text())
+    }
+    assert named
+    assert not [model for model in named if "stg_" in model]

@@ -21,7 +21,7 @@ plain as (
         count(*) as num_trips,
         sum(trip_distance) as miles,
         sum(duration_seconds) as seconds
-    from {{ ref('stg_measured_trips') }}
+    from ({{ measured_trips() }}) as measured_trips
     where trip_distance > 0 and duration_seconds > 0 and {{ of_the_months('pickup_date') }}
     group by 1, 2, 3
 )

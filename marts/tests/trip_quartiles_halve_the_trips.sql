@@ -4,7 +4,7 @@
 
 with trips as (
     select *, duration_seconds / 60 as duration_minutes
-    from {{ ref('stg_measured_trips') }}
+    from ({{ measured_trips() }}) as measured_trips
     where {{ of_the_months('pickup_date') }}
 ),
 

@@ -13,8 +13,8 @@ with mart as (
 
 counted as (
     select
-        month,
-        licensee,
+        {{ month_of('pickup_date') }} as month,
+        coalesce(licensee, 'all') as licensee,
         count(*) as num_trips,
         {% for wait, start, end in waits %}
         count(*) filter (where {{ end }} < {{ start }}) as num_backwards_{{ wait }},
@@ -22,9 +22,9 @@ counted as (
         count(*) filter (where {{ end }} between {{ start }} and {{ start }} + {{ longest }})
             as num_waits_{{ wait }}{{ "," if not loop.last }}
         {% endfor %}
-    from {{ ref('stg_trips') }}
+    from {{ source('warehouse', 'trips') }}
     where fleet = 'fhvhv' and {{ of_the_months('pickup_date') }}
-    group by month, licensee
+    group by 1, 2
 ),
 
 plain as (

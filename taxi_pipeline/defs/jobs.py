@@ -22,8 +22,8 @@ week_summaries = dg.define_asset_job(
 
 monthly_reports = dg.define_asset_job(
     "monthly_reports",
-    selection=dg.AssetSelection.assets("monthly_report"),
-    description="Makes reports of months. Automation makes each when its days are loaded; this job makes any of them.",
+    selection=dg.AssetSelection.assets("month_manifest", "monthly_report"),
+    description="Makes manifests and reports of months. Automation makes each when its days are loaded; this job any.",
 )
 
 datasets = dg.define_asset_job(

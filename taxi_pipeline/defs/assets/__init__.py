@@ -7,7 +7,7 @@ from taxi_pipeline.defs.assets.datasets import demand_errors, demand_model, mark
 from taxi_pipeline.defs.assets.indicators import tlc_indicators, tlc_report_file
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
-from taxi_pipeline.defs.assets.reports import monthly_report, week_summary
+from taxi_pipeline.defs.assets.reports import month_manifest, monthly_report, week_summary
 from taxi_pipeline.defs.assets.requests import trip_request
 from taxi_pipeline.defs.assets.tlc_records import tlc_trip_records
 from taxi_pipeline.defs.assets.warehouse_tables import code_tables, taxi_zones, trip_tables
@@ -35,6 +35,7 @@ __all__ = [
     "manhattan_map",
     "manhattan_stats",
     "market_shares",
+    "month_manifest",
     "monthly_report",
     "taxi_trips_file",
     "taxi_zones",

@@ -13,6 +13,7 @@ from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import file_metadata, link, per_partition, picture, table
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
 from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
+from taxi_pipeline.outputs.month_manifest import manifest_of_month
 from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.storage import Storage
@@ -69,6 +70,43 @@ def week_summary(
                 },
             )
     return dg.MaterializeResult(metadata={"weeks": len(weeks)})
+
+
+@dg.asset(
+    group_name="reports",
+    partitions_def=monthly_partitions,
+    backfill_policy=backfill_policy,
+    deps=[dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW)],
+    automation_condition=window_complete,
+    pool=POOL,
+    kinds={"duckdb", "json"},
+    tags={"output": "data-file"},
+)
+def month_manifest(
+    context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
+) -> dg.MaterializeResult:
+    """outputs/month_manifest/YYYY-MM.json: what is loaded of a month, by fleet.
+
+    Days, trips, rejected rows, and the published file that they come from. Automation makes it when all days of the
+    month are loaded, and again when one is loaded again; datasets wait for it, and so look at months and not at days.
+    Made earlier, it has the loaded days, and missing_days names the others.
+    """
+    months = [date.fromisoformat(key) for key in context.partition_keys]
+    for month in months:
+        spent = Cost()
+        with files.lock(manifest_file(month)):
+            manifest = warehouse.query(manifest_of_month, month, tlc.fleets)
+            file = files.write(manifest_file(month), json.dumps(manifest, indent=1) + "\n")
+        metadata = {
+            **file_metadata(file),
+            **link(file, pages),
+            **spent.so_far(bytes_written=file.size_bytes),
+            "trips": sum(fleet.get("num_trips", 0) for fleet in manifest["fleets"].values()),
+            "missing_days": sum(len(fleet["missing_days"]) for fleet in manifest["fleets"].values()),
+            "synthetic": manifest["synthetic"],
+        }
+        per_partition(context, {str(month): metadata})
+    return dg.MaterializeResult(metadata={"months": len(months)})
 
 
 @dg.asset(
@@ -180,6 +218,11 @@ def _links(files: Storage, month: date, written: Collection[date]) -> "Links":
         following=report(next_month(month)),
         explorer="../zone_explorer.html" if files.exists(ZONE_EXPLORER_FILE) else None,
     )
+
+
+def manifest_file(month: date) -> str:
+    """The name of the month's manifest in the storage."""
+    return f"outputs/month_manifest/{month:%Y-%m}.json"
 
 
 def summary_file(week: date) -> str:
