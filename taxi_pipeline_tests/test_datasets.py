@@ -149,6 +149,12 @@ def test_shares_are_of_the_fleet_and_of_all_fleets(loaded: Pipeline, tmp_path: P
     yellow = pipeline.dataset("yellow", "2023-02", market_shares).output_for_node("market_shares")
     assert yellow["company"].tolist() == ["all"]
     assert yellow["share_of_all"].tolist() == [yellow["num_trips"].sum() / num_all]
+    ((num_net,),) = pipeline.rows(
+        "SELECT count(*) FROM net_trips WHERE fleet = 'yellow' AND pickup_date >= '2023-02-01'"
+    )
+    assert yellow["num_net_trips"].tolist() == [num_net]
+    assert num_net < yellow["num_trips"].sum(), "the sample has voids"
+    assert shares["num_net_trips"].tolist() == shares["num_trips"].tolist(), "for-hire trips have none"
     fhv = pipeline.dataset("fhv", "2023-02", market_shares).output_for_node("market_shares")
     assert fhv["total_amount"].isna().all(), "fhv publishes none"
 
@@ -239,7 +245,7 @@ def test_a_frame_can_be_loaded_without_a_run(loaded: Pipeline, tmp_path: Path) -
 
 
 def test_a_file_of_another_version_is_refused(loaded: Pipeline, tmp_path: Path) -> None:
-    frame = frame_of(MARKET_SHARES, "yellow", [(date(2023, 1, 1), "all", 1, None, 1.0, None)])
+    frame = frame_of(MARKET_SHARES, "yellow", [(date(2023, 1, 1), "all", 1, 1, None, 1.0, None)])
     content = encoded(frame, MARKET_SHARES, "parquet")
     with pytest.raises(WrongColumnsError, match="materialize zone_hours again"):
         decoded(content, ZONE_HOURS, "yellow", "parquet")

@@ -44,7 +44,13 @@ MARKET_SHARES = Table(
         _FLEET,
         Column("month", "DATE", "First day of the month", nullable=False),
         Column("company", "VARCHAR", "High-volume company, or `all` for the other fleets", nullable=False),
-        Column("num_trips", "BIGINT", "Number of trips", nullable=False),
+        Column("num_trips", "BIGINT", "Number of trips, as published", nullable=False),
+        Column(
+            "num_net_trips",
+            "BIGINT",
+            "Number of trips without both rows of each void, as in the view `net_trips`",
+            nullable=False,
+        ),
         Column("total_amount", "DECIMAL(18, 2)", "Sum of totals; NULL for fhv, which publishes none", _DOLLARS),
         Column("share_of_fleet", "DOUBLE", "Share of the fleet's trips of the month", "0 to 1", nullable=False),
         Column(

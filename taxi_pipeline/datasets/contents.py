@@ -43,11 +43,13 @@ def market_shares_of(session: Session, fleet: str, month: date, fleets: Sequence
         A frame with the columns of `MARKET_SHARES`, one row for each company with trips on the loaded days.
     """
     days = Days.of_month(month)
-    rows = session.rows(_COMPANIES_SQL, [fleet, days.first, days.last])
+    which = [fleet, days.first, days.last]
+    rows = session.rows(_COMPANIES_SQL, which)
+    num_void_rows = session.row(_VOIDS_SQL, which)[0]  # none of them has a company: only taxis publish voids
     num_trips = sum(row[1] for row in rows)
     num_all = _num_trips(session, days, fleets)
     shares = [
-        (month, company, trips, amount, trips / num_trips, trips / num_all if num_all else None)
+        (month, company, trips, trips - num_void_rows, amount, trips / num_trips, trips / num_all if num_all else None)
         for company, trips, amount in rows
     ]
     return frame_of(MARKET_SHARES, fleet, shares)
@@ -73,6 +75,12 @@ FROM zone_hourly_trips
 JOIN zones ON zone_id = pickup_zone_id
 WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 ORDER BY pickup_date, pickup_hour, pickup_zone_id
+"""
+
+_VOIDS_SQL = """
+SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT)
+FROM zone_hourly_voids
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 """
 
 _COMPANIES_SQL = """
