@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Measured, middle, run
@@ -380,6 +381,29 @@ def marts(bench: Bench) -> None:
     bench.add("marts", f"a month of {_trips(bench)} trips", _s(month), f"{_s(graph)} the graph", ratio=ratio, most=3)
 
 
+def tick(bench: Bench) -> None:
+    """Measure a look of the automation at what is due when nothing is, with the default settings and all of history."""
+    default = bench.environment(bench.fresh("tick"), bench.folder, date(2023, 1, 1))
+    all_fleets = {"TAXI_FLEETS": "yellow,green,fhv,fhvhv", "TAXI_START_DATE": "2009-01-01"}
+    for what, environment, most in (
+        ("idle, default settings", default, 0.5),
+        ("idle, four fleets since 2009", default | all_fleets, 1.0),
+    ):
+        for state in ("nothing loaded", "loaded"):
+            outputs = [
+                run([BIN / "python", "-W", "ignore", "-m", "benchmarks.tick", state], environment).output
+                for _ in range(1 if state == "loaded" else bench.repeat)
+            ]
+            seconds = median(float(output.split()[-1]) for output in outputs)
+            bench.note(
+                "tick",
+                f"{what}, {state}: processor time",
+                f"{seconds:.2f} s",
+                bound=f"≤ {most:g} s",
+                holds=seconds <= most,
+            )
+
+
 def cluster(bench: Bench) -> None:
     """Eight months of two fleets on a Spark cluster, through the daemon: four runs at once against one by one."""
     from benchmarks.cluster import load
@@ -459,6 +483,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "big_fleet": big_fleet,
     "year": year,
     "marts": marts,
+    "tick": tick,
     "cluster": cluster,
     "cluster_costs": cluster_costs,
 }
