@@ -200,9 +200,13 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
     weeks, months = _whole_windows(weekly_partitions, days), _whole_windows(monthly_partitions, days)
     if weeks:
         yield _WindowRun("week_summaries", Days(weeks[0], weeks[-1]), len(weeks), "reports")
-    if months:
-        yield _WindowRun("monthly_reports", Days(months[0], months[-1]), len(months), "reports")
     specs = list(definitions.resolve_all_asset_specs())
+    if months:
+        num_monthly = sum(
+            spec.group_name == "reports" and isinstance(spec.partitions_def, dg.MonthlyPartitionsDefinition)
+            for spec in specs
+        )
+        yield _WindowRun("monthly_reports", Days(months[0], months[-1]), num_monthly * len(months), "reports")
     forecasts = {key for spec in specs if spec.key == _FORECAST for key in _keys_of(spec.partitions_def)}
     # A month is forecast out of those before it, then compared with its trips. The last forecast is of the month after.
     for month in [*months, next_month(months[-1])] if months else []:
