@@ -20,6 +20,7 @@ from taxi_pipeline.defs.table_checks import histograms_match
 from taxi_pipeline.outputs.monthly_report.like_for_like import change_of
 from taxi_pipeline.quality.drift import MAX_INDEX, Drift, drifts, histograms_of
 from taxi_pipeline.quality.evaluation import evaluate_loaded
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE
@@ -76,7 +77,7 @@ def minutes(number: float) -> dict[str, Any]:
         ("passenger_count", {"passenger_count": 0}, "below 1"),
         ("passenger_count", {"passenger_count": 3}, "3"),
         ("passenger_count", {"passenger_count": 9}, "6 and more"),
-        ("wait_minutes", {}, "not known"),
+        ("wait_minutes", {"fleet": "fhvhv"}, "not known"),
     ],
 )
 def test_a_trip_is_in_one_bin_of_each_measure(
@@ -87,6 +88,20 @@ def test_a_trip_is_in_one_bin_of_each_measure(
 
 def test_times_and_fares_that_are_known_to_be_wrong_are_not_known(warehouse: DuckDBWarehouse) -> None:
     assert bins_of(warehouse, "duration_minutes", trip(vendor_id=6), trip()) == ["not known", "10 to 15"]
+
+
+def test_a_fleet_has_the_measures_of_its_files(warehouse: DuckDBWarehouse) -> None:
+    warehouse.change(load_trips, [trip(fleet=fleet) for fleet in FLEETS])
+    with warehouse.read() as session:
+        found = session.rows("SELECT DISTINCT fleet, measure FROM trip_histograms")
+    assert {measure for fleet, measure in found if fleet == "fhv"} == {"duration_minutes"}
+    assert {measure for fleet, measure in found if fleet == "fhvhv"} == set(MEASURES) - {"passenger_count"}
+    assert {measure for fleet, measure in found if fleet == "yellow"} == set(MEASURES) - {"wait_minutes"}
+    for measure in MEASURES.values():
+        sources = {"tip_percent": "tip_amount", "miles_per_hour": "trip_distance", "wait_minutes": "request_datetime"}
+        column = sources.get(measure.name, measure.name.replace("duration_minutes", "dropoff_datetime"))
+        has_column = {name for name, fleet in FLEETS.items() if fleet.first_month_of(column)}
+        assert set(measure.fleets) == has_column, measure.name
 
 
 def test_a_day_without_trips_has_no_bins_and_is_right(warehouse: DuckDBWarehouse) -> None:

@@ -26,6 +26,8 @@ class Measure:
     """SQL for the number over a row of `trips`; NULL where the trip does not have it."""
     bounds: Sequence[float]
     """Ascending, in the unit. Bin 0 is below the first, bin n is from the nth bound on, below the next."""
+    fleets: Sequence[str] = ("yellow", "green", "fhvhv")
+    """Fleets whose files have the columns that the number comes from."""
     is_whole: bool = False
     """True for whole numbers, whose bins between two bounds hold one number each."""
 
@@ -65,6 +67,7 @@ _MEASURES = (
         "minutes",
         _MINUTES,
         (0, 2, 5, 7.5, 10, 15, 20, 25, 30, 40, 60, 90, 360),
+        fleets=("yellow", "green", "fhv", "fhvhv"),
     ),
     Measure(
         "miles_per_hour",
@@ -83,13 +86,22 @@ _MEASURES = (
         f"THEN 100 * CAST(tip_amount AS DOUBLE) / CAST({FARE} AS DOUBLE) END",
         (0.01, 5, 10, 15, 20, 22.5, 25, 27.5, 30, 35, 40, 60),
     ),
-    Measure("passenger_count", "Passengers", "people", "passenger_count", (1, 2, 3, 4, 5, 6), is_whole=True),
+    Measure(
+        "passenger_count",
+        "Passengers",
+        "people",
+        "passenger_count",
+        (1, 2, 3, 4, 5, 6),
+        ("yellow", "green"),
+        is_whole=True,
+    ),
     Measure(
         "wait_minutes",
         "Wait from request to pickup",
         "minutes",
         _WAIT,
         (0, 1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30),
+        fleets=("fhvhv",),
     ),
 )
 
@@ -103,20 +115,23 @@ def bounds_in_words() -> str:
     return "; ".join(f"{each.name} {', '.join(f'{bound:g}' for bound in each.bounds)}" for each in _MEASURES)
 
 
-def histograms_sql(which: str) -> str:
+def histograms_sql(fleet: str, which: str) -> str:
     """The SELECT of the rows of `trip_histograms`, in one pass over the trips.
 
     Args:
+        fleet: name of the fleet, which says which measures the trips have.
         which: SQL condition over a row of `trips`.
     """
-    names = list(MEASURES)
-    values = ", ".join(f"{measure.value} AS {measure.name}" for measure in _MEASURES)
-    bins = ", ".join(f"{measure.bin} AS {measure.name}" for measure in _MEASURES)
+    measures = [measure for measure in _MEASURES if fleet in measure.fleets]
+    names = [measure.name for measure in measures]
+    values = ", ".join(f"{measure.value} AS {measure.name}" for measure in measures)
+    bins = ", ".join(f"{measure.bin} AS {measure.name}" for measure in measures)
     # A row of the result belongs to one measure: the bins of all the others are NULL in it.
     measure_of = " ".join(f"WHEN {name} IS NOT NULL THEN '{name}'" for name in names)
+    bin_of = f"coalesce({', '.join([*names, 'NULL'])})"
     sets = ", ".join(f"(fleet, pickup_date, {name})" for name in names)
     return f"""
-SELECT fleet, pickup_date, CASE {measure_of} END, CAST(coalesce({", ".join(names)}) AS SMALLINT), count(*)
+SELECT fleet, pickup_date, CASE {measure_of} END, CAST({bin_of} AS SMALLINT), count(*)
 FROM (SELECT fleet, pickup_date, {bins} FROM (SELECT fleet, pickup_date, {values} FROM trips WHERE {which}) AS numbers)
     AS bins
 GROUP BY GROUPING SETS ({sets})

@@ -36,7 +36,7 @@ def replace_counts(session: Session, fleet: str, days: Days) -> None:
     session.replace_days(ZONE_HOURLY_TRIPS, fleet, days, _PICKUPS_SQL, which)
     session.replace_days(ZONE_HOURLY_VOIDS, fleet, days, _VOIDS_SQL, [*which, *which])
     session.replace_days(ZONE_HOURLY_DROPOFFS, fleet, days, _DROPOFFS_SQL, which)
-    session.replace_days(TRIP_HISTOGRAMS, fleet, days, _HISTOGRAMS_SQL, which)
+    session.replace_days(TRIP_HISTOGRAMS, fleet, days, histograms_sql(fleet, _WHICH), which)
 
 
 def replace_flows(session: Session, fleet: str, days: Days) -> None:
@@ -102,8 +102,6 @@ FROM trips
 WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM dropoff_datetime), dropoff_zone_id
 """
-
-_HISTOGRAMS_SQL = histograms_sql(_WHICH)
 
 _FLOWS_SQL = f"""
 SELECT

@@ -354,8 +354,10 @@ _MEASURED = (
 TRIP_HISTOGRAMS = Table(
     "trip_histograms",
     "Trips by fleet, pickup date and the size of a measure: how fares, distances, durations, speeds, tips, passengers "
-    "and waits are distributed. Each measure has all trips of the day; those without the measure are in bin -1. The "
-    "upper bound of bin 0, and the lower bounds of bins 1, 2, …, are: " + bounds_in_words() + ".",
+    "and waits are distributed. Each measure that the fleet's files have holds all trips of the day; those without the "
+    "number are in bin -1. The upper bound of bin 0, and the lower bounds of bins 1, 2, …, are: "
+    + bounds_in_words()
+    + ".",
     (
         *_DAY_OF_FLEET,
         _counted(
