@@ -118,9 +118,17 @@ def _fleets() -> Iterator[str]:
     yield "`columns_known` and left out.\n"
     for fleet in FLEETS.values():
         for era, later in zip(fleet.eras, [*fleet.eras[1:], None], strict=True):
-            until = f" to {previous_month(later.first_month):%Y-%m}" if later else " on"
-            yield f"### `{fleet.name}`, {fleet.title}: from {era.first_month:%Y-%m}{until}\n"
+            yield f"### `{fleet.name}`, {fleet.title}: from {era.first_month:%Y-%m}{_until(era, later)}\n"
             yield _era(era)
+
+
+def _until(era: Era, later: Era | None) -> str:
+    """The end of an era; the months of some are published today as those of the next era are."""
+    if later is None:
+        return " on"
+    if later.first_month <= era.first_month:
+        return ", as published at first"
+    return f" to {previous_month(later.first_month):%Y-%m}"
 
 
 def _era(era: Era) -> str:

@@ -5,7 +5,7 @@ Of real months each figure is computed once more with SQL of its own over the pu
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -177,7 +177,7 @@ def test_by_chance_about_one_sample_in_forty_is_above_the_allowance() -> None:
     assert 0 <= above <= 30
 
 
-def load(session: Session, fleet: str, month: date, fares: Iterable[float], *, last: int = 0) -> None:
+def load(session: Session, fleet: str, month: date, fares: Sequence[float | str], *, last: int = 0) -> None:
     """Load a month of trips with these fares, one after the other; the last days may be left out."""
     from taxi_pipeline.warehouse.rollups import replace_counts
     from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS
@@ -189,7 +189,7 @@ def load(session: Session, fleet: str, month: date, fares: Iterable[float], *, l
     session.replace_days(
         TRIPS, fleet, days, f"SELECT * FROM (VALUES {values}) AS rows({', '.join(columns)})", [], columns
     )
-    num_trips = len(list(fares))
+    num_trips = len(fares)
     session.replace(
         LOADED_DAYS,
         [(fleet, day, num_trips if day == days.first else 0, 0, "v", num_trips, False, 1, 0, None) for day in days],
@@ -226,6 +226,18 @@ def test_whole_months_are_compared_with_whole_months_a_year_before(tmp_path: Pat
         "other distributions than a year before: fare_amount of green 2023-02 (5 to 7.5: 100.0% before, 50.0% now)"
     )
     assert (verdict.numbers["num_compared"], verdict.numbers["num_changed"]) == (2, 1)
+
+
+def test_a_measure_that_vanishes_is_the_largest_drift(tmp_path: Path) -> None:
+    """Regression: a measure that one of the months does not have was left out, so that nobody saw that it went."""
+    warehouse = DuckDBWarehouse(tmp_path / "data.duckdb")
+    warehouse.change(load, "green", date(2022, 2, 1), [6.0] * 500)
+    warehouse.change(load, "green", date(2023, 2, 1), ["NULL"] * 500)
+    with warehouse.read() as session:
+        (found,) = drifts(session, FEBRUARY)
+        assert evaluate_loaded(session, FEBRUARY)["distributions_hold"].numbers["num_changed"] == 1
+    assert found.index > 10
+    assert found.words == "not known: 0.0% before, 100.0% now"
 
 
 def test_without_anything_loaded_nothing_is_judged(tmp_path: Path) -> None:

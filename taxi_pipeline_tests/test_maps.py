@@ -224,7 +224,7 @@ def test_the_city_has_all_boroughs_with_their_shares(city: Figure) -> None:
     assert "Where yellow taxis pick up in New York" in words
     total = 263 * 264 // 2
     assert f"1 March 2023 to 31 March 2023 · {total + 4_321:,} trips" in words
-    assert f"Shares are of the {total:,} in known zones; 4,321 more are in no known zone." in words
+    assert f"Shares are of the {total:,} in known zones; 4,321 more are outside the zones or not known." in words
     zones = schematic_zones()
     for borough, ids in zones.groupby("borough")["OBJECTID"]:
         name = "Newark Airport" if borough == "EWR" else borough

@@ -22,7 +22,7 @@ from taxi_pipeline.defs.assets import (
 from taxi_pipeline.differences import signed
 from taxi_pipeline.outputs.monthly_report.drawings import round_ticks
 from taxi_pipeline.outputs.monthly_report.figures import figures_of
-from taxi_pipeline.outputs.monthly_report.measures import NO_DATA, cards_of, finding_of
+from taxi_pipeline.outputs.monthly_report.measures import NO_DATA, cards_of, finding_of, left_out_of
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.rollups import count_again
@@ -128,10 +128,11 @@ def plain(pipeline: Pipeline, month: str, *fleets: str) -> dict[str, str]:
     with pipeline.warehouse.read() as session:
         (row,) = session.rows(PLAIN_SQL.format(month=month, fleets=named))
         where = f"strftime(pickup_datetime, '%Y-%m') = '{month}' AND fleet IN ({named})"
-        day, day_trips = session.rows(
+        per_day = session.rows(
             f"SELECT CAST(pickup_datetime AS DATE) AS day, count(*) AS trips FROM trips WHERE {where} GROUP BY day "
-            "ORDER BY trips DESC, day LIMIT 1"
-        )[0]
+            "ORDER BY trips DESC, day"
+        )
+        busiest = [(day, trips) for day, trips in per_day if trips == per_day[0][1]]
         hour, hour_trips = session.rows(
             f"SELECT hour(pickup_datetime) AS hour, count(*) AS trips FROM trips WHERE {where} GROUP BY hour "
             "ORDER BY trips DESC, hour LIMIT 1"
@@ -143,7 +144,8 @@ def plain(pipeline: Pipeline, month: str, *fleets: str) -> dict[str, str]:
         **numbers,
         "trips_per_day": f"{row[0] / MONTHS[month]:,.0f}",
         "revenue_per_day": f"${float(str(numbers['revenue']).strip('$').replace(',', '')) / MONTHS[month]:,.0f}",
-        "busiest_day": f"{day:%A}, {day.day} {day:%B}: {day_trips:,} trips",
+        "busiest_day": " and ".join(f"{day:%A}, {day.day} {day:%B}" for day, _ in busiest)
+        + f": {busiest[0][1]:,} trips",
         "busiest_hour": f"{hour:02}:00 to {hour + 1:02}:00: {hour_trips / MONTHS[month]:,.0f} trips a day",
     }
 
@@ -225,7 +227,8 @@ def test_the_finding_is_made_of_the_numbers(loaded: Pipeline, page: Page) -> Non
     finding = next(element for element in page.root.iter() if element.attrib.get("id") == "finding").text or ""
     assert finding.startswith(
         f"February 2023 had {trips:,.0f} trips a day. Weekday for weekday, that is {words[0]} and {words[1]}. "
-        f"The busiest day was {now['busiest_day'].split(':')[0]}, with "
+        f"The busiest {'days were' if ' and ' in now['busiest_day'] else 'day was'} "
+        f"{now['busiest_day'].split(':')[0]}, with "
     )
     share = float(now["manhattan_share"].rstrip("%"))
     assert float(finding.split("in known zones, ")[1].split("%")[0]) == pytest.approx(share, abs=0.051)
@@ -263,6 +266,24 @@ def test_a_small_decrease_is_no_increase(loaded: Pipeline) -> None:
     assert [other["change"] for other in cards["revenue_per_day"]["others"]] == ["0.0%", "0.0%"]
     assert cards["manhattan_share"]["others"][0]["change"] == "0.00 points"
     assert "about as many as in January 2023 (0.0%, where ±0.0% is usual) and about as many as" in finding_of(changed)
+
+
+def test_days_with_as_many_trips_are_all_named(loaded: Pipeline) -> None:
+    """Regression: the first of two busiest days was "the busiest day"."""
+    figures = loaded.warehouse.query(figures_of, date(2023, 2, 1), FLEETS)
+    trips_on = dict.fromkeys(Days.of_month(date(2023, 2, 1)), 5) | {date(2023, 2, 2): 9, date(2023, 2, 17): 9}
+    totals = replace(figures.totals, trips_on=trips_on, busiest_day=(date(2023, 2, 2), 9))
+    changed = replace(figures, totals=totals)
+    assert "The busiest days were Thursday, 2 February and Friday, 17 February, with 9 each." in finding_of(changed)
+    cards = {card["key"]: card for card in cards_of(changed)[0]}
+    assert cards["busiest_day"]["words"] == "Thursday, 2 February and Friday, 17 February: 9 trips"
+
+
+def test_trips_of_a_vendor_with_wrong_times_are_named_where_the_mean_leaves_them_out(loaded: Pipeline) -> None:
+    figures = loaded.warehouse.query(figures_of, date(2023, 2, 1), FLEETS)
+    assert (figures.totals.num_wrong_times, figures.totals.num_wrong_fares) == (0, 0)
+    assert left_out_of(figures.totals)["num_wrong_times"] == ""
+    assert left_out_of(replace(figures.totals, num_wrong_times=1234))["num_wrong_times"] == "1,234"
 
 
 def test_its_numbers_lie_beside_it_as_csv(loaded: Pipeline, page: Page) -> None:
@@ -381,7 +402,10 @@ def test_published_and_net_stand_side_by_side(copy: Pipeline) -> None:
     now = plain(copy, "2023-02")
     assert {key: page.of("data-figure")[key] for key in now} == now
     which = "pickup_date BETWEEN DATE '2023-02-01' AND DATE '2023-02-28'"
-    sums = f"count(*), sum(passenger_count), sum(trip_distance) FROM trips WHERE {which}"
+    sums = (
+        "count(*), sum(passenger_count), sum(trip_distance), sum(trip_distance) FILTER (trip_distance <= 100) "
+        f"FROM trips WHERE {which}"
+    )
     (published,) = copy.rows(f"SELECT {sums}")
     (net,) = copy.rows(f"SELECT {sums} AND (pickup_date <> '2023-02-07' OR coalesce(total_amount, 0) = 0)")
     voids = [whole - part for whole, part in zip(published, net, strict=True)]
@@ -389,7 +413,7 @@ def test_published_and_net_stand_side_by_side(copy: Pipeline) -> None:
     assert page.of("data-volume") == {
         f"{kind}.{name}": f"{value:,.0f}"
         for kind, values in (("published", published), ("voids", voids), ("net", net))
-        for name, value in zip(("num_trips", "num_passengers", "miles"), values, strict=True)
+        for name, value in zip(("num_trips", "num_passengers", "miles", "plausible_miles"), values, strict=True)
     }
     ((card, unknown),) = copy.rows(
         f"SELECT count(*) FILTER (payment_type = 1), count(*) FILTER (payment_type IS NULL) FROM trips WHERE {which}"
@@ -400,7 +424,8 @@ def test_published_and_net_stand_side_by_side(copy: Pipeline) -> None:
         assert (found[key], found[f"{key}.share"]) == (f"{number:,}", f"{number / published[0]:.2%}")
     with page.path.with_suffix(".csv").open(newline="") as file:
         rows = {(row["section"], row["name"]): row["value"] for row in csv.DictReader(file)}
-    assert [Decimal(rows["net", name]) for name in ("trips", "passengers", "miles")] == [Decimal(n) for n in net]
+    names = ("trips", "passengers", "miles", "miles of plausible trips")
+    assert [Decimal(rows["net", name]) for name in names] == [Decimal(n) for n in net]
     assert (rows["payment", "num_by_card"], rows["payment", "num_unknown"]) == (str(card), str(unknown))
 
 
@@ -515,7 +540,7 @@ def test_how_good_the_data_is(loaded: Pipeline, page: Page, three_months: Path) 
     (warning,) = page.of("data-warning").items()
     assert warning[0] == "distributions_hold", "fares rose on 2022-12-19, in the sample as in New York"
     assert "fare_amount of green 2023-02" in warning[1]
-    assert "1 of 12 checks of the month's trips warn" in page.text
+    assert "1 of 12 checks of the values of the month's trips warn" in page.text
 
 
 def test_it_is_one_file_that_asks_for_nothing(page: Page) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from taxi_pipeline.tlc.codes import CONGESTION_ZONE_SINCE
+from taxi_pipeline.tlc.codes import CONGESTION_ZONE, CONGESTION_ZONE_SINCE
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.net_parts import COUNTED_TWICE, FEE_RULES, TOTAL_PARTS
 from taxi_pipeline.warehouse.views import VIEWS
@@ -88,6 +88,28 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
         YELLOW_1 | {"payment_type": 0, "extra": None, "total_amount": 12.5},
         {"fare_amount": 10, "congestion_surcharge": 2.5, "unexplained": 0},
     ),
+    "nor is it with the fee of the congestion zone, which is another fee": (
+        GREEN_2 | {"payment_type": None, "day": CONGESTION_ZONE_SINCE, "total_amount": 13.5},
+        {"fare_amount": 10, "congestion_surcharge": 2.75, "cbd_congestion_fee": 0.75, "unexplained": 0},
+    ),
+    "so it is of yellow's": (
+        YELLOW_1 | {"payment_type": 0, "day": CONGESTION_ZONE_SINCE, "total_amount": 13.25},
+        {"fare_amount": 10, "congestion_surcharge": 2.5, "cbd_congestion_fee": 0.75, "unexplained": 0},
+    ),
+    "a refund has the surcharge in extra, too": (
+        GREEN_1 | {"fare_amount": -10, "extra": -2.75, "congestion_surcharge": -2.75, "total_amount": -12.75},
+        {"fare_amount": -10, "extra": 0, "congestion_surcharge": -2.75, "unexplained": 0},
+    ),
+    "and the improvement surcharge in the tax": (
+        GREEN_1 | {"fare_amount": -10, "mta_tax": -1.5, "improvement_surcharge": -1, "total_amount": -11.5},
+        {"fare_amount": -10, "mta_tax": -0.5, "improvement_surcharge": -1, "unexplained": 0},
+    ),
+    "and the fee of the congestion zone in extra": (
+        GREEN_1
+        | {"day": CONGESTION_ZONE_SINCE, "fare_amount": -10, "extra": -3.5, "congestion_surcharge": -2.75}
+        | {"cbd_congestion_fee": -0.75, "total_amount": -13.5},
+        {"fare_amount": -10, "extra": 0, "congestion_surcharge": -2.75, "cbd_congestion_fee": -0.75, "unexplained": 0},
+    ),
     "other amounts stay unexplained": (
         GREEN_2 | {"payment_type": None, "total_amount": 11.95},
         {"fare_amount": 10, "unexplained": 1.95},
@@ -106,7 +128,7 @@ def test_fees_count_once(tmp_path: Path, name: str) -> None:
 
 
 def test_each_rule_names_what_it_corrects_and_what_shows_it() -> None:
-    assert len({rule.name for rule in FEE_RULES}) == len(FEE_RULES) == 4
+    assert len({rule.name for rule in FEE_RULES}) == len(FEE_RULES) == 5
     for rule in FEE_RULES:
         assert rule.part in TOTAL_PARTS
         assert rule.evidence
@@ -166,10 +188,17 @@ def test_the_totals_of_real_months_are_explained(real_tlc: Path, tmp_path: Path)
                 )
                 applied[rule.name] += found[0]
                 exact[rule.name] += found[1]
-            applied["surcharge_in_no_column"] += session.row(
-                "SELECT count(*) FROM trips WHERE congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 "
-                f"AND fleet = 'green' AND total_amount - ({parts}) IN (2.50, 2.75, 3.25, 3.50)"
-            )[0]
+            ((surcharges, both, in_zone),) = session.rows(
+                f"SELECT count(*), count(*) FILTER (rest > 3), count(*) FILTER (rest > 3 AND touches) "
+                f"FROM (SELECT *, total_amount - ({parts}) AS rest, pickup_zone_id IN (SELECT unnest(?)) "
+                "OR dropoff_zone_id IN (SELECT unnest(?)) AS touches FROM trips "
+                "WHERE congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 AND fleet = 'green') "
+                "WHERE rest IN (2.50, 2.75, 3.25, 3.50)",
+                [sorted(CONGESTION_ZONE)] * 2,
+            )
+            applied["surcharge_in_no_column"] += surcharges
+            applied["cbd_fee_in_no_column"] += both
+            assert (both, in_zone) == ((293, 254) if "2025-01" in path.name else (0, 0)), path.name
     assert {name: applied[name] - exact[name] for name in doubles} == dict.fromkeys(doubles, 0)
     for rule in FEE_RULES:
         assert f"{applied[rule.name]:,}" in rule.evidence, rule.name

@@ -58,11 +58,14 @@ def test_the_report_divides_by_pickups_in_known_zones(loaded: Pipeline, counted:
     assert figures["manhattan_share"] == f"{counted['manhattan'] / counted['known']:.2%}"
     assert figures["num_unplaced"] == f"{counted['others']:,}"
     named = {element.attrib["id"]: element.text or "" for element in root.iter() if "id" in element.attrib}
-    note = f"Shares are of the {counted['known']:,} in known zones; {counted['others']:,} more are in no known zone."
+    note = (
+        f"Shares are of the {counted['known']:,} in known zones; {counted['others']:,} more are outside the zones or "
+        "not known."
+    )
     assert named["shares"] == note
     assert named["finding"].endswith(
         f"in Manhattan and {figures['airport_share'] and float(figures['airport_share'].rstrip('%')):.1f}% at an "
-        f"airport; {counted['others']:,} were in no known zone."
+        f"airport; {counted['others']:,} were outside the zones or not known."
     )
     busiest = [element.attrib["data-busiest"] for element in root.iter() if "data-busiest" in element.attrib]
     assert not {"264", "265"} & set(busiest), "which are no zones"
@@ -83,8 +86,8 @@ def test_the_map_of_the_city_has_the_same_share(
     words = [text.get_text() for figure in saved for text in (*figure.texts, *figure.axes[1].texts)]
     assert f"Manhattan\n{counted['manhattan'] / counted['known']:.1%}" in words
     assert (
-        f"Shares are of the {counted['known']:,} in known zones; {counted['others']:,} more are in no known zone."
-        in (words)
+        f"Shares are of the {counted['known']:,} in known zones; {counted['others']:,} more are "
+        "outside the zones or not known." in (words)
     )
     assert f"5 February 2023 · {counted['total']:,} trips" in words
     (made,) = materializations_of(result, "city_map")
@@ -107,7 +110,8 @@ def test_the_explorer_divides_by_what_is_on_its_map(loaded: Pipeline, counted: d
         words = str(page.locator(f'#map path[aria-label^="{zone}, {borough}"]').get_attribute("aria-label"))
         assert f"{trips / counted['known']:.1%} of New York" in words
         assert page.locator("#summary").inner_text() == (
-            f"{counted['known']:,} pickups are on the map; {counted['others']:,} more are in no known zone. "
+            f"{counted['known']:,} pickups are on the map; {counted['others']:,} more are "
+            "outside the zones or not known. "
             "Shares are of those on the map."
         )
         listed = page.locator("#flows .row span").all_inner_texts()

@@ -13,4 +13,4 @@ NO_BOROUGHS = ("Unknown", "N/A")
 
 def shares_note(num_known: int, num_others: int) -> str:
     """Say what shares of places divide by, and how many trips they leave out."""
-    return f"Shares are of the {num_known:,} in known zones; {num_others:,} more are in no known zone."
+    return f"Shares are of the {num_known:,} in known zones; {num_others:,} more are outside the zones or not known."

@@ -82,7 +82,8 @@ class Drift:
 def drifts(session: Session, days: Days) -> list[Drift]:
     """Compare the months of these days with the year before: those that are whole, and whose month before is, too.
 
-    A measure that nearly no trip of one of the months has is left out: what is not published has no distribution.
+    A measure that nearly no trip of both months has is left out. One that only one of them has is compared: trips
+    without it are a bin of their own.
 
     Args:
         session: the warehouse.
@@ -104,7 +105,7 @@ def drifts(session: Session, days: Days) -> list[Drift]:
         for measure in MEASURES.values()
         if (before := counts.get((fleet, year_before(month), measure.name)))
     )
-    return [each for each in compared if _is_published(each.now) and _is_published(each.then)]
+    return [each for each in compared if each.now and (_is_published(each.now) or _is_published(each.then))]
 
 
 def _whole_months(session: Session, days: Days) -> list[tuple[str, date]]:
@@ -122,7 +123,7 @@ def histograms_of(session: Session, month: date, fleets: Iterable[str]) -> dict[
 
 
 MIN_SHARE_PUBLISHED = 0.01
-"""Least share of the trips of a month that have a measure; below it the measure is not shown or compared."""
+"""Least share of the trips of a month that have a measure; below it the measure is not shown."""
 
 
 def _is_published(bins: Counts) -> bool:

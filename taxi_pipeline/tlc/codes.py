@@ -29,6 +29,7 @@ VENDORS = (
     Meaning(2, "Curb Mobility, LLC (before: VeriFone, VTS)"),
     Meaning(3, "Digital Dispatch Systems (DDS in 2009 and 2010; the number is this pipeline's)", None),
     Meaning(4, "not known; in yellow files of 2019", None),
+    Meaning(5, "not known; in files of other years, by others' counts", None),
     Meaning(6, "Myle Technologies Inc"),
     Meaning(7, "Helix"),
 )

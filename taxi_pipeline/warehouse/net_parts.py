@@ -65,7 +65,7 @@ SURCHARGE_IN_EXTRA = FeeRule(
     fleets=("yellow", "green"),
     vendor_id=1,
     first=date(2019, 2, 2),
-    condition="congestion_surcharge > 0 AND extra >= congestion_surcharge",
+    condition="extra * congestion_surcharge > 0 AND abs(extra) >= abs(congestion_surcharge)",
     part="extra",
     amount="-congestion_surcharge",
     evidence="All 36,390 surcharged rows of the vendor: 6,807 of yellow 2019-02 and -03 (10,000 rows of each) and "
@@ -79,7 +79,7 @@ IMPROVEMENT_IN_MTA_TAX = FeeRule(
     vendor_id=1,
     first=date(2022, 12, 1),
     # The tax itself is 50 cents, or nothing outside the city.
-    condition="improvement_surcharge > 0 AND mta_tax - improvement_surcharge IN (0.00, 0.50)",
+    condition="mta_tax * improvement_surcharge > 0 AND abs(mta_tax) - abs(improvement_surcharge) IN (0.00, 0.50)",
     part="mta_tax",
     amount="-improvement_surcharge",
     evidence="All 74,849 rows of the vendor with such a tax in the ten months of green from 2022-12 to 2025-01",
@@ -91,7 +91,8 @@ CBD_FEE_IN_EXTRA = FeeRule(
     fleets=("yellow", "green"),
     vendor_id=1,
     first=CONGESTION_ZONE_SINCE,
-    condition="cbd_congestion_fee > 0 AND extra >= coalesce(congestion_surcharge, 0) + cbd_congestion_fee",
+    condition="extra * cbd_congestion_fee > 0 "
+    "AND abs(extra) >= abs(coalesce(congestion_surcharge, 0)) + abs(cbd_congestion_fee)",
     part="extra",
     amount="-cbd_congestion_fee",
     evidence="All 383 rows of the vendor with the fee in green 2025-01",
@@ -111,6 +112,9 @@ def _net(part: str) -> str:
 
 _REST = f"(total_amount - ({' + '.join(f'coalesce({_net(part)}, 0)' for part in TOTAL_PARTS)}))"
 
+_CBD_FEE = 0.75
+"""The fee of the congestion zone for a trip of a taxi, in dollars. Source: the MTA's tolls since 2025-01-05."""
+
 SURCHARGE_IN_NO_COLUMN = FeeRule(
     name="surcharge_in_no_column",
     meaning="Dispatched trips hold the congestion surcharge in their total, while all their columns of fees are NULL.",
@@ -120,21 +124,38 @@ SURCHARGE_IN_NO_COLUMN = FeeRule(
     # 2.50 in yellow taxis, 2.75 in others; with the fee of the congestion zone 3.25 and 3.50.
     condition=f"congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 AND {_REST} IN (2.50, 2.75, 3.25, 3.50)",
     part="congestion_surcharge",
-    amount=_REST,
+    amount=f"CASE WHEN {_REST} > 3 THEN {_REST} - {_CBD_FEE} ELSE {_REST} END",
     evidence="17,788 rows without a payment type in the fourteen months of green",
 )
 
-FEE_RULES: Sequence[FeeRule] = (*COUNTED_TWICE, SURCHARGE_IN_NO_COLUMN)
+CBD_FEE_IN_NO_COLUMN = FeeRule(
+    name="cbd_fee_in_no_column",
+    meaning="Dispatched trips hold the fee of the congestion zone in their total, too, and have it in no column.",
+    fleets=("yellow", "green"),
+    vendor_id=None,
+    first=CONGESTION_ZONE_SINCE,
+    condition=f"congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 AND {_REST} IN (3.25, 3.50)",
+    part="cbd_congestion_fee",
+    amount=str(_CBD_FEE),
+    evidence="293 of these rows in green 2025-01, all since 2025-01-05: 254 of them begin or end in the zone",
+)
+
+IN_NO_COLUMN = (SURCHARGE_IN_NO_COLUMN, CBD_FEE_IN_NO_COLUMN)
+"""The fees that are in a total and in no column: each row of the second is one of the first."""
+
+FEE_RULES: Sequence[FeeRule] = (*COUNTED_TWICE, *IN_NO_COLUMN)
 """All rules, in the order in which they apply."""
 
-NET_PARTS = {
-    part: (
-        f"CASE WHEN {SURCHARGE_IN_NO_COLUMN.applies} THEN {_REST} ELSE {_net(part)} END"
-        if part == SURCHARGE_IN_NO_COLUMN.part
-        else _net(part)
-    )
-    for part in TOTAL_PARTS
-}
+
+def _found(part: str) -> str:
+    """SQL for the net part, with what only the total has."""
+    for rule in IN_NO_COLUMN:
+        if rule.part == part:
+            return f"CASE WHEN {rule.applies} THEN {rule.amount} ELSE {_net(part)} END"
+    return _net(part)
+
+
+NET_PARTS = {part: _found(part) for part in TOTAL_PARTS}
 """Part → SQL of its net amount, over a row of `trips`; NULL where the part is not published and nothing is known."""
 
 UNEXPLAINED = f"CASE WHEN {SURCHARGE_IN_NO_COLUMN.applies} THEN 0 ELSE {_REST} END"

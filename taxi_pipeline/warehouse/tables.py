@@ -16,7 +16,8 @@ MONEY = "DECIMAL(12, 2)"
 """SQL type of US dollars. Exact, so that sums do not depend on the order in which threads add."""
 
 MILES = "DECIMAL(12, 3)"
-"""SQL type of miles, exact for the same reason; the TLC publishes two decimals, real values reach 360,068 miles."""
+"""SQL type of miles, exact for the same reason; the TLC publishes two decimals, real values reach 305,189.98
+miles (green 2022-10)."""
 
 
 @dataclass(frozen=True)

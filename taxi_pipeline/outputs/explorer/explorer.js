@@ -136,7 +136,7 @@ function showWords(trips, ranked, everywhere, days) {
   const onMap = sum(ranked.map((each) => trips.get(each.id)));
   byId("summary").textContent =
     view.borough === "all" && everywhere > onMap
-      ? `${number.format(onMap)} ${words()} are on the map; ${number.format(everywhere - onMap)} more are in no known zone. Shares are of those on the map.`
+      ? `${number.format(onMap)} ${words()} are on the map; ${number.format(everywhere - onMap)} more are outside the zones or not known. Shares are of those on the map.`
       : `${number.format(onMap)} ${words()} are on the map.`;
   const most = ranked.length ? trips.get(ranked[0].id) : 1;
   const busiest = ranked.slice(0, BUSIEST).map((each) => ({

@@ -22,10 +22,10 @@ from taxi_pipeline.tlc.months import Days, previous_month, year_before
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
-from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_LONG
+from taxi_pipeline.warehouse.plausibility import BACKWARDS, TOO_FAR, TOO_LONG
 from taxi_pipeline.warehouse.sql import month_start, placeholders, weekday
 from taxi_pipeline.warehouse.tables import PUBLISHED_COLUMNS
-from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE
+from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE, FARES_ARE_FLAT, MINUTES_ARE_MONTHS
 from taxi_pipeline.warehouse.views import NET_PARTS_VIEW
 from taxi_pipeline.warehouse.voids import like_refunds_sql
 
@@ -45,11 +45,16 @@ class Volume:
     num_trips: int
     num_passengers: int
     miles: Decimal
+    plausible_miles: Decimal
+    """The miles without those of trips longer than the plausible miles, which may outweigh all others."""
 
     def less(self, other: "Volume") -> "Volume":
         """The volume without another one that is part of it."""
         return Volume(
-            self.num_trips - other.num_trips, self.num_passengers - other.num_passengers, self.miles - other.miles
+            self.num_trips - other.num_trips,
+            self.num_passengers - other.num_passengers,
+            self.miles - other.miles,
+            self.plausible_miles - other.plausible_miles,
         )
 
 
@@ -84,6 +89,10 @@ class Totals:
     """Number of other trips that end before they begin."""
     num_no_miles: int
     """Number of plausible net trips of no miles."""
+    num_wrong_times: int
+    """Number of trips of vendors whose times are known to be wrong."""
+    num_wrong_fares: int
+    """Number of trips of vendors whose fares are known to be wrong."""
     busiest_day: tuple[date, int] | None
     """The day with most trips, the first of several, and its trips."""
     busiest_hour: tuple[int, float] | None
@@ -301,7 +310,7 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
             "borough_flows for these days"
         )
     voids, no_miles_in_voids, sums_of_voids = _voids(session, days, fleets)
-    ((no_miles,),) = _query(session, _NO_MILES_SQL, days, fleets)
+    ((no_miles, far_miles, wrong_times, wrong_fares),) = _query(session, _ODD_TRIPS_SQL, days, fleets)
     num_no_miles = no_miles - no_miles_in_voids
     means = [(amount or 0) - less for amount, less in zip(sums, sums_of_voids, strict=True)]
     fares, fare_amount, distances, trip_distance, durations, duration_seconds = means
@@ -318,13 +327,15 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         num_too_long=too_long,
         num_backwards=backwards,
         num_no_miles=num_no_miles,
+        num_wrong_times=wrong_times,
+        num_wrong_fares=wrong_fares,
         busiest_day=per_day[0] if per_day else None,
         busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
         num_unplaced=unplaced,
         airport_share=_ratio(at_airports, num_trips - unplaced),
         manhattan_share=_ratio(in_manhattan, num_trips - unplaced),
         tips_per_card_trip=_ratio(card_tips, card_trips),
-        published=Volume(num_trips, passengers, miles),
+        published=Volume(num_trips, passengers, miles, miles - far_miles),
         voids=voids,
         trips_on=trips_on,
         revenue_on=dict.fromkeys(trips_on, 0.0)
@@ -338,10 +349,10 @@ def _voids(session: Session, days: Days, fleets: Sequence[str]) -> tuple[Volume,
     They are counted from the trips, because an older version has counted no voids by hour.
     """
     which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
-    num_rows, passengers, miles, no_miles, *sums = session.row(
+    num_rows, passengers, miles, far_miles, no_miles, *sums = session.row(
         _VOIDS_SQL.format(days=which), [days.first, days.last, *fleets] * 2
     )
-    return Volume(num_rows, passengers, miles), no_miles, sums
+    return Volume(num_rows, passengers, miles, miles - far_miles), no_miles, sums
 
 
 def _senders(session: Session, days: Days, fleets: Sequence[str]) -> list[tuple[str | None, int]]:
@@ -442,11 +453,19 @@ ORDER BY pickup_date
 
 _PLAUSIBLE = f"NOT (coalesce({TOO_LONG}, FALSE) OR coalesce({BACKWARDS}, FALSE))"
 
-_NO_MILES_SQL = f"SELECT count(*) FROM trips WHERE {{days}} AND trip_distance = 0 AND {_PLAUSIBLE}"
+_ODD_TRIPS_SQL = f"""
+SELECT count(*) FILTER (WHERE trip_distance = 0 AND {_PLAUSIBLE}),
+    coalesce(sum(trip_distance) FILTER (WHERE {TOO_FAR}), 0),
+    count(*) FILTER (WHERE {MINUTES_ARE_MONTHS.applies}),
+    count(*) FILTER (WHERE {FARES_ARE_FLAT.applies})
+FROM trips
+WHERE {{days}}
+"""
 
 _VOIDS_SQL = f"""
 SELECT
     count(*), CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0),
+    coalesce(sum(trip_distance) FILTER (WHERE {TOO_FAR}), 0),
     count(*) FILTER (WHERE plausible AND trip_distance = 0),
     count(fare) FILTER (WHERE plausible), coalesce(sum(fare) FILTER (WHERE plausible), 0),
     count(trip_distance) FILTER (WHERE plausible), coalesce(sum(trip_distance) FILTER (WHERE plausible), 0),

@@ -68,8 +68,13 @@ def share_words(share: float | None) -> str:
 def _busiest_day(totals: Totals) -> str:
     if totals.busiest_day is None:
         return NO_DATA
-    day, trips = totals.busiest_day
-    return f"{day:%A}, {day.day} {day:%B}: {count(trips)} trips"
+    return f"{_busiest_days(totals)}: {count(totals.busiest_day[1])} trips"
+
+
+def _busiest_days(totals: Totals) -> str:
+    """Name the day with most trips; all of them when several have as many."""
+    most = totals.busiest_day[1] if totals.busiest_day else 0
+    return " and ".join(f"{day:%A}, {day.day} {day:%B}" for day, trips in totals.trips_on.items() if trips == most)
 
 
 def _busiest_hour(totals: Totals) -> str:
@@ -121,7 +126,7 @@ MEASURES = (
     Measure("busiest_hour", "Busiest hour", _busiest_hour),
     Measure(
         "num_unplaced",
-        "Picked up in no known zone",
+        "Picked up outside the zones, or not known",
         lambda t: count(t.num_unplaced),
         lambda t: t.num_unplaced,
         is_compared=False,
@@ -166,12 +171,14 @@ def finding_of(figures: MonthFigures) -> str:
     if changes:
         sentences.append(f"Weekday for weekday, that is {' and '.join(changes)}.")
     if totals.busiest_day:
-        day, trips = totals.busiest_day
-        sentences.append(f"The busiest day was {day:%A}, {day.day} {day:%B}, with {count(trips)}.")
+        days, trips = _busiest_days(totals), count(totals.busiest_day[1])
+        beginning, end = ("days were", f"{trips} each") if " and " in days else ("day was", trips)
+        sentences.append(f"The busiest {beginning} {days}, with {end}.")
     if totals.manhattan_share is not None and totals.airport_share is not None:
         sentences.append(
             f"Of the pickups in known zones, {totals.manhattan_share:.1%} were in Manhattan and "
-            f"{totals.airport_share:.1%} at an airport; {count(totals.num_unplaced)} were in no known zone."
+            f"{totals.airport_share:.1%} at an airport; {count(totals.num_unplaced)} were "
+            "outside the zones or not known."
         )
     return " ".join(sentences)
 
@@ -249,6 +256,8 @@ def left_out_of(totals: Totals) -> dict[str, Any]:
         "num_backwards": count(totals.num_backwards),
         "num_no_miles": count(totals.num_no_miles),
         "num_void_rows": count(totals.voids.num_trips),
+        "num_wrong_times": count(totals.num_wrong_times) if totals.num_wrong_times else "",
+        "num_wrong_fares": count(totals.num_wrong_fares) if totals.num_wrong_fares else "",
         "max_miles": MAX_PLAUSIBLE_MILES,
         "max_hours": MAX_PLAUSIBLE_HOURS,
     }
@@ -263,7 +272,12 @@ def volume_rows(totals: Totals) -> list[dict[str, str]]:
             "title": title,
             **{kind: count(getattr(volume, key)) for kind, volume in volumes.items()},
         }
-        for key, title in (("num_trips", "Trips"), ("num_passengers", "Passengers, where known"), ("miles", "Miles"))
+        for key, title in (
+            ("num_trips", "Trips"),
+            ("num_passengers", "Passengers, where known"),
+            ("miles", "Miles, as published"),
+            ("plausible_miles", f"Miles, of trips of up to {MAX_PLAUSIBLE_MILES}"),
+        )
     ]
 
 

@@ -100,7 +100,12 @@ def csv_of(figures: MonthFigures) -> str:
         rows += [(f"change of like days, {key}", name, change.share) for name, change in changes if change]
         rows += [(f"usual change of like days, {key}", name, change.usual) for name, change in changes if change]
     for kind, volume in (("published", figures.totals.published), ("net", figures.totals.net)):
-        numbers = {"trips": volume.num_trips, "passengers": volume.num_passengers, "miles": volume.miles}
+        numbers = {
+            "trips": volume.num_trips,
+            "passengers": volume.num_passengers,
+            "miles": volume.miles,
+            "miles of plausible trips": volume.plausible_miles,
+        }
         rows += [(kind, name, number) for name, number in numbers.items()]
     if figures.payments:
         rows += [("payment", name, number) for name, number in vars(figures.payments).items()]
