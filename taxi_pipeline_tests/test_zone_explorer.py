@@ -19,6 +19,7 @@ from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
 from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, pipeline_in
@@ -104,7 +105,9 @@ def test_the_rows_of_voids_are_named(loaded: Pipeline, tmp_path: Path) -> None:
     """Of all weeks and of the page's fleets; without voids there is no note."""
     pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
     pipeline.execute("DELETE FROM zone_hourly_voids")
-    assert 'id="void-rows"' not in page_of(pipeline.warehouse.query(explorer_data, FLEETS))
+    without = page_of(pipeline.warehouse.query(explorer_data, FLEETS))
+    assert 'id="void-rows"' not in without
+    assert 'value="net"' not in without
     pipeline.execute(
         "INSERT INTO zone_hourly_voids SELECT * REPLACE (617 AS num_trips) FROM zone_hourly_trips "
         "WHERE fleet = 'green' ORDER BY ALL LIMIT 2"
@@ -309,6 +312,34 @@ def test_pickups_or_dropoffs_and_one_fleet_or_all(page: "Page", data: dict[str, 
     assert sum(trips_of(data, JFK, "dropoffs", "green")) != sum(trips_of(data, JFK, "dropoffs"))
     total = sum(map(sum, data["weekly"]["dropoffs"]["green"].values()))
     assert page.locator("#chosen-numbers").inner_text() == f"{total:,} drop-offs, {total / 21:.3g} a day"
+
+
+@pytest.mark.slow
+def test_net_pickups_stand_beside_published_ones(browser: "Browser", loaded: Pipeline, tmp_path: Path) -> None:
+    """By week and by hour; borough pairs are as published, and say so. A link shows them, too."""
+    pipeline = pipeline_in(Path(shutil.copytree(loaded.folder, tmp_path / "data")), loaded.folder, FLEETS)
+    pipeline.execute(
+        "INSERT INTO trips SELECT * REPLACE (-total_amount AS total_amount) FROM trips "
+        "WHERE pickup_date = '2023-01-17' AND total_amount > 0"
+    )
+    pipeline.warehouse.change(count_again, Days(date(2023, 1, 17), date(2023, 1, 17)), ["zone_hourly_trips"])
+    ((published,),) = pipeline.rows("SELECT count(*) FROM trips WHERE pickup_zone_id < 264")
+    ((net, mornings),) = pipeline.rows(
+        "SELECT count(*), count(*) FILTER (hour(pickup_datetime) BETWEEN 6 AND 9) FROM net_trips "
+        "WHERE pickup_zone_id < 264"
+    )
+    assert net < published - 500
+    (tmp_path / "page.html").write_text(page_of(pipeline.warehouse.query(explorer_data, FLEETS)))
+    page = browser.new_page(viewport={"width": 1300, "height": 900})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert f"{published:,} pickups are on the map" in page.locator("#summary").inner_text()
+    page.get_by_label("net pickups").check()
+    assert f"{net:,} net pickups are on the map" in page.locator("#summary").inner_text()
+    assert "are as published" in page.locator("#flows-note").inner_text()
+    assert "show=net" in page.url
+    page.locator("#part-of-day").select_option("6-9")
+    assert f"{mornings:,} net pickups are on the map" in page.locator("#summary").inner_text()
+    page.close()
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ function selectionAsText(selection) {
 function selectionFromText(text) {
   const [count, fleet, when] = (text || "").split(",");
   const selection = { ...DEFAULTS };
-  if (["pickups", "dropoffs"].includes(count)) selection.count = count;
+  const counts = ["pickups", ...(data.num_void_rows ? ["net"] : []), "dropoffs"];
+  if (counts.includes(count)) selection.count = count;
   if (fleet === "all" ? data.fleets.length > 1 : data.fleets.some((known) => known.key === fleet)) selection.fleet = fleet;
   const hours = /^hours (\d+)-(\d+)$/.exec(when || "");
   if (hours && +hours[1] <= +hours[2] && +hours[2] < 24) selection.hours = [+hours[1], +hours[2]];

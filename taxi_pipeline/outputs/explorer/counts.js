@@ -25,18 +25,25 @@ const added = (rows, length) => {
   return total;
 };
 
-/* A selection is { count: "pickups" or "dropoffs", fleet: key or "all", from, to: weeks, hours: [first, last] or null }.
+/* A selection is { count: "pickups", "net" (pickups without both rows of voids) or "dropoffs", fleet: key or "all", from, to: weeks, hours: [first, last] or null }.
    With hours it has all weeks: trips are counted by week or by hour, not by both. */
 
 const fleetsOf = (selection) => (selection.fleet === "all" ? data.fleets.map((fleet) => fleet.key) : [selection.fleet]);
+
+/* The end of the trips that is counted. */
+const endOf = (selection) => (selection.count === "dropoffs" ? "dropoffs" : "pickups");
 
 /* Zone id → its trips per week or per hour. */
 function rowsOf(selection, kind) {
   const found = new Map();
   for (const fleet of fleetsOf(selection)) {
-    for (const [id, values] of Object.entries(data[kind][selection.count][fleet])) {
+    for (const [id, values] of Object.entries(data[kind][endOf(selection)][fleet])) {
       const before = found.get(+id);
       found.set(+id, before ? added([before, values], values.length) : values);
+    }
+    if (selection.count !== "net") continue;
+    for (const [id, voids] of Object.entries(data[kind].voids[fleet])) {
+      if (found.has(+id)) found.set(+id, found.get(+id).map((trips, n) => trips - voids[n]));
     }
   }
   return found;
@@ -65,7 +72,7 @@ function seriesOf(selection, kind, length, zone, borough) {
 
 /* Where trips from a borough end, or trips to it begin: borough → trips. Hours are not known here. */
 function flowsOf(selection, borough) {
-  const [here, there] = selection.count === "pickups" ? [0, 1] : [1, 0];
+  const [here, there] = endOf(selection) === "pickups" ? [0, 1] : [1, 0];
   const [from, to] = selection.hours ? [0, lastWeek] : [selection.from, selection.to];
   const found = new Map();
   for (const fleet of fleetsOf(selection)) {
@@ -99,7 +106,7 @@ function shadeOf(count, starts) {
 }
 
 /* Whether two selections are compared by each zone's share of the trips in known zones, and not by trips per day. */
-const comparesShares = (one, other) => one.fleet !== other.fleet || one.count !== other.count;
+const comparesShares = (one, other) => one.fleet !== other.fleet || endOf(one) !== endOf(other);
 
 /* Zone id → how much more it has than in the other selection (0.1: a tenth more); null where there are too few trips. */
 function changesByZone(one, other) {

@@ -1,6 +1,7 @@
 """The explorer's data for each fleet: trips by zone and week, by zone and hour, and from borough to borough.
 
-Trips by zone are counted where they begin and where they end.
+Trips by zone are counted where they begin and where they end, as published. Beside them are the rows of voids, which
+the page takes away for net pickups.
 """
 
 from collections.abc import Sequence
@@ -47,10 +48,12 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         "flows": _flows(session, fleets, weeks),
         "weekly": {
             "pickups": _counts(session, _BY_WEEK, "zone_hourly_trips", "pickup", fleets, weeks),
+            "voids": _counts(session, _BY_WEEK, "zone_hourly_voids", "pickup", fleets, weeks),
             "dropoffs": _counts(session, _BY_WEEK, "zone_hourly_dropoffs", "dropoff", fleets, weeks),
         },
         "hourly": {
             "pickups": _counts(session, _BY_HOUR, "zone_hourly_trips", "pickup", fleets, range(24)),
+            "voids": _counts(session, _BY_HOUR, "zone_hourly_voids", "pickup", fleets, range(24)),
             "dropoffs": _counts(session, _BY_HOUR, "zone_hourly_dropoffs", "dropoff", fleets, range(24)),
         },
     }

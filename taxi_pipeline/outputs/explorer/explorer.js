@@ -13,7 +13,7 @@ let playing = 0;
 
 /* Words. */
 
-const words = (selection = view.selection) => (selection.count === "pickups" ? "pickups" : "drop-offs");
+const words = (selection = view.selection) => ({ pickups: "pickups", net: "net pickups", dropoffs: "drop-offs" })[selection.count];
 const fleetTitle = (key) => (key === "all" ? "all fleets" : data.fleets.find((fleet) => fleet.key === key).title);
 const hour = (n) => `${String(n).padStart(2, "0")}:00`;
 /* A change that is rounded to zero has no sign, because it may be either. */
@@ -160,11 +160,12 @@ function showFlows(zone) {
   const flows = everywhere.filter(([name]) => boroughs.includes(name));
   const all = sum(flows.map(([, trips]) => trips));
   const others = sum(everywhere.map(([, trips]) => trips)) - all;
-  const from = borough === "all" ? "" : ` ${view.selection.count === "pickups" ? "from" : "to"} ${boroughName(borough)}`;
-  const end = view.selection.count === "pickups" ? "end" : "begin";
+  const from = borough === "all" ? "" : ` ${endOf(view.selection) === "pickups" ? "from" : "to"} ${boroughName(borough)}`;
+  const end = endOf(view.selection) === "pickups" ? "end" : "begin";
   byId("flows-title").textContent = `Where trips${from} ${end}`;
   const notes = [];
   if (zone || view.selection.hours) notes.push(`Of the whole borough${view.selection.hours ? " and all hours" : ""}: pairs of zones are not counted.`);
+  if (view.selection.count === "net") notes.push("Trips from borough to borough are as published.");
   if (others) notes.push(`Shares are of trips that ${end} in a known zone; ${number.format(others)} more ${end} in none.`);
   byId("flows-note").hidden = !notes.length;
   byId("flows-note").textContent = notes.join(" ");
