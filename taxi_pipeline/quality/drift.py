@@ -92,12 +92,15 @@ def drifts(session: Session, days: Days) -> list[Drift]:
     Returns:
         The comparisons, sorted by fleet, month and measure.
     """
-    months = _whole_months(session, Days(month_of(days.first), Days.of_month(days.last).last))
+    span = Days(year_before(month_of(days.first)), Days.of_month(days.last).last)
+    whole = {(each.fleet, each.first) for each in loaded_months(session, span) if each.is_whole and each.num_trips}
+    months = sorted(
+        (fleet, month)
+        for fleet, month in whole
+        if month >= month_of(days.first) and (fleet, year_before(month)) in whole
+    )
     if not months:
         return []
-    span = Days(year_before(min(first for _, first in months)), Days.of_month(days.last).last)
-    whole = _whole_months(session, span)
-    months = [(fleet, first) for fleet, first in months if (fleet, year_before(first)) in whole]
     counts = _counts(session, span)
     compared = (
         Drift(fleet, month, measure, counts.get((fleet, month, measure.name), {}), before)
@@ -106,11 +109,6 @@ def drifts(session: Session, days: Days) -> list[Drift]:
         if (before := counts.get((fleet, year_before(month), measure.name)))
     )
     return [each for each in compared if each.now and (_is_published(each.now) or _is_published(each.then))]
-
-
-def _whole_months(session: Session, days: Days) -> list[tuple[str, date]]:
-    """Fleet and first day of the months with trips whose days are all loaded, sorted."""
-    return sorted((each.fleet, each.first) for each in loaded_months(session, days) if each.is_whole and each.num_trips)
 
 
 def histograms_of(session: Session, month: date, fleets: Iterable[str]) -> dict[str, dict[str, Counts]]:

@@ -112,6 +112,9 @@ def _net(part: str) -> str:
 
 _REST = f"(total_amount - ({' + '.join(f'coalesce({_net(part)}, 0)' for part in TOTAL_PARTS)}))"
 
+_WITHOUT_FEES = "congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0"
+"""SQL for dispatched trips, whose columns of fees are all NULL."""
+
 _CBD_FEE = 0.75
 """The fee of the congestion zone for a trip of a taxi, in dollars. Source: the MTA's tolls since 2025-01-05."""
 
@@ -122,7 +125,7 @@ SURCHARGE_IN_NO_COLUMN = FeeRule(
     vendor_id=None,
     first=date(2019, 2, 2),
     # 2.50 in yellow taxis, 2.75 in others; with the fee of the congestion zone 3.25 and 3.50.
-    condition=f"congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 AND {_REST} IN (2.50, 2.75, 3.25, 3.50)",
+    condition=f"{_WITHOUT_FEES} AND {_REST} IN (2.50, 2.75, 3.25, 3.50)",
     part="congestion_surcharge",
     amount=f"CASE WHEN {_REST} > 3 THEN {_REST} - {_CBD_FEE} ELSE {_REST} END",
     evidence="17,788 rows without a payment type in the fourteen months of green",
@@ -134,7 +137,7 @@ CBD_FEE_IN_NO_COLUMN = FeeRule(
     fleets=("yellow", "green"),
     vendor_id=None,
     first=CONGESTION_ZONE_SINCE,
-    condition=f"congestion_surcharge IS NULL AND coalesce(payment_type, 0) = 0 AND {_REST} IN (3.25, 3.50)",
+    condition=f"{_WITHOUT_FEES} AND {_REST} IN (3.25, 3.50)",
     part="cbd_congestion_fee",
     amount=str(_CBD_FEE),
     evidence="293 of these rows in green 2025-01, all since 2025-01-05: 254 of them begin or end in the zone",

@@ -17,6 +17,8 @@ from taxi_pipeline.defs.io_managers import DATA_FRAME
 from taxi_pipeline.defs.metadata import link, picture, table, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_partitions, forecast_partitions
 from taxi_pipeline.defs.resources import DATASETS, POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
+from taxi_pipeline.pages.links import Pages
+from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Session
@@ -156,16 +158,14 @@ def demand_model(
     model = demand_model_of(past, month)
     synthetic = warehouse.query(is_synthetic)
     chart = draw_demand(model, None, f"{FLEETS[fleet].title} pickups, {month:%B %Y}", synthetic=synthetic)
-    file = files.write(f"outputs/demand_model/{fleet}-{month:%Y-%m}.png", chart)
+    drawn = _chart(files, pages, f"outputs/demand_model/{fleet}-{month:%Y-%m}.png", chart, "Expected pickups")
     return dg.MaterializeResult(
         value=model,
         metadata={
             **spent.so_far(rows=len(model)),
             "days_learned_from": int(past["pickup_date"].nunique()),
             "synthetic": synthetic,
-            "chart": picture(chart, "Expected pickups"),
-            "chart_file": dg.MetadataValue.path(file.uri),
-            **link(file, pages),
+            **drawn,
         },
     )
 
@@ -208,18 +208,23 @@ def demand_errors(
     errors = demand_errors_of(model, zone_hours, month)
     synthetic = warehouse.query(is_synthetic)
     chart = draw_demand(model, zone_hours, f"{FLEETS[fleet].title} pickups, {month:%B %Y}", synthetic=synthetic)
-    file = files.write(f"outputs/demand_errors/{fleet}-{month:%Y-%m}.png", chart)
+    words = "Expected and counted pickups"
+    drawn = _chart(files, pages, f"outputs/demand_errors/{fleet}-{month:%Y-%m}.png", chart, words)
     return dg.MaterializeResult(
         value=errors,
         metadata={
             **spent.so_far(rows=len(errors)),
             "synthetic": synthetic,
-            "chart": picture(chart, "Expected and counted pickups"),
-            "chart_file": dg.MetadataValue.path(file.uri),
-            **link(file, pages),
+            **drawn,
         },
         check_results=[_check_of(judgement_of(errors))],
     )
+
+
+def _chart(files: Storage, pages: Pages, name: str, chart: bytes, words: str) -> dict[str, Any]:
+    """Write a chart under this name; returns the metadata that shows it."""
+    file = files.write(name, chart)
+    return {"chart": picture(chart, words), "chart_file": dg.MetadataValue.path(file.uri), **link(file, pages)}
 
 
 def _check_of(judgement: "Judgement | None") -> dg.AssetCheckResult:

@@ -93,8 +93,6 @@ class Totals:
     """Number of trips of vendors whose times are known to be wrong."""
     num_wrong_fares: int
     """Number of trips of vendors whose fares are known to be wrong."""
-    busiest_day: tuple[date, int] | None
-    """The day with most trips, the first of several, and its trips."""
     busiest_hour: tuple[int, float] | None
     """The hour of the day with most trips in the month, and its trips on an average loaded day."""
     num_unplaced: int
@@ -112,6 +110,12 @@ class Totals:
     """Day → trips, for loaded days only."""
     revenue_on: Mapping[date, float]
     """Day → US dollars that passengers were charged, for loaded days only."""
+
+    @property
+    def busiest_days(self) -> list[date]:
+        """The day with most trips; all of them when several have as many, and none without trips."""
+        most = max(self.trips_on.values(), default=0)
+        return [day for day, trips in self.trips_on.items() if most and trips == most]
 
     @property
     def net(self) -> Volume:
@@ -315,7 +319,6 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
     means = [(amount or 0) - less for amount, less in zip(sums, sums_of_voids, strict=True)]
     fares, fare_amount, distances, trip_distance, durations, duration_seconds = means
     ((revenue, at_airports, passengers, miles),) = _query(session, _REVENUE_SQL, days, fleets)
-    per_day = _query(session, _BUSIEST_DAY_SQL, days, fleets)
     per_hour = _query(session, _BUSIEST_HOUR_SQL, days, fleets)
     return Totals(
         num_trips=num_trips,
@@ -329,7 +332,6 @@ def _totals(session: Session, days: Days, fleets: Sequence[str]) -> Totals:
         num_no_miles=num_no_miles,
         num_wrong_times=wrong_times,
         num_wrong_fares=wrong_fares,
-        busiest_day=per_day[0] if per_day else None,
         busiest_hour=(per_hour[0][0], per_hour[0][1] / num_days) if per_hour else None,
         num_unplaced=unplaced,
         airport_share=_ratio(at_airports, num_trips - unplaced),
@@ -485,15 +487,6 @@ _PAYMENTS_SQL = f"""
 SELECT count(*), count(*) FILTER (WHERE payment_type = {CREDIT_CARD}), count(*) FILTER (WHERE payment_type IS NULL)
 FROM trips
 WHERE {{days}} AND fleet IN ('yellow', 'green')
-"""
-
-_BUSIEST_DAY_SQL = """
-SELECT pickup_date, CAST(sum(num_trips) AS BIGINT) AS trips
-FROM zone_hourly_trips
-WHERE {days}
-GROUP BY pickup_date
-ORDER BY trips DESC, pickup_date
-LIMIT 1
 """
 
 _BUSIEST_HOUR_SQL = """

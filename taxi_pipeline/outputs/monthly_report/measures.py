@@ -66,15 +66,12 @@ def share_words(share: float | None) -> str:
 
 
 def _busiest_day(totals: Totals) -> str:
-    if totals.busiest_day is None:
-        return NO_DATA
-    return f"{_busiest_days(totals)}: {count(totals.busiest_day[1])} trips"
+    days = totals.busiest_days
+    return f"{_named(days)}: {count(totals.trips_on[days[0]])} trips" if days else NO_DATA
 
 
-def _busiest_days(totals: Totals) -> str:
-    """Name the day with most trips; all of them when several have as many."""
-    most = totals.busiest_day[1] if totals.busiest_day else 0
-    return " and ".join(f"{day:%A}, {day.day} {day:%B}" for day, trips in totals.trips_on.items() if trips == most)
+def _named(days: Sequence[date]) -> str:
+    return " and ".join(f"{day:%A}, {day.day} {day:%B}" for day in days)
 
 
 def _busiest_hour(totals: Totals) -> str:
@@ -170,10 +167,10 @@ def finding_of(figures: MonthFigures) -> str:
     ]
     if changes:
         sentences.append(f"Weekday for weekday, that is {' and '.join(changes)}.")
-    if totals.busiest_day:
-        days, trips = _busiest_days(totals), count(totals.busiest_day[1])
-        beginning, end = ("days were", f"{trips} each") if " and " in days else ("day was", trips)
-        sentences.append(f"The busiest {beginning} {days}, with {end}.")
+    if days := totals.busiest_days:
+        trips = count(totals.trips_on[days[0]])
+        beginning, end = ("days were", f"{trips} each") if len(days) > 1 else ("day was", trips)
+        sentences.append(f"The busiest {beginning} {_named(days)}, with {end}.")
     if totals.manhattan_share is not None and totals.airport_share is not None:
         sentences.append(
             f"Of the pickups in known zones, {totals.manhattan_share:.1%} were in Manhattan and "
@@ -218,8 +215,7 @@ def _compared(measure: Measure, figures: MonthFigures) -> dict[str, Any]:
                 "key": key,
                 "month": f"{other:%b %Y}",
                 "words": measure.words(totals),
-                "change": _change(measure, figures.totals, totals) if measure.is_compared else "",
-                "usual": _usual_of(measure, figures.totals, totals),
+                **_change_words(measure, figures.totals, totals),
             }
             for key, (other, totals) in others_of(figures).items()
             if totals
@@ -232,15 +228,18 @@ def like_for_like(measure: Measure, now: Totals, then: Totals) -> Change | None:
     return change_of(measure.by_day(now), measure.by_day(then)) if measure.by_day else None
 
 
-def _usual_of(measure: Measure, now: Totals, then: Totals) -> str:
+def _change_words(measure: Measure, now: Totals, then: Totals) -> dict[str, str]:
+    """The change, and whether it is usual; empty where the one or the other is not shown."""
+    if not measure.by_day:
+        return {"change": _change(measure, now, then) if measure.is_compared else "", "usual": ""}
     change = like_for_like(measure, now, then)
-    return f"{'beyond' if change.is_unusual else 'within'} the usual ±{change.usual:.1%}" if change else ""
+    if change is None:
+        return {"change": "", "usual": ""}
+    where = "beyond" if change.is_unusual else "within"
+    return {"change": signed(change.share, ".1%"), "usual": f"{where} the usual ±{change.usual:.1%}"}
 
 
 def _change(measure: Measure, now: Totals, then: Totals) -> str:
-    if measure.by_day:
-        change = like_for_like(measure, now, then)
-        return signed(change.share, ".1%") if change else ""
     new, old = measure.value(now), measure.value(then)
     if new is None or old is None:
         return ""
