@@ -16,6 +16,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import Measured, middle, run
+from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -327,6 +328,44 @@ def big_fleet(bench: Bench) -> None:
         bench.note("big fleet", f"{trips}: warehouse", f"{size:.0f} bytes a trip")
 
 
+def load(bench: Bench) -> None:
+    """A million trips more, verified, loaded and counted, against DuckDB's typed and sorted insert of them."""
+    for what, fleet, first in (
+        ("yellow by coordinates", "yellow", date(2009, 3, 1)),
+        ("yellow", "yellow", MARCH[0]),
+        ("fhv", "fhv", date(2018, 3, 1)),
+        ("fhvhv", "fhvhv", MARCH[0]),
+    ):
+        slopes = {}
+        for which in ("ours", "limit"):
+            (few, fewer), (many, more) = (
+                _loaded(bench, which, fleet, first, bench.trips_per_day // share) for share in (10, 1)
+            )
+            slopes[which] = (more - fewer) / (many - few) * 1e6
+        bench.add(
+            "load",
+            f"a million trips more, {what}: processor time",
+            f"{slopes['ours']:.2f} s",
+            f"{slopes['limit']:.2f} s typed, sorted, inserted",
+            ratio=slopes["ours"] / slopes["limit"],
+            most=1.5,
+        )
+
+
+def _loaded(bench: Bench, which: str, fleet: str, first: date, trips_per_day: int) -> tuple[int, float]:
+    """The trips of a month, and the processor time of loading it, in seconds."""
+    mirror = bench.folder / "load_mirrors" / str(trips_per_day)
+    if not (mirror / "trip-data" / FLEETS[fleet].file_name(first)).exists():
+        bench.sample(mirror, first, Days.of_month(first).last, fleet=fleet, trips_per_day=trips_per_day)
+    measured = []
+    for _ in range(bench.repeat):
+        command = [BIN / "python", "-m", "benchmarks.load", which, mirror, fleet, f"{first:%Y-%m}"]
+        output = run([*command, bench.fresh("load")], _pythonpath()).output
+        _, processor, num_trips = output.split()
+        measured.append((int(num_trips), float(processor)))
+    return measured[0][0], median(seconds for _, seconds in measured)
+
+
 def backfill(bench: Bench) -> None:
     """31 days of the whole graph through the daemon, from the launch to success."""
     from benchmarks.daemon import backfill
@@ -479,6 +518,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "download": download,
     "object_store": object_store,
     "ui_run": ui_run,
+    "load": load,
     "backfill": backfill,
     "big_fleet": big_fleet,
     "year": year,

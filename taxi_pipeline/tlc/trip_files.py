@@ -1,6 +1,5 @@
 """The published files of trips: reading their footer and first rows, and verifying them."""
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from taxi_pipeline.errors import LoadError
 from taxi_pipeline.tlc.fleets import Fleet, plain_name, spellings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence, Set
+    from collections.abc import Sequence, Set
 
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -104,18 +103,6 @@ def _value(scalar: "pa.Scalar") -> Any:
         return str(np.datetime64(scalar.value, unit))
 
 
-def verify_trip_file(path: Path, fleet: Fleet) -> None:
-    """Make sure that the fleet's trips can be read from the file. Whether they can be the month's is judged elsewhere.
-
-    Raises:
-        UnusableFileError: as `Decoding.batches`.
-        MissingColumnsError: it lacks a column that every month must have.
-    """
-    with decoding(path, fleet) as decoded:
-        for _ in decoded.batches():
-            pass
-
-
 MAX_ROWS = 100_000_000
 """Of a month. The largest one known has 24 million (fhv 2018-12)."""
 
@@ -131,13 +118,15 @@ MAX_TEXT_BYTES = 255
 _BATCH_ROWS = 65_536
 
 
-@contextmanager
-def decoding(path: Path, fleet: Fleet) -> "Iterator[Decoding]":
-    """Open a file to decode the columns that feed `trips`, once and in bounded memory.
+def verify_trip_file(path: Path, fleet: Fleet) -> None:
+    """Make sure that the fleet's trips can be read from the file. Whether they can be the month's is judged elsewhere.
+
+    Decodes the columns that feed `trips`, in bounded memory.
 
     Raises:
-        UnusableFileError: it is no Parquet file, its footer contradicts itself, it is too large, or a needed column
-            is of a type that could only be guessed at.
+        UnusableFileError: it is no Parquet file, its footer contradicts itself, it is too large, a needed column is of
+            a type that could only be guessed at, its data can't be read or has another number of rows than the footer
+            says, or has text that is not UTF-8 or is too long to be any month's.
         MissingColumnsError: it lacks a column that every month must have.
     """
     import pyarrow as pa
@@ -158,60 +147,34 @@ def decoding(path: Path, fleet: Fleet) -> "Iterator[Decoding]":
         # nothing read ahead (30 MB less, and no slower). Texts stay in their dictionaries: a text of a megabyte that
         # each row has is decoded once.
         with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False, read_dictionary=texts) as file:
-            yield Decoding(file, names, content.num_rows)
+            _decode(file, names, content.num_rows)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(error) from error
+        raise UnusableFileError(
+            f"its Parquet footer is sound, but its data can't be read: {str(error)[:500]}"
+        ) from error
     finally:
         _give_back_memory()
 
 
-def _unreadable(error: Exception) -> UnusableFileError:
-    return UnusableFileError(f"its Parquet footer is sound, but its data can't be read: {str(error)[:500]}")
-
-
-class Decoding:
-    """A file that is open to be decoded."""
-
-    def __init__(self, file: "pq.ParquetFile", names: "Sequence[str]", num_rows: int) -> None:
-        self._file = file
-        self._names = names
-        self._num_rows = num_rows
-        self.fields = [field for field in file.schema_arrow if field.name in names]
-        """The decoded columns, in the order of the batches."""
-        self.positions = [position for position, name in enumerate(file.schema_arrow.names) if name in names]
-        """Of these columns in the file."""
-
-    def batches(self) -> "Iterator[pa.RecordBatch]":
-        """All rows, a bounded number at a time.
-
-        Raises:
-            UnusableFileError: the data can't be read, has another number of rows than the footer says, or has text
-                that is not UTF-8 or is too long to be any month's.
-        """
-        import pyarrow as pa
-
-        not_text: dict[str, int] = {}
-        num_rows = 0
-        try:
-            for batch in self._file.iter_batches(batch_size=_BATCH_ROWS, columns=self._names):
-                num_rows += batch.num_rows
-                if num_rows > self._num_rows:
-                    raise UnusableFileError(
-                        f"its Parquet footer says {self._num_rows:,} rows, but its data has more than {num_rows - 1:,}"
-                    )
-                for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                    _refuse_long_text(name, column)
-                    if (count := _num_not_utf8(column)) > 0:
-                        not_text[name] = not_text.get(name, 0) + count
-                if not not_text:
-                    yield batch
-        except (pa.ArrowException, OSError) as error:
-            raise _unreadable(error) from error
-        if not_text:
-            columns_named = ", ".join(f"{name} in {count:,} rows" for name, count in not_text.items())
-            raise UnusableFileError(f"text in it is not UTF-8, as Parquet demands: {columns_named}")
-        if num_rows != self._num_rows:
-            raise UnusableFileError(f"its Parquet footer says {self._num_rows:,} rows, but its data has {num_rows:,}")
+def _decode(file: "pq.ParquetFile", names: "Sequence[str]", rows_in_footer: int) -> None:
+    """Decode columns of a file, a bounded number of rows at a time, and look at their texts."""
+    not_text: dict[str, int] = {}
+    num_rows = 0
+    for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(names)):
+        num_rows += batch.num_rows
+        if num_rows > rows_in_footer:
+            raise UnusableFileError(
+                f"its Parquet footer says {rows_in_footer:,} rows, but its data has more than {num_rows - 1:,}"
+            )
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            _refuse_long_text(name, column)
+            if (count := _num_not_utf8(column)) > 0:
+                not_text[name] = not_text.get(name, 0) + count
+    if not_text:
+        columns_named = ", ".join(f"{name} in {count:,} rows" for name, count in not_text.items())
+        raise UnusableFileError(f"text in it is not UTF-8, as Parquet demands: {columns_named}")
+    if num_rows != rows_in_footer:
+        raise UnusableFileError(f"its Parquet footer says {rows_in_footer:,} rows, but its data has {num_rows:,}")
 
 
 def _refuse_footer(metadata: "pq.FileMetaData", names: "Set[str]") -> None:

@@ -71,8 +71,7 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
             columns = session.view_published_trips(published, fleet.sources_in(file.columns))
             if not accepted:
                 _refuse_change(session, fleet, days, file.num_rows)
-            counts = _count_rows(session, days)
-            num_outside = _count_outside(session, days)
+            counts, num_outside = _count_rows(session, days)
             unfit = _count_unfit(session, days) if any(counted.num_unfit for counted in counts.values()) else {}
             _replace_trips(session, fleet, days, columns)
             has_misfits = any(counted.num_misfits for counted in counts.values())
@@ -192,17 +191,31 @@ class _DayCounts:
     """Trips with a value that fits no column and is NULL."""
 
 
-def _count_rows(session: Session, days: Days) -> dict[date, _DayCounts]:
-    """Day → what the published file has for it; without days that have nothing."""
-    return {
-        day: _DayCounts(*counts)
-        for day, *counts in session.rows(
-            "SELECT pickup_date, count(*) FILTER (WHERE misfits IS NULL), count(misfits), "
-            "count(*) FILTER (WHERE misfits IS NULL AND unfit_columns IS NOT NULL) FROM published_trips "
-            f"WHERE {_WITHIN} GROUP BY pickup_date",
-            _window(days),
+def _count_rows(session: Session, days: Days) -> tuple[dict[date, _DayCounts], int]:
+    """Count the rows of the published file in one pass.
+
+    Returns:
+        Day → what the file has for it, without days that have nothing; and the number of rows that no day of the month
+        can hold. They belong to its first day, so they are not counted for other days.
+    """
+    month = Days.of_month(days.first)
+    conditions, values = [_WITHIN], _window(days)
+    if days.first == month.first:
+        conditions, values = [_WITHIN, _OUTSIDE], [*values, *_window(month)]
+    # A condition that all rows fulfil would have the times computed twice.
+    where = "" if days == month else f"WHERE {' OR '.join(f'({condition})' for condition in conditions)}"
+    counts = {
+        day: of_day
+        for day, *of_day in session.rows(
+            "SELECT day, count(*) FILTER (WHERE misfits IS NULL), count(misfits), "
+            "count(*) FILTER (WHERE misfits IS NULL AND unfit_columns IS NOT NULL), count(*) "
+            f"FROM (SELECT *, CASE WHEN {_WITHIN} THEN pickup_date END AS day FROM published_trips {where}) AS found "
+            "GROUP BY day",
+            [*_window(month), *(values if where else [])],
         )
     }
+    *_, num_outside = counts.pop(None, [0])
+    return {day: _DayCounts(*of_day[:3]) for day, of_day in counts.items()}, num_outside
 
 
 _MAX_UNFIT_TEXT = 500
@@ -222,14 +235,6 @@ def _count_unfit(session: Session, days: Days) -> dict[date, tuple[int, str]]:
         numbers[day] = numbers.get(day, 0) + num_trips * (1 + columns.count(","))
         notes.setdefault(day, []).append(f"{num_trips:,} × {example}")
     return {day: (numbers[day], " | ".join(notes[day])[:_MAX_UNFIT_TEXT]) for day in numbers}
-
-
-def _count_outside(session: Session, days: Days) -> int:
-    """Count the rows that no day of the month can hold; they belong to its first day, so none to other days."""
-    month = Days.of_month(days.first)
-    if days.first != month.first:
-        return 0
-    return session.row(f"SELECT count(*) FROM published_trips WHERE {_OUTSIDE}", _window(month))[0]
 
 
 def _window(days: Days) -> list[date]:

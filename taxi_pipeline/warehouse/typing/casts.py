@@ -4,10 +4,15 @@ Nothing is guessed. A value that fits no column makes its row a misfit when the 
 and is NULL otherwise; either way it is named. Empty and blank text is no value, and neither is NaN where a whole number
 is expected, nor a word that other tools write for it. How casts behave is DuckDB's: its `TRY_CAST` rounds to integers,
 where Spark's truncates.
+
+The SQL is a SELECT in steps, each of which reads the one before it. So each expression is computed once a row, however
+often it is used; and what only an unusual value needs stands in a CASE of its own, once, because DuckDB computes what
+stands twice in a CASE for all rows.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from taxi_pipeline.tlc.fleets import NEEDED, Code, Place, Source, Total, plain_name
 from taxi_pipeline.tlc.zones import LAST_ZONE_ID, UNKNOWN_ZONE_ID
@@ -80,25 +85,21 @@ class PublishedColumn:
     def _without_nan(self) -> str:
         return f"nullif({self.sql}, 'NaN')" if self.nan_is_no_value and self.type in _FLOATS else self.sql
 
-    @property
-    def number(self) -> str:
-        """The value as a number; NULL when it is none."""
-        return self.sql if self.type in _INTEGERS else self.cast("DOUBLE")
-
-    def cast(self, type_: str) -> str:
-        """The value as another type; NULL when it does not fit."""
-        return f"TRY_CAST({self.given} AS {type_})"
-
-    def is_no(self, fitting: str) -> str:
+    def is_no(self, given: str, fitting: str) -> str:
         """Whether there is a value for which the expression finds none."""
-        return "FALSE" if self.type == _NULLS else f"({self.given} IS NOT NULL AND {fitting} IS NULL)"
+        return "FALSE" if self.type == _NULLS else f"({given} IS NOT NULL AND {fitting} IS NULL)"
+
+
+Steps = Sequence[Mapping[str, str]]
+"""Name → SQL, step by step: the first reads the view `published`, each other one the names of those before it."""
 
 
 @dataclass(frozen=True)
 class TypedColumn:
-    """SQL for one column of ours out of published ones."""
+    """A column of ours out of published ones. All but the steps is SQL over what the steps give."""
 
     column: Column
+    steps: Steps
     value: str
     """The published value as our type; NULL when it does not fit."""
     misfit: str
@@ -129,6 +130,22 @@ def typed_columns(sources: Mapping[str, Source], published: Mapping[str, Publish
     return [_typed(column, sources[column.name], published) for column in PUBLISHED_COLUMNS if column.name in sources]
 
 
+def stepwise(columns: Sequence[TypedColumn], first: Mapping[str, str] | None = None) -> str:
+    """A relation over the view `published` that has what the columns' steps give; it stands behind FROM.
+
+    Args:
+        columns: the columns.
+        first: name → SQL over the view, of what the relation has besides.
+    """
+    relation, carried = PUBLISHED, ""
+    for number, step in enumerate(zip_longest(*(typed.steps for typed in columns), fillvalue={})):
+        named = dict(first or {}) if number == 0 else {}
+        named |= {name: sql for of_column in step for name, sql in of_column.items()}
+        found = ", ".join(f"{sql} AS {name}" for name, sql in named.items())
+        relation, carried = f"(SELECT {carried}{found} FROM {relation}) AS step_{number}", "*, "
+    return relation
+
+
 def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedColumn]) -> str:
     """A SELECT of the published rows with those of our columns that the file feeds.
 
@@ -152,7 +169,7 @@ def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedCo
         {_names(needed)} AS misfit_columns,
         {_reasons(others)} AS unfit_values,
         {_names(others)} AS unfit_columns
-    FROM {PUBLISHED}
+    FROM {stepwise(found)}
     """
 
 
@@ -186,38 +203,117 @@ def _typed(column: Column, source: Source, published: Mapping[str, PublishedColu
             return _total(column, fields)
         case Code(meanings=meanings):
             return _code(column, fields[0], meanings)
-    return _zone(column, fields[0]) if column.name in _ZONE_COLUMNS else _value(column, fields[0])
+    if column.name in _ZONE_COLUMNS:
+        return _zone(column, fields[0])
+    if column.type != "TIMESTAMP":
+        return _value(column, fields[0])
+    return _time_in_text(column, fields[0]) if fields[0].is_text else _time(column, fields[0])
 
 
-def _of_field(column: Column, field: PublishedColumn, value: str, misfit: str) -> TypedColumn:
-    return TypedColumn(column, value, misfit, field.published, f"{field.given} IS NOT NULL")
+def _named(column: Column, *parts: str) -> list[str]:
+    """The names of what the steps of a column give; no column of a file or of ours has two underscores."""
+    return [f"{column.name}__{part}" for part in parts]
+
+
+def _given_steps(
+    column: Column, field: PublishedColumn, *, number: str = "", as_text: bool = False, usual: str | None = None
+) -> list[dict[str, str]]:
+    """The steps that give the published value, and the given one in its own type, NULL when there is none.
+
+    Args:
+        column: of ours.
+        field: the published column.
+        number: ends the names, where several fields feed the column.
+        as_text: whether the given value is text, of whatever type the field is.
+        usual: SQL over published text for its value as our type, NULL unless the text is in its usual form. Then it
+            needs no trimming.
+    """
+    published, given = _named(column, f"published{number}", f"given{number}")
+    if not field.is_text:
+        return [{published: field.sql, given: field.text if as_text else field.given}]
+    trimmed, known = _named(column, f"trimmed{number}", "usual")
+    trim_sql = f"trim({published}, {_BLANKS})"
+    words_sql = f"WHEN lower({trimmed}) NOT IN ({_NOTHING}) THEN {trimmed} END"
+    if usual is None:
+        return [{published: field.published}, {trimmed: trim_sql}, {given: f"CASE {words_sql}"}]
+    return [
+        {published: field.published},
+        {known: usual},
+        {trimmed: f"CASE WHEN {known} IS NULL THEN {trim_sql} END"},
+        {given: f"CASE WHEN {known} IS NOT NULL THEN {published} {words_sql}"},
+    ]
+
+
+def _of_field(column: Column, steps: Sequence[Mapping[str, str]], value_sql: str, misfit_sql: str) -> TypedColumn:
+    """A column out of one published value.
+
+    Args:
+        column: of ours.
+        steps: give the published value, the given one, and what the value needs.
+        value_sql: over the steps.
+        misfit_sql: over the steps and the value.
+    """
+    published, given, value, misfit = _named(column, "published", "given", "value", "misfit")
+    last = [{value: value_sql}] if misfit_sql == "FALSE" else [{value: value_sql}, {misfit: misfit_sql}]
+    return TypedColumn(
+        column,
+        [*steps, *last],
+        value,
+        "FALSE" if misfit_sql == "FALSE" else misfit,
+        f"CAST({published} AS VARCHAR)",
+        f"{given} IS NOT NULL",
+    )
 
 
 def _value(column: Column, field: PublishedColumn) -> TypedColumn:
-    if column.type == "VARCHAR":
-        return _of_field(column, field, field.text, "FALSE")
-    if column.type == "TIMESTAMP":
-        is_time = f"{field.cast(column.type)} BETWEEN {_TIMES}"
-        if field.is_text:
-            is_time += f" AND regexp_full_match({field.text}, '{_TIME_TEXT}')"
-        value = f"CASE WHEN {is_time} THEN {field.cast(column.type)} END"
-        return _of_field(column, field, value, field.is_no(f"({value})"))
-    if field.type == column.type:
-        return _of_field(column, field, field.sql, "FALSE")
-    value = field.cast(column.type)
+    given, cast, number, value = _named(column, "given", "cast", "number", "value")
+    steps = _given_steps(column, field, as_text=column.type == "VARCHAR")
+    if column.type in ("VARCHAR", field.type):
+        return _of_field(column, steps, given, "FALSE")
+    casts, value_sql = {cast: f"TRY_CAST({given} AS {column.type})"}, cast
     if _may_have_fractions(column, field):
-        value = f"CASE WHEN {field.number} = floor({field.number}) THEN {value} END"
-    return _of_field(column, field, value, field.is_no(f"({value})"))
+        casts[number] = _number(field, given)
+        value_sql = f"CASE WHEN {number} = floor({number}) THEN {cast} END"
+    return _of_field(column, [*steps, casts], value_sql, field.is_no(given, value))
+
+
+def _time(column: Column, field: PublishedColumn) -> TypedColumn:
+    given, cast, value = _named(column, "given", "cast", "value")
+    steps = [*_given_steps(column, field), {cast: f"TRY_CAST({given} AS TIMESTAMP)"}]
+    return _of_field(column, steps, f"CASE WHEN {cast} BETWEEN {_TIMES} THEN {cast} END", field.is_no(given, value))
+
+
+def _time_in_text(column: Column, field: PublishedColumn) -> TypedColumn:
+    """Nearly all times in text are in the form in which DuckDB writes them; the others must fit a pattern."""
+    published, usual, given, other, value = _named(column, "published", "usual", "given", "other", "value")
+    cast = f"TRY_CAST({published} AS TIMESTAMP)"
+    steps = [
+        *_given_steps(
+            column,
+            field,
+            usual=f"CASE WHEN CAST({cast} AS VARCHAR) = {published} AND {cast} BETWEEN {_TIMES} THEN {cast} END",
+        ),
+        {other: f"CASE WHEN {usual} IS NULL THEN TRY_CAST({given} AS TIMESTAMP) END"},
+    ]
+    is_time = f"{other} BETWEEN {_TIMES} AND regexp_full_match({given}, '{_TIME_TEXT}')"
+    value_sql = f"CASE WHEN {usual} IS NOT NULL THEN {usual} WHEN {is_time} THEN {other} END"
+    return _of_field(column, steps, value_sql, field.is_no(given, value))
 
 
 def _zone(column: Column, field: PublishedColumn) -> TypedColumn:
     """A zone id out of range is an unknown zone, not a misfit."""
-    known = f"{field.number} BETWEEN 1 AND {LAST_ZONE_ID}"
-    value = f"CASE WHEN {known} THEN {field.cast(column.type)} ELSE {UNKNOWN_ZONE_ID} END"
-    misfit = field.is_no(field.number)
+    given, cast, number = _named(column, "given", "cast", "number")
+    casts = {cast: f"TRY_CAST({given} AS {column.type})", number: _number(field, given)}
+    value_sql = f"CASE WHEN {number} BETWEEN 1 AND {LAST_ZONE_ID} THEN {cast} ELSE {UNKNOWN_ZONE_ID} END"
+    misfit_sql = field.is_no(given, number)
     if _may_have_fractions(column, field):
-        misfit = f"({misfit} OR {field.number} <> floor({field.number}))"
-    return _of_field(column, field, value, misfit)
+        misfit_sql = f"({misfit_sql} OR {number} <> floor({number}))"
+    return _of_field(column, [*_given_steps(column, field), casts], value_sql, misfit_sql)
+
+
+def _number(field: PublishedColumn, given: str) -> str:
+    """SQL for the given value as a number; NULL when it is none."""
+    return given if field.type in _INTEGERS else f"TRY_CAST({given} AS DOUBLE)"
 
 
 def _may_have_fractions(column: Column, field: PublishedColumn) -> bool:
@@ -225,10 +321,13 @@ def _may_have_fractions(column: Column, field: PublishedColumn) -> bool:
 
 
 def _code(column: Column, field: PublishedColumn, meanings: Mapping[str, int | str | bool]) -> TypedColumn:
+    published, usual, given, value = _named(column, "published", "usual", "given", "value")
     cases = " ".join(f"WHEN '{text}' THEN {_literal(meaning)}" for text, meaning in meanings.items())
-    value = f"CASE upper({field.text}) {cases} ELSE TRY_CAST({field.text} AS {column.type}) END"
-    misfit = "FALSE" if field.type == _NULLS else f"({field.text} IS NOT NULL AND ({value}) IS NULL)"
-    return _of_field(column, field, value, misfit)
+    steps = _given_steps(column, field, as_text=True, usual=f"CASE upper({published}) {cases} END")
+    value_sql = f"CASE upper({given}) {cases} ELSE TRY_CAST({given} AS {column.type}) END"
+    if field.is_text:
+        value_sql = f"CASE WHEN {usual} IS NOT NULL THEN {usual} ELSE {value_sql} END"
+    return _of_field(column, steps, value_sql, field.is_no(given, value))
 
 
 def _literal(value: int | str | bool) -> str:
@@ -236,20 +335,51 @@ def _literal(value: int | str | bool) -> str:
 
 
 def _total(column: Column, fields: Sequence[PublishedColumn]) -> TypedColumn:
-    first, *others = (field.cast(MONEY) for field in fields)
-    total = " + ".join([first, *(f"coalesce({other}, 0)" for other in others)])
-    sum_ = f"TRY_CAST({total} AS {column.type})"
-    unfit = [field.is_no(field.cast(MONEY)) for field in fields]
-    misfit = f"({' OR '.join(unfit)} OR ({first} IS NOT NULL AND {sum_} IS NULL))"
-    published = f"concat_ws(' + ', {', '.join(field.published for field in fields)})"
-    # Without the part that does not fit the sum would be another one.
-    value = f"CASE WHEN NOT ({' OR '.join(unfit)}) THEN {sum_} END"
-    return TypedColumn(column, value, misfit, published, f"{fields[0].given} IS NOT NULL")
+    any_unfit, total, value, misfit = _named(column, "any_unfit", "total", "value", "misfit")
+    published, given, casts = (_numbered(column, part, fields) for part in ("published", "given", "cast"))
+    first, *others = casts
+    unfit = [field.is_no(*names) for field, *names in zip(fields, given, casts, strict=True)]
+    sum_sql = " + ".join([first, *(f"coalesce({other}, 0)" for other in others)])
+    steps = [
+        *_given_steps_of(column, fields),
+        {cast: f"TRY_CAST({name} AS {MONEY})" for cast, name in zip(casts, given, strict=True)},
+        {any_unfit: f"({' OR '.join(unfit)})", total: f"TRY_CAST({sum_sql} AS {column.type})"},
+        # Without the part that does not fit the sum would be another one.
+        {
+            value: f"CASE WHEN NOT {any_unfit} THEN {total} END",
+            misfit: f"({any_unfit} OR ({first} IS NOT NULL AND {total} IS NULL))",
+        },
+    ]
+    return TypedColumn(column, steps, value, misfit, _side_by_side(published, " + "), f"{given[0]} IS NOT NULL")
 
 
-def _place(column: Column, longitude: PublishedColumn, latitude: PublishedColumn) -> TypedColumn:
-    misfit = f"({longitude.is_no(longitude.number)} OR {latitude.is_no(latitude.number)})"
-    published = f"concat_ws(' ', {longitude.published}, {latitude.published})"
-    value = f"{ZONE_FUNCTION}({longitude.cast('DOUBLE')}, {latitude.cast('DOUBLE')})"
-    given = f"({longitude.given} IS NOT NULL AND {latitude.given} IS NOT NULL)"
-    return TypedColumn(column, value, misfit, published, given)
+def _place(column: Column, *fields: PublishedColumn) -> TypedColumn:
+    """The zone of a longitude and a latitude. It is no step, so that only who uses it needs the function."""
+    published, given, numbers = (_numbered(column, part, fields) for part in ("published", "given", "number"))
+    (misfit,) = _named(column, "misfit")
+    unfit = [field.is_no(*names) for field, *names in zip(fields, given, numbers, strict=True)]
+    steps = [
+        *_given_steps_of(column, fields),
+        {number: f"TRY_CAST({name} AS DOUBLE)" for number, name in zip(numbers, given, strict=True)},
+        {misfit: f"({' OR '.join(unfit)})"},
+    ]
+    value = f"{ZONE_FUNCTION}({', '.join(numbers)})"
+    both_given = " AND ".join(f"{name} IS NOT NULL" for name in given)
+    return TypedColumn(column, steps, value, misfit, _side_by_side(published, " "), f"({both_given})")
+
+
+def _numbered(column: Column, part: str, fields: Sequence[PublishedColumn]) -> list[str]:
+    return _named(column, *(f"{part}_{number}" for number in range(len(fields))))
+
+
+def _given_steps_of(column: Column, fields: Sequence[PublishedColumn]) -> list[dict[str, str]]:
+    """The steps that give the values of several fields, of all at once."""
+    of_fields = (_given_steps(column, field, number=f"_{number}") for number, field in enumerate(fields))
+    return [
+        {name: sql for of_field in step for name, sql in of_field.items()}
+        for step in zip_longest(*of_fields, fillvalue={})
+    ]
+
+
+def _side_by_side(published: Sequence[str], separator: str) -> str:
+    return f"concat_ws('{separator}', {', '.join(f'CAST({name} AS VARCHAR)' for name in published)})"

@@ -4,10 +4,11 @@ Rows are judged one by one when they are loaded. But a file whose pickups can't 
 reject them all and empty the month. Each threshold lies far above what real months show, and has these beside it; who
 knows better accepts the file by name, with the setting `TAXI_ACCEPT`.
 
-The file is decoded once: its batches pass through one query, with the casts by which it is loaded.
+The file is decoded twice: once to verify every page, then by one query, with the casts by which it is loaded.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import chain
@@ -19,22 +20,14 @@ from taxi_pipeline.tlc.fetch_note import read_note
 from taxi_pipeline.tlc.fleets import NEEDED, Code, Fleet, Source, Value
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
-from taxi_pipeline.tlc.trip_files import (
-    Decoding,
-    TripFile,
-    UnusableFileError,
-    decoding,
-    read_trip_file,
-    verify_trip_file,
-)
+from taxi_pipeline.tlc.trip_files import TripFile, UnusableFileError, read_trip_file, verify_trip_file
 from taxi_pipeline.warehouse.tables import Column
-from taxi_pipeline.warehouse.typing.casts import PUBLISHED, PublishedColumn, TypedColumn, typed_columns
+from taxi_pipeline.warehouse.typing.casts import PublishedColumn, TypedColumn, stepwise, typed_columns
 from taxi_pipeline.warehouse.typing.column_names import columns_of, positions_of
 from taxi_pipeline.warehouse.typing.published_view import view_parquet
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
 MAX_SHARE_OUTSIDE = 0.01
 """Of the pickups, outside the file's month. Of the real months at hand green 2025-01 has most: 43 of 48,326, 0.09 %."""
@@ -128,10 +121,7 @@ def _copy_before(files: Storage, fleet: Fleet, month: date) -> tuple[TripFile, "
             return None
         with files.local_copy(name) as path:
             content = read_trip_file(path)
-            sources = fleet.sources_in(content.columns)
-            with decoding(path, fleet) as decoded:
-                counts = _counts(decoded, sources, positions_of(path, sources), Days.of_month(month))
-            return content, Before(content.num_rows, counts.num_days)
+            return content, Before(content.num_rows, _num_days(path, fleet, Days.of_month(month)))
     except (MissingFileError, UnusableFileError, OSError):
         return None
 
@@ -139,7 +129,7 @@ def _copy_before(files: Storage, fleet: Fleet, month: date) -> tuple[TripFile, "
 def judge_trip_file(
     path: Path, fleet: Fleet, month: date, *, before: "Before | None" = None, accepted: bool = False
 ) -> None:
-    """Make sure that a file holds the fleet's trips of the month. Reads it once, in bounded memory.
+    """Make sure that a file holds the fleet's trips of the month. Reads it twice, in bounded memory.
 
     Args:
         path: the file.
@@ -149,21 +139,20 @@ def judge_trip_file(
         accepted: whether the file is accepted when it can be read but is unlikely.
 
     Raises:
-        UnusableFileError: it can't be read, as `decoding` says; or two of its columns have the same name.
+        UnusableFileError: it can't be read, as `verify_trip_file` says; or two of its columns have the same name.
         UnlikelyFileError: it can't be the month; says why, with an example and what was expected.
         MissingColumnsError: it lacks a column that every month must have.
     """
     content = read_trip_file(path)
     sources = fleet.sources_in(content.columns)
     positions = positions_of(path, sources)
-    if accepted:
-        verify_trip_file(path, fleet)
-        return
-    if other := fleet.likelier_fleet(content.columns):
+    if not accepted and (other := fleet.likelier_fleet(content.columns)):
         raise UnlikelyFileError(fleet, month, f"its columns are those of {other.name} trips")
+    verify_trip_file(path, fleet)
+    if accepted:
+        return
     days = Days.of_month(month)
-    with decoding(path, fleet) as decoded:
-        counts = _counts(decoded, sources, positions, days)
+    counts = _counts(path, sources, positions, days)
     doubts = _doubts(counts, fleet, sources)
     of_shape = _doubts_of_shape(counts, sources["pickup_datetime"].names[0], days, may_be_part=content.synthetic)
     if doubt := next(chain(doubts, of_shape), None):
@@ -294,18 +283,15 @@ def _example(
     doubt: _Doubt, path: Path, sources: Mapping[str, Source], positions: Mapping[str, int], month: Days
 ) -> str | None:
     """A published value that is an example of the doubt; reads the file once more, up to the first one."""
-    import duckdb
-
     if not doubt.outside and doubt.misfits_of is None:
         return None
     try:
-        with duckdb.connect(config={"threads": 1, "memory_limit": "1GB"}) as connection:
-            typed = typed_columns(sources, columns_of(view_parquet(connection, path), positions))
+        with _published(path, sources, positions, threads=1) as (connection, typed, _):
             column = _pickup(typed) if doubt.outside else next(t for t in typed if t.column is doubt.misfits_of)
             condition = _outside_sql(column, month) if doubt.outside else column.misfit
-            sql = f"SELECT {column.example} FROM {PUBLISHED} WHERE {condition} LIMIT 1"
+            sql = f"SELECT {column.example} FROM {stepwise([column])} WHERE {condition} LIMIT 1"
             return next((text for (text,) in connection.execute(sql).fetchall()), None)
-    except duckdb.Error:
+    except UnusableFileError:
         return None  # the reason is known without it
 
 
@@ -327,45 +313,40 @@ def _expected(column: Column) -> str:
     return "Y or N" if column.type == "BOOLEAN" else f"a number that fits {column.type}"
 
 
-def _counts(decoded: Decoding, sources: Mapping[str, Source], positions: Mapping[str, int], month: Days) -> _Counts:
-    """Count in one pass over the file."""
+@contextmanager
+def _published(
+    path: Path, sources: Mapping[str, Source], positions: Mapping[str, int], **config: int
+) -> "Iterator[tuple[duckdb.DuckDBPyConnection, list[TypedColumn], list[PublishedColumn]]]":
+    """A connection with the view `published`, and its columns: ours out of it, and those that feed them."""
     import duckdb
-    import pyarrow as pa
-
-    # DuckDB renames columns of the same name; so these have names of their own.
-    names = {position: f"column_{position}" for position in decoded.positions}
-    schema = pa.schema([field.with_name(name) for field, name in zip(decoded.fields, names.values(), strict=True)])
-    failures: list[Exception] = []
-
-    def batches() -> "Iterator[pa.RecordBatch]":
-        try:
-            for batch in decoded.batches():
-                yield pa.RecordBatch.from_arrays(batch.columns, schema=schema)
-        except Exception as error:
-            failures.append(error)  # DuckDB makes another error of it
-            raise
 
     try:
-        with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
-            types = _types(connection, schema)
-            published = {name: PublishedColumn(names[at], types[names[at]]) for name, at in positions.items()}
-            columns = [column for column in typed_columns(sources, published) if _is_judged(sources, column)]
-            sql = _counting_sql(columns, names.values(), month)
-            connection.register(PUBLISHED, pa.RecordBatchReader.from_batches(schema, batches()))
-            (found,) = connection.execute(sql).fetchall()
+        with duckdb.connect(config={"memory_limit": "1GB", **config}) as connection:
+            published = columns_of(view_parquet(connection, path), positions)
+            yield connection, typed_columns(sources, published), list(published.values())
     except duckdb.Error as error:
-        if failures:
-            raise failures[0] from None
         raise UnusableFileError(f"its values can't be read: {str(error)[:_MAX_REASON]}") from error
+
+
+def _counts(path: Path, sources: Mapping[str, Source], positions: Mapping[str, int], month: Days) -> _Counts:
+    """Count in one pass over the file."""
+    with _published(path, sources, positions) as (connection, typed, published):
+        columns = [column for column in typed if _is_judged(sources, column)]
+        (found,) = connection.execute(_counting_sql(columns, published, month)).fetchall()
     *_, of_columns = found
     each = zip(columns, of_columns[::2], of_columns[1::2], strict=True)
     return _Counts(*found[:-1], columns=[_ColumnCounts(sql.column, *numbers) for sql, *numbers in each])
 
 
-def _types(connection: "duckdb.DuckDBPyConnection", schema: "pa.Schema") -> dict[str, str]:
-    """Column → its type, as DuckDB reads it."""
-    relation = connection.from_arrow(schema.empty_table())
-    return {name: str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+def _num_days(path: Path, fleet: Fleet, month: Days) -> int:
+    """Count the days of the month that have pickups."""
+    sources = fleet.sources_in(read_trip_file(path).columns)
+    with _published(path, sources, positions_of(path, sources)) as (connection, typed, _):
+        pickup = _pickup(typed)
+        ((num_days,),) = connection.execute(
+            f"SELECT {_num_days_sql(pickup, month)} FROM {stepwise([pickup])}"
+        ).fetchall()
+    return num_days
 
 
 def _is_judged(sources: Mapping[str, Source], typed: TypedColumn) -> bool:
@@ -385,25 +366,29 @@ def _pickup(columns: Sequence[TypedColumn]) -> TypedColumn:
 def _outside_sql(pickup: TypedColumn, month: Days) -> str:
     """SQL for whether a pickup lies outside the month. The days are our own, so they may stand in it."""
     after = month.last + timedelta(days=1)
-    return f"(({pickup.value}) < DATE '{month.first}' OR ({pickup.value}) >= DATE '{after}')"
+    return f"({pickup.value} < DATE '{month.first}' OR {pickup.value} >= DATE '{after}')"
 
 
-def _counting_sql(columns: Sequence[TypedColumn], published: Iterable[str], month: Days) -> str:
-    """The query over the decoded rows: the counts of the whole, and a list of those of each column.
+def _num_days_sql(pickup: TypedColumn, month: Days) -> str:
+    return f"count(DISTINCT CAST({pickup.value} AS DATE)) FILTER (WHERE NOT {_outside_sql(pickup, month)})"
+
+
+def _counting_sql(columns: Sequence[TypedColumn], published: Iterable[PublishedColumn], month: Days) -> str:
+    """The query over the published rows: the counts of the whole, and a list of those of each column.
 
     Args:
         columns: those that are judged.
-        published: the decoded columns.
+        published: the columns that are loaded.
         month: the days of the file.
     """
     pickup = _pickup(columns)
-    days = f"count(DISTINCT CAST({pickup.value} AS DATE)) FILTER (WHERE NOT {_outside_sql(pickup, month)})"
     whole = [
         "count(*)",
         f"count(*) FILTER (WHERE {_outside_sql(pickup, month)})",
-        f"count(*) FILTER (WHERE ({pickup.value}) = CAST({pickup.value} AS DATE))",
-        days,
-        f"approx_count_distinct(hash({', '.join(f'{PUBLISHED}.{name}' for name in published)}))",
+        f"count(*) FILTER (WHERE {pickup.value} = CAST({pickup.value} AS DATE))",
+        _num_days_sql(pickup, month),
+        "approx_count_distinct(row_hash)",
     ]
+    row_hash = f"hash({', '.join(column.sql for column in published)})"
     counts = (f"count(*) FILTER (WHERE {condition})" for sql in columns for condition in (sql.given, sql.misfit))
-    return f"SELECT {', '.join(whole)}, [{', '.join(counts)}] FROM {PUBLISHED}"
+    return f"SELECT {', '.join(whole)}, [{', '.join(counts)}] FROM {stepwise(columns, {'row_hash': row_hash})}"

@@ -1,6 +1,6 @@
 """The view `published_trips` on a DuckDB connection: the rows of a Parquet file with the types of `trips`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,6 @@ from taxi_pipeline.warehouse.typing.column_names import columns_of, positions_of
 
 if TYPE_CHECKING:
     import duckdb
-    from numpy.typing import NDArray
-
-    _Places = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 def view_published_trips(
@@ -37,7 +34,7 @@ def view_published_trips(
         UnusableFileError: two columns of the file have the same name, and hold different values.
     """
     if shapes:
-        _make_zone_function(connection, ZoneFinder(shapes).zones_of)
+        make_zone_function(connection, shapes)
     positions = positions_of(file, sources)
     published = columns_of(view_parquet(connection, file, rows), positions)
     connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, published)}")
@@ -66,16 +63,17 @@ def view_parquet(
     return relation
 
 
-def _make_zone_function(connection: "duckdb.DuckDBPyConnection", zones_of: "_Places") -> None:
-    """Make the SQL function for the zone of a place.
+def make_zone_function(connection: "duckdb.DuckDBPyConnection", shapes: Mapping[int, str]) -> None:
+    """Make the SQL function for the zone of a place: of 2,048 rows at a time, possibly in several threads.
 
     Args:
         connection: on which the function is made; one that is there is replaced.
-        zones_of: takes longitudes and latitudes as two arrays of doubles, a bounded number of rows at a time (2,048),
-            possibly in several threads; NULL comes as NaN. Gives zone ids as an array of the same length.
+        shapes: zone id → WKT in degrees.
     """
     import duckdb
     import pyarrow as pa
+
+    zones_of = ZoneFinder(shapes).zones_of
 
     def on_arrow(longitudes, latitudes):  # without annotations, because DuckDB would evaluate them
         return pa.array(zones_of(longitudes.to_numpy(), latitudes.to_numpy()))
