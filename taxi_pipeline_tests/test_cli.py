@@ -105,6 +105,8 @@ def test_materialize_runs_the_whole_graph_in_the_current_instance(
     result = taxi_pipeline("materialize", "--start", "2023-01-30", "--end", "2023-02-02")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "Loaded, 2023-01-30 to 2023-02-02" in result.stdout
+    assert re.search(r"^2023-01: 1,\d{3} trips in \d+ s, month 1 of 2; about \d+ s left$", result.stdout, re.MULTILINE)
+    assert re.search(r"^2023-02: 1,\d{3} trips in \d+ s, month 2 of 2$", result.stdout, re.MULTILINE)
     for name in ("trips_by_week.csv", "manhattan_map.png"):
         path = tmp_path / "data" / "outputs" / name
         assert path.is_file()

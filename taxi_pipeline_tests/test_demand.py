@@ -515,9 +515,11 @@ class Counting:
     def __init__(self) -> None:
         self.expected = 0
         self.made = 0
+        self.months: list[tuple[str, bool]] = []
 
-    def expects(self, num_materializations: int) -> None:
+    def expects(self, num_materializations: int, num_months: int) -> None:
         self.expected = num_materializations
+        self.num_months = num_months
 
     def step_started(self, month: str, step: str) -> None:
         """Nothing."""
@@ -527,6 +529,9 @@ class Counting:
 
     def warned(self, message: str) -> None:
         """Nothing."""
+
+    def month_loaded(self, month: str, num_trips: int) -> None:
+        self.months.append((month, num_trips > 0))
 
 
 @pytest.mark.slow
@@ -546,6 +551,7 @@ def test_the_console_forecasts_each_month_before_it_is_judged_and_the_month_afte
     with dg.DagsterInstance.ephemeral() as instance:
         outcome = run_months(settings_of(environment), days, instance, follower, {}, reports=True)
         assert outcome.stopped is None
+        assert (follower.num_months, follower.months) == (2, [("2023-01", True), ("2023-02", True)])
         made = {
             name: [
                 str(record.partition_key)

@@ -31,8 +31,9 @@ if TYPE_CHECKING:
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
 
-    Each month is a run of its own; the last one also rebuilds the weekly table, the statistics and the maps. A fleet
-    whose month fails is reported at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if
+    Each month is a run of its own, and meanwhile the files of the next one are fetched; the last one also rebuilds the
+    weekly table, the statistics and the maps. A line for each of several months says what it has, how long it took, and
+    how long the others will about take. Stopped, the command says how to go on. A fleet whose month fails is reported at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if
     that is not set, the one of `make dev`.
     """
     settings = read_settings()

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -51,17 +52,43 @@ def as_typed(uri: str) -> str:
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
+def duration(seconds: float) -> str:
+    """So many seconds in the unit in which people say it: `9 s`, `12 min`, `3.5 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 99.5 * 60 else f"{seconds / 3600:.1f} h"
+
+
 class ProgressBar:
-    """A progress bar on a terminal, and a second one while a file arrives. Elsewhere it prints nothing."""
+    """A progress bar on a terminal, and a second one while a file arrives. Elsewhere only lines are printed."""
 
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
         self._download: TaskID | None = None
         self._warnings: list[str] = []
+        self._num_months, self._months_done = 0, 0
+        self._begun = self._last_month_at = time.monotonic()
 
-    def expects(self, num_materializations: int) -> None:
-        """Set the number of steps."""
+    def expects(self, num_materializations: int, num_months: int) -> None:
+        """Set the number of steps, and of months."""
         self._progress.update(self._task, total=num_materializations)
+        self._num_months = num_months
+        self._begun = self._last_month_at = time.monotonic()
+
+    def month_loaded(self, month: str, num_trips: int) -> None:
+        """Print a line about a month of several, with how long the others take if they take as long as those so far."""
+        if self._num_months == 1:
+            return
+        now = time.monotonic()
+        took, self._last_month_at = now - self._last_month_at, now
+        self._months_done += 1
+        num_left = self._num_months - self._months_done
+        left = num_left * (now - self._begun) / self._months_done
+        ends = f"; about {duration(left)} left" if num_left else ""
+        self._progress.console.print(
+            f"{month}: {num_trips:,} trips in {duration(took)}, month {self._months_done} of {self._num_months}{ends}",
+            soft_wrap=True,
+        )
 
     def materialized(self) -> None:
         """One step forward."""

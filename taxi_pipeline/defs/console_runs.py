@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,6 +32,8 @@ from taxi_pipeline.defs.partitions import (
     weekly_partitions,
 )
 from taxi_pipeline.errors import TaxiPipelineError
+from taxi_pipeline.month_files import fetching_ahead
+from taxi_pipeline.opening import files_of, tlc_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days, next_month
@@ -51,8 +54,13 @@ class InstanceError(TaxiPipelineError):
 class Follower(Protocol):
     """Gets called while the runs go on."""
 
-    def expects(self, num_materializations: int) -> None:
-        """Announce how often `materialized` is called when nothing fails; called once, before the first run."""
+    def expects(self, num_materializations: int, num_months: int) -> None:
+        """Announce what comes, once, before the first run.
+
+        Args:
+            num_materializations: how often `materialized` is called when nothing fails.
+            num_months: the months whose days are loaded.
+        """
 
     def step_started(self, month: str, step: str) -> None:
         """A step of the run of the month (YYYY-MM) has started."""
@@ -62,6 +70,14 @@ class Follower(Protocol):
 
     def warned(self, message: str) -> None:
         """The run's log has a warning."""
+
+    def month_loaded(self, month: str, num_trips: int) -> None:
+        """The days of a month (YYYY-MM) are loaded.
+
+        Args:
+            month: the month.
+            num_trips: trips of the days, of all fleets.
+        """
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,7 @@ def run_months(
     """Run the whole graph for these days, each month as a run of its own.
 
     The runs stop at the first that fails, unless it failed for some fleets alone: then the other months go on. The last
-    run also makes the outputs.
+    run also makes the outputs. While a month is loaded, the files of the next one are fetched.
 
     Args:
         settings: settings of the code location.
@@ -150,16 +166,20 @@ def run_months(
         return result
 
     window_runs = list(_window_runs(definitions, days, settings.fleets)) if reports else []
-    follower.expects(
-        days.num_days * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs)
-    )
     months = days.by_month()
-    for month in months:
+    follower.expects(
+        days.num_days * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs),
+        len(months),
+    )
+    tlc, files = resources.get("tlc", tlc_of(settings)), resources.get("files", files_of(settings))
+    for month, next_one in zip_longest(months, months[1:]):
         first, last = month is months[0], month is months[-1]
         # Coordinates need the zones; the outputs need all months.
         selection = daily + (once if first else []) + (outputs if last else [])
-        result = launch("daily_trips", month, selection, f"{month.first:%Y-%m}")
+        with fetching_ahead(tlc, files, next_one):
+            result = launch("daily_trips", month, selection, f"{month.first:%Y-%m}")
         if result.success:
+            follower.month_loaded(f"{month.first:%Y-%m}", _num_trips(result))
             continue
         if not _only_some_fleets_failed(result):
             outcome.stopped, outcome.stopped_in = _cause(result), month
@@ -174,6 +194,15 @@ def run_months(
                 outcome.stopped, outcome.stopped_in = _cause(result), days
                 return outcome
     return outcome
+
+
+def _num_trips(result: dg.ExecuteInProcessResult) -> int:
+    """The trips of the run's days."""
+    for event in result.get_asset_materialization_events():
+        metadata = event.materialization.metadata
+        if event.asset_key == dg.AssetKey("taxi_trips") and "trips_in_run" in metadata:
+            return int(str(metadata["trips_in_run"].value))
+    return 0
 
 
 def _cancel_if_not_started(instance: dg.DagsterInstance, run_id: str) -> None:

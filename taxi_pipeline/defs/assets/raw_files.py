@@ -2,8 +2,6 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,15 +12,14 @@ from taxi_pipeline.defs.failures import FAILED_FLEETS, FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, fetched_metadata, per_partition, table
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.defs.resources import FilesParam, TlcParam
+from taxi_pipeline.month_files import fetch_month
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
-from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.tlc.trip_files import first_rows, read_trip_file
 from taxi_pipeline.tlc.zones import zones_are_synthetic
-from taxi_pipeline.warehouse.typing.judgement import judge_download
 
 
 @dg.asset(
@@ -74,17 +71,13 @@ def _fetch_by_month(
     Raises:
         FetchError: the file of the only fleet could not be fetched.
     """
-
-    def judge(path: Path, fleet: Fleet, month: date) -> None:
-        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
-
     fleets = tlc.months_by_fleet(days)
     months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
     failed: dict[str, str] = {}
     for fleet, published in fleets:
         try:
             for month in published:
-                file = tlc.fetch_trips(fleet, month_of(month.first), files, judge=judge, log=context.log.info)
+                file = fetch_month(tlc, fleet, month_of(month.first), files, log=context.log.info)
                 log_fetched(context, file)
                 months[month][fleet.name] = file
         except FetchError as error:

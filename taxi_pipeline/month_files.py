@@ -1,0 +1,85 @@
+"""Fetching the files of a month with the judgement of what is in them: when they are needed, or ahead of that.
+
+What a fetch does is in `tlc`, the judgement in `warehouse.typing.judgement`; here the two come together.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+from taxi_pipeline.errors import TaxiPipelineError
+from taxi_pipeline.storage import Storage
+from taxi_pipeline.tlc.download import FetchedFile, Log
+from taxi_pipeline.tlc.fleets import Fleet
+from taxi_pipeline.tlc.months import Days, month_of
+from taxi_pipeline.tlc.source import TlcSource
+from taxi_pipeline.warehouse.typing.judgement import judge_download
+
+
+def fetch_month(tlc: TlcSource, fleet: Fleet, month: date, files: Storage, *, log: Log = lambda _: None) -> FetchedFile:
+    """Fetch the file of a fleet's month into the storage, if it can be that month.
+
+    Args:
+        tlc: where it is published.
+        fleet: whose trips.
+        month: its first day.
+        files: the storage.
+        log: gets a sentence about progress and before each wait.
+
+    Raises:
+        FetchError: the month is not published, the server does not answer, or what it sent can't be the month.
+    """
+
+    def judge(path: Path, fleet: Fleet, month: date) -> None:
+        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
+
+    return tlc.fetch_trips(fleet, month, files, judge=judge, log=log)
+
+
+class _StoppedError(Exception):
+    """The block that is fetched beside has ended by an error."""
+
+
+@contextmanager
+def fetching_ahead(tlc: TlcSource, files: Storage, days: Days | None) -> Iterator[None]:
+    """Fetch the files of days of one month while the block runs, so that the run that needs them finds them there.
+
+    Waits for the end of the fetch, unless the block raises: then the download is given up. What can't be fetched is
+    left to the run that needs it, which fetches it again and says why it can't.
+
+    Args:
+        tlc: where they are published.
+        files: the storage.
+        days: None to fetch nothing.
+    """
+    if days is None:
+        yield
+        return
+    stopped = threading.Event()
+
+    def go_on(_done: int, _total: int | None) -> None:
+        if stopped.is_set():
+            raise _StoppedError
+
+    def fetch() -> None:
+        source = replace(tlc, on_progress=go_on)
+        for fleet, months in tlc.months_by_fleet(days):
+            for month in months:
+                with suppress(TaxiPipelineError, OSError):
+                    fetch_month(source, fleet, month_of(month.first), files)
+
+    def fetch_until_stopped() -> None:
+        with suppress(_StoppedError):
+            fetch()
+
+    thread = threading.Thread(target=fetch_until_stopped, name="fetching ahead", daemon=True)
+    thread.start()
+    try:
+        yield
+    except BaseException:
+        stopped.set()
+        raise
+    thread.join()
