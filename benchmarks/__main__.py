@@ -28,7 +28,7 @@ RESULTS = Path(__file__).with_name("results.md")
 def main(
     cases: tuple[str, ...], trips_per_day: int, big_trips_per_day: int, repeat: int, work_dir: Path | None
 ) -> None:
-    """Measure CASES (all of them when none is named). All of them take about an hour and 12 GB of disk."""
+    """Measure CASES (all of them when none is named). All of them take more than an hour and 12 GB of disk."""
     console = Console(width=140, highlight=False)
     with TemporaryDirectory(prefix="taxi-bench-") as temporary:
         bench = Bench(Path(work_dir or temporary), trips_per_day, big_trips_per_day, repeat)

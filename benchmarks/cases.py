@@ -443,6 +443,48 @@ def tick(bench: Bench) -> None:
             )
 
 
+def history(bench: Bench) -> None:
+    """Measure Dagster's history: its size for a loaded month, and how long the UI waits on all of history."""
+    mirror, data = bench.fresh("small_mirror"), bench.fresh("long_history")
+    months = [Days.of_month(date(2023, month, 1)) for month in (1, 2, 3)]
+    bench.sample(mirror, months[0].first, months[-1].last, trips_per_day=300)
+    environment = bench.environment(data, mirror, months[0].first)
+    sizes = []
+    for days in months:
+        command = [BIN / "taxi-pipeline", "materialize", "--start", str(days.first), "--end", str(days.last)]
+        run([*command, "--reports"], environment)
+        sizes.append(_size_mb(data / "dagster"))
+    bench.note("history", "a loaded month", f"{(sizes[-1] - sizes[0]) / 2:.1f} MB")
+    environment |= {"TAXI_FLEETS": "yellow,green,fhv,fhvhv", "TAXI_START_DATE": "2009-01-01"}
+    written = run([BIN / "python", "-W", "ignore", "-m", "benchmarks.history"], environment)
+    size = f"{_size_mb(data / 'dagster') / 1000:.1f} GB, {int(written.output.split()[-1]):,} runs"
+    bench.note("history", "four fleets since 2009, made by events", size)
+    load = [BIN / "python", "-W", "ignore", "-c", "import taxi_pipeline.definitions"]
+    seconds = middle([run(load, environment) for _ in range(bench.repeat)]).seconds
+    bench.note("history", "load of the code location", f"{seconds:.2f} s", bound="≤ 2 s", holds=seconds <= 2)
+    _ui_of_history(bench, environment, data / "dagster_dev.log")
+
+
+def _ui_of_history(bench: Bench, environment: dict[str, str], log: Path) -> None:
+    from benchmarks.history import PAGES, opened, reload_seconds
+    from taxi_pipeline_tests.browsers import opened_browser
+    from taxi_pipeline_tests.running_dagster import dagster_dev
+
+    with dagster_dev(environment | {"NO_PROXY": "127.0.0.1"}, log) as url, opened_browser() as browser:
+        seconds = median(reload_seconds(url) for _ in range(bench.repeat))
+        bench.note("history", "the UI's button Reload definitions", f"{seconds:.2f} s")
+        # Dagster counts the partitions of all assets once, and keeps what it counted.
+        seconds = max(opened(browser, url, "lineage").seconds.values())
+        bench.note("history", "lineage, the very first time: slowest query", f"{seconds:.2f} s")
+        for what in PAGES:
+            seconds = median(max(opened(browser, url, what).seconds.values()) for _ in range(bench.repeat))
+            bench.note("history", f"{what}: slowest query", f"{seconds:.2f} s", bound="≤ 2 s", holds=seconds <= 2)
+
+
+def _size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
 def cluster(bench: Bench) -> None:
     """Eight months of two fleets on a Spark cluster, through the daemon: four runs at once against one by one."""
     from benchmarks.cluster import load
@@ -524,6 +566,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "year": year,
     "marts": marts,
     "tick": tick,
+    "history": history,
     "cluster": cluster,
     "cluster_costs": cluster_costs,
 }

@@ -29,6 +29,8 @@ _A_SLIP = 0.95
 has 0.93 of DAGSTER_POSTGRES_URL, AWS_ENDPOINT_URL_S3 0.91 of AWS_ENDPOINT_URL."""
 _LONGEST_PAUSE = 3600
 """Seconds between two downloads."""
+_SHORTEST_HISTORY = 30
+"""Days. Automation and the alerts look back for a day at most; people who look for a cause need more."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
@@ -101,6 +103,8 @@ class Settings:
     """True if `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed; not with Spark."""
     automation: bool
     """True if schedules and sensors are on from the start."""
+    history_days: int
+    """Days after its end for which a run stays in Dagster's history, also when newer runs have made the same."""
     pages_url: str | None
     """URL at which the browsers of the UI's users reach `taxi-pipeline pages`; None for no links."""
     pages_hosts: tuple[str, ...]
@@ -176,6 +180,7 @@ class Settings:
             notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on"
             and engine == "duckdb",
             automation=_choice("TAXI_AUTOMATION", value("TAXI_AUTOMATION", "off"), ("on", "off")) == "on",
+            history_days=_history_days(value("TAXI_HISTORY_DAYS", "90")),
             pages_url=_pages_url(value("TAXI_PAGES_URL", "")),
             pages_hosts=_hosts(value("TAXI_PAGES_HOSTS", "")),
             alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
@@ -347,6 +352,12 @@ def _pause(variable: str, value: str) -> float:
     if not re.fullmatch(r"\d{1,4}(\.\d+)?", value) or float(value) > _LONGEST_PAUSE:
         raise SettingsError(variable, value, f"a number of seconds, 0 to {_LONGEST_PAUSE:,}")
     return float(value)
+
+
+def _history_days(value: str) -> int:
+    if not re.fullmatch(r"\d{1,5}", value) or int(value) < _SHORTEST_HISTORY:
+        raise SettingsError("TAXI_HISTORY_DAYS", value, f"a number of days, {_SHORTEST_HISTORY} to 99,999")
+    return int(value)
 
 
 def _choice(variable: str, value: str, choices: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ TAGS = {
     "RANGE_START": ("storage.tags", "ASSET_PARTITION_RANGE_START_TAG"),
     "RANGE_END": ("storage.tags", "ASSET_PARTITION_RANGE_END_TAG"),
     "PARTITION": ("storage.tags", "PARTITION_NAME_TAG"),
+    "BACKFILL": ("storage.tags", "BACKFILL_ID_TAG"),
     "REPOSITORY_LABEL": ("storage.tags", "REPOSITORY_LABEL_TAG"),
     "DATA_VERSION": ("definitions.data_version", "DATA_VERSION_TAG"),
     "DATA_VERSION_IS_OURS": ("definitions.data_version", "DATA_VERSION_IS_USER_PROVIDED_TAG"),
@@ -68,6 +69,9 @@ def test_this_dagster_has_the_private_names() -> None:
     expected = {
         internals.SqlEventLogStorage.store_event: ["self", "event"],
         internals.SqlRunStorage.add_run: ["self", "dagster_run"],
+        internals.SqlRunStorage.delete_run: ["self", "run_id"],
+        internals.SqlEventLogStorage.delete_events: ["self", "run_id"],
+        internals.SqliteEventLogStorage.path_for_shard: ["self", "run_id"],
         internals.SqlRunStorage.replace_job_origin: ["self", "run", "job_origin"],
         internals.CheckRunHealthResult: ["status", "msg", "transient", "run_worker_id"],
         dg.DefaultRunLauncher.check_run_worker_health: ["self", "run"],

@@ -22,7 +22,14 @@ from taxi_pipeline_tests.pipelines import Pipeline, error_of, range_tags, settin
 from taxi_pipeline_tests.processes import held_by_another_process
 
 MakePipeline = Callable[..., Pipeline]
-ALWAYS = {"daily_observation", "daily_refresh", "monthly_zones", "weekly_indicators", "daily_freshness"}
+ALWAYS = {
+    "daily_observation",
+    "daily_refresh",
+    "monthly_zones",
+    "weekly_indicators",
+    "daily_freshness",
+    "monthly_history",
+}
 LOADING = ["taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips"]
 
 

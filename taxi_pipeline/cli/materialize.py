@@ -33,8 +33,9 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
 
     Each month is a run of its own, and meanwhile the files of the next one are fetched; the last one also rebuilds the
     weekly table, the statistics and the maps. A line for each of several months says what it has, how long it took, and
-    how long the others will about take. Stopped, the command says how to go on. A fleet whose month fails is reported at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if
-    that is not set, the one of `make dev`.
+    how long the others will about take. Stopped, the command says how to go on. A fleet whose month fails is reported
+    at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if that is not set, the one of
+    `make dev`.
     """
     settings = read_settings()
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))

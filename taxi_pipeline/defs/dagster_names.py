@@ -21,3 +21,6 @@ DATA_VERSION_IS_OURS = "dagster/data_version_is_user_provided"
 
 REPOSITORY_LABEL = ".dagster/repository"
 """Hidden tag by which the UI finds the code location of a run. `execute_in_process` sets none and takes no location."""
+
+BACKFILL = "dagster/backfill"
+"""Tag of a run with the id of its backfill. `DagsterRun` has no property for it."""

@@ -8,6 +8,7 @@ What they change, and what is seen of it (measured with Dagster 1.13.27; look at
 - `OneDaemon`: a second daemon on the same instance ends; without it, both launch the same run.
 - `EventStorage` keeps its database engines, and with them connections and compiled statements. Dagster makes an engine
   for every event; a month of the graph then takes 10 % more CPU time, and 3 s longer of 17.
+- A deleted run leaves neither its file nor its tags; without it, 2 MB of a loaded month stay.
 
 What is written, and where, is Dagster's own, so either class can read what the other wrote. They override methods that
 Dagster calls internal; when those are not what they were, Dagster's own class is used instead, with a warning.
@@ -154,6 +155,17 @@ class EventStorage(DistinctMilliseconds, SqliteEventLogStorage):
             )
         return self._engines[shard]
 
+    def delete_events(self, run_id: str) -> None:
+        """Delete the events of a run, and the file that holds nothing else."""
+        super().delete_events(run_id)
+        with self._db_lock:
+            if run_id in self._engines:
+                self._engines.pop(run_id).dispose()
+            self._initialized_dbs.discard(run_id)
+            path = Path(self.path_for_shard(run_id))
+            for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+                file.unlink(missing_ok=True)
+
     def dispose(self) -> None:
         """Close what is kept open."""
         for engine in self._engines.values():
@@ -221,6 +233,14 @@ class RunStorage(PartitionsByTags, OneDaemon, SqliteRunStorage):
         return or_dagsters_own(
             lambda: cls.from_local(folder, inst_data), lambda: SqliteRunStorage.from_local(folder, inst_data)
         )
+
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run with its tags: SQLite does not follow the reference between the two tables by itself."""
+        from sqlalchemy import text
+
+        with self.connect() as connection:
+            connection.execute(text("DELETE FROM run_tags WHERE run_id = :run_id"), {"run_id": run_id})
+        super().delete_run(run_id)
 
 
 def or_dagsters_own(ours: "Callable[[], Any]", dagsters_own: "Callable[[], Any]", module: str = __name__) -> Any:
