@@ -74,25 +74,43 @@ def _fetch_by_month(
     Raises:
         FetchError: the file of the only fleet could not be fetched.
     """
-
-    def judge(path: Path, fleet: Fleet, month: date) -> None:
-        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
-
     fleets = tlc.months_by_fleet(days)
     months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
     failed: dict[str, str] = {}
     for fleet, published in fleets:
         try:
             for month in published:
-                file = tlc.fetch_trips(fleet, month_of(month.first), files, judge=judge, log=context.log.info)
-                log_fetched(context, file)
-                months[month][fleet.name] = file
+                months[month][fleet.name] = fetch_month(context, fleet, month_of(month.first), tlc, files)
         except FetchError as error:
             if len(fleets) == 1:
                 raise
             failed[fleet.name] = str(error)
             context.log.error(f"{fleet.name}: {error}")
     return months, failed
+
+
+def fetch_month(
+    context: dg.AssetExecutionContext, fleet: Fleet, month: date, tlc: TlcSource, files: Storage
+) -> FetchedFile:
+    """Fetch the file of a fleet's month, unless it is still current.
+
+    Args:
+        context: the run's; its log says what was fetched.
+        fleet: whose trips.
+        month: its first day.
+        tlc: the server.
+        files: the storage.
+
+    Raises:
+        FetchError: the file could not be fetched.
+    """
+
+    def judge(path: Path, fleet: Fleet, month: date) -> None:
+        judge_download(path, fleet, month, files, accepted=tlc.accepts(fleet, month))
+
+    file = tlc.fetch_trips(fleet, month, files, judge=judge, log=context.log.info)
+    log_fetched(context, file)
+    return file
 
 
 def _record_again(
