@@ -22,6 +22,7 @@ from taxi_pipeline.defs.assets import (
 from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
+from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
@@ -45,6 +46,7 @@ GROUPS = {
     "tlc": {"tlc_trip_records"},
     "raw_files": {"taxi_trips_file", "taxi_zones_file"},
     "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
+    "history": {"loaded_months"},
     "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
     "indicators": {"tlc_report_file", "tlc_indicators"},
     "reports": {"week_summary", "month_manifest", "monthly_report"},
@@ -120,16 +122,19 @@ class Pipeline:
         """Materialize reports of weeks or months by their partitions, as a backfill does, however that ends."""
         return self._materialize([asset], range_tags(first, last or first))
 
-    def dataset(self, fleet: str, month: str, *assets: dg.AssetsDefinition) -> dg.ExecuteInProcessResult:
-        """Materialize a fleet's month (YYYY-MM) of datasets, however that ends.
+    def dataset(
+        self, fleet: str, month: str, *assets: dg.AssetsDefinition, until: str | None = None
+    ) -> dg.ExecuteInProcessResult:
+        """Materialize a fleet's month (YYYY-MM) of datasets, or the months until another one, however that ends.
 
         By default of all but the forecast, which has other months. Months begin in January 2023, forecasts in February.
         """
         made = partitions.between(date(2023, 1, 1), None, self.tlc.fleets, DATASET_ASSETS)
+        first, last = f"{fleet}|{month}-01", f"{fleet}|{until}-01"
         return self._materialize(
             made,
-            {},
-            partition_key=f"{fleet}|{month}-01",
+            {RANGE_START: first, RANGE_END: last} if until else {},
+            partition_key=None if until else first,
             selection=dg.AssetSelection.assets(*(assets or (zone_hours, market_shares, demand_errors))),
         )
 

@@ -99,6 +99,30 @@ def end_of_backfill(url: str, backfill_id: str, patience_seconds: float = PATIEN
     return wait_for("the backfill's end", ended, patience_seconds)
 
 
+def reexecute_failed(url: str, backfill_id: str) -> str:
+    """Send the request of the button `Re-execute from failure`; returns the id of the new backfill."""
+    launched = ask(url, REEXECUTE, parent=backfill_id)["reexecutePartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return launched["backfillId"]
+
+
+def cancel_backfill(url: str, backfill_id: str) -> None:
+    """Cancel a backfill as the UI does."""
+    cancelled = ask(url, CANCEL_BACKFILL, id=backfill_id)["cancelPartitionBackfill"]
+    assert cancelled["__typename"] == "CancelBackfillSuccess", cancelled
+
+
+def cancel_run(url: str, run_id: str) -> None:
+    """Cancel a run as the UI does."""
+    cancelled = ask(url, CANCEL_RUN, id=run_id)["terminateRun"]
+    assert cancelled["__typename"] == "TerminateRunSuccess", cancelled
+
+
+def status_of_run(url: str, run_id: str) -> str:
+    """The status of a run."""
+    return ask(url, STATUS_OF_RUN, id=run_id)["runOrError"]["status"]
+
+
 def launch_run(url: str, first: str, last: str) -> str:
     """Launch a run of the job `daily_trips` over a range of days, as the UI does; gives the run's id."""
     tags = [{"key": key, "value": value} for key, value in range_tags(first, last).items()]
@@ -156,5 +180,25 @@ mutation Launch($assets: [AssetKeyInput!], $days: [String!]) {
     ... on LaunchBackfillSuccess { backfillId }
     ... on PythonError { message }
   }
+}
+"""
+STATUS_OF_RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+REEXECUTE = """
+mutation Reexecute($parent: String!) {
+  reexecutePartitionBackfill(reexecutionParams: { parentRunId: $parent, strategy: FROM_FAILURE }) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+CANCEL_BACKFILL = """
+mutation CancelBackfill($id: String!) {
+  cancelPartitionBackfill(backfillId: $id) { __typename ... on PythonError { message } }
+}
+"""
+CANCEL_RUN = """
+mutation CancelRun($id: String!) {
+  terminateRun(runId: $id) { __typename ... on TerminateRunFailure { message } ... on PythonError { message } }
 }
 """

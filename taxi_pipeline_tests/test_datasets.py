@@ -4,6 +4,7 @@ The demand model has tests of its own, in `test_demand.py`.
 """
 
 import io
+import math
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -29,12 +30,13 @@ from taxi_pipeline.datasets.encoding import WrongColumnsError, decoded, encoded,
 from taxi_pipeline.defs.assets import demand_errors, demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
-from taxi_pipeline.defs.partitions import fleet_and_month, fleet_months_from
+from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_key, fleet_months_from
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 from taxi_pipeline_tests.pipelines import (
     Pipeline,
+    check_of,
     error_of,
     materializations_of,
     pipeline_in,
@@ -64,6 +66,12 @@ def with_files_in(loaded: Pipeline, folder: Path, url: str | None = None, **chan
     return Pipeline(folder=folder, tlc=loaded.tlc, warehouse=loaded.warehouse, files=own.files, **changed)
 
 
+def files_below(folder: Path) -> dict[str, bytes]:
+    """The datasets and charts below a folder: name → content."""
+    found = [path for kind in ("*.parquet", "*.png") for path in folder.rglob(kind)]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
 @pytest.mark.parametrize("kind", STORAGES)
 def test_a_fleets_month_is_a_file(loaded: Pipeline, tmp_path: Path, kind: str) -> None:
     pipeline = with_files_in(loaded, tmp_path, storage_url(kind, tmp_path))
@@ -86,6 +94,55 @@ def test_a_fleets_month_is_a_file(loaded: Pipeline, tmp_path: Path, kind: str) -
     assert made.metadata["missing_days"].value == "none"
     assert made.metadata["synthetic"].value is True
     assert [row["zone"] for row in table_of(made.metadata["preview"])] == [row[3] for row in expected[:10]]
+
+
+def test_several_months_of_a_fleet_are_one_run(loaded: Pipeline, tmp_path: Path) -> None:
+    """Regression: each fleet's month was a run of its own, 808 of them for each dataset of a whole history."""
+    single, together = (with_files_in(loaded, tmp_path / name) for name in ("single", "together"))
+    for month in MONTHS:
+        assert single.dataset("yellow", month, zone_hours, market_shares).success
+    for month in ("2023-02", "2023-03"):
+        assert single.dataset("yellow", month, demand_model).success
+    for month in MONTHS:
+        assert single.dataset("yellow", month, demand_errors).success
+    runs = [
+        together.dataset("yellow", "2023-01", zone_hours, market_shares, until="2023-02"),
+        together.dataset("yellow", "2023-02", demand_model, until="2023-03"),
+        together.dataset("yellow", "2023-01", demand_errors, until="2023-02"),
+    ]
+    assert [error_of(run) for run in runs] == ["", "", ""]
+    assert files_below(tmp_path / "together") == files_below(tmp_path / "single")
+    for run, asset, months in (
+        (runs[0], "zone_hours", MONTHS),
+        (runs[0], "market_shares", MONTHS),
+        (runs[1], "demand_model", ("2023-02", "2023-03")),
+        (runs[2], "demand_errors", MONTHS),
+    ):
+        places = {str(made.partition): made.metadata["dagster/uri"].value for made in materializations_of(run, asset)}
+        files = {
+            f"{month}-01": dataset_file(asset, "yellow", date.fromisoformat(f"{month}-01"), "parquet")
+            for month in months
+        }
+        assert places == {f"yellow|{day}": together.files.uri(name) for day, name in files.items()}
+    check = check_of(runs[2], "expects_the_month")
+    assert {row["partition"] for row in table_of(check.metadata["errors"])} == {"yellow|2023-02-01"}, "January has none"
+
+
+def test_a_first_switch_on_is_tens_of_runs() -> None:
+    """Regression: 4,549 partitions of four fleets since 2009, 808 of them a run each, for each dataset."""
+    environment = {"TAXI_START_DATE": "2009-01-01", "TAXI_END_DATE": "2026-09-30", "TAXI_FLEETS": ",".join(FLEETS)}
+    graph = build_definitions(settings=settings_of(environment)).resolve_asset_graph()
+    num_runs: dict[str, int] = {}
+    for key in graph.materializable_asset_keys:
+        node = graph.get(key)
+        if node.group_name in ("reports", "datasets") and node.partitions_def:
+            assert node.backfill_policy, key
+            keys = node.partitions_def.get_partition_keys()
+            of_each_fleet = Counter(key.partition("|")[0] if "|" in key else "" for key in keys)
+            most = node.backfill_policy.max_partitions_per_run or len(keys)
+            num_runs[key.to_user_string()] = sum(math.ceil(number / most) for number in of_each_fleet.values())
+    assert set(num_runs) == {"week_summary", "month_manifest", "monthly_report", *(each.name for each in DATASETS)}
+    assert max(num_runs.values()) <= 16
 
 
 @pytest.mark.parametrize("extension", ["parquet", "csv"])
@@ -275,6 +332,11 @@ class Automation:
                 event = dg.AssetMaterialization(asset, partition=str(date(2023, month, day)))
                 self._instance.report_runless_asset_event(event)
 
+    def record_month(self, fleet: str, month: str) -> None:
+        """As a manifest does for each fleet of which all days are loaded."""
+        key = fleet_month_key(fleet, date.fromisoformat(month))
+        self._instance.report_runless_asset_event(dg.AssetMaterialization("loaded_months", partition=key))
+
     def tick(self) -> dict[str, list[str]]:
         """Asset → the partitions that are launched now, which succeed at once."""
         result = dg.evaluate_automation_conditions(
@@ -289,6 +351,8 @@ class Automation:
             partitions = sorted(map(str, result.get_requested_partitions(dg.AssetKey(name))))
             for partition in partitions:
                 self._instance.report_runless_asset_event(dg.AssetMaterialization(name, partition=partition))
+                for fleet in ("yellow", "green") if name == "month_manifest" else ():
+                    self.record_month(fleet, partition)
             if partitions:
                 found[name] = partitions
         return found
@@ -326,6 +390,18 @@ def test_datasets_are_made_when_their_month_is_complete(automation: Automation) 
     automation.load(2, 14)
     made = automation.requested()
     assert (made["zone_hours"], made["market_shares"]) == (of_both(2), of_both(2))
+
+
+def test_nothing_is_made_of_a_fleets_month_that_is_not_loaded(automation: Automation) -> None:
+    """Regression: the datasets of a fleet that was added, were made of all months, without rows."""
+    for day in Days.of_month(date(2023, 1, 1)):
+        automation.load(1, day.day)
+    automation.record_month("yellow", "2023-01-01")
+    assert automation.tick() == {
+        "month_manifest": ["2023-01-01"],
+        "zone_hours": ["yellow|2023-01-01"],
+        "market_shares": ["yellow|2023-01-01"],
+    }
 
 
 def test_a_dataset_waits_for_the_manifest_of_its_month(automation: Automation) -> None:

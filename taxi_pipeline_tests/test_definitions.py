@@ -64,8 +64,9 @@ DEPS = {
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
     "month_manifest": {"zone_hourly_trips"},
     "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones", "tlc_indicators"},
-    "zone_hours": {"month_manifest", "taxi_zones"},
-    "market_shares": {"month_manifest"},
+    "loaded_months": {"month_manifest", "taxi_zones"},
+    "zone_hours": {"loaded_months", "taxi_zones"},
+    "market_shares": {"loaded_months"},
     "demand_model": {"zone_hours"},
     "demand_errors": {"demand_model", "zone_hours"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
@@ -75,10 +76,11 @@ DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
 MONTHLY = {"monthly_report", "month_manifest"}
 FORECASTS = {"demand_model"}
-BY_FLEET_AND_MONTH = GROUPS["datasets"] - FORECASTS
+BY_FLEET_AND_MONTH = (GROUPS["datasets"] | GROUPS["history"]) - FORECASTS
 ON_THE_DATABASE = {
     *GROUPS["warehouse"],
     *GROUPS["metrics"],
+    *GROUPS["history"],
     *GROUPS["reports"],
     *GROUPS["datasets"],
     "trip_request",
@@ -403,14 +405,15 @@ def test_columns_are_made_from_columns_that_there_are(asset: str) -> None:
             assert column.column_name in known[upstream], column
 
 
-def test_backfills_take_a_month_at_a_time_and_one_run_at_a_time_works_on_the_database(
+def test_a_backfills_run_has_a_month_of_days_or_five_years_of_months_and_one_run_at_a_time_works_on_the_database(
     definitions: dg.Definitions,
 ) -> None:
     assets = [asset for asset in definitions.assets or [] if isinstance(asset, dg.AssetsDefinition)]
     for asset in assets:
         for name in (key.to_user_string() for key in asset.keys):
-            if name in DAILY | WEEKLY | MONTHLY:
-                assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
+            if asset.partitions_def:
+                most = 31 if name in DAILY else 60
+                assert asset.backfill_policy == dg.BackfillPolicy.multi_run(max_partitions_per_run=most), name
             if asset.is_executable:
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}

@@ -416,7 +416,7 @@ def test_weekdays_are_in_calendar_order_and_hours_are_those_of_the_pickups(loade
 # Telling of failed runs
 
 
-def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
+def fail_and_alert(pipeline: Pipeline, alerts: Alerts, *, cancelled: bool = False) -> None:
     """A run that fails because its month is not published, and the sensor's look at it."""
     with dg.instance_for_test() as instance:
         definitions = build_definitions(settings=settings_of(), resources=pipeline.resources)
@@ -425,6 +425,8 @@ def fail_and_alert(pipeline: Pipeline, alerts: Alerts) -> None:
             instance=instance, partition_key="2023-04-05", run_config=QUIET, raise_on_error=False
         )
         assert not result.success
+        if cancelled:
+            instance.report_run_canceling(result.dagster_run)
         (event,) = [e for e in result.all_events if e.event_type == dg.DagsterEventType.RUN_FAILURE]
         context = dg.build_run_status_sensor_context(
             sensor_name="run_failure_alert",
@@ -446,6 +448,13 @@ def test_a_failed_run_sends_a_message(make_pipeline: MakePipeline, mirror: Path)
     assert "\n" not in message["error"]
     assert message["link"].startswith("http://127.0.0.1:3000/runs/")
     assert all(part in message["text"] for part in ("daily_trips", "2023-04-05", "taxi_trips_file", message["link"]))
+
+
+def test_a_run_that_somebody_cancelled_sends_no_message(make_pipeline: MakePipeline, mirror: Path) -> None:
+    """Regression: a step that is interrupted in a query fails with an error, and so does its run."""
+    with faulty_server() as server:
+        fail_and_alert(make_pipeline(mirror), Alerts(webhook_url=f"{server.url}/hook"), cancelled=True)
+    assert server.posted == []
 
 
 def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePipeline, mirror: Path) -> None:

@@ -28,6 +28,8 @@ from taxi_pipeline_tests.running_dagster import (
     instance_of,
     launch_backfill,
     launch_run,
+    reexecute_failed,
+    status_of_run,
     wait_for,
 )
 
@@ -56,10 +58,7 @@ class Server:
         return launch_backfill(self.url, [*IN_A_RUN_OF_DAYS, "week_summary"], days)
 
     def reexecute_failed(self, backfill: str) -> str:
-        """Send the request of the button `Re-execute from failure`."""
-        launched = self.ask(REEXECUTE, parent=backfill)["reexecutePartitionBackfill"]
-        assert launched["__typename"] == "LaunchBackfillSuccess", launched
-        return launched["backfillId"]
+        return reexecute_failed(self.url, backfill)
 
     def end_of_backfill(self, backfill: str) -> str:
         return end_of_backfill(self.url, backfill)
@@ -69,21 +68,9 @@ class Server:
         return launch_run(self.url, first, last)
 
     def status_of_run(self, run: str) -> str:
-        return self.ask("query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)[
-            "runOrError"
-        ]["status"]
+        return status_of_run(self.url, run)
 
 
-RUN = "query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
-REEXECUTE = """
-mutation Reexecute($parent: String!) {
-  reexecutePartitionBackfill(reexecutionParams: { parentRunId: $parent, strategy: FROM_FAILURE }) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ... on PythonError { message }
-  }
-}
-"""
 DRY_RUN = """
 mutation DryRun($selector: ScheduleSelector!, $now: Float!) {
   scheduleDryRun(selectorData: $selector, timestamp: $now) {

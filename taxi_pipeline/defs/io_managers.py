@@ -3,7 +3,8 @@
 The files lie in the storage, which writes them whole or not at all. How a data frame becomes bytes is in `datasets`.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -18,13 +19,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _is_data_frame(context: dg.TypeCheckContext, value: object) -> bool:  # noqa: ARG001
+class FramesByPartition(Mapping[str, "pd.DataFrame"]):
+    """The data frames of several partitions. Each is made when it is asked for, so that a run holds few at a time.
+
+    Args:
+        keys: the partition keys.
+        make: makes the frame of a partition.
+    """
+
+    def __init__(self, keys: Sequence[str], make: "Callable[[str], pd.DataFrame]") -> None:
+        self._make = dict.fromkeys(keys, make)
+
+    def __getitem__(self, key: str) -> "pd.DataFrame":
+        return self._make[key](key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
+
+
+def _is_of_frames(context: dg.TypeCheckContext, value: object) -> bool:  # noqa: ARG001
     import pandas as pd
 
-    return isinstance(value, pd.DataFrame)
+    return isinstance(value, pd.DataFrame | Mapping)
 
 
-DATA_FRAME = dg.DagsterType(_is_data_frame, "DataFrame", description="A pandas data frame with the declared columns")
+DATA_FRAME = dg.DagsterType(
+    _is_of_frames,
+    "DataFrame",
+    description="A pandas data frame with the declared columns; in a run of several partitions, one for each of them",
+)
 """Dagster type of the assets that return a frame; without it Dagster takes `MaterializeResult` for "no value"."""
 
 _TABLES = {declared.name: declared for declared in DATASETS}
@@ -33,9 +59,9 @@ _TABLES = {declared.name: declared for declared in DATASETS}
 class DatasetIOManager(dg.IOManager):
     """Keeps each partition, a fleet's month, as a file of the storage.
 
-    A downstream asset gets a data frame for one partition, and a dictionary of partition key → data frame for several.
-    With the metadata `allow_missing_partitions` of its input it always gets a dictionary, which lacks the partitions
-    that were not materialized.
+    A downstream asset gets a data frame for one partition, and `FramesByPartition` for several. With the metadata
+    `allow_missing_partitions` of its input it always gets the latter, which lacks the partitions that were not
+    materialized.
 
     Args:
         files: the storage.
@@ -46,30 +72,38 @@ class DatasetIOManager(dg.IOManager):
         self._files = files
         self._extension = extension
 
-    def handle_output(self, context: dg.OutputContext, obj: "pd.DataFrame") -> None:
-        """Write a data frame, and show how many rows it has, and the first of them.
+    def handle_output(self, context: dg.OutputContext, obj: "pd.DataFrame | Mapping[str, pd.DataFrame]") -> None:
+        """Write the data frame of each partition, and show how many rows it has, and the first of them.
+
+        Args:
+            context: of the output.
+            obj: the frame of the run's only partition, or partition key → frame.
 
         Raises:
-            WrongColumnsError: it has other columns than its dataset declares.
+            WrongColumnsError: a frame has other columns than its dataset declares.
         """
-        declared = _TABLES[context.asset_key.path[-1]]
-        name, _ = self._file(declared, context.partition_key)
-        file = self._files.write(name, encoded(obj, declared, self._extension))
-        context.log.debug(f"Wrote {file.uri}")
-        shown = obj.head(PREVIEW_ROWS).astype(object)
-        rows = shown.where(shown.notna(), None).itertuples(index=False)
-        context.add_output_metadata(
-            {
-                **file_metadata(file),
-                "path": dg.MetadataValue.path(file.uri),
-                "dagster/column_schema": table_schema(declared),
-                "dagster/partition_row_count": len(obj),
-                "preview": table(declared.column_names, rows),
-            }
-        )
+        frames = obj if isinstance(obj, Mapping) else {context.asset_partition_key: obj}
+        for key, frame in frames.items():
+            shown = self._write(_TABLES[context.asset_key.path[-1]], key, frame)
+            # `context.add_output_metadata` knows no partitions.
+            dg.AssetExecutionContext.get().add_asset_metadata(shown, context.asset_key, partition_key=key)
 
-    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | dict[str, pd.DataFrame]":
-        """Read the data frames of the input's partitions.
+    def _write(self, declared: Table, partition_key: str, frame: "pd.DataFrame") -> dict[str, Any]:
+        """Write a partition's frame; returns the metadata of the file."""
+        name, _ = self._file(declared, partition_key)
+        file = self._files.write(name, encoded(frame, declared, self._extension))
+        shown = frame.head(PREVIEW_ROWS).astype(object)
+        rows = shown.where(shown.notna(), None).itertuples(index=False)
+        return {
+            **file_metadata(file),
+            "path": dg.MetadataValue.path(file.uri),
+            "dagster/column_schema": table_schema(declared),
+            "dagster/partition_row_count": len(frame),
+            "preview": table(declared.column_names, rows),
+        }
+
+    def load_input(self, context: dg.InputContext) -> "pd.DataFrame | Mapping[str, pd.DataFrame]":
+        """Read the data frame of the input's partition; those of several are read when they are asked for.
 
         Raises:
             FileNotFoundError: a partition was not materialized; says so.
@@ -81,7 +115,7 @@ class DatasetIOManager(dg.IOManager):
             keys = [key for key in keys if self._files.exists(self._file(declared, key)[0])]
         elif len(keys) == 1:
             return self._frame(declared, keys[0])
-        return {key: self._frame(declared, key) for key in keys}
+        return FramesByPartition(keys, lambda key: self._frame(declared, key))
 
     def _frame(self, declared: Table, partition_key: str) -> "pd.DataFrame":
         name, fleet = self._file(declared, partition_key)

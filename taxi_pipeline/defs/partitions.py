@@ -3,6 +3,7 @@
 This module decides what a partition is and which days a run has; the assets decide what is loaded for a day.
 """
 
+import itertools
 import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import dagster as dg
 
 from taxi_pipeline.defs.dagster_names import PARTITION, RANGE_END, RANGE_START
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
-from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month
+from taxi_pipeline.tlc.months import NEW_YORK, Days, month_of, next_month, previous_month
 from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 
 if TYPE_CHECKING:
@@ -105,6 +106,10 @@ forecast_partitions = forecast_months_from(list(FLEETS), FIRST_DAY)
 backfill_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=31)
 """A month's days in one run: one process to start and one pass over one file, not 31."""
 
+windows_policy = dg.BackfillPolicy.multi_run(max_partitions_per_run=60)
+"""Sixty weeks or months in one run: each is a file of about a second. Of fleets × months a run has up to five years of
+one fleet. So the whole history is tens of runs, and a run that fails repeats about a minute of work."""
+
 
 def between(first_day: date, last_day: date | None, fleets: "Sequence[str]", assets: "Iterable[Any]") -> "list[Any]":
     """Narrow the partitions of the assets to the days from the first to the last and to these fleets."""
@@ -151,6 +156,23 @@ def fleet_and_month(partition_key: str) -> tuple[str, date]:
     """
     fleet, month = partition_key.replace("|", "/").split("/")
     return fleet, date.fromisoformat(month)
+
+
+def of_the_month(asset: str) -> dg.AssetDep:
+    """A dependency of fleets × months on the month of a monthly asset, whichever fleet it is."""
+    return dg.AssetDep(asset, partition_mapping=dg.MultiToSingleDimensionPartitionMapping("month"))
+
+
+def months_before(partition_key: str, number: int) -> list[str]:
+    """The keys of the same fleet's months before the month of a key, the newest first.
+
+    Args:
+        partition_key: a key of `fleet_month_partitions` or `forecast_partitions`.
+        number: of months.
+    """
+    fleet, month = fleet_and_month(partition_key)
+    months = itertools.accumulate(itertools.repeat(None, number), lambda later, _: previous_month(later), initial=month)
+    return [fleet_month_key(fleet, earlier) for earlier in months][1:]
 
 
 def range_tags(days: Days) -> dict[str, str]:

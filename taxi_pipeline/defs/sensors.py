@@ -54,8 +54,14 @@ def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) 
 
 
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsParam) -> None:
-    """Sends a message to TAXI_ALERT_WEBHOOK_URL when a run fails; a webhook that is down is logged."""
+    """Sends a message to TAXI_ALERT_WEBHOOK_URL when a run fails; a webhook that is down is logged.
+
+    A run that somebody cancelled sends none, also when it ended with an error because of that.
+    """
     run = context.dagster_run
+    if context.instance.all_logs(run.run_id, of_type=dg.DagsterEventType.PIPELINE_CANCELING):
+        context.log.info(f"No message: somebody cancelled the run {run.run_id}")
+        return
     steps = context.get_step_failure_events()
     text = message_of(steps[0]) if steps else context.failure_event.message or ""
     message = alerts.message(

@@ -1,10 +1,11 @@
-"""The assets, one module per group: raw files, tables, metrics, reports, datasets, requests, indicators.
+"""The assets, one module per group: raw files, tables, history, metrics, reports, datasets, requests, indicators.
 
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """
 
 from taxi_pipeline.defs.assets.datasets import demand_errors, demand_model, market_shares, zone_hours
 from taxi_pipeline.defs.assets.indicators import tlc_indicators, tlc_report_file
+from taxi_pipeline.defs.assets.loaded_months import loaded_months
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.defs.assets.reports import month_manifest, monthly_report, week_summary
@@ -32,6 +33,7 @@ __all__ = [
     "code_tables",
     "demand_errors",
     "demand_model",
+    "loaded_months",
     "manhattan_map",
     "manhattan_stats",
     "market_shares",

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -15,6 +16,7 @@ from taxi_pipeline.defs.resources import FilesParam, TlcParam
 from taxi_pipeline.month_files import fetch_month
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
+from taxi_pipeline.tlc.fleets import Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.source import TlcSource
@@ -77,15 +79,26 @@ def _fetch_by_month(
     for fleet, published in fleets:
         try:
             for month in published:
-                file = fetch_month(tlc, fleet, month_of(month.first), files, log=context.log.info)
-                log_fetched(context, file)
-                months[month][fleet.name] = file
+                months[month][fleet.name] = fetch_and_log(context, fleet, month_of(month.first), tlc, files)
         except FetchError as error:
             if len(fleets) == 1:
                 raise
             failed[fleet.name] = str(error)
             context.log.error(f"{fleet.name}: {error}")
     return months, failed
+
+
+def fetch_and_log(
+    context: dg.AssetExecutionContext, fleet: Fleet, month: date, tlc: TlcSource, files: Storage
+) -> FetchedFile:
+    """Fetch the file of a fleet's month, unless it is still current. The run's log says what was fetched.
+
+    Raises:
+        FetchError: the file could not be fetched.
+    """
+    file = fetch_month(tlc, fleet, month, files, log=context.log.info)
+    log_fetched(context, file)
+    return file
 
 
 def _record_again(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.assets.loaded_months import record_whole_months
 from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import file_metadata, link, per_partition, picture, table
-from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, weekly_partitions
+from taxi_pipeline.defs.partitions import monthly_partitions, weekly_partitions, windows_policy
 from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.month_manifest import manifest_of_month
 from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
@@ -30,7 +31,7 @@ _WINDOW = dg.TimeWindowPartitionMapping()
 @dg.asset(
     group_name="reports",
     partitions_def=weekly_partitions,
-    backfill_policy=backfill_policy,
+    backfill_policy=windows_policy,
     deps=[dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW), "taxi_zones"],
     automation_condition=window_complete,
     pool=POOL,
@@ -75,7 +76,7 @@ def week_summary(
 @dg.asset(
     group_name="reports",
     partitions_def=monthly_partitions,
-    backfill_policy=backfill_policy,
+    backfill_policy=windows_policy,
     deps=[dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW)],
     automation_condition=window_complete,
     pool=POOL,
@@ -88,7 +89,8 @@ def month_manifest(
     """outputs/month_manifest/YYYY-MM.json: what is loaded of a month, by fleet.
 
     Days, trips, rejected rows, and the published file that they come from. Automation makes it when all days of the
-    month are loaded, and again when one is loaded again; datasets wait for it, and so look at months and not at days.
+    month are loaded, and again when one is loaded again. It records each fleet of which all days are loaded in
+    loaded_months; datasets wait for that, and so look at months and not at days.
     Made earlier, it has the loaded days, and missing_days names the others.
     """
     months = [date.fromisoformat(key) for key in context.partition_keys]
@@ -106,13 +108,14 @@ def month_manifest(
             "synthetic": manifest["synthetic"],
         }
         per_partition(context, {str(month): metadata})
+        record_whole_months(context, month, manifest)
     return dg.MaterializeResult(metadata={"months": len(months)})
 
 
 @dg.asset(
     group_name="reports",
     partitions_def=monthly_partitions,
-    backfill_policy=backfill_policy,
+    backfill_policy=windows_policy,
     deps=[
         dg.AssetDep("zone_hourly_trips", partition_mapping=_WINDOW),
         dg.AssetDep("borough_flows", partition_mapping=_WINDOW),
