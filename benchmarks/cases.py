@@ -1,5 +1,6 @@
 """The cases: what is measured, against what, and within which bound."""
 
+import json
 import os
 import shutil
 import socket
@@ -105,6 +106,7 @@ class Bench:
 
 MARCH = (date(2023, 3, 1), date(2023, 3, 31))
 HISTORY = (date(2020, 4, 1), date(2023, 3, 31))
+THIRTY_MONTHS = (date(2020, 10, 1), date(2023, 3, 31))
 EIGHT_MONTHS = (date(2022, 8, 1), MARCH[1])
 MATERIALIZE_ZONES = [
     *(BIN / "dagster", "asset", "materialize", "--select", "taxi_zones_file,taxi_zones"),
@@ -366,6 +368,28 @@ def _loaded(bench: Bench, which: str, fleet: str, first: date, trips_per_day: in
     return measured[0][0], median(seconds for _, seconds in measured)
 
 
+def queries(bench: Bench) -> None:
+    """Questions on 30 months, against a bare table of the same rows and the published files."""
+    mirror, data = bench.fresh("queries_mirror"), bench.fresh("queries")
+    bench.sample(mirror, *THIRTY_MONTHS, trips_per_day=bench.trips_per_day)
+    bench.materialize(bench.environment(data, mirror, THIRTY_MONTHS[0]), *THIRTY_MONTHS)
+    warehouse = data / "staging" / "data.duckdb"
+    command = [BIN / "python", "-m", "benchmarks.queries", warehouse, mirror, bench.fresh("bare"), str(bench.repeat)]
+    num_trips = f"{Days(*THIRTY_MONTHS).num_days * bench.trips_per_day / 1e6:.0f} million trips"
+    for line in run(command, _pythonpath()).output.splitlines():
+        name, ours, bare, files = json.loads(line)
+        what = f"{num_trips}: {name}"
+        if bare is None:
+            bench.note("queries", what, _ms(ours))
+        else:
+            against = f"{_ms(bare)} bare table, {_ms(files)} files"
+            bench.add("queries", what, _ms(ours), against, ratio=ours / bare, most=1.2)
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
+
+
 def backfill(bench: Bench) -> None:
     """31 days of the whole graph through the daemon, from the launch to success."""
     from benchmarks.daemon import backfill
@@ -561,6 +585,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "object_store": object_store,
     "ui_run": ui_run,
     "load": load,
+    "queries": queries,
     "backfill": backfill,
     "big_fleet": big_fleet,
     "year": year,
