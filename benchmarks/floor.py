@@ -25,15 +25,10 @@ from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
 from taxi_pipeline.tlc.months import Days, next_month
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import replace_counts, replace_flows
-from taxi_pipeline.warehouse.tables import (
-    BOROUGH_FLOWS,
-    LOADED_DAYS,
-    TRIPS,
-    ZONE_HOURLY_DROPOFFS,
-    ZONE_HOURLY_TRIPS,
-    ZONES,
-)
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS
+from taxi_pipeline.warehouse.views import VIEWS
 
 
 def main(mirror: Path, output: Path, month: date) -> None:
@@ -45,9 +40,11 @@ def main(mirror: Path, output: Path, month: date) -> None:
     connection = duckdb.connect(str(output / "staging" / "data.duckdb"))
     session = DuckDBSession(connection)
     connection.begin()
-    for table in (ZONES, TRIPS, ZONE_HOURLY_TRIPS, ZONE_HOURLY_DROPOFFS, BOROUGH_FLOWS, LOADED_DAYS):
+    for table in TABLES:
         connection.execute(table.create_sql())
-    session.replace(ZONES, [(zone.zone_id, zone.zone, zone.borough, zone.geometry) for zone in read_zones(Path(zones))])
+    for view in VIEWS:
+        connection.execute(view.create_sql())
+    replace_zones(session, read_zones(Path(zones)), f"raw/{Path(zones).name}", synthetic=True)
     connection.execute(LOAD, [str(trips), month, next_month(month)])
     days = Days.of_month(month)
     for fleet in FLEETS:
@@ -60,7 +57,7 @@ def main(mirror: Path, output: Path, month: date) -> None:
     ((num_unplaced,),) = connection.execute(UNPLACED).fetchall()
     explorer = explorer_data(session, FLEETS)
     connection.close()
-    (output / "outputs" / "zone_explorer.html").write_text(page_of(explorer))
+    (output / "outputs" / "zone_explorer.html").write_text(page_of(explorer, schematic_zones=True))
     with (output / "outputs" / "trips_by_week.csv").open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["period", "num_trips", "total_amount", "trip_distance", "passenger_count"])

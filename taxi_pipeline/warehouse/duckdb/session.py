@@ -16,7 +16,7 @@ from taxi_pipeline.warehouse.typing.published_view import view_published_trips
 if TYPE_CHECKING:
     import duckdb
 
-ROWS_SORTED_AT_ONCE = 1_200_000
+ROWS_SORTED_AT_ONCE = 900_000
 """Sorted rows are held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
 MAX_PARTS = 8
 """Each part reads the whole file where its rows are not in the order of their pickups. DuckDB sorts on disk what is too
