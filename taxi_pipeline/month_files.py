@@ -47,8 +47,8 @@ class _StoppedError(Exception):
 def fetching_ahead(tlc: TlcSource, files: Storage, days: Days | None) -> Iterator[None]:
     """Fetch the files of days of one month while the block runs, so that the run that needs them finds them there.
 
-    Waits for the end of the fetch, unless the block raises: then the download is given up. What can't be fetched is
-    left to the run that needs it, which fetches it again and says why it can't.
+    Waits for the end of the fetch, unless the block raises or the wait is interrupted: then the download is given up.
+    What can't be fetched at the first attempt is left to the run that needs it, which waits and says for what.
 
     Args:
         tlc: where they are published.
@@ -65,7 +65,8 @@ def fetching_ahead(tlc: TlcSource, files: Storage, days: Days | None) -> Iterato
             raise _StoppedError
 
     def fetch() -> None:
-        source = replace(tlc, on_progress=go_on)
+        impatient = replace(tlc.patience, attempts=1, refusal_pauses_seconds=())
+        source = replace(tlc, on_progress=go_on, patience=impatient)
         for fleet, months in tlc.months_by_fleet(days):
             for month in months:
                 with suppress(TaxiPipelineError, OSError):
@@ -79,7 +80,7 @@ def fetching_ahead(tlc: TlcSource, files: Storage, days: Days | None) -> Iterato
     thread.start()
     try:
         yield
+        thread.join()
     except BaseException:
         stopped.set()
         raise
-    thread.join()

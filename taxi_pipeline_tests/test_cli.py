@@ -1,15 +1,18 @@
 """The console script, as a process of its own where it matters."""
 
 import csv
+import gc
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import dagster as dg
@@ -95,6 +98,25 @@ def test_sample_names_what_is_wrong(tmp_path: Path, arguments: list[str], messag
     assert result.exit_code == 2
     assert message in result.output
     assert not (tmp_path / "m" / "trip-data").exists()
+
+
+def test_a_command_that_is_interrupted_between_two_months_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Regression: while it waited for the next month's file, Ctrl-C gave "Aborted!" and no more."""
+    done = SimpleNamespace(success=True, get_asset_materialization_events=list, get_asset_check_evaluations=list)
+    monkeypatch.setattr(dg.JobDefinition, "execute_in_process", lambda *_, **__: done)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+
+    @contextmanager
+    def interrupted(*_: object) -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("taxi_pipeline.defs.console_runs.fetching_ahead", interrupted)
+    settings = Settings.from_environment({"TAXI_NOTEBOOKS": "off", "TAXI_MARTS": "off"})
+    days = Days(date(2023, 1, 30), date(2023, 2, 2))
+    with dg.DagsterInstance.ephemeral() as instance:
+        outcome = run_months(settings, days, instance, cast("Any", Unheard()), {})
+    assert (outcome.stopped, outcome.stopped_in) == ("Interrupted", Days(date(2023, 2, 1), date(2023, 2, 2)))
 
 
 @pytest.mark.slow
@@ -294,6 +316,9 @@ def test_materialize_reports_a_failed_fleet_at_the_end(taxi_pipeline: Run, own_m
     result = taxi_pipeline("materialize", *arguments, TLC_URL=own_mirror.as_uri(), TAXI_FLEETS="yellow,green")
     assert result.returncode == 1
     assert "green: green trips of 2023-02 are not published" in result.stderr
+    assert re.search(
+        r"^2023-02: failed for some fleets, the others are loaded in \d+ s, month 2 of 2$", result.stdout, re.M
+    )
     assert "When the cause is gone, run the same again." in result.stderr
     rows = csv.DictReader((tmp_path / "data" / "outputs" / "trips_by_week_by_fleet.csv").read_text().splitlines())
     with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb"), read_only=True) as connection:

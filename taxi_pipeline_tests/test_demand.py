@@ -530,8 +530,8 @@ class Counting:
     def warned(self, message: str) -> None:
         """Nothing."""
 
-    def month_loaded(self, month: str, num_trips: int) -> None:
-        self.months.append((month, num_trips > 0))
+    def month_loaded(self, month: str, num_trips: int | None) -> None:
+        self.months.append((month, bool(num_trips)))
 
 
 @pytest.mark.slow

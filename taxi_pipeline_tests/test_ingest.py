@@ -18,6 +18,7 @@ from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fetch_note import DamagedFileError
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import verify_trip_file
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.ingest import load_trips
 from taxi_pipeline_tests.odd_files import (
@@ -132,6 +133,27 @@ def test_a_flag_of_true_and_false_is_y_and_n(tmp_path: Path) -> None:
     with DuckDBWarehouse(tmp_path / "data.duckdb").read() as session:
         flags = session.rows("SELECT store_and_fwd_flag FROM trips ORDER BY dropoff_datetime")
     assert flags == [("Y",), ("N",), (None,)]
+
+
+@pytest.mark.parametrize("microseconds", [-(2**63), -(2**63) + 2])
+def test_a_time_that_cannot_be_written_as_text_is_unfit(tmp_path: Path, microseconds: int) -> None:
+    """Regression: one NaT of numpy made a month unloadable, with an internal error of DuckDB."""
+    files = published(tmp_path, [good_row(0), good_row(1), good_row(2)])
+    table = pq.read_table(tmp_path / FILE)
+    for row, name in enumerate((PICKUP, "lpep_dropoff_datetime")):
+        times = table[name].cast(pa.int64()).to_pylist()
+        times[row] = microseconds
+        column = pa.array(times, pa.int64()).cast(pa.timestamp("us"))
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    pq.write_table(table, tmp_path / "mirror.parquet")
+    fetch((tmp_path / "mirror.parquet").as_uri(), files, FILE, verify=lambda path: verify_trip_file(path, GREEN))
+    trips, rejected = loaded(tmp_path, files)
+    assert len(trips) == 2
+    assert [row[0] for row in rejected] == ["pickup_datetime does not fit TIMESTAMP: a time too early"]
+    with DuckDBWarehouse(tmp_path / "data.duckdb").read() as session:
+        assert session.rows("SELECT num_unfit, unfit_values FROM loaded_days WHERE num_unfit > 0") == [
+            (1, "1 × dropoff_datetime does not fit TIMESTAMP: a time too early")
+        ]
 
 
 def test_all_reasons_are_given(tmp_path: Path) -> None:

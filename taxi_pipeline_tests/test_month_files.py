@@ -79,6 +79,16 @@ def test_a_download_is_given_up_when_the_run_beside_it_ends_by_an_error(
     assert not files.exists(FILE)
 
 
+def test_a_server_that_refuses_is_not_waited_for(tlc: TlcSource, files: Storage, server: FaultyServer) -> None:
+    """Regression: the month that was loaded waited 390 s, without a word, for the next one."""
+    server.answers[PATH] = [Answer(403)]
+    begun = time.monotonic()
+    with fetching_ahead(replace(tlc, patience=Patience()), files, FEBRUARY):
+        pass
+    assert time.monotonic() - begun < 25
+    assert not files.exists(FILE)
+
+
 def test_nothing_is_fetched_ahead_of_the_last_month(tlc: TlcSource, files: Storage, server: FaultyServer) -> None:
     with fetching_ahead(replace(tlc, url=server.url), files, None):
         pass

@@ -245,7 +245,10 @@ def test_the_job_deletes_what_is_older_than_the_setting(instance: dg.DagsterInst
     assert (result.success, instance.has_run(first)) == (True, True)
     (output,) = [event.step_output_data for event in result.all_events if event.is_successful_output]
     assert output.metadata["ended_before"].value == str((datetime.now(UTC) - timedelta(days=45)).date())
-    config = dg.RunConfig(ops={"delete_superseded_runs": {"config": {"ended_days_ago": -1}}})
+    config = dg.RunConfig(ops={"delete_superseded_runs": {"config": {"ended_days_ago": 0}}})
     assert job.execute_in_process(instance=instance, run_config=config).success
     assert not instance.has_run(first)
     assert not instance.has_run(result.run_id)
+    for days in (-1, 100_000):
+        config = dg.RunConfig(ops={"delete_superseded_runs": {"config": {"ended_days_ago": days}}})
+        assert not job.execute_in_process(instance=instance, run_config=config, raise_on_error=False).success

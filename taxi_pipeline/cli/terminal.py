@@ -75,7 +75,7 @@ class ProgressBar:
         self._num_months = num_months
         self._begun = self._last_month_at = time.monotonic()
 
-    def month_loaded(self, month: str, num_trips: int) -> None:
+    def month_loaded(self, month: str, num_trips: int | None) -> None:
         """Print a line about a month of several, with how long the others take if they take as long as those so far."""
         if self._num_months == 1:
             return
@@ -85,8 +85,9 @@ class ProgressBar:
         num_left = self._num_months - self._months_done
         left = num_left * (now - self._begun) / self._months_done
         ends = f"; about {duration(left)} left" if num_left else ""
+        what = "failed for some fleets, the others are loaded" if num_trips is None else f"{num_trips:,} trips"
         self._progress.console.print(
-            f"{month}: {num_trips:,} trips in {duration(took)}, month {self._months_done} of {self._num_months}{ends}",
+            f"{month}: {what} in {duration(took)}, month {self._months_done} of {self._num_months}{ends}",
             soft_wrap=True,
         )
 

@@ -73,12 +73,12 @@ class Follower(Protocol):
     def warned(self, message: str) -> None:
         """The run's log has a warning."""
 
-    def month_loaded(self, month: str, num_trips: int) -> None:
+    def month_loaded(self, month: str, num_trips: int | None) -> None:
         """The days of a month (YYYY-MM) are loaded.
 
         Args:
             month: the month.
-            num_trips: trips of the days, of all fleets.
+            num_trips: trips of the days, of all fleets; None when the month failed for some of them.
         """
 
 
@@ -178,24 +178,34 @@ def run_months(
         first, last = month is months[0], month is months[-1]
         # Coordinates need the zones; the outputs need all months.
         selection = daily + (once if first else []) + (outputs if last else [])
-        with fetching_ahead(tlc, files, next_one):
-            result = launch("daily_trips", month, selection, f"{month.first:%Y-%m}")
-        if result.success:
-            follower.month_loaded(f"{month.first:%Y-%m}", _num_trips(result))
-            continue
-        if not _only_some_fleets_failed(result):
-            outcome.stopped, outcome.stopped_in = _cause(result), month
+        result = None
+        try:
+            with fetching_ahead(tlc, files, next_one):
+                result = launch("daily_trips", month, selection, f"{month.first:%Y-%m}")
+                _judge_month(result, month, outcome, follower)
+        except KeyboardInterrupt:
+            if result is None:
+                raise
+            outcome.stopped, outcome.stopped_in = outcome.stopped or "Interrupted", outcome.stopped_in or next_one
+        if outcome.stopped:
             return outcome
-        outcome.failed_fleets.append(_cause(result))
-        if last:
+        if last and not result.success:
             launch("daily_trips", month, outputs, f"{month.first:%Y-%m}")
-    if reports and not outcome.failed_fleets:
-        for run in window_runs:
-            result = launch(run.job, run.partitions, words=run.words)
-            if not result.success:
-                outcome.stopped, outcome.stopped_in = _cause(result), days
-                return outcome
+    if not outcome.failed_fleets:
+        results = (launch(run.job, run.partitions, words=run.words) for run in window_runs)
+        if failed := next((result for result in results if not result.success), None):
+            outcome.stopped, outcome.stopped_in = _cause(failed), days
     return outcome
+
+
+def _judge_month(result: dg.ExecuteInProcessResult, month: Days, outcome: Outcome, follower: Follower) -> None:
+    """Tell the follower about a month that is loaded, and keep in the outcome what failed."""
+    if not result.success and not _only_some_fleets_failed(result):
+        outcome.stopped, outcome.stopped_in = _cause(result), month
+        return
+    if not result.success:
+        outcome.failed_fleets.append(_cause(result))
+    follower.month_loaded(f"{month.first:%Y-%m}", _num_trips(result) if result.success else None)
 
 
 def _num_trips(result: dg.ExecuteInProcessResult) -> int:

@@ -6,6 +6,7 @@
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from pydantic import Field
 
 from taxi_pipeline.defs.resources import WarehouseParam
 from taxi_pipeline.defs.superseded_runs import delete_runs, superseded_runs
@@ -16,7 +17,7 @@ from taxi_pipeline.tlc.months import NEW_YORK
 class OldRuns(dg.Config):
     """Which runs `history_maintenance` may delete."""
 
-    ended_days_ago: int
+    ended_days_ago: int = Field(ge=0, le=99_999)
     """Runs that ended later are kept, whatever came after them."""
 
 
