@@ -20,9 +20,11 @@ TaxiPipelineError
     - MissingFileError
     - MissingZonesError
     - MixedDataError
+    - NoTripsYetError
     - UnusableFileError
       - UnlikelyFileError
   x MartsError
+  x MonthsFailed
   x NotLoadedError
   x PagesError
   x SampleError

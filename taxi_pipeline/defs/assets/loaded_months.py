@@ -25,7 +25,7 @@ from taxi_pipeline.defs.partitions import (
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
 from taxi_pipeline.defs.table_checks import as_evaluation, results_of_load
-from taxi_pipeline.errors import LoadError
+from taxi_pipeline.errors import LoadError, TaxiPipelineError
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
@@ -36,11 +36,11 @@ from taxi_pipeline.warehouse.ingest import load_days
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Session, Warehouse
 
 
-class MonthsFailed(dg.Failure):
+class MonthsFailed(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
     """Some months could not be loaded; the others of the run are."""
 
 
-class _NoTripsYetError(LoadError):
+class NoTripsYetError(LoadError):
     """The month is before the fleet's first one."""
 
 
@@ -101,7 +101,7 @@ def _load_missing(
         LoadError: the file could not be loaded, or the fleet has no trips of the month.
     """
     if month < fleet.first_month:
-        raise _NoTripsYetError(f"{fleet.name} has trips from {fleet.first_month:%Y-%m} on, none of {month:%Y-%m}")
+        raise NoTripsYetError(f"{fleet.name} has trips from {fleet.first_month:%Y-%m} on, none of {month:%Y-%m}")
     missing = spans_of(_missing_days(warehouse, fleet.name, month))
     if missing:
         file = fetch_and_log(context, fleet, month, tlc, files)

@@ -283,9 +283,10 @@ def _time(column: Column, field: PublishedColumn) -> TypedColumn:
     given, cast, value = _named(column, "given", "cast", "value")
     steps = [*_given_steps(column, field), {cast: f"TRY_CAST({given} AS TIMESTAMP)"}]
     typed = _of_field(column, steps, f"CASE WHEN {cast} BETWEEN {_TIMES} THEN {cast} END", field.is_no(given, value))
-    return replace(
-        typed, published=f"CASE WHEN {cast} > {_EARLIEST} THEN {typed.published} ELSE 'a time too early' END"
-    )
+    if not field.type.startswith("TIMESTAMP"):
+        return typed
+    early = f"CASE WHEN {cast} <= {_EARLIEST} THEN 'a time too early' ELSE {typed.published} END"
+    return replace(typed, published=early)
 
 
 def _time_in_text(column: Column, field: PublishedColumn) -> TypedColumn:
