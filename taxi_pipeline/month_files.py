@@ -67,16 +67,12 @@ def fetching_ahead(tlc: TlcSource, files: Storage, days: Days | None) -> Iterato
     def fetch() -> None:
         impatient = replace(tlc.patience, attempts=1, refusal_pauses_seconds=())
         source = replace(tlc, on_progress=go_on, patience=impatient)
-        for fleet, months in tlc.months_by_fleet(days):
-            for month in months:
-                with suppress(TaxiPipelineError, OSError):
-                    fetch_month(source, fleet, month_of(month.first), files)
-
-    def fetch_until_stopped() -> None:
         with suppress(_StoppedError):
-            fetch()
+            for fleet, _ in tlc.months_by_fleet(days):
+                with suppress(TaxiPipelineError, OSError):
+                    fetch_month(source, fleet, month_of(days.first), files)
 
-    thread = threading.Thread(target=fetch_until_stopped, name="fetching ahead", daemon=True)
+    thread = threading.Thread(target=fetch, name="fetching ahead", daemon=True)
     thread.start()
     try:
         yield

@@ -1,6 +1,5 @@
 """What docs/operations.md says, on the running system: stop and go on, add a fleet, change the days."""
 
-import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -60,11 +59,9 @@ def server(tmp_path: Path) -> Iterator[FaultyServer]:
 
 
 @pytest.fixture
-def system(home: Path, tmp_path: Path, server: FaultyServer) -> dict[str, str]:
+def system(environment: dict[str, str], server: FaultyServer) -> dict[str, str]:
     return {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "TAXI_DATA_DIR": str(tmp_path / "data"),
+        **environment,
         "TLC_URL": server.url,
         "TAXI_START_DATE": str(MONTHS[0]),
         "TAXI_END_DATE": DAYS[-1],

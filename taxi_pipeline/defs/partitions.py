@@ -3,7 +3,6 @@
 This module decides what a partition is and which days a run has; the assets decide what is loaded for a day.
 """
 
-import itertools
 import math
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
@@ -171,8 +170,11 @@ def months_before(partition_key: str, number: int) -> list[str]:
         number: of months.
     """
     fleet, month = fleet_and_month(partition_key)
-    months = itertools.accumulate(itertools.repeat(None, number), lambda later, _: previous_month(later), initial=month)
-    return [fleet_month_key(fleet, earlier) for earlier in months][1:]
+    keys: list[str] = []
+    for _ in range(number):
+        month = previous_month(month)
+        keys.append(fleet_month_key(fleet, month))
+    return keys
 
 
 def range_tags(days: Days) -> dict[str, str]:

@@ -13,7 +13,7 @@ from dagster import DagsterEventType
 from taxi_pipeline.defs.dagster_names import BACKFILL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 _PAGE = 500
 """Runs that are read at once."""
@@ -60,13 +60,12 @@ def superseded_runs(instance: dg.DagsterInstance, *, ended_before: datetime) -> 
     return [run.run_id for run in _runs(records) if run.run_id not in kept]
 
 
-def delete_runs(instance: dg.DagsterInstance, run_ids: "Iterable[str]") -> int:
+def delete_runs(instance: dg.DagsterInstance, run_ids: "Collection[str]") -> int:
     """Delete runs with their events and what their steps wrote to standard output; returns their number."""
-    number = 0
-    for number, run_id in enumerate(run_ids, start=1):  # noqa: B007 - the last number is the result
+    for run_id in run_ids:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
         instance.delete_run(run_id)
-    return number
+    return len(run_ids)
 
 
 def _all_runs(instance: dg.DagsterInstance) -> "Iterator[dg.RunRecord]":

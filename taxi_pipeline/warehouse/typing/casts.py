@@ -43,6 +43,11 @@ _NOTHING = r"'', 'nan', 'none', 'null', '<na>', 'nat', '\N'".lower()
 _BLANKS = "' \t\n\r\v\f\u00a0'"
 
 
+def _unless_nothing(text: str) -> str:
+    """The end of a CASE: trimmed text, NULL when nothing is left or it is a word for nothing."""
+    return f"WHEN lower({text}) NOT IN ({_NOTHING}) THEN {text} END"
+
+
 @dataclass(frozen=True)
 class PublishedColumn:
     """A column of the view `published`."""
@@ -70,22 +75,18 @@ class PublishedColumn:
         """Without blanks around it; NULL when nothing is left. A flag is Y or N."""
         if self.type == "BOOLEAN":
             return f"CASE WHEN {self.sql} THEN 'Y' WHEN NOT {self.sql} THEN 'N' END"
-        text = f"trim(CAST({self._without_nan} AS VARCHAR), {_BLANKS})"
-        return f"CASE WHEN lower({text}) NOT IN ({_NOTHING}) THEN {text} END" if self.is_text else f"nullif({text}, '')"
+        text = f"trim(CAST({self.given} AS VARCHAR), {_BLANKS})"
+        return f"CASE {_unless_nothing(text)}" if self.is_text else f"nullif({text}, '')"
 
     @property
     def given(self) -> str:
-        """The value in its own type; NULL when it is blank text."""
-        return self.text if self.is_text else self._without_nan
+        """The value in its own type, as it was published; NULL where NaN stands for no value."""
+        return f"nullif({self.sql}, 'NaN')" if self.nan_is_no_value and self.type in _FLOATS else self.sql
 
     @property
     def is_text(self) -> bool:
         """Whether the values are text. Old writers leave bytes, which DuckDB casts to the text that they are."""
         return self.type in ("VARCHAR", "BLOB")
-
-    @property
-    def _without_nan(self) -> str:
-        return f"nullif({self.sql}, 'NaN')" if self.nan_is_no_value and self.type in _FLOATS else self.sql
 
     def is_no(self, given: str, fitting: str) -> str:
         """Whether there is a value for which the expression finds none."""
@@ -140,12 +141,17 @@ def stepwise(columns: Sequence[TypedColumn], first: Mapping[str, str] | None = N
         first: name → SQL over the view, of what the relation has besides.
     """
     relation, carried = PUBLISHED, ""
-    for number, step in enumerate(zip_longest(*(typed.steps for typed in columns), fillvalue={})):
-        named = dict(first or {}) if number == 0 else {}
-        named |= {name: sql for of_column in step for name, sql in of_column.items()}
-        found = ", ".join(f"{sql} AS {name}" for name, sql in named.items())
+    for number, step in enumerate(_merged([[first or {}], *(typed.steps for typed in columns)])):
+        found = ", ".join(f"{sql} AS {name}" for name, sql in step.items())
         relation, carried = f"(SELECT {carried}{found} FROM {relation}) AS step_{number}", "*, "
     return relation
+
+
+def _merged(several: Iterable[Steps]) -> list[dict[str, str]]:
+    """The steps of several at once: the first ones of all, the second ones, and so on."""
+    return [
+        {name: sql for of_one in step for name, sql in of_one.items()} for step in zip_longest(*several, fillvalue={})
+    ]
 
 
 def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedColumn]) -> str:
@@ -235,18 +241,17 @@ def _given_steps(
         return [{published: field.sql, given: field.text if as_text else field.given}]
     trimmed, known = _named(column, f"trimmed{number}", "usual")
     trim_sql = f"trim({published}, {_BLANKS})"
-    words_sql = f"WHEN lower({trimmed}) NOT IN ({_NOTHING}) THEN {trimmed} END"
     if usual is None:
-        return [{published: field.published}, {trimmed: trim_sql}, {given: f"CASE {words_sql}"}]
+        return [{published: field.published}, {trimmed: trim_sql}, {given: f"CASE {_unless_nothing(trimmed)}"}]
     return [
         {published: field.published},
         {known: usual},
         {trimmed: f"CASE WHEN {known} IS NULL THEN {trim_sql} END"},
-        {given: f"CASE WHEN {known} IS NOT NULL THEN {published} {words_sql}"},
+        {given: f"CASE WHEN {known} IS NOT NULL THEN {published} {_unless_nothing(trimmed)}"},
     ]
 
 
-def _of_field(column: Column, steps: Sequence[Mapping[str, str]], value_sql: str, misfit_sql: str) -> TypedColumn:
+def _of_field(column: Column, steps: Steps, value_sql: str, misfit_sql: str) -> TypedColumn:
     """A column out of one published value.
 
     Args:
@@ -382,11 +387,7 @@ def _numbered(column: Column, part: str, fields: Sequence[PublishedColumn]) -> l
 
 def _given_steps_of(column: Column, fields: Sequence[PublishedColumn]) -> list[dict[str, str]]:
     """The steps that give the values of several fields, of all at once."""
-    of_fields = (_given_steps(column, field, number=f"_{number}") for number, field in enumerate(fields))
-    return [
-        {name: sql for of_field in step for name, sql in of_field.items()}
-        for step in zip_longest(*of_fields, fillvalue={})
-    ]
+    return _merged(_given_steps(column, field, number=f"_{number}") for number, field in enumerate(fields))
 
 
 def _side_by_side(published: Sequence[str], separator: str) -> str:

@@ -121,7 +121,8 @@ def _copy_before(files: Storage, fleet: Fleet, month: date) -> tuple[TripFile, "
             return None
         with files.local_copy(name) as path:
             content = read_trip_file(path)
-            return content, Before(content.num_rows, _num_days(path, fleet, Days.of_month(month)))
+            sources = fleet.sources_in(content.columns)
+            return content, Before(content.num_rows, _num_days(path, sources, Days.of_month(month)))
     except (MissingFileError, UnusableFileError, OSError):
         return None
 
@@ -342,9 +343,8 @@ def _counts(path: Path, sources: Mapping[str, Source], positions: Mapping[str, i
     return _Counts(*found[:-1], columns=[_ColumnCounts(sql.column, *numbers) for sql, *numbers in each])
 
 
-def _num_days(path: Path, fleet: Fleet, month: Days) -> int:
+def _num_days(path: Path, sources: Mapping[str, Source], month: Days) -> int:
     """Count the days of the month that have pickups."""
-    sources = fleet.sources_in(read_trip_file(path).columns)
     with _published(path, sources, positions_of(path, sources)) as (connection, typed, _):
         pickup = _pickup(typed)
         ((num_days,),) = connection.execute(
