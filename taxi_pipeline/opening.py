@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.http_transfer import Patience
 from taxi_pipeline.tlc.source import TlcSource
@@ -58,6 +59,11 @@ def tlc_of(settings: Settings) -> TlcSource:
         last_day=settings.end_date,
         patience=Patience(pause_seconds=settings.tlc_pause_seconds),
     )
+
+
+def sources_of(settings: Settings) -> SourceServers:
+    """The servers of the sources beside the TLC. Nothing is requested yet."""
+    return SourceServers(tlc_url=settings.tlc_url, urls=settings.source_urls)
 
 
 def pages_of(settings: Settings) -> Pages:

@@ -31,6 +31,8 @@ _LONGEST_PAUSE = 3600
 """Seconds between two downloads."""
 _SHORTEST_HISTORY = 30
 """Days. Automation and the alerts look back for a day at most; people who look for a cause need more."""
+SOURCES = {"bases": "TAXI_BASES_URL", "weather": "TAXI_WEATHER_URL"}
+"""Name of a source → the variable with another URL of its file."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
@@ -87,6 +89,8 @@ class Settings:
     """The Postgres database of Dagster's history; None where that is SQLite."""
     tlc_url: str
     zones_url: str
+    source_urls: Mapping[str, str]
+    """Name of a source → the URL of its file, where it is not that of the publisher or of the mirror."""
     tlc_pause_seconds: float
     """Pause before each download from the TLC's server."""
     fleets: tuple[str, ...]
@@ -169,6 +173,11 @@ class Settings:
             duckdb_database=_database(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb")), root),
             tlc_url=tlc_url,
             zones_url=zones_url,
+            source_urls={
+                name: _url(variable, url, root, query=True)
+                for name, variable in SOURCES.items()
+                if (url := value(variable, ""))
+            },
             tlc_pause_seconds=_pause("TLC_PAUSE_SECONDS", value("TLC_PAUSE_SECONDS", "0")),
             fleets=fleets,
             accepted=_accepted(value("TAXI_ACCEPT", "")),
@@ -236,7 +245,7 @@ def _database(value: str, root: Path) -> Path:
     return path
 
 
-def _url(variable: str, value: str, root: Path) -> str:
+def _url(variable: str, value: str, root: Path, *, query: bool = False) -> str:
     scheme, separator, rest = value.partition("://")
     if scheme.lower() == "file" and separator and rest.strip("/"):
         path = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
@@ -244,9 +253,9 @@ def _url(variable: str, value: str, root: Path) -> str:
     if scheme.lower() in ("http", "https") and _parts_of(value).netloc:
         if "@" in _parts_of(value).netloc:
             raise SettingsError(variable, _without_login(value), "a URL without a login, which belongs in ~/.netrc")
-        if _parts_of(value).query or _parts_of(value).fragment:
+        if not query and (_parts_of(value).query or _parts_of(value).fragment):
             raise SettingsError(variable, value.partition("?")[0].partition("#")[0], "a URL without ? and #")
-        return value.rstrip("/")
+        return value if query else value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
 
 

@@ -81,11 +81,12 @@ def test_a_demo_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
     mirror = tmp_path / "data" / "demo" / "mirror"
     (mirror / "trip-data").mkdir(parents=True)
     (mirror / "trip-data" / "yellow_tripdata_2023-03.parquet").touch()
-    green, yellow, made = planned()
+    green, high_volume, yellow, made = planned()
     assert "--fleet green" in green
+    assert "--fleet fhvhv" in high_volume
     assert "taxi-pipeline sample" in yellow
     (tmp_path / made.removeprefix("touch ")).touch()
     assert planned() == [], "these trips are there"
     with (tmp_path / "taxi_pipeline" / "sample" / "trips.py").open("a") as file:
         file.write("# another version\n")
-    assert len(planned()) == 3
+    assert len(planned()) == 4

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reports",
     is_flag=True,
-    help="Also make reports, datasets and marts of the weeks and months that lie in these days.",
+    help="Also load bases and weather, and make reports, datasets and marts of the weeks and months in these days.",
 )
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
@@ -43,6 +43,8 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
     settings = _covering(settings, days)
     outcome = _run(settings, days, reports=reports)
     _print_failed_checks(outcome.failed_checks)
+    for reason in outcome.failed_sources:
+        console.print(f"WARN: {reason}", style="yellow")
     if outcome.stopped and outcome.stopped_in:
         raise click.ClickException(
             f"{outcome.stopped}\nWhen the cause is gone, continue with --start {outcome.stopped_in.first} "

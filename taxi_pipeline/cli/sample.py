@@ -32,7 +32,7 @@ from taxi_pipeline.tlc.fleets import FLEETS
 def sample(
     folder: Path, start: datetime, end: datetime, fleets: tuple[str, ...], trips_per_day: int, seed: int
 ) -> None:
-    """Write a mirror of the TLC's server with synthetic trips and schematic zones."""
+    """Write a mirror of the TLC's server with synthetic trips, schematic zones, weather and bases."""
     from taxi_pipeline.sample.mirror import SampleError, write_mirror
 
     days = days_between(start, end)

@@ -43,7 +43,12 @@ MARKET_SHARES = Table(
     (
         _FLEET,
         Column("month", "DATE", "First day of the month", nullable=False),
-        Column("company", "VARCHAR", "High-volume company, or `all` for the other fleets", nullable=False),
+        Column(
+            "company",
+            "VARCHAR",
+            "High-volume company, of fhv by the base that sent the car, or `other bases`; `all` for taxis",
+            nullable=False,
+        ),
         Column("num_trips", "BIGINT", "Number of trips, as published", nullable=False),
         Column(
             "num_net_trips",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.datasets.columns import MARKET_SHARES, ZONE_HOURS
 from taxi_pipeline.datasets.encoding import frame_of
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.companies import WITH_COMPANY
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_totals, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 
@@ -83,10 +84,10 @@ FROM zone_hourly_voids
 WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
 """
 
-_COMPANIES_SQL = """
-SELECT coalesce(licensee, 'all') AS company, count(*) AS num_trips, sum(total_amount)
-FROM trips
+_COMPANIES_SQL = f"""
+SELECT coalesce(of_company, 'all') AS company, count(*) AS num_trips, sum(total_amount)
+FROM {WITH_COMPANY}
 WHERE fleet = ? AND pickup_date BETWEEN ? AND ?
-GROUP BY licensee
+GROUP BY of_company
 ORDER BY num_trips DESC, company
 """

@@ -44,6 +44,8 @@ CODE_LOCATION_NAME = "taxi_pipeline"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose events go into Dagster's history alone, and not to the console."""
 
+SOURCES_JOB = "sources"
+
 _FORECAST = dg.AssetKey(DEMAND_MODEL.name)
 _RECORDED = dg.AssetKey("loaded_months")
 """Not made by these runs: a manifest records it, for as many fleets as are whole."""
@@ -100,6 +102,8 @@ class Outcome:
     failed_checks: list[FailedCheck] = field(default_factory=list)
     failed_fleets: list[str] = field(default_factory=list)
     """One sentence for each month that failed for some fleets alone: the step and why. The others are loaded."""
+    failed_sources: list[str] = field(default_factory=list)
+    """Why a source beside the TLC could not be had. What is made of it stays as it was, and nothing else fails."""
     stopped: str | None = None
     """The step that failed and why, when it ended all runs; else None."""
     stopped_in: Days | None = None
@@ -132,7 +136,7 @@ def run_months(
         follower: is called while the runs go on.
         resources: replace those made from the settings.
         reports: true to make the reports, datasets and marts of the weeks and months that lie wholly in these days,
-            when all is loaded.
+            when all is loaded, and to load the sources beside the TLC.
 
     Returns:
         The outcome of all runs.
@@ -145,7 +149,7 @@ def run_months(
     gc.freeze()
 
     def launch(
-        job: str, partitions: Days | str, selection: list[dg.AssetKey] | None = None, words: str = ""
+        job: str, partitions: Days | str | None, selection: list[dg.AssetKey] | None = None, words: str = ""
     ) -> dg.ExecuteInProcessResult:
         run_id = str(uuid.uuid4())
         listed, list_under_job = _listing_under_job(instance, job)
@@ -170,7 +174,11 @@ def run_months(
     window_runs = list(_window_runs(definitions, days, settings.fleets)) if reports else []
     months = days.by_month()
     follower.expects(
-        days.num_days * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs),
+        days.num_days * len(daily)
+        + len(once)
+        + len(outputs)
+        + sum(run.num_materializations for run in window_runs)
+        + (len(definitions.resolve_job_def(SOURCES_JOB).asset_layer.selected_asset_keys) if reports else 0),
         len(months),
     )
     tlc, files = resources.get("tlc", tlc_of(settings)), resources.get("files", files_of(settings))
@@ -191,6 +199,8 @@ def run_months(
             return outcome
         if last and not result.success:
             launch("daily_trips", month, outputs, f"{month.first:%Y-%m}")
+    if reports:
+        outcome.failed_sources += _reasons(launch(SOURCES_JOB, None, words="sources"))
     if not outcome.failed_fleets:
         results = (launch(run.job, run.partitions, words=run.words) for run in window_runs)
         if failed := next((result for result in results if not result.success), None):
@@ -355,6 +365,11 @@ def _only_some_fleets_failed(result: dg.ExecuteInProcessResult) -> bool:
     return all(failed_fleets(event) for event in failures) and bool(
         result.asset_materializations_for_node("taxi_trips_file")
     )
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> list[str]:
+    """Say of each step that failed why it did."""
+    return [f"{event.step_key}: {message_of(event)}" for event in result.all_events if event.is_step_failure]
 
 
 def _cause(result: dg.ExecuteInProcessResult) -> str:

@@ -51,6 +51,13 @@ indicators = dg.define_asset_job(
     description="Fetches the TLC's monthly report and loads it. It loads no trips, and no run of days depends on it.",
 )
 
+sources = dg.define_asset_job(
+    "sources",
+    selection=dg.AssetSelection.groups("sources").materializable(),
+    description="Fetches and loads what trips are joined with: bases, weather. A source that is down fails nothing but "
+    "what is made of it. With automation each is asked every morning.",
+)
+
 tlc_observation = dg.define_asset_job(
     "tlc_observation",
     selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),

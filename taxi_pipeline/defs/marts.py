@@ -47,6 +47,7 @@ _ASSETS_OF_TABLES = {
     "zones": "taxi_zones",
     "zone_areas": "code_tables",
     "request_sources": "code_tables",
+    "company_bases": "code_tables",
     "tlc_indicators": "tlc_indicators",
 }
 """Table or view of the warehouse → the asset that it belongs to."""

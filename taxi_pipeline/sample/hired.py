@@ -32,14 +32,18 @@ from taxi_pipeline.sample.trips import (
     normal,
     random_of,
 )
-from taxi_pipeline.tlc.codes import LICENSEES
+from taxi_pipeline.tlc.aggregated_report import HIGH_VOLUME_SINCE
+from taxi_pipeline.tlc.codes import COMPANY_BASES, LICENSEES
 from taxi_pipeline.tlc.zones import UNKNOWN_ZONE_ID
 
 _BASES = {"Juno": "B02914", "Uber": "B02764", "Via": "B02800", "Lyft": "B02510"}
 """A base of each company; it dispatches the company's trips."""
 
-_OTHER_BASES = tuple(f"B{number:05}" for number in (9, 14, 95, 221, 256, 310, 789, 856, 1239, 1312, 2563, 2849))
+OTHER_BASES = tuple(f"B{number:05}" for number in (9, 14, 95, 221, 256, 310, 789, 856, 1239, 1312, 2563, 2849))
 """Licence numbers in the form of those of liveries and black cars."""
+
+_DISPATCHERS = (*OTHER_BASES, *(base for bases in COMPANY_BASES.values() for base in bases))
+"""The bases that the files `fhv` name: of others, and of the companies."""
 
 _SHARED_RIDES_END = date(2020, 3, 17)
 _SHARED_RIDES_FLAGGED = date(2017, 7, 1)
@@ -149,24 +153,35 @@ class HiredTripMaker:
         Bases leave out what they do not know: mostly the pickup's zone, before 2017 all of the drop-off.
         """
         count = len(trips["miles"])
-        base = (rng.random(count) ** 2 * len(_OTHER_BASES)).astype(int)
+        other = (rng.random(count) ** 2 * len(OTHER_BASES)).astype(int)
         shared = (rng.random(count) < 0.04) & (day >= _SHARED_RIDES_FLAGGED)
         zones = {}
         for name, ends, missing in (("pulocationid", "start", 0.55), ("dolocationid", "end", 0.15)):
             zone = trips[ends] + 1.0
             left_out = (rng.random(count) < missing) | (zone == UNKNOWN_ZONE_ID)
             zones[name] = np.where(left_out, np.nan, zone)
+        base = np.where(rng.random(count) < _share_of_companies(day), _company_bases(rng, count), other)
         dropoff = trips["dropoff_datetime"]
         if day < date(2017, 1, 1):
             zones["dolocationid"], dropoff = np.full(count, np.nan), np.full(count, np.datetime64("NaT"), dropoff.dtype)
         return {
-            "dispatching_base_num": Texts(base, _OTHER_BASES),
+            "dispatching_base_num": Texts(base, _DISPATCHERS),
             "pickup_datetime": trips["pickup_datetime"],
             "dropoff_datetime": dropoff,
             **zones,
             "sr_flag": np.where(shared, 1.0, np.nan),
-            "affiliated_base_number": Texts(base, _OTHER_BASES),
+            "affiliated_base_number": Texts(base, _DISPATCHERS),
         }
+
+
+def _share_of_companies(day: date) -> float:
+    """Share of the trips in `fhv` that companies' bases send; from 2019-02 on their trips are in `fhvhv`."""
+    return 0.8 if day < HIGH_VOLUME_SINCE else 0.0
+
+
+def _company_bases(rng: np.random.Generator, count: int) -> NDArray:
+    """Draw companies' bases, as an index into the dispatchers: Uber has most of them, and most of the trips."""
+    return len(OTHER_BASES) + (rng.random(count) * (len(_DISPATCHERS) - len(OTHER_BASES))).astype(int)
 
 
 def _company_shares(day: date) -> dict[int, float]:

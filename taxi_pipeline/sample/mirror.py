@@ -11,6 +11,7 @@ from taxi_pipeline.sample.coordinates import OldYellowTripMaker
 from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.parameters import HIRED_PARAMETERS
+from taxi_pipeline.sample.sources import write_bases, write_weather
 from taxi_pipeline.sample.trips import PublishedColumns, Texts, TripMaker
 from taxi_pipeline.sample.zones import write_zones_zip
 from taxi_pipeline.storage.whole_files import replacing
@@ -39,7 +40,7 @@ def write_mirror(
     seed: int = 0,
     on_day: Callable[[date], object] = lambda _: None,
 ) -> list[Path]:
-    """Write the fleet's trips of these days and the zones as the TLC's server has them.
+    """Write the fleet's trips of these days and the zones as the TLC's server has them, and beside them the sources.
 
     Args:
         folder: root of the mirror: `trip-data/` and `misc/` are made in it.
@@ -50,7 +51,7 @@ def write_mirror(
         on_day: called with each day that is done.
 
     Returns:
-        The files written: one per month, and the zones.
+        The files written: one per month, the zones, the weather, and the bases of for-hire vehicles.
 
     Raises:
         SampleError: a day lies before the fleet's first month.
@@ -61,6 +62,7 @@ def write_mirror(
     makers: dict[type[Maker], Maker] = {}
     zones = folder / "misc" / "taxi_zones.zip"
     write_zones_zip(zones)
+    others = [zones, write_weather(folder, days), write_bases(folder)]
     files = []
     for part in days.by_month():
         path = folder / "trip-data" / FLEETS[fleet].file_name(month_of(part.first))
@@ -71,7 +73,7 @@ def write_mirror(
         with replacing(path) as temporary:
             _write_month(temporary, makers[kind], part, origin, on_day)
         files.append(path)
-    return [*files, zones]
+    return [*files, *others]
 
 
 Maker = TripMaker | OldYellowTripMaker | HiredTripMaker

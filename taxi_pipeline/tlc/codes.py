@@ -85,6 +85,19 @@ REQUEST_SOURCES = (
 """The values of yellow and green files of 2026-06 to -08, by others' counts: none in 7,800,627 trips, HV0003 in
 2,295,520, A in 403,773, HV0005 in 181,233, EH0004 in 20,769, CC in 1,879, EH0010 in 272. No dictionary has them yet."""
 
+COMPANY_BASES = {
+    "Uber": (
+        "B02395 B02404 B02512 B02598 B02617 B02682 B02764 B02765 B02835 B02836 B02864 B02865 B02866 B02867 "
+        "B02869 B02870 B02871 B02872 B02875 B02876 B02877 B02878 B02879 B02880 B02882 B02883 B02884 B02887 "
+        "B02888 B02889"
+    ).split(),
+    "Lyft": "B02510 B02844".split(),
+    "Via": "B02800 B03136".split(),
+    "Juno": "B02907 B02908 B02914 B03035".split(),
+}
+"""Company → the licence numbers of its bases, as of 2024: those whose trade name begins with the company's in NYC Open
+Data's FHV Base Aggregate Report (2v9c-2k7f)."""
+
 CODES = {
     "vendors": VENDORS,
     "rate_codes": RATE_CODES,
@@ -117,10 +130,14 @@ def code_rows() -> dict[str, list[tuple[Any, ...]]]:
     """Rows of the tables of codes.
 
     Returns:
-        Name of the table → its rows: code, meaning and dictionary's date; for `zone_areas`, area and zone id.
+        Name of the table → its rows: code, meaning and dictionary's date; for `company_bases`, base, company and no
+        date; for `zone_areas`, area and zone id.
     """
     rows: dict[str, list[tuple[Any, ...]]] = {
         name: [(meaning.code, meaning.text, meaning.as_of) for meaning in meanings] for name, meanings in CODES.items()
     }
+    rows["company_bases"] = sorted(
+        (number, company, None) for company, numbers in COMPANY_BASES.items() for number in numbers
+    )
     rows["zone_areas"] = [(area, zone_id) for area, zone_ids in AREAS.items() for zone_id in sorted(zone_ids)]
     return rows

@@ -508,6 +508,13 @@ LICENSEES = _code_table(
     Column("licensee", "VARCHAR", "As in trips", nullable=False),
 )
 
+COMPANY_BASES = _code_table(
+    "company_bases",
+    "The bases of Uber, Lyft, Via and Juno (as of 2024), by which the trips of fhv until 2019-01 are told apart.",
+    Column("base_number", "VARCHAR", "As in trips, dispatching_base_num", nullable=False),
+    Column("company", "VARCHAR", "Uber, Lyft, Via or Juno", nullable=False),
+)
+
 REQUEST_SOURCES = _code_table(
     "request_sources",
     "Who sent a taxi trip, since 2026-06; what is inferred says so.",
@@ -601,6 +608,71 @@ TLC_INDICATORS = Table(
     Kind.WHOLE,
 )
 
+BASES = Table(
+    "bases",
+    "The bases of for-hire vehicles, with the names of the newest month of the published list.",
+    (
+        Column(
+            "base_number",
+            "VARCHAR",
+            "Licence number, as in trips",
+            nullable=False,
+            made_from=("bases_file.Base License Number",),
+        ),
+        Column("base_name", "VARCHAR", "Name of the base", made_from=("bases_file.Base Name",)),
+        Column("trade_name", "VARCHAR", "Name under which it does business", made_from=("bases_file.DBA",)),
+        Column(
+            "company",
+            "VARCHAR",
+            "Uber, Lyft, Via, Juno or other: as the list says, otherwise as in company_bases",
+            nullable=False,
+            made_from=("bases_file.Base License Number",),
+        ),
+        Column(
+            "as_of",
+            "DATE",
+            "First day of the newest month in the list; NULL where it has no months",
+            made_from=("bases_file.Year", "bases_file.Month"),
+        ),
+    ),
+    Kind.WHOLE,
+)
+
+
+def _weather(name: str, type_: str, description: str, unit: str, *, of: str) -> Column:
+    """Declare a column of `weather_days` that comes from this column of NOAA's file."""
+    return Column(name, type_, description, unit, made_from=(f"weather_file.{of}",))
+
+
+WEATHER_DAYS = Table(
+    "weather_days",
+    "The weather in Central Park by day, from 2009-01-01 on: station USW00094728 of NOAA. NULL is what was not "
+    "measured, or failed NOAA's checks of quality.",
+    (
+        Column("day", "DATE", "Day", nullable=False, made_from=("weather_file.DATE",)),
+        _weather("high_f", "DECIMAL(5, 1)", "Highest temperature", "degrees Fahrenheit", of="TMAX"),
+        _weather("low_f", "DECIMAL(5, 1)", "Lowest temperature", "degrees Fahrenheit", of="TMIN"),
+        _weather("precipitation_in", "DECIMAL(6, 2)", "Rain and melted snow", "inches", of="PRCP"),
+        _weather("snowfall_in", "DECIMAL(5, 1)", "Fresh snow", "inches", of="SNOW"),
+        _weather("snow_depth_in", "DECIMAL(5, 1)", "Snow on the ground", "inches", of="SNWD"),
+        _weather("wind_mph", "DECIMAL(5, 2)", "Mean wind speed", "miles per hour", of="AWND"),
+        _weather("high_c", "DECIMAL(4, 1)", "Highest temperature", "degrees Celsius", of="TMAX"),
+        _weather("low_c", "DECIMAL(4, 1)", "Lowest temperature", "degrees Celsius", of="TMIN"),
+        _weather("precipitation_mm", "DECIMAL(6, 1)", "Rain and melted snow", "millimetres", of="PRCP"),
+        _weather("snowfall_mm", "INTEGER", "Fresh snow", "millimetres", of="SNOW"),
+        _weather("snow_depth_mm", "INTEGER", "Snow on the ground", "millimetres", of="SNWD"),
+        _weather("wind_m_s", "DECIMAL(4, 1)", "Mean wind speed", "metres per second", of="AWND"),
+        Column(
+            "published_units",
+            "VARCHAR",
+            "Units of the published file; the other columns are computed: standard (°F, inches, miles per hour), "
+            "metric (°C, millimetres, metres per second), tenths (of °C, millimetres and metres per second)",
+            nullable=False,
+        ),
+    ),
+    Kind.WHOLE,
+)
+
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
@@ -616,9 +688,13 @@ CODE_TABLES = (
     STORE_AND_FWD_FLAGS,
     LICENSEES,
     REQUEST_SOURCES,
+    COMPANY_BASES,
     ZONE_AREAS,
 )
 """Tables filled from the TLC's dictionaries, not from its files."""
+
+SOURCE_TABLES = (BASES, WEATHER_DAYS)
+"""Tables filled from what others publish, or from facts that the package carries; trips are joined with them."""
 
 TABLES = (
     TRIPS,
@@ -632,5 +708,6 @@ TABLES = (
     BOROUGH_FLOWS,
     *CODE_TABLES,
     TLC_INDICATORS,
+    *SOURCE_TABLES,
     WAREHOUSE_VERSION,
 )

@@ -1,6 +1,9 @@
 select
     fleet,
-    coalesce(licensee, 'all') as licensee,
+    case
+        when fleet = 'fhv' then coalesce(company, 'other bases')
+        else coalesce(licensee, 'all')
+    end as licensee,
     request_source,
     pickup_date,
     {{ month_of('pickup_date') }} as month,
@@ -30,3 +33,5 @@ select
     wheelchair_match,
     access_a_ride
 from {{ source('warehouse', 'trips') }}
+left join {{ source('warehouse', 'company_bases') }}
+    on fleet = 'fhv' and base_number = upper(trim(dispatching_base_num))

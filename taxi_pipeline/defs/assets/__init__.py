@@ -1,4 +1,4 @@
-"""The assets, one module per group: raw files, tables, history, metrics, reports, datasets, requests, indicators.
+"""The assets, one module per group: raw files, tables, history, metrics, reports, datasets, requests, sources, ….
 
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """

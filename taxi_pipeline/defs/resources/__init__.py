@@ -1,4 +1,4 @@
-"""The boundaries to the world as Dagster resources: warehouse, files, the TLC's server, pages, a webhook, data frames.
+"""The boundaries to the world as Dagster resources: warehouse, files, servers, pages, a webhook, data frames.
 
 Assets get plain objects, which `taxi_pipeline.opening` makes out of the settings. Nothing else opens a connection,
 knows a path or makes a request.
@@ -11,9 +11,10 @@ import dagster as dg
 
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
-from taxi_pipeline.opening import files_of, pages_of, tlc_of, warehouse_of
+from taxi_pipeline.opening import files_of, pages_of, sources_of, tlc_of, warehouse_of
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.source import TlcSource
 from taxi_pipeline.warehouse.interface import Warehouse
@@ -28,6 +29,7 @@ DATASETS = "datasets"
 WarehouseParam = dg.ResourceParam[Warehouse]
 FilesParam = dg.ResourceParam[Storage]
 TlcParam = dg.ResourceParam[TlcSource]
+SourcesParam = dg.ResourceParam[SourceServers]
 PagesParam = dg.ResourceParam[Pages]
 AlertsParam = dg.ResourceParam[Alerts]
 
@@ -43,6 +45,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         ),
         "files": _made_by(lambda: files_of(settings), f"The named files, at {settings.storage_url}."),
         "tlc": _made_by(lambda: tlc_of(settings), f"The TLC's files: zones, trips of {', '.join(settings.fleets)}."),
+        "sources": _made_by(lambda: sources_of(settings), "The files of bases and weather, and of sources of others."),
         "pages": _made_by(
             lambda: pages_of(settings), f"Where browsers open the outputs: {settings.pages_url or 'nowhere'}."
         ),
@@ -65,6 +68,7 @@ __all__ = [
     "AlertsParam",
     "FilesParam",
     "PagesParam",
+    "SourcesParam",
     "TlcParam",
     "WarehouseParam",
     "build_resources",

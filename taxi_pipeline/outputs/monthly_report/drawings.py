@@ -16,6 +16,7 @@ from taxi_pipeline.quality.drift import Counts, Drift
 from taxi_pipeline.tlc.codes import REQUEST_SOURCES
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
+from taxi_pipeline.warehouse.companies import OTHER_BASES
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure
 
 BUSIEST_ZONES = 10
@@ -231,20 +232,20 @@ def busiest_zones(zones: Sequence[ZoneTrips], num_placed: int) -> list[dict[str,
 
 
 def companies_of(figures: MonthFigures) -> list[dict[str, Any]]:
-    """List the fleets, and the licensees of the high-volume fleet, with their trips a day; empty with a single one."""
+    """List the taxis' fleets, and the companies of for-hire vehicles, with trips a day; empty with a single one."""
     if len(figures.by_company) < 2:
         return []
     most = figures.by_company[0][2]
     return [
         {
-            "key": f"{fleet} {licensee}" if licensee else fleet,
-            "name": licensee or FLEETS[fleet].title,
+            "key": f"{fleet} {company}" if company else fleet,
+            "name": company.replace(OTHER_BASES, "Other bases") if company else FLEETS[fleet].title,
             "fleet": FLEETS[fleet].title,
             "per_day": count(trips / figures.totals.num_days),
             "share": percent(trips / figures.totals.num_trips),
             "width": round(100 * trips / most, 1),
         }
-        for fleet, licensee, trips in figures.by_company
+        for fleet, company, trips in figures.by_company
     ]
 
 

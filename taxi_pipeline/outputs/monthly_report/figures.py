@@ -19,6 +19,7 @@ from taxi_pipeline.quality.evaluation import Verdict, evaluate_all
 from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.codes import AREAS, CREDIT_CARD
 from taxi_pipeline.tlc.months import Days, previous_month, year_before
+from taxi_pipeline.warehouse.companies import WITH_COMPANY
 from taxi_pipeline.warehouse.coverage import loaded_days, loaded_months, not_loaded
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.net_parts import TOTAL_PARTS
@@ -209,7 +210,7 @@ class MonthFigures:
     """Totals of the same month a year before; None unless all of it is loaded."""
     by_fleet: Mapping[str, Totals]
     by_company: Sequence[tuple[str, str | None, int]]
-    """Fleet, licensee (None where there is none) and trips, most first; Uber and Lyft are licensees of fhvhv."""
+    """Fleet, company (None for taxis) and trips, most first. Of fhv the base that sent the car tells the company."""
     senders: Sequence[tuple[str | None, int]]
     """Who sent the taxis' trips (a code, None for those that name nobody) and trips, most first; empty in months whose
     files do not say it."""
@@ -278,7 +279,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
             key=lambda each: fleets.index(each.fleet),
         ),
         driver_pay=[DriverPay(*row) for row in _query(session, _DRIVER_PAY_SQL, days, fleets)],
-        by_company=[(fleet, name, trips) for fleet, name, trips in _query(session, _COMPANIES_SQL, days, fleets)],
+        by_company=[(fleet, company, trips) for fleet, company, trips in _query(session, _COMPANIES_SQL, days, fleets)],
         trips_per_hour=_trips_per_hour(session, days, fleets),
         zones=[ZoneTrips(*row) for row in _query(session, _ZONES_SQL, days, fleets)],
         flows={(pickup, dropoff): trips for pickup, dropoff, trips in _query(session, _FLOWS_SQL, days, fleets)},
@@ -539,12 +540,12 @@ GROUP BY licensee
 ORDER BY num_trips DESC, licensee
 """
 
-_COMPANIES_SQL = """
-SELECT fleet, licensee, count(*) AS num_trips
-FROM trips
-WHERE {days}
-GROUP BY fleet, licensee
-ORDER BY num_trips DESC, fleet, licensee
+_COMPANIES_SQL = f"""
+SELECT fleet, of_company, count(*) AS num_trips
+FROM {WITH_COMPANY}
+WHERE {{days}}
+GROUP BY fleet, of_company
+ORDER BY num_trips DESC, fleet, of_company
 """
 
 _SENDERS_SQL = """

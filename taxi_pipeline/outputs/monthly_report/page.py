@@ -130,8 +130,7 @@ def csv_of(figures: MonthFigures) -> str:
     rows += [("pickup zone", zone.zone_id, zone.num_trips) for zone in figures.zones]
     rows += [("from borough to borough", " > ".join(pair), trips) for pair, trips in figures.flows.items()]
     rows += [
-        ("company", f"{fleet} {licensee}" if licensee else fleet, trips)
-        for fleet, licensee, trips in figures.by_company
+        ("company", f"{fleet} {company}" if company else fleet, trips) for fleet, company, trips in figures.by_company
     ]
     rows += [("sender of taxi trips", source or "none", trips) for source, trips in figures.senders]
     rows += indicator_numbers(figures.indicators)

@@ -22,6 +22,7 @@ from taxi_pipeline.warehouse.tables import (
     TRIP_HISTOGRAMS,
     TRIPS,
     WAREHOUSE_VERSION,
+    WEATHER_DAYS,
     ZONE_HOURLY_VOIDS,
     Table,
 )
@@ -290,7 +291,15 @@ def _state_of(*paths: Path) -> list[tuple[int, int] | None]:
 
 def _is_older(session: DuckDBSession) -> bool:
     """True if an older version made the warehouse: a table, the last columns of one, or a view are missing."""
-    for table in (WAREHOUSE_VERSION, TLC_INDICATORS, ZONE_HOURLY_VOIDS, TRIP_HISTOGRAMS, LOADED_DAYS, TRIPS):
+    for table in (
+        WAREHOUSE_VERSION,
+        WEATHER_DAYS,
+        TLC_INDICATORS,
+        ZONE_HOURLY_VOIDS,
+        TRIP_HISTOGRAMS,
+        LOADED_DAYS,
+        TRIPS,
+    ):
         found = session.column_types(table.name)
         if len(found) < len(table.columns) and _begins(table, found):
             return True

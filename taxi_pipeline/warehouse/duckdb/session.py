@@ -10,7 +10,7 @@ from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.interface import PublishedFile, Session
-from taxi_pipeline.warehouse.tables import TRIPS, Kind, Table
+from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Kind, Table
 from taxi_pipeline.warehouse.typing.published_view import view_published_trips
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class DuckDBSession(Session):
 
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
         """Delete the rows that these replace, then insert these."""
+        if table not in TABLES:  # of a source that is not ours
+            self.execute(table.create_sql())
         if table.kind is not Kind.RECORD:
             self.execute(f"DELETE FROM {table.name}")
         elif rows:
