@@ -1,0 +1,1 @@
+"""Facts from other sources than the TLC, beside the trips."""
