@@ -95,6 +95,8 @@ def test_names_of_holidays_do_not_follow_the_language_of_the_machine(monkeypatch
         (date(2020, 3, 13), True),
         (date(2020, 3, 16), False),
         (date(2020, 10, 14), None),
+        (date(2021, 11, 26), None),
+        (date(2016, 1, 25), True),  # two days after the blizzard
         (date(2010, 2, 25), None),
         (date(2010, 2, 26), False),  # a snow day in a year that is not known
     ],
