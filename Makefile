@@ -51,7 +51,7 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_HISTORY_DAYS= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes requirements clean
+.PHONY: help demo demo-ui tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -138,6 +138,10 @@ screenshots: $(TEST_READY) ## Renew the pictures of the documentation; needs mak
 
 zone-shapes: $(TEST_READY) ## Make the schematic zones of the samples anew, out of New York's census tracts
 	@$(BIN)/python -m docs.zone_shapes
+
+zone-places: $(TEST_READY) ## Find anew in which places of the city the zones lie; ZONES=FILE is the TLC's taxi_zones.zip
+	@test -f "$(ZONES)" || { echo "Name the TLC's zones: make zone-places ZONES=.../taxi_zones.zip"; exit 1; }
+	@$(BIN)/python -m docs.zone_places "$(ZONES)"
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
 	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
