@@ -1,0 +1,211 @@
+"""Estimates with intervals: Poisson regressions with effects of zones and of days, by `pyfixest`.
+
+The number of trips of a zone on a day is modelled as its mean's exponent: a level of the zone, a level of the day, the
+regressors of the sample, and the effect. Poisson's likelihood gives the right coefficients for any counts whose means
+are right, zeros included (Santos Silva and Tenreyro 2006); errors come from clusters, not from Poisson's variance.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taxi_pipeline.analysis.design import Sample, independent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVEL = 0.95
+"""The share of intervals that hold the true effect, if the model is right."""
+
+MIN_WEEKS_OF_DRIFT = 3
+"""Smallest number of weeks before the start in which a drift can be seen."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An effect on the logarithm of trips, with its error.
+
+    Attributes:
+        effect: change of the logarithm of trips; `percent_of` makes percent of it.
+        error: its standard error.
+        degrees: degrees of freedom of Student's t: the smaller number of clusters, less one.
+    """
+
+    effect: float
+    error: float
+    degrees: int
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval."""
+        return self.effect - self._half
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self.effect + self._half
+
+    @property
+    def p_value(self) -> float:
+        """The probability of an estimate that is as far from 0 or farther, if there is no effect."""
+        from scipy.stats import t
+
+        return float(2 * t.sf(abs(self.effect) / self.error, self.degrees)) if self.error else 1.0
+
+    @property
+    def _half(self) -> float:
+        from scipy.stats import t
+
+        return float(t.ppf((1 + LEVEL) / 2, self.degrees)) * self.error
+
+
+@dataclass(frozen=True)
+class WeekEffect:
+    """How zones inside differ from control zones in a week, beside the week before the gap at the end of the year."""
+
+    week: int
+    """Weeks from the start on: 0 is the first with the fee."""
+    estimate: Estimate | None
+    """None for the week that the others are compared with."""
+
+
+@dataclass(frozen=True)
+class EventStudy:
+    """The effects week by week, and the joint test of the weeks before the start.
+
+    Attributes:
+        weeks: in order.
+        num_leads: number of weeks before the start that are tested.
+        p_value: the probability of differences like those before the start, if there are none; None with no lead.
+    """
+
+    weeks: tuple[WeekEffect, ...]
+    num_leads: int
+    p_value: float | None
+
+
+def percent_of(effect: float) -> float:
+    """The change in percent of a change of the logarithm."""
+    return 100 * math.expm1(effect)
+
+
+def estimate_of(sample: Sample) -> Estimate:
+    """Estimate the effect of a sample.
+
+    Errors are clustered by zone (a zone's days are alike) and by week (in a week all zones inside share what happens
+    there). The larger of the errors by zone alone and by both is taken, because the sum of the second can be too small
+    with few weeks.
+    """
+    return _first_estimate(sample.rows, ["effect", *sample.controls])
+
+
+def drift_of(sample: Sample) -> Estimate | None:
+    """Estimate by how much zones inside moved away from control zones in each week before the start.
+
+    The errors are those of `estimate_of`: unlike the joint test of the weeks it asks for a trend, and not whether weeks
+    differ at all, which they do wherever something happens inside.
+
+    Returns:
+        The drift a week, in the fee's season beside the other one; None with fewer than three weeks before the start.
+    """
+    rows = sample.rows[sample.rows["post"] == 0].copy()
+    rows["drift"] = rows["relative_week"] * rows["inside"] * rows["fee_season"]
+    rows["season_drift"] = rows["relative_week"] * rows["inside"]
+    if rows["relative_week"].nunique() < MIN_WEEKS_OF_DRIFT:
+        return None
+    return _first_estimate(rows, ["drift", *independent(rows, ["drift"], ["season_drift", *sample.controls])])
+
+
+def _first_estimate(rows: "pd.DataFrame", regressors: Sequence[str]) -> Estimate:
+    """The estimate of the first regressor, with the larger of the errors by zone and by zone and week."""
+    import numpy as np
+
+    fit = _fit(rows, regressors, {"CRV1": "zone"})
+    effect, by_zone = float(fit.coef().iloc[0]), _variance(fit)
+    with _old_pandas_calls(), np.errstate(invalid="ignore"):  # of variances that come out negative
+        fit.vcov({"CRV1": "zone+week"})
+    error = math.sqrt(max(by_zone, _variance(fit)))
+    return Estimate(effect, error, min(rows["zone"].nunique(), rows["week"].nunique()) - 1)
+
+
+def event_study_of(sample: Sample) -> EventStudy:
+    """Estimate the effect of each week, beside that of the last week before the start that counts.
+
+    A comparison winter has week effects of its own, so that what is told is the fee's season beside it. Errors are
+    clustered by zone: a week has no second one to say how weeks vary.
+    """
+    rows, weeks = _with_weeks(sample)
+    base = max((week for week in weeks if week < 0), default=None)
+    others = [week for week in weeks if week != base]
+    names = [_name("effect", week) for week in others]
+    has_other_season = (rows["fee_season"] == 0).any()
+    seasonal = [_name("season", week) for week in others] if has_other_season else []
+    controls = [name for name in sample.controls if name != "inside_post"]
+    fit = _fit(rows, [*names, *seasonal, *controls], {"CRV1": "zone"})
+    found = dict(zip(fit._coefnames, fit.coef().to_numpy(), strict=True))
+    errors = dict(zip(fit._coefnames, fit.se().to_numpy(), strict=True))
+    degrees = rows["zone"].nunique() - 1
+    estimates = {
+        week: Estimate(float(found[name]), float(errors[name]), degrees)
+        for week, name in zip(others, names, strict=True)
+        if name in found
+    }
+    leads = [_name("effect", week) for week in estimates if week < 0]
+    return EventStudy(
+        tuple(WeekEffect(week, estimates.get(week)) for week in weeks if week == base or week in estimates),
+        len(leads),
+        _joint_p_value(fit, leads, degrees) if leads else None,
+    )
+
+
+def _with_weeks(sample: Sample) -> tuple["pd.DataFrame", list[int]]:
+    """The rows with a regressor for each week, and the weeks in order."""
+    rows = sample.rows.copy()
+    weeks = sorted(int(week) for week in rows["relative_week"].unique())
+    for week in weeks:
+        of_week = rows["inside"] * (rows["relative_week"] == week)
+        rows[_name("season", week)] = of_week
+        rows[_name("effect", week)] = of_week * rows["fee_season"]
+    return rows, weeks
+
+
+def _name(kind: str, week: int) -> str:
+    return f"{kind}_{'before' if week < 0 else 'after'}_{abs(week)}"
+
+
+def _joint_p_value(fit: Any, names: Sequence[str], degrees: int) -> float:
+    """The p-value of Wald's test that all these coefficients are 0, by the F distribution."""
+    import numpy as np
+    from scipy.stats import f
+
+    order = [list(fit._coefnames).index(name) for name in names]
+    values = fit.coef().to_numpy()[order]
+    covariance = fit._vcov[np.ix_(order, order)]
+    statistic = float(values @ np.linalg.solve(covariance, values)) / len(names)
+    return float(f.sf(statistic, len(names), degrees))
+
+
+def _fit(rows: "pd.DataFrame", regressors: Sequence[str], clusters: dict[str, str]) -> Any:
+    """Fit trips on the regressors, with effects of zones (of each season) and of days."""
+    with _old_pandas_calls():
+        from pyfixest.estimation import fepois
+
+        return fepois(f"trips ~ {' + '.join(regressors)} | zone_season + day", rows, vcov=clusters)
+
+
+def _variance(fit: Any) -> float:
+    """The variance of the first coefficient; by two kinds of clusters it can come out negative."""
+    return float(fit._vcov[0, 0])
+
+
+@contextmanager
+def _old_pandas_calls() -> Iterator[None]:
+    """Pass over pyfixest's calls of pandas that will go away with pandas 4."""
+    from pandas.errors import Pandas4Warning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Pandas4Warning)
+        yield
