@@ -52,6 +52,7 @@ GROUPS = {
     "reports": {"week_summary", "month_manifest", "monthly_report"},
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
     "sources": {"bases_file", "bases", "weather_file", "weather_days", "extreme_days", "daily_highs"},
+    "analysis": {"congestion_fee"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}

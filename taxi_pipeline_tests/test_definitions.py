@@ -69,6 +69,7 @@ DEPS = {
     "market_shares": {"loaded_months"},
     "demand_model": {"zone_hours"},
     "demand_errors": {"demand_model", "zone_hours"},
+    "congestion_fee": {"zone_hourly_trips", "taxi_trips", "weather_days"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
 }
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
@@ -83,6 +84,7 @@ ON_THE_DATABASE = {
     *GROUPS["history"],
     *GROUPS["reports"],
     *GROUPS["datasets"],
+    *GROUPS["analysis"],
     "trip_request",
     "tlc_indicators",
 } - {"manhattan_map"}
@@ -137,8 +139,8 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
 
 DIRECTION = tuple(
     (
-        "differences errors storage required_files tlc warehouse quality datasets outputs sample pages settings "
-        "opening refresh_plan month_files defs cli"
+        "differences errors storage required_files tlc warehouse sources analysis quality datasets outputs sample "
+        "pages settings opening refresh_plan month_files defs cli"
     ).split()
 )
 """The parts of the package from below to above. A part imports only those below it."""

@@ -10,6 +10,7 @@ import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
+from taxi_pipeline.defs.analyses import with_analyses
 from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, build_automation_sensor
 from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_versions import with_code_version
@@ -55,7 +56,8 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    assets = [*once, *marts.assets, *notebooks]
+    own, analysis_jobs = with_analyses(once)
+    assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
     running = settings.automation
     return dg.Definitions(
@@ -63,7 +65,7 @@ def build_definitions(
             dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine)))
         ),
         asset_checks=found.asset_checks,
-        jobs=[*(found.jobs or ()), *marts.jobs, *upkeep_jobs],
+        jobs=[*(found.jobs or ()), *marts.jobs, *analysis_jobs, *upkeep_jobs],
         schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],
         sensors=[*(found.sensors or ()), *build_sensors(running=running), build_automation_sensor(running=running)],
         resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},

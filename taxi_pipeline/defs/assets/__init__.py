@@ -1,4 +1,4 @@
-"""The assets, one module per group: raw files, tables, history, metrics, reports, datasets, requests, sources, ….
+"""The assets, one module per group: raw files, tables, metrics, reports, datasets, requests, sources, analysis, ….
 
 An asset resolves its partitions, calls plain functions, and returns metadata.
 """
