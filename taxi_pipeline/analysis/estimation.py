@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from taxi_pipeline.analysis.design import Sample, independent
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 LEVEL = 0.95
 """The share of intervals that hold the true effect, if the model is right."""
@@ -96,8 +98,8 @@ def estimate_of(sample: Sample) -> Estimate:
     """Estimate the effect of a sample.
 
     Errors are clustered by zone (a zone's days are alike) and by week (in a week all zones inside share what happens
-    there). The larger of the errors by zone alone and by both is taken, because the sum of the second can be too small
-    with few weeks.
+    there). The larger of the errors by zone alone and by both is taken, because the sum of the second can come out too
+    small with few weeks. Each is a jackknife's.
     """
     return _first_estimate(sample.rows, ["effect", *sample.controls])
 
@@ -121,14 +123,12 @@ def drift_of(sample: Sample) -> Estimate | None:
 
 def _first_estimate(rows: "pd.DataFrame", regressors: Sequence[str]) -> Estimate:
     """The estimate of the first regressor, with the larger of the errors by zone and by zone and week."""
-    import numpy as np
-
-    fit = _fit(rows, regressors, {"CRV1": "zone"})
-    effect, by_zone = float(fit.coef().iloc[0]), _variance(fit)
-    with _old_pandas_calls(), np.errstate(invalid="ignore"):  # of variances that come out negative
-        fit.vcov({"CRV1": "zone+week"})
-    error = math.sqrt(max(by_zone, _variance(fit)))
-    return Estimate(effect, error, min(rows["zone"].nunique(), rows["week"].nunique()) - 1)
+    fit = _fit(rows, regressors)
+    zones, weeks = rows["zone"].to_numpy(), rows["week"].to_numpy()
+    by_zone = _jackknife(fit, zones)[0, 0]
+    by_both = by_zone + _jackknife(fit, weeks)[0, 0] - _sandwich(fit, zones * 10_000 + weeks)[0, 0]
+    degrees = min(rows["zone"].nunique(), rows["week"].nunique()) - 1
+    return Estimate(float(fit.coef().iloc[0]), math.sqrt(max(by_zone, by_both)), degrees)
 
 
 def event_study_of(sample: Sample) -> EventStudy:
@@ -144,9 +144,10 @@ def event_study_of(sample: Sample) -> EventStudy:
     has_other_season = (rows["fee_season"] == 0).any()
     seasonal = [_name("season", week) for week in others] if has_other_season else []
     controls = [name for name in sample.controls if name != "inside_post"]
-    fit = _fit(rows, [*names, *seasonal, *controls], {"CRV1": "zone"})
+    fit = _fit(rows, [*names, *seasonal, *controls])
+    covariance = _jackknife(fit, rows["zone"].to_numpy())
     found = dict(zip(fit._coefnames, fit.coef().to_numpy(), strict=True))
-    errors = dict(zip(fit._coefnames, fit.se().to_numpy(), strict=True))
+    errors = dict(zip(fit._coefnames, covariance.diagonal() ** 0.5, strict=True))
     degrees = rows["zone"].nunique() - 1
     estimates = {
         week: Estimate(float(found[name]), float(errors[name]), degrees)
@@ -157,7 +158,7 @@ def event_study_of(sample: Sample) -> EventStudy:
     return EventStudy(
         tuple(WeekEffect(week, estimates.get(week)) for week in weeks if week == base or week in estimates),
         len(leads),
-        _joint_p_value(fit, leads, degrees) if leads else None,
+        _joint_p_value(fit, covariance, leads, degrees) if leads else None,
     )
 
 
@@ -176,29 +177,64 @@ def _name(kind: str, week: int) -> str:
     return f"{kind}_{'before' if week < 0 else 'after'}_{abs(week)}"
 
 
-def _joint_p_value(fit: Any, names: Sequence[str], degrees: int) -> float:
+def _joint_p_value(fit: Any, covariance: "NDArray[np.float64]", names: Sequence[str], degrees: int) -> float:
     """The p-value of Wald's test that all these coefficients are 0, by the F distribution."""
     import numpy as np
     from scipy.stats import f
 
     order = [list(fit._coefnames).index(name) for name in names]
     values = fit.coef().to_numpy()[order]
-    covariance = fit._vcov[np.ix_(order, order)]
-    statistic = float(values @ np.linalg.solve(covariance, values)) / len(names)
+    statistic = float(values @ np.linalg.solve(covariance[np.ix_(order, order)], values)) / len(names)
     return float(f.sf(statistic, len(names), degrees))
 
 
-def _fit(rows: "pd.DataFrame", regressors: Sequence[str], clusters: dict[str, str]) -> Any:
+def _fit(rows: "pd.DataFrame", regressors: Sequence[str]) -> Any:
     """Fit trips on the regressors, with effects of zones (of each season) and of days."""
     with _old_pandas_calls():
         from pyfixest.estimation import fepois
 
-        return fepois(f"trips ~ {' + '.join(regressors)} | zone_season + day", rows, vcov=clusters)
+        return fepois(f"trips ~ {' + '.join(regressors)} | zone_season + day", rows, vcov="iid")
 
 
-def _variance(fit: Any) -> float:
-    """The variance of the first coefficient; by two kinds of clusters it can come out negative."""
-    return float(fit._vcov[0, 0])
+def _jackknife(fit: Any, clusters: "NDArray[Any]") -> "NDArray[np.float64]":
+    """The covariance of the coefficients by leaving out one cluster after the other (CRV3).
+
+    With few clusters inside, or some that are much larger than others, the usual sandwich is too small; this one is not
+    (MacKinnon, Nielsen and Webb 2023). Each coefficient without a cluster is found by one step from that with all, with
+    the effects of zones and days as they are.
+    """
+    import numpy as np
+
+    weighted, hessian = fit._X, fit._hessian
+    scores, codes = _by_cluster(fit, clusters)
+    order = np.argsort(codes, kind="stable")
+    parts = np.split(weighted[order], np.flatnonzero(np.diff(codes[order])) + 1)
+    steps = np.array(
+        [
+            np.linalg.pinv(hessian - part.T @ part, hermitian=True) @ score
+            for part, score in zip(parts, scores, strict=True)
+        ]
+    )
+    return (len(scores) - 1) / len(scores) * steps.T @ steps
+
+
+def _sandwich(fit: Any, clusters: "NDArray[Any]") -> "NDArray[np.float64]":
+    """The covariance of the coefficients by the sum of each cluster's scores (CRV1)."""
+    import numpy as np
+
+    scores, _ = _by_cluster(fit, clusters)
+    bread = np.linalg.inv(fit._hessian)
+    return bread @ (scores.T @ scores) @ bread
+
+
+def _by_cluster(fit: Any, clusters: "NDArray[Any]") -> tuple["NDArray[np.float64]", "NDArray[Any]"]:
+    """The sum of the scores of each cluster, and the number of each row's cluster."""
+    import numpy as np
+
+    values, codes = np.unique(clusters, return_inverse=True)
+    scores = np.zeros((len(values), fit._scores.shape[1]))
+    np.add.at(scores, codes, fit._scores)
+    return scores, codes
 
 
 @contextmanager

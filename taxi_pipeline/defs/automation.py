@@ -57,6 +57,6 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
         "automation",
         target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "analysis"),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
-        description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every morning, "
-        "and makes what is made of trips and sources.",
+        description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every "
+        "morning, and makes what is made of trips and sources.",
     )
