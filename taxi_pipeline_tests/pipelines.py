@@ -51,7 +51,10 @@ GROUPS = {
     "indicators": {"tlc_report_file", "tlc_indicators"},
     "reports": {"week_summary", "month_manifest", "monthly_report"},
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
-    "sources": {"bases_file", "bases", "weather_file", "weather_days", "extreme_days", "daily_highs"},
+    "sources": {
+        *("bases_publication", "bases_file", "bases", "weather_publication", "weather_file", "weather_days"),
+        *("calendar_days", "zone_places", "extreme_days", "daily_highs"),
+    },
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
