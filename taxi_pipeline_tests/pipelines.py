@@ -26,6 +26,7 @@ from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
@@ -71,6 +72,7 @@ class Pipeline:
     files: Storage
     pages: Pages = field(default_factory=Pages)
     datasets_format: str = "parquet"
+    source_urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -78,6 +80,7 @@ class Pipeline:
         datasets = build_datasets_io_manager(self.datasets_format)
         return {
             "tlc": self.tlc,
+            "sources": SourceServers(tlc_url=self.tlc.url, urls=self.source_urls, patience=self.tlc.patience),
             "warehouse": self.warehouse,
             "files": self.files,
             "pages": self.pages,

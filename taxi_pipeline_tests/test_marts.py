@@ -40,7 +40,7 @@ pytestmark = [
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MARTS = (
-    "market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months",
+    "market_share", "company_months", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months",
     "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
 )  # fmt: skip
 STAGING = ("stg_trips", "stg_measured_trips", "stg_loaded_days")

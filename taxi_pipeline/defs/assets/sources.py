@@ -28,19 +28,14 @@ bases_assets = build_source(BASES_SOURCE)
 weather_assets = build_source(WEATHER_SOURCE)
 
 
-def _facts(declared: Table) -> Any:
-    """What the assets of facts that the package carries have in common."""
-    return {
-        "group_name": GROUP,
-        "pool": POOL,
-        "kinds": {"duckdb"},
-        "tags": {"output": "table"},
-        "metadata": table_metadata(declared),
-        "automation_condition": monthly_or_missing,
-    }
-
-
-@dg.asset(**_facts(CALENDAR_DAYS))
+@dg.asset(
+    group_name=GROUP,
+    pool=POOL,
+    kinds={"duckdb"},
+    tags={"output": "table"},
+    metadata=table_metadata(CALENDAR_DAYS),
+    automation_condition=monthly_or_missing,
+)
 def calendar_days(warehouse: WarehouseParam) -> dg.MaterializeResult:
     """Table calendar_days: weekday, holiday, school day, hours and known events of each day since 2009-01-01.
 
@@ -50,7 +45,14 @@ def calendar_days(warehouse: WarehouseParam) -> dg.MaterializeResult:
     return _replaced(warehouse, day_rows(new_york_today()))
 
 
-@dg.asset(**_facts(ZONE_PLACES))
+@dg.asset(
+    group_name=GROUP,
+    pool=POOL,
+    kinds={"duckdb"},
+    tags={"output": "table"},
+    metadata=table_metadata(ZONE_PLACES),
+    automation_condition=monthly_or_missing,
+)
 def zone_places(warehouse: WarehouseParam) -> dg.MaterializeResult:
     """Tables zone_places and zone_neighbors: neighborhood, district and service zone of each zone, and its neighbors.
 
@@ -78,15 +80,15 @@ EXTREME_DAYS_FILE = "outputs/extreme_days.csv"
 DAILY_HIGHS_FILE = "outputs/daily_highs.png"
 DAILY_HIGHS_DATA_FILE = "outputs/daily_highs.csv"
 
-_OF_WEATHER: Any = {
-    "group_name": GROUP,
-    "deps": ["weather_days", "zone_hourly_trips", "borough_flows"],
-    "automation_condition": weather_or_trips_updated,
-    "pool": POOL,
-}
 
-
-@dg.asset(**_OF_WEATHER, kinds={"duckdb", "csv"}, tags={"output": "data-file"})
+@dg.asset(
+    group_name=GROUP,
+    deps=["weather_days", "zone_hourly_trips", "borough_flows"],
+    automation_condition=weather_or_trips_updated,
+    pool=POOL,
+    kinds={"duckdb", "csv"},
+    tags={"output": "data-file"},
+)
 def extreme_days(
     warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
 ) -> dg.MaterializeResult:
@@ -113,7 +115,14 @@ def extreme_days(
     )
 
 
-@dg.asset(**_OF_WEATHER, kinds={"duckdb", "matplotlib", "png"}, tags={"output": "picture"})
+@dg.asset(
+    group_name=GROUP,
+    deps=["weather_days", "zone_hourly_trips", "borough_flows"],
+    automation_condition=weather_or_trips_updated,
+    pool=POOL,
+    kinds={"duckdb", "matplotlib", "png"},
+    tags={"output": "picture"},
+)
 def daily_highs(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/daily_highs.png: the highs of the loaded days, above the trips a day of each fleet.
 
