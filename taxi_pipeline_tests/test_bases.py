@@ -17,6 +17,7 @@ from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.reference import replace_code_tables
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TRIPS
 from taxi_pipeline_tests.conftest import TLC_MIRROR
+from taxi_pipeline_tests.dbt_builds import build_marts
 from taxi_pipeline_tests.source_files import write_lines
 
 REAL = TLC_MIRROR.parent / "facts" / "fhv_bases.csv"
@@ -165,3 +166,22 @@ def test_market_shares_before_2019_are_by_company(warehouse: DuckDBWarehouse) ->
         "Lyft": 1,
         "Via": 1,
     }
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # dbt's own, of which there are many
+def test_one_series_has_the_companies_before_and_after_2019(warehouse: DuckDBWarehouse, tmp_path: Path) -> None:
+    """Uber of `fhv` and Uber of `fhvhv` are one company; a licence that nobody knows is one of its own."""
+    pytest.importorskip("dagster_dbt", reason="the extra dbt is not installed")
+    build_marts(warehouse, ["stg_trips", "market_share", "company_months"], tmp_path)
+    sql = "SELECT company, num_trips, share_of_hired, share_of_all FROM marts.company_months ORDER BY company"
+    assert warehouse.query(lambda session: session.rows(sql)) == [
+        ("HV0007", 1, 1 / 9, 1 / 11),
+        ("Juno", 1, 1 / 9, 1 / 11),
+        ("Lyft", 1, 1 / 9, 1 / 11),
+        ("Uber", 3, 3 / 9, 3 / 11),
+        ("Via", 1, 1 / 9, 1 / 11),
+        ("green", 1, None, 1 / 11),
+        ("other bases", 2, 2 / 9, 2 / 11),
+        ("yellow", 1, None, 1 / 11),
+    ]
