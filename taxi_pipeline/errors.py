@@ -29,6 +29,7 @@ TaxiPipelineError
   x PagesError
   x SampleError
   x SettingsError
+  x SourceFailure
   x StorageError
   x UnknownSettingError
   x UnreportableMonthError

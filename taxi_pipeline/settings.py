@@ -31,8 +31,6 @@ _LONGEST_PAUSE = 3600
 """Seconds between two downloads."""
 _SHORTEST_HISTORY = 30
 """Days. Automation and the alerts look back for a day at most; people who look for a cause need more."""
-SOURCES = {"bases": "TAXI_BASES_URL", "weather": "TAXI_WEATHER_URL"}
-"""Name of a source → the variable with another URL of its file."""
 ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 
 
@@ -173,11 +171,13 @@ class Settings:
             duckdb_database=_database(value("DUCKDB_DATABASE", str(data_dir / "staging" / "data.duckdb")), root),
             tlc_url=tlc_url,
             zones_url=zones_url,
-            source_urls={
-                name: _url(variable, url, root, query=True)
-                for name, variable in SOURCES.items()
-                if (url := value(variable, ""))
-            },
+            source_urls=_source_urls(
+                {
+                    "bases": ("TAXI_BASES_URL", value("TAXI_BASES_URL", "")),
+                    "weather": ("TAXI_WEATHER_URL", value("TAXI_WEATHER_URL", "")),
+                },
+                root,
+            ),
             tlc_pause_seconds=_pause("TLC_PAUSE_SECONDS", value("TLC_PAUSE_SECONDS", "0")),
             fleets=fleets,
             accepted=_accepted(value("TAXI_ACCEPT", "")),
@@ -257,6 +257,11 @@ def _url(variable: str, value: str, root: Path, *, query: bool = False) -> str:
             raise SettingsError(variable, value.partition("?")[0].partition("#")[0], "a URL without ? and #")
         return value if query else value.rstrip("/")
     raise SettingsError(variable, value, "an http://, https:// or file:// URL")
+
+
+def _source_urls(given: Mapping[str, tuple[str, str]], root: Path) -> dict[str, str]:
+    """Name of a source → the URL of its file, for those that have one; given are each one's variable and value."""
+    return {name: _url(variable, url, root, query=True) for name, (variable, url) in given.items() if url}
 
 
 def _storage_url(value: str, root: Path) -> str:

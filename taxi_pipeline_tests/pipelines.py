@@ -26,6 +26,7 @@ from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage, open_storage
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource
@@ -51,7 +52,10 @@ GROUPS = {
     "indicators": {"tlc_report_file", "tlc_indicators"},
     "reports": {"week_summary", "month_manifest", "monthly_report"},
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
-    "sources": {"bases_file", "bases", "weather_file", "weather_days", "extreme_days", "daily_highs"},
+    "sources": {
+        *("bases_publication", "bases_file", "bases", "weather_publication", "weather_file", "weather_days"),
+        *("calendar_days", "zone_places", "extreme_days", "daily_highs"),
+    },
     "analysis": {"congestion_fee"},
     "requests": {"trip_request"},
 }
@@ -69,6 +73,7 @@ class Pipeline:
     files: Storage
     pages: Pages = field(default_factory=Pages)
     datasets_format: str = "parquet"
+    source_urls: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -76,6 +81,7 @@ class Pipeline:
         datasets = build_datasets_io_manager(self.datasets_format)
         return {
             "tlc": self.tlc,
+            "sources": SourceServers(tlc_url=self.tlc.url, urls=self.source_urls, patience=self.tlc.patience),
             "warehouse": self.warehouse,
             "files": self.files,
             "pages": self.pages,

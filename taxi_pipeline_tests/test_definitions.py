@@ -71,7 +71,26 @@ DEPS = {
     "demand_errors": {"demand_model", "zone_hours"},
     "congestion_fee": {"zone_hourly_trips", "taxi_trips", "weather_days"},
     "trip_request": {"zone_hourly_trips", "taxi_zones"},
+    "bases_publication": set(),
+    "bases_file": {"bases_publication"},
+    "bases": {"bases_file"},
+    "weather_publication": set(),
+    "weather_file": {"weather_publication"},
+    "weather_days": {"weather_file"},
+    "calendar_days": set(),
+    "zone_places": set(),
+    "extreme_days": {"weather_days", "zone_hourly_trips", "borough_flows"},
+    "daily_highs": {"weather_days", "zone_hourly_trips", "borough_flows"},
 }
+FUNCTIONS_OF_SOURCES = {
+    **{
+        f"{source}_{part}": f
+        for source in ("bases", "weather")
+        for part, f in (("publication", "observed"), ("file", "fetched"))
+    },
+    **dict.fromkeys(("bases", "weather_days"), "loaded"),
+}
+"""Asset of a source → the function in which it is defined, for all sources."""
 TABLES_OF_ONE_STEP = {"taxi_trips", "zone_hourly_trips", "borough_flows"}
 DAILY = {"taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"}
 WEEKLY = {"week_summary"}
@@ -87,6 +106,7 @@ ON_THE_DATABASE = {
     *GROUPS["analysis"],
     "trip_request",
     "tlc_indicators",
+    *("bases", "weather_days", "calendar_days", "zone_places", "extreme_days", "daily_highs"),
 } - {"manhattan_map"}
 
 
@@ -318,7 +338,7 @@ def test_people_find_what_they_look_for(definitions: dg.Definitions) -> None:
             assert spec.tags["output"], name
             (source,) = spec.metadata["dagster/code_references"].code_references
             lines = Path(source.file_path).read_text().splitlines()
-            function = "trip_tables" if name in TABLES_OF_ONE_STEP else name
+            function = "trip_tables" if name in TABLES_OF_ONE_STEP else FUNCTIONS_OF_SOURCES.get(name, name)
             assert any(f"def {function}(" in line for line in lines[source.line_number - 1 :][:20]), name
     graph = definitions.resolve_asset_graph()
     for key in graph.asset_check_keys:
@@ -341,7 +361,7 @@ def test_code_links_lead_to_the_commit_that_is_installed(definitions: dg.Definit
             (source,) = spec.metadata["dagster/code_references"].code_references
             assert isinstance(source, dg.UrlCodeReference)
             assert source.url.startswith(page)
-            assert re.search(r"c0ffee/taxi_pipeline/defs/assets/\w+\.py#L\d+", source.url), source.url
+            assert re.search(r"c0ffee/taxi_pipeline/defs/(assets/\w+|sources)\.py#L\d+", source.url), source.url
 
 
 @pytest.mark.parametrize(
@@ -438,7 +458,9 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     files = LocalFolder(tmp_path)
     definitions = build_definitions(settings=settings_of(), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
-    assert set(definitions.resources or {}) == {"warehouse", "files", "tlc", "pages", "alerts", "datasets"}
+    assert set(definitions.resources or {}) == {
+        *("warehouse", "files", "tlc", "sources", "pages", "alerts", "datasets")
+    }
 
 
 def test_with_spark_the_graph_is_the_same_and_there_is_maintenance(definitions: dg.Definitions) -> None:

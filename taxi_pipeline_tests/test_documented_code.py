@@ -21,7 +21,7 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.cli import main as taxi_pipeline
-from taxi_pipeline.defs.assets import zone_hours
+from taxi_pipeline.defs.assets import sources, zone_hours
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.requests.request_files import parse_request
@@ -104,12 +104,13 @@ def only(language: str, page: str, number: int = 0) -> str:
 
 RUN = {
     "docs/datasets.md: python": 2,
-    "docs/extend.md: python": 1,
+    "docs/extend.md: python": 2,
     "docs/tutorial.md: python": 1,
     "docs/datasets.md: sql": 1,
     "docs/marts.md: sql": 2,
     "docs/queries.md: sql": 5,
     "docs/real-data.md: sql": 1,
+    "docs/sources.md: sql": 2,
     "data/requests/README.md: json": 1,
     "docs/server.md: json": 1,
 }
@@ -314,6 +315,43 @@ def test_the_example_of_an_asset_runs_with_its_declared_upstream(mirror: Path, t
     assert len(expected) == 7
     lines = pipeline.files.read("outputs/airport_trips.csv").decode().splitlines()
     assert lines == ["day,trips", *(f"{day},{trips}" for day, trips in expected)]
+
+
+@pytest.mark.filterwarnings("ignore:Function `multi_observable_source_asset`:dagster.BetaWarning")
+def test_the_example_of_a_source_needs_no_other_file(mirror: Path, tmp_path: Path) -> None:
+    module = module_of(only("python", "docs/extend.md", 1), tmp_path)
+    pipeline = pipeline_in(tmp_path / "data", mirror, ("yellow",))
+    (tmp_path / "entrances.csv").write_text("Zone ID,Entrances\n4,2\n12,many\n13,5\n")
+    pipeline.source_urls = {"entrances": (tmp_path / "entrances.csv").as_uri()}
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            module.entrances_assets[1:],
+            resources=pipeline.resources,
+            run_config=QUIET,
+            instance=instance,
+            raise_on_error=False,
+        )
+    assert result.success, error_of(result)
+    assert pipeline.rows("SELECT * FROM subway_entrances ORDER BY zone_id") == [(4, 2), (13, 5)]
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.passed, check.metadata["num_problems"].value) == (False, 1)
+
+
+def test_the_questions_about_sources_have_answers(loaded: Pipeline) -> None:
+    result = dg.materialize(
+        [*sources.weather_assets[1:], sources.calendar_days, sources.zone_places],
+        resources=loaded.resources,
+        run_config=QUIET,
+        instance=dg.DagsterInstance.ephemeral(),
+    )
+    assert result.success
+    by_weather, by_neighborhood = (
+        loaded.rows(block.text.rstrip().rstrip(";")) for block in of("sql", "docs/sources.md")
+    )
+    assert [row[0] for row in by_weather] == ["fhvhv", "yellow"]
+    assert all(wet and dry for _, wet, dry in by_weather)
+    assert len(by_neighborhood) == 10
+    assert by_neighborhood == sorted(by_neighborhood, key=lambda row: -row[1])
 
 
 @pytest.mark.slow

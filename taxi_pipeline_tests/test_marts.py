@@ -40,8 +40,8 @@ pytestmark = [
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MARTS = (
-    "market_share", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share", "zone_months",
-    "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
+    "market_share", "company_months", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share",
+    "zone_months", "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
 )  # fmt: skip
 STAGING = ("stg_trips", "stg_measured_trips", "stg_loaded_days")
 ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
@@ -63,7 +63,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
     assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
-    assert len(result.get_asset_check_evaluations()) == 77
+    assert len(result.get_asset_check_evaluations()) == 83
     return made
 
 
@@ -115,8 +115,9 @@ def test_models_are_assets_by_month_and_tests_are_checks(definitions: dg.Definit
 
 def test_market_share(pipeline: Pipeline) -> None:
     expected = pipeline.rows(
-        "WITH counted AS (SELECT date_trunc('month', pickup_date)::DATE AS month, fleet, coalesce(licensee, 'all') AS "
-        "company, count(*) AS trips, sum(total_amount) AS amount FROM trips GROUP BY ALL), "
+        "WITH counted AS (SELECT date_trunc('month', pickup_date)::DATE AS month, fleet, "
+        "CASE fleet WHEN 'fhv' THEN 'other bases' ELSE coalesce(licensee, 'all') END AS company, "
+        "count(*) AS trips, sum(total_amount) AS amount FROM trips GROUP BY ALL), "
         "kinds AS (SELECT fleet, date_trunc('month', pickup_date)::DATE AS month, "
         "least(count(*) FILTER (total_amount < 0), count(*) FILTER (total_amount > 0)) AS pairs "
         "FROM trips WHERE fleet IN ('yellow', 'green') GROUP BY fleet, month, pickup_datetime, dropoff_datetime, "

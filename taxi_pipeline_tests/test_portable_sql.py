@@ -16,6 +16,7 @@ from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
+from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_months, loaded_totals, newest_days
@@ -98,6 +99,7 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
+        assert len(pipeline.warehouse.query(weather_of_trips, ["green"]).trips) == 7
         assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
         # What is asked of real trips alone.
         assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []

@@ -27,6 +27,7 @@ def test_defaults() -> None:
         tlc_url="https://d37ci6vzurychx.cloudfront.net",
         zones_url="https://d37ci6vzurychx.cloudfront.net/misc/taxi_zones.zip",
         tlc_pause_seconds=0,
+        source_urls={},
         fleets=("yellow",),
         accepted=(),
         start_date=date(2023, 1, 1),
@@ -49,6 +50,8 @@ def test_values_are_read_as_they_are_meant(tmp_path: Path) -> None:
             "DUCKDB_DATABASE": str(tmp_path / "x.duckdb"),
             "TLC_URL": "http://localhost:8000/tlc/",
             "TAXI_ZONES_URL": "https://example.com/zones.geojson",
+            "TAXI_BASES_URL": "https://example.com/rows.csv?accessType=DOWNLOAD",
+            "TAXI_WEATHER_URL": "file:///mirror/weather.csv",
             "TAXI_FLEETS": " green, Yellow ",
             "TAXI_ACCEPT": " green/2023-01 , YELLOW/2009-12",
             "TAXI_START_DATE": "2019-02-03",
@@ -63,6 +66,10 @@ def test_values_are_read_as_they_are_meant(tmp_path: Path) -> None:
     assert settings.duckdb_database == tmp_path / "x.duckdb"
     assert settings.tlc_url == "http://localhost:8000/tlc"
     assert settings.zones_url == "https://example.com/zones.geojson"
+    assert settings.source_urls == {
+        "bases": "https://example.com/rows.csv?accessType=DOWNLOAD",
+        "weather": "file:///mirror/weather.csv",
+    }
     assert settings.fleets == ("yellow", "green"), "in the declared order, however they are listed"
     assert settings.accepted == ("green/2023-01", "yellow/2009-12")
     assert (settings.start_date, settings.end_date) == (date(2019, 2, 3), date(2019, 2, 4))
@@ -83,6 +90,8 @@ OTHER_VALUES = {
     "TAXI_CATALOG_URL": "postgresql://user:secret@other.example.com/catalog",
     "TAXI_CATALOG_NAMESPACE": "team_1",
     "DUCKDB_DATABASE": "other.duckdb",
+    "TAXI_BASES_URL": "https://example.com/rows.csv?accessType=DOWNLOAD",
+    "TAXI_WEATHER_URL": "https://example.com/weather.csv.gz",
     "TLC_URL": "http://localhost:8000",
     "TAXI_ZONES_URL": "https://example.com/zones.geojson",
     "TLC_PAUSE_SECONDS": "2.5",

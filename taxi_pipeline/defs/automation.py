@@ -43,6 +43,9 @@ day is loaded again.
 MADE_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))
 """Limit on an asset's age: every published month makes all assets anew, or a partition of them, about every 30 days."""
 
+PUBLICATION = "publication"
+"""Value of the tag `output` of what others publish: it is observed, not made, and has no policy."""
+
 NOT_MADE_REGULARLY = ("tlc", "requests")
 """Groups without a policy: the TLC's publications are only observed, and a chart is made when someone asks for it."""
 

@@ -11,7 +11,7 @@ from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
 from taxi_pipeline.defs.analyses import with_analyses
-from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, build_automation_sensor
+from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, PUBLICATION, build_automation_sensor
 from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_versions import with_code_version
 from taxi_pipeline.defs.maintenance import build_maintenance
@@ -115,11 +115,15 @@ def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
     def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
         return spec.replace_attributes(
             owners=spec.owners or OWNERS,
-            freshness_policy=spec.freshness_policy or (None if spec.group_name in NOT_MADE_REGULARLY else MADE_MONTHLY),
+            freshness_policy=spec.freshness_policy or (MADE_MONTHLY if _is_made_regularly(spec) else None),
             kinds={engine if kind == "duckdb" else kind for kind in spec.kinds},
         )
 
     return dg.map_asset_specs(shown, found)
+
+
+def _is_made_regularly(spec: dg.AssetSpec) -> bool:
+    return spec.group_name not in NOT_MADE_REGULARLY and spec.tags.get("output") != PUBLICATION
 
 
 def _with_code_references(found: Iterable[Any]) -> Sequence[Any]:

@@ -174,11 +174,7 @@ def run_months(
     window_runs = list(_window_runs(definitions, days, settings.fleets)) if reports else []
     months = days.by_month()
     follower.expects(
-        days.num_days * len(daily)
-        + len(once)
-        + len(outputs)
-        + sum(run.num_materializations for run in window_runs)
-        + (len(definitions.resolve_job_def(SOURCES_JOB).asset_layer.selected_asset_keys) if reports else 0),
+        days.num_days * len(daily) + len(once) + len(outputs) + sum(run.num_materializations for run in window_runs),
         len(months),
     )
     tlc, files = resources.get("tlc", tlc_of(settings)), resources.get("files", files_of(settings))
@@ -199,13 +195,23 @@ def run_months(
             return outcome
         if last and not result.success:
             launch("daily_trips", month, outputs, f"{month.first:%Y-%m}")
-    if reports:
-        outcome.failed_sources += _reasons(launch(SOURCES_JOB, None, words="sources"))
     if not outcome.failed_fleets:
-        results = (launch(run.job, run.partitions, words=run.words) for run in window_runs)
-        if failed := next((result for result in results if not result.success), None):
-            outcome.stopped, outcome.stopped_in = _cause(failed), days
+        results = ((run, launch(run.job, run.partitions, words=run.words)) for run in window_runs)
+        _judge_windows(results, days, outcome)
     return outcome
+
+
+def _judge_windows(
+    results: "Iterator[tuple[_WindowRun, dg.ExecuteInProcessResult]]", days: Days, outcome: Outcome
+) -> None:
+    """Keep in the outcome what failed; the first failure ends the runs, unless it is one of the sources."""
+    for run, result in results:
+        if result.success:
+            continue
+        if run.job != SOURCES_JOB:
+            outcome.stopped, outcome.stopped_in = _cause(result), days
+            return
+        outcome.failed_sources += _reasons(result)
 
 
 def _judge_month(result: dg.ExecuteInProcessResult, month: Days, outcome: Outcome, follower: Follower) -> None:
@@ -236,18 +242,19 @@ def _cancel_if_not_started(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @dataclass(frozen=True)
 class _WindowRun:
-    """A run for weeks or months."""
+    """A run for weeks or months, or of the sources."""
 
     job: str
-    partitions: Days | str
-    """A range, named by the first days of its first and last window; or a single partition key."""
+    partitions: Days | str | None
+    """A range, named by the first days of its first and last window; a single partition key; None without any."""
     num_materializations: int
     words: str
     """Name of the run for the follower."""
 
 
 def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str]) -> Iterator[_WindowRun]:
-    """The runs for the weeks and months that lie wholly in these days."""
+    """The run of the sources, and those for the weeks and months that lie wholly in these days."""
+    yield _WindowRun(SOURCES_JOB, None, _num_assets(definitions, SOURCES_JOB), SOURCES_JOB)
     weeks, months = _whole_windows(weekly_partitions, days), _whole_windows(monthly_partitions, days)
     if weeks:
         yield _WindowRun("week_summaries", Days(weeks[0], weeks[-1]), len(weeks), "reports")
@@ -269,6 +276,10 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
     marts = [spec for spec in specs if spec.group_name == MARTS]
     if months and marts:
         yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)
+
+
+def _num_assets(definitions: dg.Definitions, job: str) -> int:
+    return len(definitions.resolve_job_def(job).asset_layer.selected_asset_keys)
 
 
 def _keys_of(partitions: dg.PartitionsDefinition | None) -> Sequence[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs.assets.raw_files import log_fetched
+from taxi_pipeline.defs.automation import PUBLICATION
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import (
     PREVIEW_ROWS,
@@ -20,6 +21,7 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, SourcesParam, WarehouseParam
+from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.sources.source import Contents, Source, SourceServers, replace_contents
 from taxi_pipeline.sources.weather import WEATHER_SOURCE
@@ -51,6 +53,13 @@ _table_condition = (
     & ~dg.AutomationCondition.in_progress()
 ).with_label("file_updated")
 
+monthly_or_missing = (
+    (dg.AutomationCondition.missing().newly_true() | dg.AutomationCondition.cron_tick_passed("0 5 1 * *", NEW_YORK))
+    .since(_handled)
+    .with_label("monthly_or_missing")
+)
+"""True once a month, and when the asset was never made: for facts that a new version of the package may change."""
+
 weather_or_trips_updated = (
     dg.AutomationCondition.any_deps_updated().since(_handled)
     & ~dg.AutomationCondition.any_deps_missing().allow(dg.AssetSelection.assets(WEATHER_SOURCE.table.name))
@@ -60,7 +69,7 @@ weather_or_trips_updated = (
 """True when weather or trips were loaded since the asset was last made, and nothing of it is being loaded."""
 
 
-class SourceFailure(dg.Failure):
+class SourceFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
     """A source's file can't be had: retried only where its server did not answer."""
 
 
@@ -85,6 +94,8 @@ def build_source(source: Source, *, retries: dg.RetryPolicy = RETRIES) -> list[d
                 publication,
                 group_name=GROUP,
                 description=source.description,
+                kinds={"csv"},
+                tags={"output": PUBLICATION},
                 automation_condition=dg.AutomationCondition.on_cron(EVERY_MORNING, NEW_YORK),
             )
         ],

@@ -1,4 +1,4 @@
-"""The tables that do not depend on trips: zones, the meanings of codes, and what the TLC counts."""
+"""The tables that do not depend on trips: zones, the meanings of codes, what the TLC counts, and known facts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
@@ -8,7 +8,7 @@ from taxi_pipeline.tlc.aggregated_report import Indicators
 from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.ingest import refuse_mixture
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.tables import CODE_TABLES, TLC_INDICATORS, ZONES
+from taxi_pipeline.warehouse.tables import CODE_TABLES, TLC_INDICATORS, ZONES, Table
 
 
 def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthetic: bool) -> None:
@@ -32,6 +32,12 @@ def replace_code_tables(session: Session, rows: Mapping[str, Sequence[Sequence[A
     """Replace the tables of codes by these rows, by the table's name."""
     for table in CODE_TABLES:
         session.replace(table, rows[table.name])
+
+
+def replace_tables(session: Session, tables: Mapping[Table, Sequence[Sequence[Any]]]) -> None:
+    """Replace these small tables by their rows."""
+    for table, rows in tables.items():
+        session.replace(table, rows)
 
 
 def replace_indicators(session: Session, indicators: Sequence[Indicators]) -> None:

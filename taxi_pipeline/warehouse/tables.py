@@ -673,6 +673,67 @@ WEATHER_DAYS = Table(
     Kind.WHOLE,
 )
 
+CALENDAR_DAYS = Table(
+    "calendar_days",
+    "The days of New York since 2009-01-01, until the end of the year in which the table was made: weekday, holiday, "
+    "school day, hours and known events, each with its source.",
+    (
+        Column("day", "DATE", "Day", nullable=False),
+        Column("weekday", "SMALLINT", "0 for Sunday to 6 for Saturday", nullable=False),
+        Column(
+            "holiday",
+            "VARCHAR",
+            "Public holiday of the nation or of New York State, by the package holidays; one that is observed on "
+            "another weekday is there on both days",
+        ),
+        Column(
+            "school_day",
+            "BOOLEAN",
+            "Whether pupils of New York City's public schools were expected in their buildings; NULL where no source "
+            "for the school year was found",
+        ),
+        Column("hours", "SMALLINT", "Length of the day: 23 or 25 when clocks change", "hours", nullable=False),
+        Column("event", "VARCHAR", "Known events that trips show; of what begins and stays, the first day"),
+        Column("event_source", "VARCHAR", "Addresses of the pages that tell of the events"),
+    ),
+    Kind.WHOLE,
+)
+
+ZONE_PLACES = Table(
+    "zone_places",
+    "Where the zones from 1 to 263 lie: neighborhoods (NTA of 2020), community districts, service zones. A zone has "
+    "the place in which most of its area lies.",
+    (
+        Column("zone_id", "SMALLINT", "Id of the zone", "id, see zones", nullable=False),
+        Column("service_zone", "VARCHAR", "The TLC's: Yellow Zone, Boro Zone, Airports or EWR", nullable=False),
+        Column("neighborhood_code", "VARCHAR", "Code of the neighborhood, such as MN0303; NULL for Newark Airport"),
+        Column("neighborhood", "VARCHAR", "Name of the neighborhood; parks, airports and cemeteries have their own"),
+        Column("neighborhood_share", "DOUBLE", "Share of the zone's area in it", "0 to 1"),
+        Column(
+            "community_district",
+            "SMALLINT",
+            "Community district, such as 103 for Manhattan 3; NULL where more of the zone lies in none: Newark "
+            "Airport, large parks and airports",
+        ),
+        Column("community_district_name", "VARCHAR", "Borough and number of the district, such as Manhattan 3"),
+        Column("community_district_share", "DOUBLE", "Share of the zone's area in it", "0 to 1"),
+        Column("longitude", "DOUBLE", "Of a point inside the zone", "degrees, WGS 84", nullable=False),
+        Column("latitude", "DOUBLE", "Of the same point", "degrees, WGS 84", nullable=False),
+        Column("area_km2", "DOUBLE", "Area of the zone", "square kilometres", nullable=False),
+    ),
+    Kind.WHOLE,
+)
+
+ZONE_NEIGHBORS = Table(
+    "zone_neighbors",
+    "Zones that share a border of at least 50 metres; each pair is there in both directions.",
+    (
+        Column("zone_id", "SMALLINT", "Id of a zone", "id, see zones", nullable=False),
+        Column("neighbor_id", "SMALLINT", "Id of a zone that borders on it", "id, see zones", nullable=False),
+    ),
+    Kind.WHOLE,
+)
+
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
@@ -693,7 +754,7 @@ CODE_TABLES = (
 )
 """Tables filled from the TLC's dictionaries, not from its files."""
 
-SOURCE_TABLES = (BASES, WEATHER_DAYS)
+SOURCE_TABLES = (BASES, WEATHER_DAYS, CALENDAR_DAYS, ZONE_PLACES, ZONE_NEIGHBORS)
 """Tables filled from what others publish, or from facts that the package carries; trips are joined with them."""
 
 TABLES = (

@@ -7,7 +7,7 @@ its rules (`net_parts`), and what makes two rows a void is in `voids`.
 from dataclasses import dataclass, replace
 
 from taxi_pipeline.warehouse.net_parts import NET_PARTS, UNEXPLAINED
-from taxi_pipeline.warehouse.tables import MONEY, TRIPS, Column
+from taxi_pipeline.warehouse.tables import CALENDAR_DAYS, MONEY, TRIPS, WEATHER_DAYS, Column
 from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 
 
@@ -59,5 +59,14 @@ NET_TRIPS_VIEW = View(
     NET_TRIPS_SQL,
 )
 
-VIEWS = (NET_PARTS_VIEW, NET_TRIPS_VIEW)
+DAYS_VIEW = View(
+    "days",
+    "A view: `calendar_days` with the weather of `weather_days`, which is NULL where it is not known.",
+    (*CALENDAR_DAYS.columns, *(replace(column, nullable=True) for column in WEATHER_DAYS.columns[1:])),
+    f"SELECT {', '.join(f'calendar_days.{name}' for name in CALENDAR_DAYS.column_names)}, "
+    f"{', '.join(WEATHER_DAYS.column_names[1:])} "
+    "FROM calendar_days LEFT JOIN weather_days ON weather_days.day = calendar_days.day",
+)
+
+VIEWS = (NET_PARTS_VIEW, NET_TRIPS_VIEW, DAYS_VIEW)
 """All views of the warehouse."""

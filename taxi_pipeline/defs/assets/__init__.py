@@ -10,6 +10,14 @@ from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.defs.assets.reports import month_manifest, monthly_report, week_summary
 from taxi_pipeline.defs.assets.requests import trip_request
+from taxi_pipeline.defs.assets.sources import (
+    bases_assets,
+    calendar_days,
+    daily_highs,
+    extreme_days,
+    weather_assets,
+    zone_places,
+)
 from taxi_pipeline.defs.assets.tlc_records import tlc_trip_records
 from taxi_pipeline.defs.assets.warehouse_tables import code_tables, taxi_zones, trip_tables
 
@@ -29,10 +37,14 @@ ASSETS = [
 
 __all__ = [
     "ASSETS",
+    "bases_assets",
+    "calendar_days",
     "city_map",
     "code_tables",
+    "daily_highs",
     "demand_errors",
     "demand_model",
+    "extreme_days",
     "loaded_months",
     "manhattan_map",
     "manhattan_stats",
@@ -48,7 +60,9 @@ __all__ = [
     "trip_request",
     "trip_tables",
     "trips_by_week",
+    "weather_assets",
     "week_summary",
     "zone_explorer",
     "zone_hours",
+    "zone_places",
 ]

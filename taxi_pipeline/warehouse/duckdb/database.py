@@ -22,8 +22,8 @@ from taxi_pipeline.warehouse.tables import (
     TRIP_HISTOGRAMS,
     TRIPS,
     WAREHOUSE_VERSION,
-    WEATHER_DAYS,
     ZONE_HOURLY_VOIDS,
+    ZONE_NEIGHBORS,
     Table,
 )
 from taxi_pipeline.warehouse.views import VIEWS
@@ -293,7 +293,7 @@ def _is_older(session: DuckDBSession) -> bool:
     """True if an older version made the warehouse: a table, the last columns of one, or a view are missing."""
     for table in (
         WAREHOUSE_VERSION,
-        WEATHER_DAYS,
+        ZONE_NEIGHBORS,
         TLC_INDICATORS,
         ZONE_HOURLY_VOIDS,
         TRIP_HISTOGRAMS,
