@@ -54,7 +54,7 @@ def test_requirements_name_no_index_and_no_machine(path: Path) -> None:
 def test_the_files_hold_what_pyproject_declares() -> None:
     declared = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
     extras = declared["project"]["optional-dependencies"]
-    wanted = [*declared["project"]["dependencies"], *extras["dbt"], *extras["ui"]]
+    wanted = [*declared["project"]["dependencies"], *extras["analysis"], *extras["dbt"], *extras["ui"]]
     names = {re.split(r"[\[<>=]", requirement)[0] for requirement in wanted}
     assert names <= set(pins(REPOSITORY / "requirements" / "demo.txt"))
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--reports",
     is_flag=True,
-    help="Also load bases and weather, and make reports, datasets and marts of the weeks and months in these days.",
+    help="Also load bases and weather, make reports, datasets and marts of the weeks and months in these days, and the "
+    "analyses.",
 )
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.

@@ -12,6 +12,8 @@ import dagster as dg
 
 GROUP = "analysis"
 
+ANALYSES_JOB = "analyses"
+
 _LIBRARY = "pyfixest"
 """What the extra installs."""
 
@@ -41,7 +43,7 @@ def with_analyses(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
     if importlib.util.find_spec(_LIBRARY) is None:
         return [asset for asset in found if not _is_analysis(asset)], []
     job = dg.define_asset_job(
-        "analyses",
+        ANALYSES_JOB,
         selection=dg.AssetSelection.groups(GROUP),
         description="Estimates what the congestion fee changed. Automation does it when trips are loaded; this job at "
         "any time.",

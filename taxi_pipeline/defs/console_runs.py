@@ -19,6 +19,8 @@ from typing import Any, Protocol
 import dagster as dg
 
 from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL
+from taxi_pipeline.defs.analyses import ANALYSES_JOB
+from taxi_pipeline.defs.analyses import GROUP as ANALYSIS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.dagster_names import REPOSITORY_LABEL
@@ -136,7 +138,7 @@ def run_months(
         follower: is called while the runs go on.
         resources: replace those made from the settings.
         reports: true to make the reports, datasets and marts of the weeks and months that lie wholly in these days,
-            when all is loaded, and to load the sources beside the TLC.
+            when all is loaded, to load the sources beside the TLC, and to make the analyses.
 
     Returns:
         The outcome of all runs.
@@ -242,7 +244,7 @@ def _cancel_if_not_started(instance: dg.DagsterInstance, run_id: str) -> None:
 
 @dataclass(frozen=True)
 class _WindowRun:
-    """A run for weeks or months, or of the sources."""
+    """A run for weeks or months, of the sources, or of the analyses."""
 
     job: str
     partitions: Days | str | None
@@ -253,7 +255,7 @@ class _WindowRun:
 
 
 def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str]) -> Iterator[_WindowRun]:
-    """The run of the sources, and those for the weeks and months that lie wholly in these days."""
+    """The runs of the sources, of the weeks and months that lie wholly in these days, and of the analyses."""
     yield _WindowRun(SOURCES_JOB, None, _num_assets(definitions, SOURCES_JOB), SOURCES_JOB)
     weeks, months = _whole_windows(weekly_partitions, days), _whole_windows(monthly_partitions, days)
     if weeks:
@@ -276,6 +278,8 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
     marts = [spec for spec in specs if spec.group_name == MARTS]
     if months and marts:
         yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)
+    if any(spec.group_name == ANALYSIS for spec in specs):
+        yield _WindowRun(ANALYSES_JOB, None, _num_assets(definitions, ANALYSES_JOB), ANALYSIS)
 
 
 def _num_assets(definitions: dg.Definitions, job: str) -> int:
