@@ -99,7 +99,7 @@ def estimate_of(sample: Sample) -> Estimate:
 
     Errors are clustered by zone (a zone's days are alike) and by week (in a week all zones inside share what happens
     there). The larger of the errors by zone alone and by both is taken, because the sum of the second can come out too
-    small with few weeks. Each is a jackknife's.
+    small with few weeks. Each is a jackknife's (arXiv 2406.08880).
     """
     return _first_estimate(sample.rows, ["effect", *sample.controls])
 
@@ -199,9 +199,9 @@ def _fit(rows: "pd.DataFrame", regressors: Sequence[str]) -> Any:
 def _jackknife(fit: Any, clusters: "NDArray[Any]") -> "NDArray[np.float64]":
     """The covariance of the coefficients by leaving out one cluster after the other (CRV3).
 
-    With few clusters inside, or some that are much larger than others, the usual sandwich is too small; this one is not
-    (MacKinnon, Nielsen and Webb 2023). Each coefficient without a cluster is found by one step from that with all, with
-    the effects of zones and days as they are.
+    With few clusters inside, or some that are much larger than others, the usual sandwich comes out too small, and this
+    one much less so (MacKinnon, Nielsen and Webb, arXiv 2301.04527). Each coefficient without a cluster is found by one
+    step from that with all, as in arXiv 2406.00650, with the effects of zones and days as they are.
     """
     import numpy as np
 
