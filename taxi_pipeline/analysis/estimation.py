@@ -66,12 +66,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class WeekEffect:
-    """How zones inside differ from control zones in a week, beside the week before the gap at the end of the year."""
+    """How zones inside differ from control zones in a week, beside the mean of the weeks before the start."""
 
     week: int
     """Weeks from the start on: 0 is the first with the fee."""
-    estimate: Estimate | None
-    """None for the week that the others are compared with."""
+    estimate: Estimate
 
 
 @dataclass(frozen=True)
@@ -132,34 +131,39 @@ def _first_estimate(rows: "pd.DataFrame", regressors: Sequence[str]) -> Estimate
 
 
 def event_study_of(sample: Sample) -> EventStudy:
-    """Estimate the effect of each week, beside that of the last week before the start that counts.
+    """Estimate the effect of each week, beside the mean of the weeks before the start.
 
     A comparison winter has week effects of its own, so that what is told is the fee's season beside it. Errors are
     clustered by zone: a week has no second one to say how weeks vary.
     """
     rows, weeks = _with_weeks(sample)
-    base = max((week for week in weeks if week < 0), default=None)
+    base, *_ = [week for week in reversed(weeks) if week < 0]
     others = [week for week in weeks if week != base]
     names = [_name("effect", week) for week in others]
-    has_other_season = (rows["fee_season"] == 0).any()
-    seasonal = [_name("season", week) for week in others] if has_other_season else []
+    seasonal = [_name("season", week) for week in others] if (rows["fee_season"] == 0).any() else []
     controls = [name for name in sample.controls if name != "inside_post"]
     fit = _fit(rows, [*names, *seasonal, *controls])
-    covariance = _jackknife(fit, rows["zone"].to_numpy())
-    found = dict(zip(fit._coefnames, fit.coef().to_numpy(), strict=True))
-    errors = dict(zip(fit._coefnames, covariance.diagonal() ** 0.5, strict=True))
-    degrees = rows["zone"].nunique() - 1
-    estimates = {
-        week: Estimate(float(found[name]), float(errors[name]), degrees)
-        for week, name in zip(others, names, strict=True)
-        if name in found
-    }
-    leads = [_name("effect", week) for week in estimates if week < 0]
-    return EventStudy(
-        tuple(WeekEffect(week, estimates.get(week)) for week in weeks if week == base or week in estimates),
-        len(leads),
-        _joint_p_value(fit, covariance, leads, degrees) if leads else None,
-    )
+    covariance, degrees = _jackknife(fit, rows["zone"].to_numpy()), rows["zone"].nunique() - 1
+    leads = [name for name, week in zip(names, others, strict=True) if week < 0]
+    p_value = _joint_p_value(fit, covariance, leads, degrees) if leads else None
+    return EventStudy(tuple(_beside_their_mean(fit, covariance, weeks, degrees)), len(leads), p_value)
+
+
+def _beside_their_mean(
+    fit: Any, covariance: "NDArray[np.float64]", weeks: Sequence[int], degrees: int
+) -> Iterator[WeekEffect]:
+    """Each week's coefficient, 0 for the week without one, less the mean of those of the weeks before the start."""
+    import numpy as np
+
+    order = {name: position for position, name in enumerate(fit._coefnames)}
+    chosen = np.zeros((len(weeks), len(order)))
+    for row, week in enumerate(weeks):
+        if (name := _name("effect", week)) in order:
+            chosen[row, order[name]] = 1
+    contrasts = chosen - chosen[[week < 0 for week in weeks]].mean(axis=0)
+    effects, variances = contrasts @ fit.coef().to_numpy(), (contrasts @ covariance @ contrasts.T).diagonal()
+    for week, effect, variance in zip(weeks, effects, variances, strict=True):
+        yield WeekEffect(week, Estimate(float(effect), math.sqrt(variance), degrees))
 
 
 def _with_weeks(sample: Sample) -> tuple["pd.DataFrame", list[int]]:

@@ -153,8 +153,19 @@ def _sentences(
     return [
         f"{title}: {kind.value} because of the fee.",
         f"{_upper(measured)}, {abs(trips):,.0f} trips a day {'fewer' if trips < 0 else 'more'} than without it.",
-        "No test says otherwise.",
+        "Neither the weeks before, nor random zones, other dates or other choices say otherwise."
+        + _uneven_weeks(study),
     ]
+
+
+def _uneven_weeks(study: FleetStudy) -> str:
+    """What the joint test says of weeks that have no drift, and differ all the same."""
+    if study.events is None or study.events.p_value is None or study.events.p_value >= MAX_P:
+        return ""
+    return (
+        " Single weeks before the fee differ by more than zones do by chance (joint test: p "
+        f"{probability(study.events.p_value)}), which the interval takes in."
+    )
 
 
 def trips_changed(study: FleetStudy, effect: float) -> float:

@@ -69,11 +69,12 @@ def _draw_weeks(axes: "Axes", study: FleetStudy) -> None:
     axes.axhline(0, color=MUTED, linewidth=0.8, linestyle="--")
     for week in weeks:
         color = _FEE if week.week >= 0 else _BEFORE
-        if week.estimate:
-            ends = [percent_of(week.estimate.low), percent_of(week.estimate.high)]
-            axes.plot([week.week, week.week], ends, color=color, linewidth=2)
-        axes.plot([week.week], [percent_of(week.estimate.effect) if week.estimate else 0], marker="o", color=color)
-    axes.set_title(f"{FLEETS[study.fleet].title}, by weeks from the fee on", fontsize=10, color=INK, loc="left")
+        ends = [percent_of(week.estimate.low), percent_of(week.estimate.high)]
+        axes.plot([week.week, week.week], ends, color=color, linewidth=2)
+        axes.plot([week.week], [percent_of(week.estimate.effect)], marker="o", color=color)
+    axes.set_title(
+        f"{FLEETS[study.fleet].title}, week by week beside the mean of those before", fontsize=10, color=INK, loc="left"
+    )
     axes.set_xticks([week.week for week in weeks])
     _plain(axes)
     axes.grid(axis="y", color="#e6e6ec")

@@ -67,9 +67,9 @@ def trips_words(study: FleetStudy) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def _points(found: Sequence[tuple[str, bool, Estimate | None]]) -> dict[str, Any]:
-    """Points with intervals, one above the other's place on the axis; a point without an estimate is at 0."""
-    ends = _ends([estimate for *_, estimate in found if estimate])
+def _points(found: Sequence[tuple[str, bool, Estimate]]) -> dict[str, Any]:
+    """Points with intervals, side by side."""
+    ends = _ends([estimate for *_, estimate in found])
     step = WIDTH / len(found)
 
     def y(value: float) -> float:
@@ -88,11 +88,11 @@ def _points(found: Sequence[tuple[str, bool, Estimate | None]]) -> dict[str, Any
                 "labelled": number % every == 0 or number == len(found) - 1,
                 "is_odd": number % (2 * every) != 0,
                 "with_fee": with_fee,
-                "y": y(_clipped(estimate.effect if estimate else 0.0, ends)),
-                "low": y(_clipped(estimate.low if estimate else 0.0, ends)),
-                "high": y(_clipped(estimate.high if estimate else 0.0, ends)),
-                "change": percent(estimate.effect) if estimate else "0, by choice",
-                "interval": interval(estimate) if estimate else "",
+                "y": y(_clipped(estimate.effect, ends)),
+                "low": y(_clipped(estimate.low, ends)),
+                "high": y(_clipped(estimate.high, ends)),
+                "change": percent(estimate.effect),
+                "interval": interval(estimate),
             }
             for number, (label, with_fee, estimate) in enumerate(found)
         ],

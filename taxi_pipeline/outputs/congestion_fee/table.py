@@ -57,8 +57,7 @@ def _rows(study: FleetStudy) -> Iterator[tuple[Any, ...]]:
         yield _choice_row(study, "choice", choice)
     if study.events:
         for week in study.events.weeks:
-            words = "" if week.estimate else "the week that the others are compared with"
-            yield _row(study, "week", str(week.week), main.design, week.estimate, words=words)
+            yield _row(study, "week", str(week.week), main.design, week.estimate)
         yield _row(study, "joint_test", f"{study.events.num_leads} weeks", p_value=study.events.p_value)
     if study.drift:
         yield _row(study, "drift", "a week", estimate=study.drift)
