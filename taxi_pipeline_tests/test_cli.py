@@ -156,7 +156,7 @@ def test_runs_are_listed_under_their_jobs_and_reports_are_made_when_asked_for(
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     with dg.DagsterInstance.get() as instance:
         runs = instance.get_runs()
-        assert {run.job_name for run in runs} == {"daily_trips", "week_summaries"}
+        assert {run.job_name for run in runs} == {"daily_trips", "sources", "week_summaries"}
         for run in runs:
             assert run.status == dg.DagsterRunStatus.SUCCESS
             assert run.remote_job_origin

@@ -308,7 +308,7 @@ def test_other_bases_have_a_row_where_their_flag_says_something(generated: tuple
     shared = int((trips[names["sr_flag"]] == 1).sum())
     assert shared > 0
     assert rows_of(warehouse, "SELECT * FROM marts.shared_and_accessible_rides WHERE fleet = 'fhv'") == [
-        (date(2019, 2, 1), "fhv", "all", len(trips), None, shared, None, None, None, None, None)
+        (date(2019, 2, 1), "fhv", "other bases", len(trips), None, shared, None, None, None, None, None)
     ]
 
 
