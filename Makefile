@@ -30,6 +30,9 @@ HOLDS_dev := docs test $(HOLDS_test)
 SERVER_READY := $(if $(TAXI_STORAGE_URL)$(DAGSTER_POSTGRES_URL)$(filter spark,$(TAXI_ENGINE)),.venv/.ready-server)
 SERVER_IN_ENV := $(shell grep -sE '^ *(export +)?((TAXI_STORAGE_URL|DAGSTER_POSTGRES_URL)=.|TAXI_ENGINE=.?spark)' .env)
 
+# Where it is set, each of the many processes of the tests would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # With MEASURE=1 each of the three runs of tests measures what it covers, which takes a third more time; make coverage
 # puts them together.
 MEASURED := $(if $(MEASURE),--cov --cov-report= --cov-fail-under=0)

@@ -61,7 +61,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
     for fleet in FLEETS:
         write_mirror(mirror, Days(date(2024, 12, 1), date(2025, 1, 31)), fleet=fleet, trips_per_day=250)
     made = pipeline_in(tmp_path_factory.mktemp("marts"), mirror, FLEETS)
-    made.run("2024-12-01", "2025-01-31")
+    made.load("2024-12-01", "2025-01-31")
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
     assert {check.passed for check in result.get_asset_check_evaluations()} == {True}

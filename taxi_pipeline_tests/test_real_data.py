@@ -170,7 +170,7 @@ def test_trips_per_day_are_those_of_the_tlcs_own_report(make_pipeline: Callable[
 def test_the_two_numbers_of_a_month_are_explained(make_pipeline: Callable[..., Pipeline], real_tlc: Path) -> None:
     """The queries of docs/real-data.md, on a month at hand, and the outputs' smaller numbers of it."""
     pipeline = make_pipeline(real_tlc, fleets=("green",))
-    pipeline.run("2023-03-01", "2023-03-31")
+    pipeline.load("2023-03-01", "2023-03-31")
     page = (REPOSITORY / "docs" / "real-data.md").read_text()
     queries = page.partition("```sql\n")[2].partition("```")[0].replace("'yellow'", "'green'").split(";")
     (rows,), (in_manhattan,) = (pipeline.rows(query)[0] for query in queries[:2])
@@ -208,7 +208,7 @@ def test_zones_that_location_ids_lack_are_counted_under_their_names(
 ) -> None:
     """Regression: 57, 104 and 105 are no LocationID of the zone file, 264 and 265 have no shape."""
     pipeline = make_pipeline(real_tlc, fleets=("green",))
-    pipeline.run("2023-03-01", "2023-03-31")
+    pipeline.load("2023-03-01", "2023-03-31")
     counted = pipeline.rows(
         "SELECT zone_id, zone, count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id "
         "WHERE zone_id IN (56, 57, 264, 265) GROUP BY ALL ORDER BY ALL"
