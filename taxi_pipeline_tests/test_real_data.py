@@ -170,7 +170,7 @@ def test_trips_per_day_are_those_of_the_tlcs_own_report(make_pipeline: Callable[
 def test_the_two_numbers_of_a_month_are_explained(make_pipeline: Callable[..., Pipeline], real_tlc: Path) -> None:
     """The queries of docs/real-data.md, on a month at hand, and the outputs' smaller numbers of it."""
     pipeline = make_pipeline(real_tlc, fleets=("green",))
-    pipeline.load("2023-03-01", "2023-03-31")
+    pipeline.run("2023-03-01", "2023-03-31")
     page = (REPOSITORY / "docs" / "real-data.md").read_text()
     queries = page.partition("```sql\n")[2].partition("```")[0].replace("'yellow'", "'green'").split(";")
     (rows,), (in_manhattan,) = (pipeline.rows(query)[0] for query in queries[:2])
