@@ -66,12 +66,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 _LONGEST = (
-    *("test_operations", "test_marts", "test_faults", "test_system", "test_assets", "test_odd_months"),
+    *("test_marts", "test_faults", "test_operations", "test_deploy", "test_system", "test_assets", "test_odd_months"),
     *("test_first_hour", "test_long_history", "test_cli", "test_real_data", "test_voids", "test_fleets"),
-    *("test_measured_marts", "test_run_launcher", "test_definitions", "test_monthly_report", "test_deploy"),
+    *("test_measured_marts", "test_run_launcher", "test_definitions", "test_monthly_report"),
 )
-"""The files of tests that take longest, in the order in which they begin: one that mostly waits for the daemon beside
-ones that want the processor."""
+"""The files of tests that take longest, in the order in which they begin.
+
+A process is given its next file when two tests are left to it. So `test_operations`, a single test of minutes, would
+keep the file after it waiting: this is one that takes seconds, and not the other that mostly waits for the daemon.
+"""
 _SLOW_MARKS = ("slow", "services", "cluster")
 _SLOW_FIXTURES = {"make_pipeline", "environment", "real_tlc"}
 _DAGSTER = re.compile(
