@@ -34,7 +34,7 @@ from taxi_pipeline_tests.processes import process, wait_for_file
 
 pytestmark = pytest.mark.slow
 
-KILLS = 20
+KILLS = 50
 SEED = 20230201
 MONTH = ("2023-02-01", "2023-02-28")
 LOADING = ("taxi_zones_file", "taxi_zones", "taxi_trips_file", "taxi_trips", "zone_hourly_trips", "trips_by_week")
@@ -94,7 +94,7 @@ def _started(started: Path, folder: Path, mirror: Path, storage: str) -> tuple[A
 def test_a_killed_run_is_as_if_it_had_never_been_or_as_if_it_were_done(
     versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path, kind: str
 ) -> None:
-    """Twenty SIGKILLs at moments drawn from a seed, each while one version of a month takes the place of the other."""
+    """Fifty SIGKILLs at moments drawn from a seed, each while one version of a month takes the place of the other."""
     draw = random.Random(SEED)  # noqa: S311 - only moments
     folder, storage = tmp_path / "data", storage_url(kind, tmp_path / "data")
     pipeline = pipeline_in(folder, versions[0], storage_url=storage)

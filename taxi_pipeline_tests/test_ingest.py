@@ -231,7 +231,7 @@ def test_a_file_damaged_on_disk_is_not_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(file=odd_files(), chunks=chunkings())
 def test_each_row_is_in_one_place_once(
     file: tuple[list[dict[str, Any]], dict[str, pa.DataType]], chunks: list[Days]

@@ -107,7 +107,7 @@ one_trip = st.builds(
 )
 
 
-@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trips=st.lists(st.one_of(one_trip, some_trips), min_size=1, max_size=14), random=st.randoms())
 def test_what_is_paired_does_not_depend_on_the_order(
     warehouse: DuckDBWarehouse, trips: list[dict[str, Any]], random: Any
