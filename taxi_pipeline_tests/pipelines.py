@@ -55,8 +55,9 @@ GROUPS = {
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
     "sources": {
         *("bases_publication", "bases_file", "bases", "weather_publication", "weather_file", "weather_days"),
-        *("calendar_days", "zone_places", "extreme_days", "daily_highs"),
+        *("calendar_days", "zone_places"),
     },
+    "weather": {"extreme_days", "daily_highs"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}

@@ -58,7 +58,7 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources"),
+        target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather"),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Makes the reports, datasets and marts whose week or month is complete, and asks the sources every "
         "morning.",
