@@ -108,7 +108,7 @@ RUN = {
     "docs/tutorial.md: python": 1,
     "docs/datasets.md: sql": 1,
     "docs/marts.md: sql": 2,
-    "docs/queries.md: sql": 5,
+    "docs/queries.md: sql": 10,
     "docs/real-data.md: sql": 1,
     "docs/sources.md: sql": 2,
     "data/requests/README.md: json": 1,

@@ -54,8 +54,8 @@ indicators = dg.define_asset_job(
 sources = dg.define_asset_job(
     "sources",
     selection=dg.AssetSelection.groups("sources", "weather").materializable(),
-    description="Fetches and loads what trips are joined with (bases, weather, days, places), and makes what is made of "
-    "weather and trips. A source that is down fails nothing else. With automation each is asked every morning.",
+    description="Fetches and loads what trips are joined with (bases, weather, days, places), and makes what is made "
+    "of weather and trips. A source that is down fails nothing else. With automation each is asked every morning.",
 )
 
 tlc_observation = dg.define_asset_job(
