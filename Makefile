@@ -30,8 +30,12 @@ HOLDS_dev := docs test $(HOLDS_test)
 SERVER_READY := $(if $(TAXI_STORAGE_URL)$(DAGSTER_POSTGRES_URL)$(filter spark,$(TAXI_ENGINE)),.venv/.ready-server)
 SERVER_IN_ENV := $(shell grep -sE '^ *(export +)?((TAXI_STORAGE_URL|DAGSTER_POSTGRES_URL)=.|TAXI_ENGINE=.?spark)' .env)
 
-# Each of the three runs of tests measures what it covers; make coverage puts them together.
-MEASURED := --cov --cov-report= --cov-fail-under=0
+# Where it is set, each of the many processes of the tests would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# With MEASURE=1 each of the three runs of tests measures what it covers, which takes a third more time; make coverage
+# puts them together.
+MEASURED := $(if $(MEASURE),--cov --cov-report= --cov-fail-under=0)
 
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
@@ -108,7 +112,7 @@ test-cluster: $(TEST_READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that
 	@COVERAGE_FILE=.coverage.cluster $(BIN)/python -m taxi_pipeline_tests.services --cluster -- \
 		$(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3 $(MEASURED)
 
-coverage: $(TEST_READY) ## What the last runs of test, test-services and test-cluster covered together; fails below the floor
+coverage: $(TEST_READY) ## What the last runs of test, test-services and test-cluster with MEASURE=1 covered together; fails below the floor
 	@$(BIN)/coverage combine --quiet --keep && $(BIN)/coverage report
 
 bench: $(TEST_READY) $(SERVICES_READY) $(if $(findstring cluster,$(or $(BENCH),cluster)),$(CLUSTER_READY)) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help

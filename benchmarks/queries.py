@@ -21,7 +21,15 @@ import duckdb
 
 from taxi_pipeline.outputs.weekly_table import weekly_totals
 from taxi_pipeline.outputs.zone_statistics import city_statistics
+from taxi_pipeline.sources.facts import day_rows, place_rows
+from taxi_pipeline.sources.source import replace_contents
+from taxi_pipeline.sources.weather import WEATHER_SOURCE, read_weather
+from taxi_pipeline.tlc.codes import code_rows
+from taxi_pipeline.tlc.months import new_york_today
+from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.reference import replace_code_tables, replace_tables
 
 COMPARED: Mapping[str, str] = {
     "count by vendor": "SELECT vendor_id, count(*) FROM {rows} GROUP BY vendor_id",
@@ -64,6 +72,7 @@ def questions(warehouse: Path, mirror: Path, folder: Path) -> Iterator[Question]
         mirror: with the files from which it was loaded.
         folder: for the bare table.
     """
+    DuckDBWarehouse(warehouse).change(_replace_what_trips_are_joined_with, mirror)
     ours = duckdb.connect(str(warehouse), read_only=True)
     bare = duckdb.connect(str(folder / "bare.duckdb"))
     files = f"read_parquet('{mirror / 'trip-data' / 'yellow_*.parquet'}', union_by_name = true)"
@@ -85,6 +94,13 @@ def questions(warehouse: Path, mirror: Path, folder: Path) -> Iterator[Question]
     session = DuckDBSession(ours)
     yield Question("weeks, by rollup", lambda: weekly_totals(session, ["yellow"]))
     yield Question("zones, by rollup", lambda: city_statistics(session, ["yellow"]))
+
+
+def _replace_what_trips_are_joined_with(session: Session, mirror: Path) -> None:
+    """Fill the tables of codes, weather, days and places."""
+    replace_code_tables(session, code_rows())
+    replace_contents(session, WEATHER_SOURCE, read_weather(mirror / "misc" / WEATHER_SOURCE.file))
+    replace_tables(session, {**day_rows(new_york_today()), **place_rows()})
 
 
 def seconds_of(ask: Callable[[], object] | None, repeat: int) -> float | None:

@@ -54,19 +54,13 @@ def main() -> None:
             page.wait_for_timeout(500)
             _keep(page, "zone_explorer_phone")
         with dagster_dev(environment, DEMO / "screenshots.log") as url:
-            with _page(browser, (1600, 1500)) as page:
+            with _page(browser, (1600, 900)) as page:
                 page.goto(f"{url}/asset-groups")
                 page.wait_for_timeout(5_000)
-                page.keyboard.press("Alt+e")  # all groups open
                 page.get_by_text("Hide navigation").click()
                 page.wait_for_timeout(3_000)
                 page.reload()
-                page.wait_for_timeout(8_000)  # the graph moves into place
-                page.mouse.move(1000, 750)
-                page.keyboard.down("Control")
-                page.mouse.wheel(0, 130)  # smaller, until all of it is in the window
-                page.keyboard.up("Control")
-                page.wait_for_timeout(2_000)
+                page.wait_for_timeout(8_000)  # the graph, one node for each group, moves into place
                 _keep(page, "lineage")
             with _page(browser, (1440, 1500)) as page:
                 page.goto(f"{url}/assets/zone_hourly_trips?view=overview")

@@ -17,6 +17,7 @@ import pytest
 from taxi_pipeline_tests.faulty_server import FaultyServer, faulty_server
 
 if TYPE_CHECKING:
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
     from taxi_pipeline_tests.pipelines import Pipeline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -66,7 +67,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-_LONGEST = ("test_system", "test_first_hour", "test_faults", "test_odd_months", "test_marts", "test_deploy")
+_LONGEST = (
+    *("test_marts", "test_faults", "test_operations", "test_deploy", "test_system", "test_assets", "test_odd_months"),
+    *("test_first_hour", "test_long_history", "test_cli", "test_real_data", "test_voids", "test_fleets"),
+    *("test_measured_marts", "test_run_launcher", "test_definitions", "test_monthly_report"),
+)
+"""The files of tests that take longest, in the order in which they begin.
+
+A process is given its next file when two tests are left to it. So `test_operations`, a single test of minutes, would
+keep the file after it waiting: this is one that takes seconds, and not the other that mostly waits for the daemon.
+"""
 _SLOW_MARKS = ("slow", "services", "cluster")
 _SLOW_FIXTURES = {"make_pipeline", "environment", "real_tlc"}
 _DAGSTER = re.compile(
@@ -97,13 +107,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if _is_fast(item):
             item.add_marker(pytest.mark.fast)
 
-    def is_long(item: pytest.Item) -> bool:
-        return item.path.stem in _LONGEST
-
+    rank = {name: number for number, name in enumerate(_LONGEST)}
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not is_long(item))
+        items.sort(key=lambda item: rank.get(item.path.stem, len(rank)))
     else:
-        items.sort(key=lambda item: (is_long(item), item.get_closest_marker("fast") is None))
+        items.sort(key=lambda item: (item.path.stem in rank, item.get_closest_marker("fast") is None))
 
 
 def _is_fast(item: pytest.Item) -> bool:
@@ -141,6 +149,24 @@ def real_tlc() -> Path:
     if not TLC_MIRROR.is_dir():
         pytest.skip(f"no real data: {TLC_MIRROR} does not exist")
     return TLC_MIRROR
+
+
+@pytest.fixture(scope="session")
+def real_warehouse(real_tlc: Path, tmp_path_factory: pytest.TempPathFactory) -> "DuckDBWarehouse":
+    """All real months at hand, loaded once for all processes of tests. Read it, never write to it."""
+    from taxi_pipeline.storage.whole_files import locked
+    from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
+    from taxi_pipeline_tests.real_months import load_months
+
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent  # of the folders of all processes
+    folder, loading = root / "real_months", root / "real_months_loading"
+    with locked(folder, timeout_seconds=600):
+        if not folder.is_dir():
+            load_months(sorted((real_tlc / "trip-data").glob("*.parquet")), loading)
+            loading.rename(folder)
+    return DuckDBWarehouse(folder / "data.duckdb")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,9 @@ from typing import Any
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
-        "taxi_pipeline_tests.conftest",
+        *("taxi_pipeline_tests.conftest", "taxi_pipeline_tests.pipelines", "taxi_pipeline.defs.console_runs"),
         *("duckdb", "geopandas", "pyarrow.parquet", "pyogrio", "requests"),
+        *("matplotlib.figure", "matplotlib.backends.backend_agg"),
         *("alembic", "dagster._core.storage.event_log", "dagster._core.storage.runs"),
         *("boto3", "obstore.store"),
     ]

@@ -48,6 +48,7 @@ def running_ui(
     """
     with (
         log.open("ab") as output,
+        _hearing_interrupts(),
         subprocess.Popen(
             command, env=environment, cwd=folder, stdout=output, stderr=output, start_new_session=True
         ) as process,
@@ -72,6 +73,23 @@ def running_ui(
                 process.wait(60)
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _hearing_interrupts() -> Iterator[None]:
+    """Let what is started here hear SIGINT.
+
+    Tests that a script runs in the background ignore it, and so would all that they start: each stop of the system
+    would take the whole minute.
+    """
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def ask(url: str, query: str, **variables: Any) -> dict[str, Any]:

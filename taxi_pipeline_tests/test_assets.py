@@ -95,7 +95,7 @@ def test_materialize_with_a_partition_key(make_pipeline: MakePipeline, mirror: P
 def test_two_months_over_the_type_change_lose_no_row(make_pipeline: MakePipeline, mirror: Path) -> None:
     """January has doubles and null-typed columns where February has integers; every row is accounted for."""
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
-    pipeline.run("2023-01-01", "2023-02-28")
+    pipeline.load("2023-01-01", "2023-02-28")
     for fleet in ("yellow", "green"):
         for month in ("2023-01", "2023-02"):
             first = f"{month}-01"
@@ -149,7 +149,7 @@ def test_values_are_those_published(make_pipeline: MakePipeline, mirror: Path) -
 
 def test_tables_have_the_declared_columns(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-07")
+    pipeline.load("2023-02-07")
     with pipeline.warehouse.read() as session:
         for table in TABLES:
             assert list(session.column_types(table.name).items()) == list(table.column_types.items())
@@ -174,7 +174,7 @@ def test_outputs_are_the_same_bytes_whatever_the_order_and_chunks(make_pipeline:
     at_once.run("2023-01-29", "2023-02-03", select=EVERYTHING)
     assert at_once.bytes_of_outputs() == first
     for day in ("2023-02-03", "2023-02-02", "2023-02-01", "2023-01-31", "2023-01-30"):
-        one_by_one.run(day)
+        one_by_one.load(day)
     one_by_one.run("2023-01-29", select=EVERYTHING)
     assert one_by_one.bytes_of_outputs() == first
     query = "SELECT * FROM {} ORDER BY ALL"
@@ -316,7 +316,7 @@ def test_zones_out_of_range_become_unknown(make_pipeline: MakePipeline, own_mirr
     zones[:3] = [None, 0, 99_999]
     _replace_month(own_mirror, table.set_column(column, table.schema.field(column), pa.array(zones, pa.int32())))
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-01", "2023-02-28")
+    pipeline.load("2023-02-01", "2023-02-28")
     ((joined,),) = pipeline.rows("SELECT count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id")
     assert pipeline.rows("SELECT count(*) FROM trips") == [(joined,)]
     assert pipeline.rows("SELECT DISTINCT zone FROM zones WHERE zone_id = 264") == [("Unknown",)]
@@ -396,7 +396,7 @@ def _made(event: dg.DagsterEvent) -> dg.AssetMaterialization | None:
 def test_part_of_a_republished_month_is_reported(make_pipeline: MakePipeline, own_mirror: Path) -> None:
     """Days of two versions of a file can't add up; the check says what to do and does not block."""
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-01", "2023-02-28")
+    pipeline.load("2023-02-01", "2023-02-28")
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     _replace_month(own_mirror, table.filter(pc.field("trip_distance") > 1.0))
     check = check_of(pipeline.run("2023-02-07"), "trips_conserved")
@@ -462,14 +462,14 @@ def test_a_load_that_fails_leaves_all_as_it_was(make_pipeline: MakePipeline, own
     error = error_of(pipeline.run("2023-01-25", "2023-02-28", select=["taxi_trips", "zone_hourly_trips"], fails=True))
     assert "yellow_tripdata_2023-02.parquet is not what was fetched" in error
     assert _state(pipeline)[0] == before
-    pipeline.run("2023-01-25", "2023-02-28")
+    pipeline.load("2023-01-25", "2023-02-28")
     assert pipeline.rows("SELECT count(DISTINCT pickup_date) FROM trips") == [(35,)], "mended"
 
 
 def test_the_hourly_table_follows_the_trips_whichever_asset_ran(make_pipeline: MakePipeline, own_mirror: Path) -> None:
     """Regression: after a crash between the two assets, or a run of only one, the rollups counted other trips."""
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-06", "2023-02-08")
+    pipeline.load("2023-02-06", "2023-02-08")
     table = pq.read_table(own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet")
     _replace_month(own_mirror, table.filter(pc.field("trip_distance") > 1.0))
     pipeline.run("2023-02-07", select=[taxi_trips_file, "taxi_trips"])
@@ -578,7 +578,7 @@ def test_metadata_of_several_files_names_each(make_pipeline: MakePipeline, mirro
 
 def test_a_copy_used_without_the_server_is_a_warning(make_pipeline: MakePipeline, own_mirror: Path) -> None:
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-02-07")
+    pipeline.load("2023-02-07")
     (own_mirror / "trip-data" / "yellow_tripdata_2023-02.parquet").unlink()
     metadata = pipeline.run("2023-02-07").asset_materializations_for_node("taxi_trips_file")[0].metadata
     assert "the copy in the storage is used" in str(metadata["warning"].value)

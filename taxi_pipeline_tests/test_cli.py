@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
-from taxi_pipeline.defs.console_runs import run_months
+from taxi_pipeline.defs.console_runs import Outcome, run_months
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import Days
@@ -49,6 +49,24 @@ def taxi_pipeline(environment: dict[str, str], tmp_path: Path) -> Run:
         )
 
     return run
+
+
+def test_materialize_waits_before_each_download_as_it_is_set(
+    monkeypatch: pytest.MonkeyPatch, home: Path, mirror: Path
+) -> None:
+    """Regression: TLC_PAUSE_SECONDS, which is for long backfills, was ignored by the command that makes them."""
+    seen: dict[str, Any] = {}
+
+    def run(*given: Any, **_: Any) -> Outcome:
+        seen.update(given[4])
+        return Outcome(stopped="far enough")
+
+    monkeypatch.setattr("taxi_pipeline.defs.console_runs.run_months", run)
+    environment = {"DAGSTER_HOME": str(home), "TLC_URL": mirror.as_uri(), "TLC_PAUSE_SECONDS": "7"}
+    options = ["materialize", "--start", "2023-01-01", "--end", "2023-01-02"]
+    CliRunner().invoke(main, options, env={**environment, "TAXI_ACCEPT": "yellow/2023-01"})
+    assert seen["tlc"].patience.pause_seconds == 7
+    assert seen["tlc"].accepted == ("yellow/2023-01",)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -56,7 +56,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     for fleet, trips_per_day in zip(FLEETS, (600, 100, 100, 300), strict=True):
         write_mirror(mirror, days, fleet=fleet, trips_per_day=trips_per_day)
     pipeline = pipeline_in(tmp_path_factory.mktemp("datasets"), mirror, FLEETS)
-    pipeline.run("2023-01-01", "2023-02-28")
+    pipeline.load("2023-01-01", "2023-02-28")
     return pipeline
 
 
@@ -219,7 +219,7 @@ def test_shares_are_of_the_fleet_and_of_all_fleets(loaded: Pipeline, tmp_path: P
 def test_a_month_that_is_not_complete_names_the_missing_days(tmp_path: Path, mirror: Path) -> None:
     """It gives no share of all trips, which nobody knows."""
     pipeline = pipeline_in(tmp_path, mirror)
-    pipeline.run("2023-01-01", "2023-01-29")
+    pipeline.load("2023-01-01", "2023-01-29")
     result = pipeline.dataset("yellow", "2023-01", zone_hours, market_shares)
     assert result.success, error_of(result)
     for asset in ("zone_hours", "market_shares"):

@@ -26,7 +26,6 @@ from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.rollups import count_again
-from taxi_pipeline_tests.real_months import load_months
 from taxi_pipeline_tests.void_rows import FEBRUARY, MIDNIGHT, load_trips, trip
 
 
@@ -344,12 +343,6 @@ def own_histogram(path: Path, measure: str) -> Counter[int]:
 def own_index(now: Counter[int], then: Counter[int]) -> float:
     shares = [tuple(max(counts[bin_] / counts.total(), 0.0001) for counts in (now, then)) for bin_ in {*now, *then}]
     return sum((p - q) * math.log(p / q) for p, q in shares)
-
-
-@pytest.fixture(scope="module")
-def real_warehouse(real_tlc: Path, tmp_path_factory: pytest.TempPathFactory) -> DuckDBWarehouse:
-    """All real months at hand in one warehouse."""
-    return load_months(sorted((real_tlc / "trip-data").glob("*.parquet")), tmp_path_factory.mktemp("real"))
 
 
 @pytest.mark.real_data

@@ -63,6 +63,12 @@ def undisturbed(versions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFa
     return pipelines
 
 
+@pytest.fixture
+def loaded(undisturbed: list[Pipeline], tmp_path: Path) -> Path:
+    """A folder with the first version, loaded."""
+    return Path(shutil.copytree(undisturbed[0].folder, tmp_path / "data"))
+
+
 def weeks_of(pipeline: Pipeline) -> bytes:
     return pipeline.files.read("outputs/trips_by_week.csv")
 
@@ -148,18 +154,16 @@ def _load_and_die_before(statement: int, folder: Path) -> None:
 
 
 def test_killed_at_each_statement_the_tables_are_as_they_were(
-    versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path
+    versions: tuple[Path, Path], undisturbed: list[Pipeline], loaded: Path
 ) -> None:
-    folder = tmp_path / "data"
-    pipeline = pipeline_in(folder, versions[0])
-    pipeline.run(*MONTH, select=LOADING)
+    pipeline = pipeline_in(loaded, versions[0])
     before = tables_of(pipeline)
     assert before == tables_of(undisturbed[0])
-    pipeline_in(folder, versions[1]).run(*MONTH, select=["taxi_trips_file"])
+    pipeline_in(loaded, versions[1]).run(*MONTH, select=["taxi_trips_file"])
     statement = 0
     while True:
         statement += 1
-        child = process(_load_and_die_before, statement, folder)
+        child = process(_load_and_die_before, statement, loaded)
         child.join()
         if child.exitcode == 0:
             break
@@ -190,7 +194,7 @@ def test_a_full_disk_changes_nothing_and_says_so(
     versions: tuple[Path, Path], undisturbed: list[Pipeline], small_disk: Path
 ) -> None:
     """Each amount of free space from none to enough is tried: the run fails with the reason, or it succeeds."""
-    pipeline_in(small_disk / "data", versions[0]).run(*MONTH)
+    shutil.copytree(undisturbed[0].folder, small_disk / "data")
     pipeline = pipeline_in(small_disk / "data", versions[1])
     expected = [tables_of(one) for one in undisturbed]
     failures = []
@@ -226,17 +230,15 @@ def _load_with_small_files(limit: int, folder: Path, mirror: Path) -> None:
 
 @pytest.mark.parametrize("limit", [1_000, 50_000, 500_000])
 def test_a_limit_on_the_size_of_files_changes_nothing(
-    versions: tuple[Path, Path], undisturbed: list[Pipeline], tmp_path: Path, limit: int
+    versions: tuple[Path, Path], undisturbed: list[Pipeline], loaded: Path, limit: int
 ) -> None:
     """It stands in for a full disk, where nobody may mount one: the download meets the limit, or the database."""
-    folder = tmp_path / "data"
-    pipeline_in(folder, versions[0]).run(*MONTH, select=LOADING)
-    child = process(_load_with_small_files, limit, folder, versions[1])
+    child = process(_load_with_small_files, limit, loaded, versions[1])
     child.join()
     assert child.exitcode == 3, "it fails, and says so"
-    pipeline = pipeline_in(folder, versions[1])
+    pipeline = pipeline_in(loaded, versions[1])
     assert tables_of(pipeline) == tables_of(undisturbed[0])
-    pipeline.run(*MONTH)
+    pipeline.run(*MONTH, select=LOADING)
     assert tables_of(pipeline) == tables_of(undisturbed[1])
 
 

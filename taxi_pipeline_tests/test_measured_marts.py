@@ -3,6 +3,7 @@
 Of real months SQL of its own over the published files gives them, of generated ones pandas over the files.
 """
 
+import shutil
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -90,10 +91,13 @@ _MEASURES_OF_A_FILE = {
 
 
 @pytest.fixture(scope="module")
-def real_months(real_tlc: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[DuckDBWarehouse, list[Path]]:
-    """All real months at hand, and their files."""
+def real_months(
+    real_tlc: Path, real_warehouse: DuckDBWarehouse, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[DuckDBWarehouse, list[Path]]:
+    """All real months at hand with their marts, and their files."""
     paths = sorted((real_tlc / "trip-data").glob("*.parquet"))
-    warehouse = load_months(paths, tmp_path_factory.mktemp("real_months"))
+    warehouse = DuckDBWarehouse(tmp_path_factory.mktemp("real_months") / "data.duckdb")
+    shutil.copy(real_warehouse.location, warehouse.location)
     build_marts(warehouse, MODELS, tmp_path_factory.mktemp("dbt"))
     return warehouse, paths
 
@@ -308,7 +312,7 @@ def test_other_bases_have_a_row_where_their_flag_says_something(generated: tuple
     shared = int((trips[names["sr_flag"]] == 1).sum())
     assert shared > 0
     assert rows_of(warehouse, "SELECT * FROM marts.shared_and_accessible_rides WHERE fleet = 'fhv'") == [
-        (date(2019, 2, 1), "fhv", "all", len(trips), None, shared, None, None, None, None, None)
+        (date(2019, 2, 1), "fhv", "other bases", len(trips), None, shared, None, None, None, None, None)
     ]
 
 

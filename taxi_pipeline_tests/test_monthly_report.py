@@ -68,7 +68,7 @@ def loaded(three_months: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipe
     """A pipeline in which they are loaded, with the last one's report. Read it, never write to it."""
     pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), three_months, FLEETS)
     for month, num_days in MONTHS.items():
-        pipeline.run(f"{month}-01", f"{month}-{num_days}")
+        pipeline.load(f"{month}-01", f"{month}-{num_days}")
     assert pipeline.report(monthly_report, "2023-02-01").success
     return pipeline
 
@@ -327,7 +327,7 @@ def test_who_sent_the_taxis_is_shown_where_a_month_says_it(tmp_path: Path, page:
     assert page.of("data-sender") == {}, "2023 does not say it"
     write_mirror(tmp_path / "mirror", Days(date(2026, 6, 1), date(2026, 6, 2)), fleet="yellow", trips_per_day=300)
     pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", ["yellow"])
-    pipeline.run("2026-06-01", "2026-06-02")
+    pipeline.load("2026-06-01", "2026-06-02")
     pipeline.execute("UPDATE trips SET request_source = 'ZZ' WHERE pickup_zone_id = 161 AND request_source IS NOT NULL")
     assert pipeline.report(monthly_report, "2026-06-01").success
     made = Page(pipeline, "2026-06")
@@ -350,7 +350,7 @@ def test_companies_side_by_side(tmp_path: Path) -> None:
     for fleet in ("yellow", "fhvhv"):
         write_mirror(tmp_path / "mirror", days, fleet=fleet, trips_per_day=200)
     pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", ["yellow", "fhvhv"])
-    pipeline.run("2023-01-01", "2023-01-02")
+    pipeline.load("2023-01-01", "2023-01-02")
     assert pipeline.report(monthly_report, "2023-01-01").success
     found = Page(pipeline, "2023-01").of("data-company")
     expected = pipeline.rows(
@@ -565,14 +565,14 @@ def test_the_same_bytes_again_and_in_another_order(copy: Pipeline) -> None:
     assert not [key for key in page.of("data-figure") if key.startswith("previous.")]
     assert page.text.count("Not compared with January 2023: not all days are loaded.") == 1
     assert page.of("data-figure")["year_before.num_trips"]
-    copy.run("2023-01-31")
+    copy.load("2023-01-31")
     assert copy.report(monthly_report, "2023-01-01").success, "which the report of February compares itself with"
     assert (copy.folder / "outputs" / "reports" / "2023-02.html").read_bytes() == before
 
 
 def test_a_month_with_missing_days_names_them(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months, fleets=FLEETS)
-    pipeline.run("2023-02-03", "2023-02-28")
+    pipeline.load("2023-02-03", "2023-02-28")
     result = pipeline.report(monthly_report, "2023-02-01")
     assert result.success, error_of(result)
     page = Page(pipeline, "2023-02")
@@ -589,7 +589,7 @@ def test_a_month_with_missing_days_names_them(make_pipeline: MakePipeline, three
 
 def test_a_month_without_any_day_is_refused(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-01-05")
+    pipeline.load("2023-01-05")
     result = pipeline.report(monthly_report, "2023-02-01")
     assert "no day of 2023-02 is loaded: materialize its days first" in error_of(result)
     assert not (pipeline.folder / "outputs" / "reports" / "2023-02.html").exists()
@@ -601,7 +601,7 @@ def test_trips_that_the_flows_lack_are_an_error_that_says_what_to_do(
     """A day whose trips were loaded before there were zones has no flows until they are counted."""
     pipeline = make_pipeline(three_months)
     pipeline.run("2023-02-06", select=[taxi_trips_file, "taxi_trips"])
-    pipeline.run("2023-02-05")
+    pipeline.load("2023-02-05")
     assert pipeline.rows("SELECT DISTINCT pickup_date FROM borough_flows") == [(date(2023, 2, 5),)]
     error = error_of(pipeline.report(monthly_report, "2023-02-01"))
     assert "materialize borough_flows for these days" in error
@@ -611,7 +611,7 @@ def test_trips_that_the_flows_lack_are_an_error_that_says_what_to_do(
 
 def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-05", "2023-02-06")
+    pipeline.load("2023-02-05", "2023-02-06")
     pipeline.execute("UPDATE trips SET passenger_count = NULL")
     assert pipeline.report(monthly_report, "2023-02-01").success
     warned = Page(pipeline, "2023-02").of("data-warning")
@@ -622,7 +622,7 @@ def test_what_warns_is_on_the_page(make_pipeline: MakePipeline, three_months: Pa
 
 def test_a_single_fleet_has_nothing_beside_it(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-05")
+    pipeline.load("2023-02-05")
     assert pipeline.report(monthly_report, "2023-02-01").success
     page = Page(pipeline, "2023-02")
     assert "Fleets side by side" not in page.text
@@ -634,7 +634,7 @@ def test_fleets_without_fares_or_payment_have_no_data_there(tmp_path: Path, flee
     days = Days(date(2023, 1, 1), date(2023, 1, 2))
     write_mirror(tmp_path / "mirror", days, fleet=fleet, trips_per_day=200)
     pipeline = pipeline_in(tmp_path / "data", tmp_path / "mirror", [fleet])
-    pipeline.run("2023-01-01", "2023-01-02")
+    pipeline.load("2023-01-01", "2023-01-02")
     assert pipeline.report(monthly_report, "2023-01-01").success
     page = Page(pipeline, "2023-01")
     found = page.of("data-figure")
@@ -649,7 +649,7 @@ def test_fleets_without_fares_or_payment_have_no_data_there(tmp_path: Path, flee
 
 def test_names_in_the_data_can_not_break_the_page(make_pipeline: MakePipeline, three_months: Path) -> None:
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-05")
+    pipeline.load("2023-02-05")
     pipeline.execute("UPDATE zones SET zone = '<script>alert(1)</script> & \"co\"' WHERE zone_id = 132")
     assert pipeline.report(monthly_report, "2023-02-01").success
     page = Page(pipeline, "2023-02")
@@ -798,7 +798,7 @@ def test_a_real_month_with_trips_of_impossible_length(make_pipeline: MakePipelin
 def test_flows_follow_the_zones(make_pipeline: MakePipeline, three_months: Path) -> None:
     """Values, not only sums: one pair of boroughs of one day, by hand."""
     pipeline = make_pipeline(three_months)
-    pipeline.run("2023-02-07")
+    pipeline.load("2023-02-07")
     ((trips, fares, fare, distances, distance, durations, seconds, cards, tips),) = pipeline.rows(
         "SELECT num_trips, num_fares, fare_amount, num_distances, trip_distance, num_durations, duration_seconds, "
         "num_card_trips, card_tip_amount FROM borough_flows "

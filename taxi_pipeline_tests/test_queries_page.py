@@ -13,6 +13,8 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.defs.assets import sources
+from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.weekly_table import weekly_totals
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.codes import CONGESTION_ZONE
@@ -41,6 +43,8 @@ def pipeline(mirror_of_all: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     result = pipeline.run(str(DAYS.first), str(DAYS.last))
     failed = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
     assert failed == []
+    joined = [*sources.weather_assets[1:], sources.calendar_days, sources.zone_places]
+    assert dg.materialize(joined, resources=pipeline.resources, run_config=QUIET).success
     return pipeline
 
 
@@ -118,6 +122,76 @@ def test_codes_read_as_words(pipeline: Pipeline) -> None:
         "OR payment_type NOT IN (SELECT payment_type FROM payment_types) "
         "OR licensee NOT IN (SELECT licensee FROM licensees)"
     ) == [(0,)]
+
+
+def test_companies_in_one_series(pipeline: Pipeline, mirror_of_all: Path) -> None:
+    rows = pipeline.rows(question(5))
+    expected = dict(published(mirror_of_all, "fhvhv", f"SELECT {LICENSEE}, count(*) FROM trips GROUP BY 1"))
+    expected["other bases"] = published(mirror_of_all, "fhv", "SELECT count(*) FROM trips")[0][0]
+    assert {company: trips for _, company, trips in rows} == expected
+
+
+def test_wet_and_dry_days(pipeline: Pipeline, mirror_of_all: Path) -> None:
+    """Friday to Monday: each weekday is one day, which is dry, wet, or neither."""
+    inches = dict(zip(DAYS, (0, 0.3, 0.25, 0.1), strict=True))
+    for day, rain in inches.items():
+        pipeline.execute("UPDATE weather_days SET precipitation_in = ? WHERE day = ?", [rain, day])
+    days = {day.strftime("%A"): day for day in DAYS}
+    rows = pipeline.rows(question(6))
+    assert len(rows) == 4 * len(FLEETS)
+    for fleet, weekday, dry, wet, _ in rows:
+        day = days[weekday]
+        ((trips,),) = published(mirror_of_all, fleet, f"SELECT count(*) FROM trips WHERE pickup::DATE = '{day}'")
+        assert (dry, wet) == (trips if inches[day] == 0 else None, trips if inches[day] >= 0.25 else None)
+
+
+def test_holidays_beside_the_same_weekdays(tmp_path: Path) -> None:
+    """Of three loaded Mondays one is a holiday, the median is of the others, and a day in March does not count."""
+    pipeline = pipeline_in(tmp_path, tmp_path)
+    assert dg.materialize([sources.calendar_days], resources=pipeline.resources, run_config=QUIET).success
+    for day, trips in (
+        ("2025-01-06", 50),
+        ("2025-01-13", 100),
+        ("2025-01-20", 70),
+        ("2025-01-21", 7),
+        ("2025-03-24", 9),
+    ):
+        pipeline.execute(
+            "INSERT INTO loaded_days VALUES ('green', ?, ?, 0, 'v', 1, TRUE, 42, 0, NULL)",
+            [date.fromisoformat(day), trips],
+        )
+    assert pipeline.rows(question(7)) == [(date(2025, 1, 20), "Martin Luther King Jr. Day", "green", 70, 75.0)]
+
+
+def test_friday_nights_between_neighborhoods(pipeline: Pipeline) -> None:
+    """Out of all trips in Python: from Friday 21:00 to Saturday 3:59."""
+    places = dict(pipeline.rows("SELECT zone_id, neighborhood FROM zone_places"))
+    nights = Counter[tuple[str, str]]()
+    for pickup, start, end in pipeline.rows("SELECT pickup_datetime, pickup_zone_id, dropoff_zone_id FROM trips"):
+        is_night = (pickup.date(), pickup.hour >= 21) == (date(2025, 1, 3), True)
+        is_night |= (pickup.date(), pickup.hour < 4) == (date(2025, 1, 4), True)
+        if is_night and start in places and end in places:
+            nights[places[start], places[end]] += 1
+    expected = sorted(((*pair, trips) for pair, trips in nights.items()), key=lambda row: (-row[2], row[0], row[1]))
+    assert pipeline.rows(question(8)) == expected[:20]
+
+
+def test_what_an_hour_of_driving_brings(pipeline: Pipeline) -> None:
+    rows = pipeline.rows(question(9))
+    assert {row[0] for row in rows} == {"yellow", "green", "fhvhv"}, "fhv publishes no totals"
+    amounts: dict[tuple[str, int], tuple[float, float, int]] = {}
+    for fleet, pickup, dropoff, total in pipeline.rows(
+        "SELECT fleet, pickup_datetime, dropoff_datetime, total_amount FROM net_trips WHERE total_amount IS NOT NULL"
+    ):
+        seconds = (dropoff - pickup).total_seconds()
+        if 0 < seconds <= 6 * 3600:
+            dollars, time, count = amounts.get((fleet, pickup.hour), (0.0, 0.0, 0))
+            amounts[fleet, pickup.hour] = (dollars + float(total), time + seconds, count + 1)
+    assert len(rows) == len(amounts)
+    for fleet, hour, trips, dollars_an_hour in rows:
+        dollars, time, count = amounts[fleet, hour]
+        assert trips == count
+        assert dollars_an_hour == pytest.approx(dollars / time * 3600, abs=0.011)
 
 
 def test_every_trip_of_every_fleet_is_there_once(pipeline: Pipeline, mirror_of_all: Path) -> None:

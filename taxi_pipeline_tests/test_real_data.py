@@ -208,7 +208,7 @@ def test_zones_that_location_ids_lack_are_counted_under_their_names(
 ) -> None:
     """Regression: 57, 104 and 105 are no LocationID of the zone file, 264 and 265 have no shape."""
     pipeline = make_pipeline(real_tlc, fleets=("green",))
-    pipeline.run("2023-03-01", "2023-03-31")
+    pipeline.load("2023-03-01", "2023-03-31")
     counted = pipeline.rows(
         "SELECT zone_id, zone, count(*) FROM trips JOIN zones ON zone_id = pickup_zone_id "
         "WHERE zone_id IN (56, 57, 264, 265) GROUP BY ALL ORDER BY ALL"

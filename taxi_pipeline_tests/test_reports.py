@@ -32,7 +32,7 @@ def summary_of(pipeline: Pipeline, week: str) -> dict[str, Any]:
 
 def test_a_week_is_summed_up_by_fleet_and_borough(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror, fleets=("yellow", "green"))
-    pipeline.run("2023-01-29", "2023-02-11")
+    pipeline.load("2023-01-29", "2023-02-11")
     assert pipeline.report(week_summary, "2023-01-29", "2023-02-05").success
     summary = summary_of(pipeline, "2023-02-05")
     assert (summary["week"], summary["last_day"], summary["synthetic"]) == ("2023-02-05", "2023-02-11", True)
@@ -59,10 +59,10 @@ def test_a_week_is_summed_up_by_fleet_and_borough(make_pipeline: MakePipeline, m
 def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipeline, mirror: Path) -> None:
     """The same bytes after a backfill in another order."""
     at_once, backwards = make_pipeline(mirror, name="at_once"), make_pipeline(mirror, name="backwards")
-    at_once.run("2023-01-29", "2023-02-11")
+    at_once.load("2023-01-29", "2023-02-11")
     at_once.report(week_summary, "2023-01-29", "2023-02-05")
     for week, last in (("2023-02-05", "2023-02-11"), ("2023-01-29", "2023-02-04")):
-        backwards.run(week, last)
+        backwards.load(week, last)
         backwards.report(week_summary, week)
     for week in ("2023-01-29", "2023-02-05"):
         assert summary_of(backwards, week) == summary_of(at_once, week)
@@ -72,7 +72,7 @@ def test_the_comparison_is_filled_in_whatever_the_order(make_pipeline: MakePipel
 def test_a_week_that_is_not_complete_names_the_missing_days(make_pipeline: MakePipeline, mirror: Path) -> None:
     """The weeks at the ends of a backfill make no other week fail."""
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-05", "2023-02-16")
+    pipeline.load("2023-02-05", "2023-02-16")
     assert pipeline.report(week_summary, "2023-02-05", "2023-02-12").success
     assert summary_of(pipeline, "2023-02-05")["missing_days"] == []
     partly = summary_of(pipeline, "2023-02-12")
@@ -85,7 +85,7 @@ def test_a_week_that_is_not_complete_names_the_missing_days(make_pipeline: MakeP
 
 def test_a_week_of_which_nothing_is_loaded_is_refused(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-05", "2023-02-06")
+    pipeline.load("2023-02-05", "2023-02-06")
     result = pipeline.report(week_summary, "2023-01-29")
     assert not result.success
     assert "no day of the week of 2023-01-29 is loaded" in error_of(result)
@@ -94,7 +94,7 @@ def test_a_week_of_which_nothing_is_loaded_is_refused(make_pipeline: MakePipelin
 
 def test_metadata_of_each_week(make_pipeline: MakePipeline, mirror: Path) -> None:
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-01-29", "2023-02-11")
+    pipeline.load("2023-01-29", "2023-02-11")
     found = pipeline.report(week_summary, "2023-01-29", "2023-02-05").asset_materializations_for_node("week_summary")
     trips = dict(
         pipeline.rows(
@@ -108,7 +108,7 @@ def test_metadata_of_each_week(make_pipeline: MakePipeline, mirror: Path) -> Non
 def test_a_manifest_says_what_is_loaded_of_a_month(make_pipeline: MakePipeline, mirror: Path) -> None:
     """By fleet: days, trips, rejected rows, and the file that they come from, as the file itself has them."""
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-01-31", "2023-02-28")
+    pipeline.load("2023-01-31", "2023-02-28")
     result = pipeline.report(month_manifest, "2023-01-01", "2023-02-01")
     assert result.success, error_of(result)
     january, february = (
@@ -131,7 +131,7 @@ def test_a_manifest_says_what_is_loaded_of_a_month(make_pipeline: MakePipeline, 
 def test_a_manifest_names_a_fleet_of_which_nothing_is_loaded(make_pipeline: MakePipeline, mirror: Path) -> None:
     """A fleet that did not exist yet is left out, and a month of which nothing is loaded has no manifest."""
     pipeline = make_pipeline(mirror)
-    pipeline.run("2023-02-01", "2023-02-28")
+    pipeline.load("2023-02-01", "2023-02-28")
     with pipeline.warehouse.read() as session:
         manifest = manifest_of_month(session, date(2023, 2, 1), ["yellow", "green"])
         assert manifest["fleets"]["green"]["num_days"] == 0

@@ -26,7 +26,7 @@ MARCH = Days(date(2023, 3, 1), date(2023, 3, 31))
 def month(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """A fleet and its file of a month with about 250,000 trips."""
     folder = tmp_path_factory.mktemp("month")
-    path, _ = write_mirror(folder, MARCH, fleet=request.param, trips_per_day=8000)
+    path, *_ = write_mirror(folder, MARCH, fleet=request.param, trips_per_day=8000)
     return request.param, path
 
 
@@ -54,6 +54,8 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_other_trips(tmp_pat
         files[name] = {str(p.relative_to(root)): sha256_of(p) for p in root.rglob("*") if p.is_file()}
     assert files["a"] == files["b"]
     assert set(files["a"]) == {
+        "misc/central_park_weather.csv",
+        "misc/fhv_bases.csv",
         "misc/taxi_zones.zip",
         "trip-data/yellow_tripdata_2023-01.parquet",
         "trip-data/yellow_tripdata_2023-02.parquet",
@@ -235,7 +237,7 @@ def test_the_cbd_is_manhattan_south_of_60th_street() -> None:
 
 def test_the_cbd_fee_is_charged_from_its_first_day_on(tmp_path: Path) -> None:
     day = date(2025, 1, 5)
-    path, _ = write_mirror(tmp_path, Days(day - timedelta(days=1), day), trips_per_day=500)
+    path, *_ = write_mirror(tmp_path, Days(day - timedelta(days=1), day), trips_per_day=500)
     before, after = query(
         path,
         "SELECT count(*) FILTER (cbd_congestion_fee > 0 AND pickup < '2025-01-05'), "

@@ -44,7 +44,7 @@ SPANS = (
 @pytest.mark.parametrize(("fleet", "first", "last"), SPANS)
 def test_samples_of_every_era_load_and_none_is_lost(tmp_path: Path, fleet: str, first: str, last: str) -> None:
     days = Days(date.fromisoformat(first), date.fromisoformat(last))
-    *files, zones = write_mirror(tmp_path, days, fleet=fleet, trips_per_day=300)
+    *files, zones, _, _ = write_mirror(tmp_path, days, fleet=fleet, trips_per_day=300)
     warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
     with warehouse.write() as session:
         session.replace(ZONES, [(z.zone_id, z.zone, z.borough, z.geometry) for z in read_zones(zones)])
@@ -76,7 +76,7 @@ def test_the_schema_is_the_published_one(file) -> None:
 def test_places_lie_in_the_zones_of_the_trips(tmp_path: Path) -> None:
     """A trip of 2009 is the trip that was drawn; its place is found again by the zones' shapes."""
     day = date(2009, 1, 10)
-    (file, zones) = write_mirror(tmp_path, Days(day, day), fleet="yellow", trips_per_day=3000)
+    file, zones, *_ = write_mirror(tmp_path, Days(day, day), fleet="yellow", trips_per_day=3000)
     drawn = TripMaker("yellow", trips_per_day=3000, seed=0).day(day)
     warehouse, storage = DuckDBWarehouse(tmp_path / "data.duckdb"), LocalFolder(tmp_path)
     fetch(file.as_uri(), storage, f"raw/{file.name}", verify=lambda _: None)
@@ -104,7 +104,7 @@ def query(path: Path, sql: str) -> tuple:
 @pytest.fixture(scope="module")
 def high_volume(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fhvhv")
-    path, _ = write_mirror(folder, Days(date(2025, 1, 1), date(2025, 1, 14)), fleet="fhvhv", trips_per_day=5000)
+    path, *_ = write_mirror(folder, Days(date(2025, 1, 1), date(2025, 1, 14)), fleet="fhvhv", trips_per_day=5000)
     return path
 
 
@@ -163,15 +163,17 @@ def test_companies_come_and_go(tmp_path: Path) -> None:
 
 
 def test_bases_leave_out_what_they_do_not_know(tmp_path: Path) -> None:
-    path, _ = write_mirror(tmp_path, Days(date(2016, 5, 1), date(2016, 5, 2)), fleet="fhv", trips_per_day=2000)
-    share, dropoffs, bases = query(
+    path, *_ = write_mirror(tmp_path, Days(date(2016, 5, 1), date(2016, 5, 2)), fleet="fhv", trips_per_day=2000)
+    share, dropoffs, bases, of_companies = query(
         path,
-        "SELECT count(PUlocationID) / count(*), count(dropOff_datetime), count(DISTINCT dispatching_base_num) "
-        "FROM trips",
+        "SELECT count(PUlocationID) / count(*), count(dropOff_datetime), count(DISTINCT dispatching_base_num), "
+        "count(*) FILTER (dispatching_base_num >= 'B02395' AND dispatching_base_num NOT IN ('B02563', 'B02849')) / "
+        "count(*) FROM trips",
     )
     assert share == pytest.approx(0.45, abs=0.03)
     assert dropoffs == 0
-    assert bases == 12
+    assert bases == 12 + 38
+    assert of_companies == pytest.approx(0.8, abs=0.03), "their trips are in fhvhv from 2019-02 on"
 
 
 @pytest.mark.parametrize(("fleet", "rows", "pickups"), [("fhv", 386, [111, 144, 22]), ("fhvhv", 1009, [14, 132, 93])])

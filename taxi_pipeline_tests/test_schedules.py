@@ -91,7 +91,7 @@ def test_a_loaded_month_is_skipped_and_the_next_one_is_run(
     pipeline = make_pipeline(own_mirror)
     february = own_mirror / "trip-data" / YELLOW.file_name(date(2023, 2, 1))
     kept = february.rename(own_mirror / "kept")
-    pipeline.run("2023-01-01", "2023-01-31")
+    pipeline.load("2023-01-01", "2023-01-31")
     requests, message = tick(pipeline, instance)
     assert requests == []
     assert "2023-01 is the newest published month" in str(message)
@@ -104,14 +104,14 @@ def test_a_month_published_again_is_run_until_it_is_loaded(
     make_pipeline: MakePipeline, own_mirror: Path, instance: dg.DagsterInstance
 ) -> None:
     pipeline = make_pipeline(own_mirror)
-    pipeline.run("2023-01-01", "2023-02-28")
+    pipeline.load("2023-01-01", "2023-02-28")
     assert tick(pipeline, instance)[0] == []
     january = own_mirror / "trip-data" / YELLOW.file_name(date(2023, 1, 1))
     january.write_bytes(january.read_bytes())  # the same trips, published another time
     first, second = tick(pipeline, instance)[0], tick(pipeline, instance)[0]
     assert days_of_requests(first) == [("2023-01-01", "2023-01-31")]
     assert [r.run_key for r in first] == [r.run_key for r in second], "two ticks launch one run"
-    pipeline.run("2023-01-01", "2023-01-31")
+    pipeline.load("2023-01-01", "2023-01-31")
     assert tick(pipeline, instance)[0] == []
 
 
@@ -159,7 +159,7 @@ def test_a_fleet_that_is_late_keeps_no_other_waiting(
     assert (requests, "Nothing new" in str(message)) == ([], True), "what is not there is not asked for every morning"
     kept.rename(late)
     assert days_of_requests(tick(pipeline, instance)[0]) == february
-    pipeline.run("2023-02-01", "2023-02-28")
+    pipeline.load("2023-02-01", "2023-02-28")
     assert tick(pipeline, instance)[0] == []
 
 

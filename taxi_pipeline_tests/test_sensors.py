@@ -301,7 +301,7 @@ def test_a_file_that_can_not_be_read_keeps_no_other_waiting(tmp_path: Path, monk
 @pytest.fixture(scope="module")
 def loaded_once(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, ("yellow", "green"))
-    pipeline.run("2023-02-05", "2023-02-11")
+    pipeline.load("2023-02-05", "2023-02-11")
     return pipeline
 
 

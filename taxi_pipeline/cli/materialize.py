@@ -10,7 +10,7 @@ from rich.table import Table
 
 from taxi_pipeline.cli.options import day_range, days_between, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
-from taxi_pipeline.opening import files_of, warehouse_of
+from taxi_pipeline.opening import files_of, tlc_of, warehouse_of
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.fleets import FIRST_DAY
 from taxi_pipeline.tlc.months import Days
@@ -93,16 +93,9 @@ def _covering(settings: Settings, days: Days) -> Settings:
 
 def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":
     from taxi_pipeline.defs.console_runs import current_instance, run_months
-    from taxi_pipeline.tlc.source import TlcSource
 
     with current_instance() as instance, progress_bar("Starting") as bar:
-        tlc = TlcSource(
-            url=settings.tlc_url,
-            zones_url=settings.zones_url,
-            fleets=settings.fleets,
-            accepted=settings.accepted,
-            on_progress=bar.show_download,
-        )
+        tlc = replace(tlc_of(settings), on_progress=bar.show_download)
         return run_months(settings, days, instance, bar, {"tlc": tlc}, reports=reports)
 
 

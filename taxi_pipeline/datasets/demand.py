@@ -50,7 +50,7 @@ INTERVAL = (0.05, 0.95)
 
 _WEEK = 7
 _OPPONENTS_WEEKS = 8
-_SATURDAY, _SUNDAY = 5, 6
+_SATURDAY, SUNDAY = 5, 6
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def kinds_of(days: "pd.DatetimeIndex") -> "NDArray[np.int64]":
     if days.empty:
         return np.empty(0, dtype="int64")
     holidays = _calendar().holidays(days.min(), days.max())
-    return np.where(days.isin(holidays), _SUNDAY, days.day_of_week).astype("int64")
+    return np.where(days.isin(holidays), SUNDAY, days.day_of_week).astype("int64")
 
 
 def demand_model_of(zone_hours: "pd.DataFrame", month: date) -> "pd.DataFrame":

@@ -58,7 +58,7 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "analysis"),
+        target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather", "analysis"),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every "
         "morning, and makes what is made of trips and sources.",

@@ -53,9 +53,9 @@ indicators = dg.define_asset_job(
 
 sources = dg.define_asset_job(
     "sources",
-    selection=dg.AssetSelection.groups("sources").materializable(),
-    description="Fetches and loads what trips are joined with: bases, weather. A source that is down fails nothing but "
-    "what is made of it. With automation each is asked every morning.",
+    selection=dg.AssetSelection.groups("sources", "weather").materializable(),
+    description="Fetches and loads what trips are joined with (bases, weather, days, places), and makes what is made "
+    "of weather and trips. A source that is down fails nothing else. With automation each is asked every morning.",
 )
 
 tlc_observation = dg.define_asset_job(

@@ -29,6 +29,7 @@ from taxi_pipeline.sample.trips import (
     Texts,
     choose,
     days_outside,
+    kind_of,
     normal,
     random_of,
 )
@@ -65,7 +66,7 @@ class HiredTripMaker:
     def day(self, day: date) -> PublishedColumns:
         """The published rows of a day, in the order of their pickups."""
         rng = random_of(self.seed, self.fleet, day)
-        level = self.parameters.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        level = self.parameters.weekday_level[kind_of(day)] * (0.97 + 0.06 * rng.random())
         trips = self._draw(day, max(1, round(self.trips_per_day * level)), rng)
         return self._high_volume(trips, day, rng) if self.fleet == "fhvhv" else self._other(trips, day, rng)
 

@@ -8,11 +8,12 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from taxi_pipeline.datasets.demand import SUNDAY, kinds_of
 from taxi_pipeline.sample.fares import BRIDGE_TOLL, FEES_TWICE, IMPROVEMENT_TWICE_SINCE, Rates, rates_on
 from taxi_pipeline.sample.parameters import (
     PARAMETERS,
@@ -238,7 +239,7 @@ class TripMaker:
     def day(self, day: date) -> Columns:
         """The published rows of a day, in the order of their pickups (but for those moved outside the month)."""
         rng = random_of(self.seed, self.fleet, day)
-        level = self.parameters.weekday_level[day.weekday()] * (0.97 + 0.06 * rng.random())
+        level = self.parameters.weekday_level[kind_of(day)] * (0.97 + 0.06 * rng.random())
         count = round(self.trips_per_day * level)
         trips = self._draw(day, max(1, round(count * (1 - self.parameters.defects.refund))), rng)
         trips = _with_refunds(trips, count - len(trips["vendorid"]), rng)
@@ -394,7 +395,21 @@ def days_outside(day: date) -> Sequence[int]:
 
 def day_type(day: date) -> str:
     """The key of the day's shape in `hours`."""
-    return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[day.weekday()]
+    return ("weekday", "weekday", "weekday", "weekday", "friday", "saturday", "sunday")[kind_of(day)]
+
+
+def kind_of(day: date) -> int:
+    """The kind of a day: 0 for Monday to 6 for Sunday; a federal holiday is a Sunday, as for the demand model."""
+    return 6 if day in _holidays(day.year) else day.weekday()
+
+
+@cache
+def _holidays(year: int) -> frozenset[date]:
+    """The federal holidays of a year on which the city is as on a Sunday."""
+    import pandas as pd
+
+    days = pd.date_range(date(year, 1, 1), date(year, 12, 31))
+    return frozenset(day.date() for day, kind in zip(days, kinds_of(days), strict=True) if kind == SUNDAY)
 
 
 def clock(per_hour: Sequence[int], uniform: NDArray) -> NDArray:

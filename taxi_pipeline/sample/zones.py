@@ -4,7 +4,9 @@ The shapes are in `zone_shapes.geojson`, which `make zone-shapes` makes. Names a
 `tlc.zone_facts`.
 """
 
+import io
 import zipfile
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -46,19 +48,22 @@ def schematic_zones() -> "gpd.GeoDataFrame":
 
 def write_zones_zip(target: Path) -> None:
     """Write the schematic zones as the TLC packs its own: a zipped shapefile in a folder. Same bytes every time."""
-    with TemporaryDirectory() as folder:
+    with replacing(target) as temporary:
+        temporary.write_bytes(_zones_zip())
+
+
+@cache
+def _zones_zip() -> bytes:
+    """The file, made once in a process: a sample of several fleets writes it for each of them."""
+    packed = io.BytesIO()
+    with TemporaryDirectory() as folder, zipfile.ZipFile(packed, "w") as archive:
         shapefile = Path(folder) / "taxi_zones.shp"
         # A dBase file carries the day on which it was written.
         schematic_zones().to_file(shapefile, engine="pyogrio", DBF_DATE_LAST_UPDATE="2023-01-01")
-        parts = sorted(path for path in Path(folder).iterdir())
-        with replacing(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-            for part in parts:
-                _add(archive, f"taxi_zones/{part.name}", part.read_bytes())
-            _add(
-                archive,
-                SYNTHETIC_MARKER,
-                b"Schematic zones made by taxi-pipeline sample; not the TLC's shapes.\n",
-            )
+        for part in sorted(Path(folder).iterdir()):
+            _add(archive, f"taxi_zones/{part.name}", part.read_bytes())
+        _add(archive, SYNTHETIC_MARKER, b"Schematic zones made by taxi-pipeline sample; not the TLC's shapes.\n")
+    return packed.getvalue()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

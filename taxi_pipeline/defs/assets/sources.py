@@ -1,4 +1,4 @@
-"""Group `sources`: what trips are joined with, by companies, weather, days and places.
+"""Group `sources`: what trips are joined with. Group `weather`: outputs that are made of trips and weather.
 
 What a source is, and how its assets come about, is in `sources.source` and `defs.sources`. An asset of one's own source
 goes into a module of its own beside this one.
@@ -76,13 +76,14 @@ def _replaced(warehouse: Warehouse, tables: Mapping[Table, Sequence[Sequence[Any
     )
 
 
+WEATHER_GROUP = "weather"
 EXTREME_DAYS_FILE = "outputs/extreme_days.csv"
 DAILY_HIGHS_FILE = "outputs/daily_highs.png"
 DAILY_HIGHS_DATA_FILE = "outputs/daily_highs.csv"
 
 
 @dg.asset(
-    group_name=GROUP,
+    group_name=WEATHER_GROUP,
     deps=["weather_days", "zone_hourly_trips", "borough_flows"],
     automation_condition=weather_or_trips_updated,
     pool=POOL,
@@ -116,7 +117,7 @@ def extreme_days(
 
 
 @dg.asset(
-    group_name=GROUP,
+    group_name=WEATHER_GROUP,
     deps=["weather_days", "zone_hourly_trips", "borough_flows"],
     automation_condition=weather_or_trips_updated,
     pool=POOL,

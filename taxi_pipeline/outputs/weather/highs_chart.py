@@ -16,9 +16,11 @@ from taxi_pipeline.outputs.style import (
     png_of,
 )
 from taxi_pipeline.outputs.weather.extreme_days import WeatherOfTrips
+from taxi_pipeline.tlc.fleets import FLEETS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 HEADER = ("day", "high_f", "high_c")
 """Columns of `outputs/daily_highs.csv`."""
@@ -37,7 +39,7 @@ def highs_rows(found: WeatherOfTrips) -> list[tuple[str, str, str]]:
 
 
 def draw_highs(found: WeatherOfTrips) -> bytes:
-    """Draw the highs, and the net trips a day of each fleet below them, as a 10 × 7 inch PNG.
+    """Draw the highs, and the net trips a day of each fleet below them, as a 10 × 8 inch PNG.
 
     Args:
         found: the loaded days; a day without a high, or that is not loaded, is a gap.
@@ -48,29 +50,36 @@ def draw_highs(found: WeatherOfTrips) -> bytes:
     from matplotlib.figure import Figure
 
     with own_style():
-        figure = Figure(figsize=(SIZE_INCHES, 7), dpi=DPI, facecolor="white")
-        figure.text(0.07, 0.945, "Daily highs in Central Park, and trips a day", fontsize=15, weight="bold", color=INK)
-        figure.text(0.07, 0.91, _legend(found), fontsize=10, color=MUTED)
+        figure = Figure(figsize=(SIZE_INCHES, 8), dpi=DPI, facecolor="white")
+        figure.text(0.09, 0.945, "Daily highs in Central Park, and trips a day", fontsize=15, weight="bold", color=INK)
+        figure.text(0.09, 0.91, _legend(found), fontsize=10, color=MUTED)
         if found.coverage.synthetic:
             figure.text(0.97, 0.945, SYNTHETIC_NOTE, fontsize=10, weight="bold", color=WARNING, ha="right")
         else:
-            figure.text(0.07, 0.015, f"{SOURCE}; NOAA, GHCN daily, USW00094728", fontsize=8, color=MUTED)
-        highs, trips = figure.add_axes((0.07, 0.53, 0.9, 0.33)), figure.add_axes((0.07, 0.1, 0.9, 0.36))
+            figure.text(0.09, 0.015, f"{SOURCE}; NOAA, GHCN daily, USW00094728", fontsize=8, color=MUTED)
         days = sorted(found.weather)
-        values = [found.weather[day].high_f for day in days]
-        _draw(highs, days, [None if value is None else float(value) for value in values], _HIGH)
-        highs.set_ylabel("Highest temperature, °F", fontsize=9, color=MUTED)
+        top, *panels = _panels(figure, len(found.fleets))
+        highs = [found.weather[day].high_f for day in days]
+        _draw(top, days, [None if high is None else float(high) for high in highs], _HIGH)
+        top.set_ylabel("Highest temperature, °F", fontsize=9, color=MUTED)
         for day in (day for day in days if found.weather[day].snowfall_in):
-            highs.axvline(_number(day), color=_SNOW, linewidth=0.8, alpha=0.5)
-        for fleet in found.fleets:
+            top.axvline(_number(day), color=_SNOW, linewidth=0.8, alpha=0.5)
+        for fleet, panel in zip(found.fleets, panels, strict=True):
             counted = [found.trips.get((fleet, day)) for day in days]
-            _draw(trips, days, [each.num_net_trips if each else None for each in counted], _FLEETS[fleet], fleet)
-        trips.set_ylim(bottom=0)
-        trips.yaxis.set_major_formatter("{x:,.0f}")
-        trips.set_ylabel("Trips a day, net of voids", fontsize=9, color=MUTED)
-        if found.fleets:
-            trips.legend(loc="upper left", fontsize=9, frameon=False, ncols=len(found.fleets))
+            _draw(panel, days, [each.num_net_trips if each else None for each in counted], _FLEETS[fleet])
+            panel.set_ylim(bottom=0)
+            panel.yaxis.set_major_formatter("{x:,.0f}")
+            panel.set_title(f"{FLEETS[fleet].title}: trips a day, net of voids", loc="left", fontsize=10, color=INK)
         return png_of(figure)
+
+
+def _panels(figure: "Figure", num_fleets: int) -> "list[Axes]":
+    """The panel of the highs and, below it, one for each fleet: their trips differ a hundredfold."""
+    below = 0.46 / max(num_fleets, 1)
+    return [
+        figure.add_axes((0.09, 0.6, 0.88, 0.27)),
+        *(figure.add_axes((0.09, 0.54 - (number + 1) * below, 0.88, below - 0.06)) for number in range(num_fleets)),
+    ]
 
 
 def _legend(found: WeatherOfTrips) -> str:
@@ -87,7 +96,7 @@ def _number(day: date) -> float:
     return float(date2num(day))
 
 
-def _draw(axes: "Axes", days: Sequence[date], values: Sequence[float | None], color: str, label: str = "") -> None:
+def _draw(axes: "Axes", days: Sequence[date], values: Sequence[float | None], color: str) -> None:
     """Draw a line with a gap wherever a day is missing between two."""
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -101,10 +110,10 @@ def _draw(axes: "Axes", days: Sequence[date], values: Sequence[float | None], co
         xs.append(x)
         ys.append(float("nan") if value is None else value)
     # Dots for days that stand alone, which a line would not show.
-    axes.plot(xs, ys, color=color, linewidth=1, marker=".", markersize=2.5, label=label or None)
+    axes.plot(xs, ys, color=color, linewidth=1, marker=".", markersize=2.5)
     locator = AutoDateLocator()
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
     axes.margins(x=0.01)
     axes.tick_params(colors=MUTED, labelsize=9)
     axes.grid(axis="y", color="#e6e6ec")
