@@ -6,6 +6,7 @@ What only one engine has is tested elsewhere: DuckDB's file and its locks in `te
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import astuple
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,10 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.datasets.contents import market_shares_of
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
 from taxi_pipeline.quality.reconciliation import net_days
 from taxi_pipeline.quality.tlc_report import mean_minutes
+from taxi_pipeline.sources.calendar import calendar_days
+from taxi_pipeline.sources.facts import place_rows
+from taxi_pipeline.sources.source import replace_contents
+from taxi_pipeline.sources.weather import STATION, WEATHER_SOURCE, read_weather
 from taxi_pipeline.tlc.aggregated_report import Indicators
+from taxi_pipeline.tlc.codes import code_rows
 from taxi_pipeline.tlc.download import fetch
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
@@ -40,15 +48,26 @@ from taxi_pipeline.warehouse.coverage import (
 )
 from taxi_pipeline.warehouse.ingest import MixedDataError, load_days, refuse_mixture
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Session, Warehouse
-from taxi_pipeline.warehouse.reference import replace_indicators, replace_zones
+from taxi_pipeline.warehouse.reference import replace_code_tables, replace_indicators, replace_tables, replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.sql import month_start, seconds_between, week_start, weekday
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, NUM_PUBLISHED_COLUMNS, REJECTED_TRIPS, TABLES, TRIPS, ZONES
+from taxi_pipeline.warehouse.tables import (
+    CALENDAR_DAYS,
+    LOADED_DAYS,
+    NUM_PUBLISHED_COLUMNS,
+    REJECTED_TRIPS,
+    TABLES,
+    TRIPS,
+    WEATHER_DAYS,
+    ZONES,
+)
 from taxi_pipeline.warehouse.typing.judgement import UnlikelyFileError
+from taxi_pipeline.warehouse.views import DAYS_VIEW
 from taxi_pipeline.warehouse.voids import NET_TRIPS_SQL
 from taxi_pipeline_tests.odd_files import FILE, PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.services.warehouses import ENGINES, warehouse_of
+from taxi_pipeline_tests.source_files import HEADER, by_day, days_from, write_lines
 from taxi_pipeline_tests.void_rows import COLUMNS as VOID_COLUMNS
 from taxi_pipeline_tests.void_rows import counts_of, load_trips, net_counts
 from taxi_pipeline_tests.void_rows import trip as void_row
@@ -167,6 +186,33 @@ def test_what_the_tlc_counts_comes_back(warehouse: Warehouse) -> None:
         with warehouse.read() as session:
             assert indicators_of(session, month) == [row for row in (rows[2], rows[0]) if row in written]
             assert session.row("SELECT count(*) FROM tlc_indicators") == (len(written),)
+
+
+def test_what_trips_are_joined_with_comes_back(warehouse: Warehouse, tmp_path: Path) -> None:
+    """Weather with its NULLs, days, places; the view of days; the company of a trip by its base, and of a day."""
+    days = days_from(date(2023, 2, 1), 28)
+    path = write_lines(tmp_path / "weather.csv", [HEADER, *by_day(days), f"{STATION},NY,2023-03-01,,,,,50,40"])
+    weather, places = read_weather(path), place_rows()
+    calendar = [astuple(day) for day in calendar_days(days[0], date(2023, 3, 1))]
+    with warehouse.write() as session:
+        replace_contents(session, WEATHER_SOURCE, weather)
+        replace_tables(session, {**places, CALENDAR_DAYS: calendar})
+        replace_code_tables(session, code_rows())
+        put(session, "fhv", FEBRUARY, *of_february(1, 1, 2))
+    with warehouse.read() as session:
+        for table, rows in {WEATHER_DAYS: weather.rows, CALENDAR_DAYS: calendar, **places}.items():
+            found = session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}")
+            assert Counter(found) == Counter(map(tuple, rows)), table.name
+        joined = session.rows(f"SELECT day, holiday, high_f, wind_mph FROM ({DAYS_VIEW.select}) AS days ORDER BY day")
+        assert joined[-1] == (date(2023, 3, 1), None, 50, None)
+        assert [row[:2] for row in joined if row[1]] == [
+            (day.day, day.holiday) for day in calendar_days(days[0], days[-1]) if day.holiday
+        ]
+        shares = market_shares_of(session, "fhv", date(2023, 2, 1), ["fhv"])
+        assert shares[["company", "num_trips"]].to_numpy().tolist() == [["other bases", 3]]
+        found_weather = weather_of_trips(session, ["fhv"])
+        assert len(found_weather.weather) == 28
+        assert found_weather.trips["fhv", date(2023, 2, 1)].num_net_trips == 2
 
 
 def test_mean_durations_leave_out_implausible_trips(warehouse: Warehouse) -> None:

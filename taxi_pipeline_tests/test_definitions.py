@@ -440,7 +440,7 @@ def test_a_backfills_run_has_a_month_of_days_or_five_years_of_months_and_one_run
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop(dg.AssetCheckKey(dg.AssetKey("taxi_trips_file"), "columns_known")) is None, "it reads files alone"
-    assert len(pools) == 33
+    assert len(pools) == 38
     assert set(pools.values()) == {"duckdb"}
 
 

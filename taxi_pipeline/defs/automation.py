@@ -58,7 +58,10 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     """
     return dg.AutomationConditionSensorDefinition(
         "automation",
-        target=dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather", "analysis"),
+        # With what others publish, which is observed: without it Dagster adds a sensor of its own for that.
+        target=dg.AssetSelection.groups(
+            *("reports", "datasets", "marts", "sources", "weather", "analysis"), include_sources=True
+        ),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every "
         "morning, and makes what is made of trips and sources.",

@@ -24,15 +24,20 @@ from taxi_pipeline.quality.reconciliation import (
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import (
+    BASES,
     BOROUGH_FLOWS,
+    CALENDAR_DAYS,
     LOADED_DAYS,
     REJECTED_TRIPS,
     TLC_INDICATORS,
     TRIP_HISTOGRAMS,
     TRIPS,
+    WEATHER_DAYS,
     ZONE_HOURLY_DROPOFFS,
     ZONE_HOURLY_TRIPS,
     ZONE_HOURLY_VOIDS,
+    ZONE_NEIGHBORS,
+    ZONE_PLACES,
     ZONES,
     Table,
 )
@@ -43,6 +48,10 @@ TABLES_OF = {
     "zone_hourly_trips": (ZONE_HOURLY_TRIPS, ZONE_HOURLY_VOIDS, ZONE_HOURLY_DROPOFFS, TRIP_HISTOGRAMS),
     "borough_flows": (BOROUGH_FLOWS,),
     "tlc_indicators": (TLC_INDICATORS,),
+    "bases": (BASES,),
+    "weather_days": (WEATHER_DAYS,),
+    "calendar_days": (CALENDAR_DAYS,),
+    "zone_places": (ZONE_PLACES, ZONE_NEIGHBORS),
 }
 """Asset → its tables."""
 
