@@ -77,10 +77,12 @@ def test_a_row_without_the_number_of_a_base_is_left_out_and_told(tmp_path: Path,
 
 def test_a_month_that_is_none_is_older_than_all_others(tmp_path: Path) -> None:
     contents = read(
-        tmp_path, "base_number,base_name,year,month", "B00001,A,2018,13", "B00001,B,2015,1", "B00001,C,20x8,1"
+        tmp_path,
+        *("base_number,base_name,year,month", "B00001,A,2018,13", "B00001,B,2015,1", "B00001,C,20x8,1"),
+        "B00001,D,2099,1",
     )
     assert contents.rows == [("B00001", "B", None, "other", date(2015, 1, 1))]
-    assert [(each.line, each.value) for each in contents.problems] == [(2, "2018-13"), (4, "20x8-1")]
+    assert [(each.line, each.value) for each in contents.problems] == [(2, "2018-13"), (4, "20x8-1"), (5, "2099-1")]
 
 
 @pytest.mark.parametrize(

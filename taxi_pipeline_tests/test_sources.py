@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
+from dagster._core.test_utils import freeze_time
 
 from taxi_pipeline.defs.assets import sources as ours
 from taxi_pipeline.defs.failures import message_of
@@ -108,13 +109,13 @@ def test_a_file_that_shrank_says_what_to_do(server: FaultyServer, tmp_path: Path
     lines = YEAR.splitlines()
     server.answers[path] = [
         Answer(body=YEAR),
-        Answer(body=b"\n".join(lines[:183])),
-        Answer(body=b"\n".join(lines[:184])),
+        Answer(body=b"\n".join(lines[:362])),
+        Answer(body=b"\n".join(lines[:363])),
     ]
     servers(server).fetch(WEATHER_SOURCE, files)
-    with pytest.raises(FetchError, match=r"it has 182 rows, where the copy at hand has 365.*delete raw/central_park_w"):
+    with pytest.raises(FetchError, match=r"it has 361 rows, where the copy at hand has 365.*delete raw/central_park_w"):
         servers(server).fetch(WEATHER_SOURCE, files)
-    assert servers(server).fetch(WEATHER_SOURCE, files).downloaded, "183 of 365 are more than half"
+    assert servers(server).fetch(WEATHER_SOURCE, files).downloaded, "362 of 365 are 99 percent"
 
 
 def test_a_published_version_is_asked_for_without_a_download(server: FaultyServer) -> None:
@@ -171,12 +172,12 @@ def test_bases_and_weather_become_tables(make_pipeline: MakePipeline, with_trips
         ("other", 12),
     ]
     assert pipeline.rows("SELECT min(day), max(day), count(*) FROM weather_days") == [
-        (date(2024, 1, 1), date(2025, 12, 31), 731)
+        (date(2024, 1, 1), date(2025, 1, 21), 387)
     ]
     (weather,) = materializations_of(result, "weather_days")
     assert weather.metadata["synthetic"].value is True
-    assert weather.metadata["dagster/row_count"].value == 731
-    assert table_of(weather.metadata["preview"])[-1]["day"] == "2025-12-31"
+    assert weather.metadata["dagster/row_count"].value == 387
+    assert table_of(weather.metadata["preview"])[-1]["day"] == "2025-01-21"
     assert pipeline.rows("SELECT count(*), min(hours), max(hours) FROM calendar_days WHERE year(day) = 2024") == [
         (366, 23, 25)
     ]
@@ -340,8 +341,8 @@ class Looks:
         )
         self.instance._report_runless_asset_event(change)
 
-    def make(self, asset: str) -> None:
-        self.instance.report_runless_asset_event(dg.AssetMaterialization(asset))
+    def make(self, asset: str, version: str) -> None:
+        self.instance.report_runless_asset_event(dg.AssetMaterialization(asset, tags={"dagster/data_version": version}))
 
 
 MADE_BY_AUTOMATION = ("weather_file", "weather_days")
@@ -354,36 +355,49 @@ def looks() -> Iterator[Looks]:
 
 
 def test_a_file_is_fetched_when_it_changed_and_its_table_follows(looks: Looks) -> None:
-    """Both in one run; each of them once."""
-    both = {"weather_file", "weather_days"}
-    assert looks.requested() == both, "they were never made"
-    assert looks.requested() == set()
+    assert looks.requested() == {"weather_file", "weather_days"}, "they were never made"
+    assert looks.requested() == set(), "each is asked for once"
     looks.observe("weather_publication", "1")
-    looks.make("weather_file")
-    looks.make("weather_days")
+    looks.make("weather_file", "a")
+    looks.make("weather_days", "a")
+    looks.requested()
     assert looks.requested() == set()
     looks.observe("weather_publication", "1")
     assert looks.requested() == set(), "nothing changed"
     looks.observe("weather_publication", "2")
-    assert looks.requested() == both
+    assert looks.requested() == {"weather_file"}
+    assert looks.requested() == set()
+    looks.make("weather_file", "a")
+    assert looks.requested() == set(), "the file is the same"
+    looks.make("weather_file", "b")
+    assert looks.requested() == {"weather_days"}
     assert looks.requested() == set()
 
 
-def test_a_file_that_somebody_fetched_is_loaded(looks: Looks) -> None:
-    looks.requested()
-    looks.requested()
-    looks.make("weather_file")
-    assert looks.requested() == {"weather_days"}
+def test_a_file_is_asked_for_every_morning_whatever_was_observed(looks: Looks) -> None:
+    """Regression: a version that a server could not deliver once was forgotten until the next one."""
+    morning = datetime(2026, 5, 4, 9, 5, tzinfo=UTC)  # five past five in New York
+    with freeze_time(morning - timedelta(minutes=10)):
+        looks.requested()
+        looks.make("weather_file", "a")
+        looks.make("weather_days", "a")
+        looks.requested()
+        assert looks.requested() == set()
+    with freeze_time(morning):
+        assert looks.requested() == {"weather_file"}
+        assert looks.requested() == set()
+    with freeze_time(morning + timedelta(days=1)):
+        assert looks.requested() == {"weather_file"}
 
 
 def test_a_file_that_is_overdue_is_asked_for_without_an_observation(looks: Looks) -> None:
     """Freshness acts, and once for each time that it fails."""
     looks.requested()
-    looks.make("weather_file")
-    looks.make("weather_days")
+    looks.make("weather_file", "a")
+    looks.make("weather_days", "a")
     looks.requested()
     looks.is_now("weather_file", FreshnessState.FAIL)
-    assert looks.requested() == {"weather_file", "weather_days"}
+    assert looks.requested() == {"weather_file"}
     assert looks.requested() == set(), "a source that is down is not asked at each look"
     looks.is_now("weather_file", FreshnessState.PASS)
     assert looks.requested() == set()

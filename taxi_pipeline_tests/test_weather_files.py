@@ -73,6 +73,19 @@ def test_the_file_by_station_is_in_tenths(tmp_path: Path, *, compressed: bool) -
     assert (found["snowfall_in"], found["snowfall_mm"], found["wind_mph"]) == (1, 25, Decimal("6.71"))
 
 
+def test_amazons_copy_has_a_header(tmp_path: Path) -> None:
+    """Regression: it was taken for a file by day, and refused."""
+    lines = ["ID,DATE,ELEMENT,DATA_VALUE,M_FLAG,Q_FLAG,S_FLAG,OBS_TIME", *by_station(JULY)]
+    assert len(read_weather(write_lines(tmp_path / "weather.csv", lines)).rows) == 31
+
+
+def test_days_to_come_are_left_out_and_told(tmp_path: Path) -> None:
+    """Regression: a day of 9999 was taken, and all before it counted as missing."""
+    contents = read(tmp_path, *by_day(JULY), *by_day([date(9999, 12, 31)]))
+    assert len(contents.rows) == 31
+    assert {each.outcome for each in contents.problems} == {"a day that is still to come, left out"}
+
+
 def test_both_forms_give_the_same_weather(tmp_path: Path) -> None:
     one = read(tmp_path, *by_day(JULY, "metric"))
     other = read_weather(write_lines(tmp_path / "station.csv", by_station(JULY)))

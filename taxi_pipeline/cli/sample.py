@@ -33,24 +33,25 @@ def sample(
     folder: Path, start: datetime, end: datetime, fleets: tuple[str, ...], trips_per_day: int, seed: int
 ) -> None:
     """Write a mirror of the TLC's server with synthetic trips, schematic zones, weather and bases."""
-    from taxi_pipeline.sample.mirror import SampleError, write_mirror
+    from taxi_pipeline.sample.mirror import write_mirror
 
     days = days_between(start, end)
+    for fleet in fleets:  # before anything is written
+        if days.first < FLEETS[fleet].first_month:
+            message = f"{fleet} trips can be made from {FLEETS[fleet].first_month} on, not for {days.first}"
+            raise click.BadParameter(message, param_hint="--start")
     written: dict[Path, None] = {}  # each fleet writes the zones, the same
     with progress_bar("Generating trips", total=days.num_days * len(set(fleets))) as bar:
-        try:
-            for fleet in dict.fromkeys(fleets):
-                files = write_mirror(
-                    folder.absolute(),
-                    days,
-                    fleet=fleet,
-                    trips_per_day=trips_per_day,
-                    seed=seed,
-                    on_day=lambda _: bar.materialized(),
-                )
-                written |= dict.fromkeys(files)
-        except SampleError as error:
-            raise click.BadParameter(str(error), param_hint="--start") from error
+        for fleet in dict.fromkeys(fleets):
+            files = write_mirror(
+                folder.absolute(),
+                days,
+                fleet=fleet,
+                trips_per_day=trips_per_day,
+                seed=seed,
+                on_day=lambda _: bar.materialized(),
+            )
+            written |= dict.fromkeys(files)
     title = f"Synthetic {' and '.join(dict.fromkeys(fleets))} trips, {days}"
     print_files("file", map(local_file, written), title=title)
     console.print(f"Use it with TLC_URL={folder.absolute().as_uri()}", soft_wrap=True)

@@ -56,12 +56,11 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     Args:
         running: true if it is on from the start; otherwise it is switched on in the UI.
     """
+    made = dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather", "analysis")
     return dg.AutomationConditionSensorDefinition(
         "automation",
         # With what others publish, which is observed: without it Dagster adds a sensor of its own for that.
-        target=dg.AssetSelection.groups(
-            *("reports", "datasets", "marts", "sources", "weather", "analysis"), include_sources=True
-        ),
+        target=made | made.upstream_source_assets(),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every "
         "morning, and makes what is made of trips and sources.",

@@ -34,24 +34,29 @@ GROUP = "sources"
 RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 """Retries of a server that does not answer. What is not there, or is something else, is not asked for again."""
 
-EVERY_MORNING = "30 4 * * *"
+OBSERVED_AT, FETCHED_AT = "30 4 * * *", "0 5 * * *"
+"""Every morning, New York."""
 
 FETCHED_WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8))
 """Limit on the age of a source's file: with automation, one that is older is asked for, also without an observation."""
 
 _handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+_version_changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+# Each morning as well: a server that could not deliver a new version once has the same version at the next observation,
+# and some name no versions at all. The request is conditional.
 _file_wanted = (
-    dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
+    _version_changed
+    | dg.AutomationCondition.cron_tick_passed(FETCHED_AT, NEW_YORK)
     | dg.AutomationCondition.missing().newly_true()
     | dg.AutomationCondition.freshness_failed().newly_true()
 ).since(_handled)
 _file_condition = (_file_wanted & ~dg.AutomationCondition.in_progress()).with_label("changed_or_overdue")
 _table_condition = (
-    (dg.AutomationCondition.any_deps_updated() | dg.AutomationCondition.missing().newly_true()).since(_handled)
+    (_version_changed | dg.AutomationCondition.missing().newly_true()).since(_handled)
     & ~dg.AutomationCondition.any_deps_missing()
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
-).with_label("file_updated")
+).with_label("file_changed")
 
 monthly_or_missing = (
     (dg.AutomationCondition.missing().newly_true() | dg.AutomationCondition.cron_tick_passed("0 5 1 * *", NEW_YORK))
@@ -96,7 +101,7 @@ def build_source(source: Source, *, retries: dg.RetryPolicy = RETRIES) -> list[d
                 description=source.description,
                 kinds={"csv"},
                 tags={"output": PUBLICATION},
-                automation_condition=dg.AutomationCondition.on_cron(EVERY_MORNING, NEW_YORK),
+                automation_condition=dg.AutomationCondition.on_cron(OBSERVED_AT, NEW_YORK),
             )
         ],
     )
@@ -109,7 +114,7 @@ def build_source(source: Source, *, retries: dg.RetryPolicy = RETRIES) -> list[d
         deps=[publication],
         description=(
             f"The file of {source.name} as published: raw/{source.file}, with .gz at its end where it is compressed. "
-            "Whatever can't be read, or has less than half of the rows of the copy at hand, never takes its place."
+            "Whatever can't be read, or has lost more rows than it should, never takes the place of the copy at hand."
         ),
         kinds={"python"},
         tags={"output": "raw-file"},
@@ -174,8 +179,8 @@ def _observed(sources: SourceServers, source: Source) -> dict[str, Any]:
     """
     try:
         version = sources.published_version(source)
-    except NoAnswerError as error:
-        raise _failure(source, str(error), worth_a_retry=True) from error
+    except FetchError as error:
+        raise _failure(source, str(error), worth_a_retry=isinstance(error, NoAnswerError)) from error
     url = sources.url_of(source)
     if version is None:
         raise _failure(source, f"There is no file at {url}", worth_a_retry=False)

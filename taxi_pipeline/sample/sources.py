@@ -24,7 +24,7 @@ _SNOW_BELOW = 1.0
 
 
 def write_weather(folder: Path, days: Days) -> Path:
-    """Write the weather of the years of these days and of the year before, beside the years that the file has already.
+    """Write the weather until the last of these days, from the year before the first one on, beside what is there.
 
     A day's weather depends on the day alone, so that a file that is written again for other days agrees with it.
 
@@ -38,7 +38,7 @@ def write_weather(folder: Path, days: Days) -> Path:
     path = folder / "misc" / WEATHER_SOURCE.file
     known = _days_of(path)
     first = max(FIRST_DAY, min([date(days.first.year - 1, 1, 1), *known]))
-    last = max([date(days.last.year, 12, 31), *known])
+    last = max([days.last, *known])
     lines = [
         f"STATION,NAME,DATE,AWND,PRCP,SNOW,SNWD,TMAX,TMIN,{SYNTHETIC_COLUMN}",
         *map(_weather_of, Days(first, last)),

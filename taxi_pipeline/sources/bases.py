@@ -10,6 +10,7 @@ from pathlib import Path
 
 from taxi_pipeline.sources.source import MAX_SHOWN, Contents, CsvLines, Problem, Source, not_the_file, read_csv
 from taxi_pipeline.tlc.codes import COMPANY_BASES
+from taxi_pipeline.tlc.months import new_york_today
 from taxi_pipeline.warehouse.tables import BASES
 
 OTHER = "other"
@@ -89,8 +90,10 @@ class _Reader:
         if not year and not month:
             return None
         if re.fullmatch(r"20\d\d", year, re.ASCII) and re.fullmatch(r"0?[1-9]|1[0-2]", month, re.ASCII):
-            return date(int(year), int(month), 1)
-        self._note(line, "month", f"{year}-{month}", "no month, taken as older than all others")
+            found = date(int(year), int(month), 1)
+            if found <= new_york_today():
+                return found
+        self._note(line, "month", f"{year}-{month}", "no month until today, taken as older than all others")
         return None
 
     def _note(self, line: int, column: str, value: str, outcome: str) -> None:
@@ -107,5 +110,6 @@ BASES_SOURCE = Source(
     file="fhv_bases.csv",
     table=BASES,
     read=read_bases,
+    min_share=0.9,  # the report has all bases that ever were in it
     setting="TAXI_BASES_URL",
 )

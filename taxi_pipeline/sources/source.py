@@ -27,9 +27,6 @@ MAX_SHOWN = 80
 SYNTHETIC_COLUMN = "synthetic"
 """Name of a column by which a CSV says that it is generated."""
 
-_MIN_SHARE = 0.5
-"""Smallest number of rows of a new file, as a share of those of the copy at hand, with which it is taken."""
-
 _GZIP = b"\x1f\x8b"
 
 
@@ -73,6 +70,8 @@ class Source:
     """A table that is replaced as a whole."""
     read: Callable[[Path], Contents]
     """Reads a local copy of the file; raises `UnusableFileError` when it is something else."""
+    min_share: float = 0.5
+    """Smallest number of rows of a new file, as a share of those of the copy at hand, with which it is taken."""
     setting: str | None = None
     """The environment variable with another URL of the file, where `settings` has one."""
 
@@ -101,7 +100,7 @@ class SourceServers:
     def fetch(self, source: Source, files: Storage, *, log: Log = lambda _: None) -> FetchedFile:
         """Fetch a source's file into the storage, unless the copy there is current.
 
-        A file that can't be read, or that has less than half of the rows of the copy at hand, never takes its place.
+        A file that can't be read, or that has fewer rows than `min_share` of the copy at hand, never takes its place.
 
         Args:
             source: the source.
@@ -116,7 +115,7 @@ class SourceServers:
         def verify(path: Path) -> None:
             found = len(source.read(path).rows)
             known = _rows_at_hand(source, files, name)
-            if found < _MIN_SHARE * known:
+            if found < source.min_share * known:
                 raise UnusableFileError(
                     f"it has {found:,} rows, where the copy at hand has {known:,}. If that is right, delete {name} "
                     "from the storage and fetch again"

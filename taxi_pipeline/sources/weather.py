@@ -20,6 +20,7 @@ from statistics import fmean, pvariance
 
 from taxi_pipeline.sources.source import MAX_SHOWN, Contents, Problem, Source, not_the_file, read_csv, read_lines
 from taxi_pipeline.tlc.fleets import FIRST_DAY
+from taxi_pipeline.tlc.months import new_york_today
 from taxi_pipeline.warehouse.tables import WEATHER_DAYS
 
 STATION = "USW00094728"
@@ -104,12 +105,16 @@ class _Days:
     lines: dict[date, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     synthetic: bool = False
+    today: date = field(default_factory=new_york_today)
 
     def note(self, line: int, column: str, value: str, outcome: str) -> None:
         self.problems.append(Problem(line, column, value[:MAX_SHOWN], outcome))
 
     def take(self, line: int, day: date, name: str, text: str, flag: str) -> None:
         """Take a value; NOAA's flag of a failed check of quality makes it NULL."""
+        if day > self.today:
+            self.note(line, name, f"{day} {text}", "a day that is still to come, left out")
+            return
         values = self.values.setdefault(day, {})
         self.lines.setdefault(day, line)
         if text in _NO_VALUE:
@@ -155,7 +160,8 @@ def read_weather(path: Path) -> Contents:
 def _published(path: Path) -> tuple[_Days, str | None]:
     """The published numbers, and the name of their unit where the form of the file says it."""
     _, first = next(read_lines(path, _WHAT), (0, [""]))
-    if re.fullmatch(r"[A-Z0-9]{11}", first[0], re.ASCII):
+    # On Amazon's copy the lines have a header.
+    if re.fullmatch(r"[A-Z0-9]{11}", first[0], re.ASCII) or first[:3] == ["ID", "DATE", "ELEMENT"]:
         return _by_station(path), "tenths"
     return _by_day(path), None
 
@@ -289,5 +295,6 @@ WEATHER_SOURCE = Source(
     file="central_park_weather.csv",
     table=WEATHER_DAYS,
     read=read_weather,
+    min_share=0.99,  # days are added and corrected, not taken away
     setting="TAXI_WEATHER_URL",
 )

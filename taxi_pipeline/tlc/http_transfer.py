@@ -209,7 +209,9 @@ def _patiently(
             failures = 1 if error.progress else failures + 1
             if failures >= patience.attempts:
                 raise NoAnswerError(
-                    url, f"in {failures} attempts: {error}", "Check the network and TLC_URL, then run again"
+                    url,
+                    f"in {failures} attempts: {error}",
+                    "Check the network and the URL, which is a setting, then run again",
                 ) from error
             # The jitter keeps runs that broke off together from coming back together.
             pause = patience.first_pause_seconds * 2 ** (failures - 1) * random.uniform(0.5, 1.5)  # noqa: S311
