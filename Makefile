@@ -40,7 +40,7 @@ MEASURED := $(if $(MEASURE),--cov --cov-report= --cov-fail-under=0)
 # The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
 # nothing from a .env or from the shell leaks in.
 DEMO := data/demo
-DEMO_SAMPLE := --output $(DEMO)/mirror --start 2025-01-01 --end 2025-02-28
+DEMO_SAMPLE := --output $(DEMO)/mirror --start 2024-12-01 --end 2025-01-31
 # Named after what the trips are made with, so that a clone with an older demo makes them anew.
 DEMO_TRIPS := $(DEMO)/mirror/.made-with-$(shell cat taxi_pipeline/sample/*.py taxi_pipeline/tlc/fleets.py Makefile | cksum | cut -d' ' -f1)
 # With an object store and Postgres (see docs/server.md) the demo has a prefix of its own in the store.
@@ -50,8 +50,8 @@ DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),$(SERVER_INSTANCE),dagster.yaml)
 DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
 DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_BASES_URL= TAXI_WEATHER_URL= \
-	TAXI_FLEETS=yellow,green,fhvhv TAXI_START_DATE=2025-01-01 \
-	TAXI_END_DATE=2025-02-28 TAXI_CATALOG_NAMESPACE=demo \
+	TAXI_FLEETS=yellow,green,fhvhv TAXI_START_DATE=2024-12-01 \
+	TAXI_END_DATE=2025-01-31 TAXI_CATALOG_NAMESPACE=demo \
 	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_HISTORY_DAYS= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
@@ -62,13 +62,13 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## Two months of synthetic trips through the whole graph
-	@echo "Materializing January and February 2025 through Dagster ..."
-	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2025-01-01 --end 2025-02-28 --reports
+	@echo "Materializing December 2024 and January 2025 through Dagster ..."
+	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2024-12-01 --end 2025-01-31 --reports
 	@echo $(PAGES_PORT) > $(DEMO)/pages-port
 	@echo
 	@$(if $(DEMO_STORAGE),:,echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"; cat $(DEMO)/outputs/trips_by_week.csv; echo)
 	@echo "Look at the map:                   $(DEMO_FILES)/outputs/manhattan_map.png, $(DEMO_FILES)/outputs/city_map.png"
-	@echo "Read about the month:              $(DEMO_FILES)/outputs/reports/2025-02.html"
+	@echo "Read about the month:              $(DEMO_FILES)/outputs/reports/2025-01.html"
 	@echo "Explore the zones:                 $(DEMO_FILES)/outputs/zone_explorer.html"
 	@echo "Open the UI on exactly these runs: make demo-ui"
 

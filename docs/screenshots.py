@@ -27,7 +27,7 @@ IMAGES = REPOSITORY / "docs" / "images"
 
 def main() -> None:
     """Take them all."""
-    if not (DEMO / "outputs" / "reports" / "2025-02.html").is_file():
+    if not (DEMO / "outputs" / "reports" / "2025-01.html").is_file():
         raise SystemExit(f"{DEMO} has no report: run make demo first")
     IMAGES.mkdir(exist_ok=True)
     shutil.copy(DEMO / "outputs" / "manhattan_map.png", IMAGES / "manhattan_map.png")
@@ -37,12 +37,12 @@ def main() -> None:
         "TAXI_DATA_DIR": str(DEMO),
         "TLC_URL": (DEMO / "mirror").as_uri(),
         "TAXI_FLEETS": "yellow,green,fhvhv",
-        "TAXI_START_DATE": "2025-01-01",
-        "TAXI_END_DATE": "2025-02-28",
+        "TAXI_START_DATE": "2024-12-01",
+        "TAXI_END_DATE": "2025-01-31",
     }
     with opened_browser() as browser:
         with _page(browser, (1200, 1500)) as page:
-            page.goto((DEMO / "outputs" / "reports" / "2025-02.html").as_uri())
+            page.goto((DEMO / "outputs" / "reports" / "2025-01.html").as_uri())
             _keep(page, "monthly_report")
         explorer = (DEMO / "outputs" / "zone_explorer.html").as_uri()
         with _page(browser, (1300, 1150)) as page:

@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 
+from taxi_pipeline.cli import main
 from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.mirror import write_mirror
@@ -187,3 +189,12 @@ def test_trips_of_a_seed_are_pinned(fleet: str, rows: int, pickups: list[int]) -
 
     assert drawn(seed=0) == drawn(seed=0) != drawn(seed=1)
     assert (len(drawn(seed=0)), drawn(seed=0)[:3]) == (rows, pickups)
+
+
+def test_a_fleet_that_was_not_there_yet_stops_all_before_anything_is_written(tmp_path: Path) -> None:
+    """Regression: the other fleets' files, zones, weather and bases were written by then."""
+    options = ["sample", "--output", str(tmp_path / "mirror"), "--start", "2019-01-01", "--end", "2019-02-28"]
+    result = CliRunner().invoke(main, [*options, "--fleet", "fhv", "--fleet", "fhvhv"])
+    assert result.exit_code == 2
+    assert "fhvhv trips can be made from 2019-02-01 on, not for 2019-01-01" in result.output
+    assert not (tmp_path / "mirror").exists()
