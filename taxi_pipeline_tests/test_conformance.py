@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from taxi_pipeline.analysis.panel import day_facts, fleet_panel
 from taxi_pipeline.datasets.contents import market_shares_of
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
@@ -213,6 +214,12 @@ def test_what_trips_are_joined_with_comes_back(warehouse: Warehouse, tmp_path: P
         found_weather = weather_of_trips(session, ["fhv"])
         assert len(found_weather.weather) == 28
         assert found_weather.trips["fhv", date(2023, 2, 1)].num_net_trips == 2
+        panel = fleet_panel(session, "fhv", FEBRUARY).trips.set_index(["day", "zone_id"])
+        assert panel["dropoffs_away"][panel["dropoffs_away"] > 0].to_dict() == {
+            (datetime(2023, 2, 1), 75): 2.0,
+            (datetime(2023, 2, 2), 75): 1.0,
+        }
+        assert day_facts(session, FEBRUARY)["high"].notna().all()
 
 
 def test_mean_durations_leave_out_implausible_trips(warehouse: Warehouse) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from taxi_pipeline.analysis.study import fee_panel
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
@@ -99,6 +100,7 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
+        assert len(pipeline.warehouse.query(fee_panel, ["yellow", "green"]).panels) == 2
         assert len(pipeline.warehouse.query(weather_of_trips, ["green"]).trips) == 7
         assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
         # What is asked of real trips alone.
