@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Variables of `make` with which the demo was made: its folder and its ports."""
-    if not (REPOSITORY / ".venv" / ".ready").is_file() or shutil.which("make") is None:
+    if not (REPOSITORY / ".venv" / ".ready-demo").is_file() or shutil.which("make") is None:
         pytest.skip("make, or the .venv that it sets up, is missing")
     folder = tmp_path_factory.mktemp("demo")
     port, pages_port = free_ports(2)
