@@ -59,9 +59,9 @@ def fleet_panel(session: Session, fleet: str, days: Days) -> FleetPanel:
     grid = pd.MultiIndex.from_product([dates, range(1, NUM_ZONES + 1)], names=["day", "zone_id"])
     values, inside = [fleet, days.first, days.last], sorted(CONGESTION_ZONE)
     counted = {
-        "published": session.rows(_PICKUPS_SQL, values),
-        "voids": session.rows(_VOIDS_SQL, values),
-        "dropoffs": session.rows(_DROPOFFS_SQL, values),
+        "published": session.rows(_COUNTED_SQL.format(table="zone_hourly_trips", zone="pickup_zone_id"), values),
+        "voids": session.rows(_COUNTED_SQL.format(table="zone_hourly_voids", zone="pickup_zone_id"), values),
+        "dropoffs": session.rows(_COUNTED_SQL.format(table="zone_hourly_dropoffs", zone="dropoff_zone_id"), values),
         "pickups_away": session.rows(_AWAY_SQL.format(zone="pickup_zone_id"), [*values, *inside, *inside]),
         "dropoffs_away": session.rows(_AWAY_SQL.format(zone="dropoff_zone_id"), [*values, *inside, *inside]),
     }
@@ -120,15 +120,13 @@ def _number(value: object) -> float:
     return float("nan") if value is None else float(str(value))
 
 
-_PICKUPS_SQL = f"""
-SELECT pickup_date, pickup_zone_id, CAST(sum(num_trips) AS BIGINT)
-FROM zone_hourly_trips
-WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND pickup_zone_id < {UNKNOWN_ZONE_ID}
-GROUP BY pickup_date, pickup_zone_id
-ORDER BY pickup_date, pickup_zone_id
+_COUNTED_SQL = f"""
+SELECT pickup_date, {{zone}}, CAST(sum(num_trips) AS BIGINT)
+FROM {{table}}
+WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND {{zone}} < {UNKNOWN_ZONE_ID}
+GROUP BY pickup_date, {{zone}}
+ORDER BY pickup_date, {{zone}}
 """
-
-_VOIDS_SQL = _PICKUPS_SQL.replace("zone_hourly_trips", "zone_hourly_voids")
 
 _AWAY_SQL = f"""
 SELECT pickup_date, {{zone}}, count(*)
@@ -138,14 +136,6 @@ WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND {{zone}} < {UNKNOWN_ZONE_ID}
     AND dropoff_zone_id NOT IN ({placeholders(sorted(CONGESTION_ZONE))})
 GROUP BY pickup_date, {{zone}}
 ORDER BY pickup_date, {{zone}}
-"""
-
-_DROPOFFS_SQL = f"""
-SELECT pickup_date, dropoff_zone_id, CAST(sum(num_trips) AS BIGINT)
-FROM zone_hourly_dropoffs
-WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND dropoff_zone_id < {UNKNOWN_ZONE_ID}
-GROUP BY pickup_date, dropoff_zone_id
-ORDER BY pickup_date, dropoff_zone_id
 """
 
 _WEATHER_SQL = """

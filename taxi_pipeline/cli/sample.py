@@ -33,13 +33,14 @@ def sample(
     folder: Path, start: datetime, end: datetime, fleets: tuple[str, ...], trips_per_day: int, seed: int
 ) -> None:
     """Write a mirror of the TLC's server with synthetic trips, schematic zones, weather and bases."""
-    from taxi_pipeline.sample.mirror import write_mirror
+    from taxi_pipeline.sample.mirror import SampleError, refuse_days_before, write_mirror
 
     days = days_between(start, end)
-    for fleet in fleets:  # before anything is written
-        if days.first < FLEETS[fleet].first_month:
-            message = f"{fleet} trips can be made from {FLEETS[fleet].first_month} on, not for {days.first}"
-            raise click.BadParameter(message, param_hint="--start")
+    try:
+        for fleet in fleets:  # before anything is written
+            refuse_days_before(fleet, days)
+    except SampleError as error:
+        raise click.BadParameter(str(error), param_hint="--start") from error
     written: dict[Path, None] = {}  # each fleet writes the zones, the same
     with progress_bar("Generating trips", total=days.num_days * len(set(fleets))) as bar:
         for fleet in dict.fromkeys(fleets):

@@ -10,6 +10,8 @@ from typing import Any
 
 import dagster as dg
 
+from taxi_pipeline.defs.automation import inputs_updated
+
 GROUP = "analysis"
 
 ANALYSES_JOB = "analyses"
@@ -17,13 +19,7 @@ ANALYSES_JOB = "analyses"
 _LIBRARY = "pyfixest"
 """What the extra installs."""
 
-_handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-
-trips_or_weather_updated = (
-    dg.AutomationCondition.any_deps_updated().since(_handled)
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
-).with_label("trips_or_weather_updated")
+trips_or_weather_updated = inputs_updated.with_label("trips_or_weather_updated")
 """True when trips or weather were loaded since the asset was last made, and nothing of it is being loaded.
 
 Nothing has to be there: what is missing is said in the output. Days far from the fee make it again, too, with the same

@@ -17,7 +17,8 @@ _days_loaded_again = dg.AutomationCondition.any_deps_updated().ignore(_reference
 # Zones and codes are written often and hardly ever change: an update alone is no reason to make years of weeks again.
 _version_changed = dg.AutomationCondition.data_version_changed()
 _reference_changed = dg.AutomationCondition.any_deps_match(_version_changed).allow(_reference)
-_handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+HANDLED = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
+"""What a change waits for until it counts no more: the asset was asked for, or made."""
 
 _changed = _missing_and_complete.newly_true() | _days_loaded_again | _reference_changed
 # Any of `_changed` that can come in the same tick as the materialization. What is newly complete has a day that was
@@ -26,7 +27,7 @@ _changed_now = dg.AutomationCondition.missing().newly_true() | _days_loaded_agai
 
 window_complete = (
     # `since` alone drops a change that arrives in the same tick as the materialization.
-    (_changed.since(_handled) | _changed_now)
+    (_changed.since(HANDLED) | _changed_now)
     & ~_deps_missing
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
@@ -38,6 +39,13 @@ Unlike Dagster's own `eager`, `on_cron` and `on_missing` it looks at all windows
 months late), and also at those that were complete before it was switched on. A run that fails is not repeated until a
 day is loaded again.
 """
+
+inputs_updated = (
+    dg.AutomationCondition.any_deps_updated().since(HANDLED)
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
+)
+"""True when anything that the asset is made of was made since the asset itself was, and nothing of it is being made."""
 
 
 MADE_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), warn_window=timedelta(days=45))

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs.assets.raw_files import log_fetched
-from taxi_pipeline.defs.automation import PUBLICATION
+from taxi_pipeline.defs.automation import HANDLED, PUBLICATION, inputs_updated
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import (
     PREVIEW_ROWS,
@@ -21,9 +21,10 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, SourcesParam, WarehouseParam
+from taxi_pipeline.defs.table_checks import all_readable
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.required_files import require_file
-from taxi_pipeline.sources.source import Contents, Source, SourceServers, replace_contents
+from taxi_pipeline.sources.source import Source, SourceServers, replace_contents
 from taxi_pipeline.sources.weather import WEATHER_SOURCE
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.http_transfer import FetchError, NoAnswerError
@@ -40,7 +41,6 @@ OBSERVED_AT, FETCHED_AT = "30 4 * * *", "0 5 * * *"
 FETCHED_WEEKLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=8))
 """Limit on the age of a source's file: with automation, one that is older is asked for, also without an observation."""
 
-_handled = dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
 _version_changed = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.data_version_changed())
 # Each morning as well: a server that could not deliver a new version once has the same version at the next observation,
 # and some name no versions at all. The request is conditional.
@@ -49,10 +49,10 @@ _file_wanted = (
     | dg.AutomationCondition.cron_tick_passed(FETCHED_AT, NEW_YORK)
     | dg.AutomationCondition.missing().newly_true()
     | dg.AutomationCondition.freshness_failed().newly_true()
-).since(_handled)
+).since(HANDLED)
 _file_condition = (_file_wanted & ~dg.AutomationCondition.in_progress()).with_label("changed_or_overdue")
 _table_condition = (
-    (_version_changed | dg.AutomationCondition.missing().newly_true()).since(_handled)
+    (_version_changed | dg.AutomationCondition.missing().newly_true()).since(HANDLED)
     & ~dg.AutomationCondition.any_deps_missing()
     & ~dg.AutomationCondition.any_deps_in_progress()
     & ~dg.AutomationCondition.in_progress()
@@ -60,18 +60,16 @@ _table_condition = (
 
 monthly_or_missing = (
     (dg.AutomationCondition.missing().newly_true() | dg.AutomationCondition.cron_tick_passed("0 5 1 * *", NEW_YORK))
-    .since(_handled)
+    .since(HANDLED)
     .with_label("monthly_or_missing")
 )
 """True once a month, and when the asset was never made: for facts that a new version of the package may change."""
 
 weather_or_trips_updated = (
-    dg.AutomationCondition.any_deps_updated().since(_handled)
+    inputs_updated
     & ~dg.AutomationCondition.any_deps_missing().allow(dg.AssetSelection.assets(WEATHER_SOURCE.table.name))
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
 ).with_label("weather_or_trips_updated")
-"""True when weather or trips were loaded since the asset was last made, and nothing of it is being loaded."""
+"""True when weather or trips were loaded since the asset was last made, and there is weather."""
 
 
 class SourceFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
@@ -165,7 +163,7 @@ def build_source(source: Source, *, retries: dg.RetryPolicy = RETRIES) -> list[d
                 "preview": table(source.table.column_names, contents.rows[-PREVIEW_ROWS:]),
             },
             data_version=dg.DataVersion(files.describe(name).sha256),
-            check_results=[_readable(readable, contents)],
+            check_results=[all_readable(readable, contents.problems, "values, rows or days")],
         )
 
     return [observed, fetched, loaded]
@@ -205,18 +203,4 @@ def _failure(source: Source, why: str, *, worth_a_retry: bool) -> SourceFailure:
     hint = f" Another URL can be set as {source.setting}." if source.setting else ""
     return SourceFailure(
         f"{why}.{hint} What was made of {source.name} before stays as it is", allow_retries=worth_a_retry
-    )
-
-
-def _readable(name: str, contents: Contents) -> dg.AssetCheckResult:
-    problems = contents.problems
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=not problems,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(problems):,} values, rows or days can't be read" if problems else "all can be read",
-        metadata={
-            "num_problems": len(problems),
-            "problems": table(("line", "column", "value", "what of it"), problems[:PREVIEW_ROWS]),
-        },
     )

@@ -85,6 +85,26 @@ def as_evaluation(result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
     )
 
 
+def all_readable(name: str, problems: Sequence[Sequence[Any]], what: str) -> dg.AssetCheckResult:
+    """Whether all of a published file can be read; warns with the first problems when not.
+
+    Args:
+        name: name of the check.
+        problems: each has a line of the file, a column, the value as published, and what became of it.
+        what: what the problems are, in words.
+    """
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=not problems,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(problems):,} {what} can't be read" if problems else "all can be read",
+        metadata={
+            "num_problems": len(problems),
+            "problems": table(("line", "column", "value", "what of it"), problems[:PREVIEW_ROWS]),
+        },
+    )
+
+
 def conserved(session: Session, days: Days | None) -> dg.AssetCheckResult:
     """Whether the days, and each whole month, hold the rows of their published files."""
     found = conservation(session, days)

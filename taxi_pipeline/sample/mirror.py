@@ -56,9 +56,7 @@ def write_mirror(
     Raises:
         SampleError: a day lies before the fleet's first month.
     """
-    first_month = FLEETS[fleet].first_month
-    if days.first < first_month:
-        raise SampleError(f"{fleet} trips can be made from {first_month} on, not for {days.first}")
+    refuse_days_before(fleet, days)
     makers: dict[type[Maker], Maker] = {}
     zones = folder / "misc" / "taxi_zones.zip"
     write_zones_zip(zones)
@@ -74,6 +72,17 @@ def write_mirror(
             _write_month(temporary, makers[kind], part, origin, on_day)
         files.append(path)
     return [*files, *others]
+
+
+def refuse_days_before(fleet: str, days: Days) -> None:
+    """Refuse days of which the fleet has no files.
+
+    Raises:
+        SampleError: a day lies before the fleet's first month.
+    """
+    first_month = FLEETS[fleet].first_month
+    if days.first < first_month:
+        raise SampleError(f"{fleet} trips can be made from {first_month} on, not for {days.first}")
 
 
 Maker = TripMaker | OldYellowTripMaker | HiredTripMaker

@@ -400,7 +400,7 @@ def day_type(day: date) -> str:
 
 def kind_of(day: date) -> int:
     """The kind of a day: 0 for Monday to 6 for Sunday; a federal holiday is a Sunday, as for the demand model."""
-    return 6 if day in _holidays(day.year) else day.weekday()
+    return SUNDAY if day in _holidays(day.year) else day.weekday()
 
 
 @cache

@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, pvariance
@@ -214,11 +214,7 @@ def _number(text: str) -> Decimal | None:
     """A number; T, for what was too little to measure, is 0."""
     if text == "T":
         return Decimal(0)
-    try:
-        number = Decimal(text) if re.fullmatch(r"-?\d{1,5}(\.\d{1,4})?", text, re.ASCII) else None
-    except InvalidOperation:
-        return None
-    return number
+    return Decimal(text) if re.fullmatch(r"-?\d{1,5}(\.\d{1,4})?", text, re.ASCII) else None
 
 
 _UNITS: Mapping[str, Callable[[_Element, Decimal], Decimal]] = {

@@ -30,8 +30,7 @@ def replace_zones(session: Session, zones: Sequence[Zone], file: str, *, synthet
 
 def replace_code_tables(session: Session, rows: Mapping[str, Sequence[Sequence[Any]]]) -> None:
     """Replace the tables of codes by these rows, by the table's name."""
-    for table in CODE_TABLES:
-        session.replace(table, rows[table.name])
+    replace_tables(session, {table: rows[table.name] for table in CODE_TABLES})
 
 
 def replace_tables(session: Session, tables: Mapping[Table, Sequence[Sequence[Any]]]) -> None:

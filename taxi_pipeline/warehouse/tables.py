@@ -7,6 +7,7 @@ fills them is in `ingest` and `rollups`.
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from functools import partial
 
 from taxi_pipeline.warehouse.histograms import bounds_in_words
 from taxi_pipeline.warehouse.plausibility import MAX_PLAUSIBLE_HOURS, MAX_PLAUSIBLE_MILES
@@ -533,9 +534,11 @@ ZONE_AREAS = Table(
 )
 
 
-def _published(name: str, type_: str, description: str, unit: str = "", *, of: str) -> Column:
-    """Declare a column of `tlc_indicators` that comes from this column of the TLC's monthly report."""
-    return Column(name, type_, description, unit, made_from=(f"tlc_report_file.{of}",))
+def _published(
+    name: str, type_: str, description: str, unit: str = "", *, of: str, file: str = "tlc_report_file"
+) -> Column:
+    """Declare a column that comes from this column of a published file: of the TLC's monthly report, or another."""
+    return Column(name, type_, description, unit, made_from=(f"{file}.{of}",))
 
 
 TLC_INDICATORS = Table(
@@ -639,10 +642,7 @@ BASES = Table(
 )
 
 
-def _weather(name: str, type_: str, description: str, unit: str, *, of: str) -> Column:
-    """Declare a column of `weather_days` that comes from this column of NOAA's file."""
-    return Column(name, type_, description, unit, made_from=(f"weather_file.{of}",))
-
+_weather = partial(_published, file="weather_file")
 
 WEATHER_DAYS = Table(
     "weather_days",

@@ -18,6 +18,7 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.table_checks import all_readable
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.tlc.aggregated_report import MonthlyReport, read_report
 from taxi_pipeline.tlc.source import REPORT_FILE
@@ -83,7 +84,7 @@ def tlc_indicators(
             **_contents(report),
         },
         data_version=dg.DataVersion(files.describe(REPORT_FILE).sha256),
-        check_results=[_readable(report)],
+        check_results=[all_readable(REPORT_IS_READABLE, report.problems, "values, rows or columns")],
     )
 
 
@@ -96,17 +97,3 @@ def _contents(report: MonthlyReport) -> dict[str, Any]:
         "num_not_published": report.num_not_published,
         "preview": table(TLC_INDICATORS.column_names, newest),
     }
-
-
-def _readable(report: MonthlyReport) -> dg.AssetCheckResult:
-    problems = report.problems
-    return dg.AssetCheckResult(
-        check_name=REPORT_IS_READABLE,
-        passed=not problems,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(problems)} values, rows or columns can't be read" if problems else "all can be read",
-        metadata={
-            "num_problems": len(problems),
-            "problems": table(("line", "column", "value", "what of it"), problems[:PREVIEW_ROWS]),
-        },
-    )
