@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 3000
 
 PAGES_PORT ?= 3001
+MAIL_PORT ?= 8025
 # Dagster's UI is not opened beside links that lead to another program.
 PAGES_PORT_IS_FREE = "$(CURDIR)/$(BIN)/python" -m taxi_pipeline.pages.listening $(PAGES_PORT)
 
@@ -52,10 +53,12 @@ DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(
 	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_BASES_URL= TAXI_WEATHER_URL= \
 	TAXI_FLEETS=yellow,green,fhvhv TAXI_START_DATE=2024-12-01 \
 	TAXI_END_DATE=2025-01-31 TAXI_CATALOG_NAMESPACE=demo \
-	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_HISTORY_DAYS= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
+	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_HISTORY_DAYS= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_ALERT_WEBHOOK_URL= TAXI_CHAT_URLS= \
+	TAXI_MAIL_TO= TAXI_MAIL_FROM= TAXI_SMTP_HOST= TAXI_SMTP_PORT= TAXI_SMTP_TLS= TAXI_SMTP_USER= TAXI_SMTP_PASSWORD= \
+	TAXI_SMTP_PASSWORD_FILE= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
 	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
 
-.PHONY: help demo demo-ui tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
+.PHONY: help demo demo-ui demo-mail tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
 .PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
@@ -80,6 +83,18 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
 		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
+
+# The server keeps what it is sent as files; mail programs open them.
+demo-mail: $(TEST_READY) $(DEMO)/dagster/dagster.yaml ## Send the demo's report of January 2025 to a mail server here: data/demo/mail
+	@rm -rf $(DEMO)/mail $(DEMO)/staging/deliveries
+	@cd $(DEMO) && export $(DEMO_ENV) TAXI_MAIL_TO=reader@example.com TAXI_MAIL_FROM=taxi@example.com \
+		TAXI_SMTP_HOST=127.0.0.1 TAXI_SMTP_PORT=$(MAIL_PORT) TAXI_SMTP_TLS=none && trap 'kill $$server' EXIT && \
+		{ "$(CURDIR)/$(BIN)/python" -m aiosmtpd --nosetuid --listen 127.0.0.1:$(MAIL_PORT) \
+			--class aiosmtpd.handlers.Mailbox mail & server=$$!; } && \
+		log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select monthly_report_mail --partition 2025-01-01 \
+			--config-json '{"ops": {"monthly_report_mail": {"config": {"old_months": true}}}}' \
+			-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
+	@echo "The mail: $$(ls -d $(DEMO)/mail/new/*)"
 
 tour: $(TOUR_READY) $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
 	@cd $(DEMO) && export $(DEMO_ENV) && log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select tour \
@@ -186,8 +201,8 @@ COMPILE := pip compile --quiet --universal --generate-hashes --no-strip-extras -
 PINNED := --no-annotate --constraint requirements/dev.txt
 requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what is pinned stays, UPGRADE=1 takes what is new
 	@$(UV) $(COMPILE) 3.11.5 --annotation-style line --extra dev --group docs -o requirements/dev.txt pyproject.toml
-	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra analysis --extra dbt --extra ui -o requirements/demo.txt pyproject.toml
-	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra s3 --extra postgres --extra spark -o requirements/server.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra analysis --extra dbt --extra delivery --extra ui -o requirements/demo.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra delivery --extra s3 --extra postgres --extra spark -o requirements/server.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra notebook -o requirements/notebook.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra test -o requirements/test.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --group docs -o requirements/docs.txt

@@ -5,6 +5,10 @@ console prints it without a traceback and exits with 1. A test compares this tre
 
 TaxiPipelineError
   x BadRequestError
+  x DeliveryError
+    - DeliveryDelayedError
+  x DeliveryFailure
+  x DeliveryUnknownError
   x EmptyWindowError
   x FetchError
     - NoAnswerError
@@ -25,6 +29,7 @@ TaxiPipelineError
       - UnlikelyFileError
   x MartsError
   x MonthsFailed
+  x NoPdfError
   x NotLoadedError
   x PagesError
   x SampleError

@@ -7,6 +7,8 @@ Dagster.
 import logging
 from collections.abc import Callable
 
+from taxi_pipeline.delivery.chat import Chats
+from taxi_pipeline.delivery.smtp import Postbox
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
@@ -69,3 +71,13 @@ def sources_of(settings: Settings) -> SourceServers:
 def pages_of(settings: Settings) -> Pages:
     """The address of the pages."""
     return Pages(settings.pages_url)
+
+
+def postbox_of(settings: Settings) -> Postbox:
+    """Who gets mail, and the server that takes it. Nothing is connected yet."""
+    return Postbox(server=settings.smtp, sender=settings.mail_from, recipients=settings.mail_to)
+
+
+def chats_of(settings: Settings) -> Chats:
+    """The chats that get messages."""
+    return Chats(settings.chat_urls)

@@ -8,12 +8,13 @@ import difflib
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from taxi_pipeline.datasets.columns import FORMATS
+from taxi_pipeline.delivery.smtp import PORTS, SmtpServer
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
@@ -113,6 +114,14 @@ class Settings:
     """Further hosts in whose name `taxi-pipeline pages` serves, without ports; `*.example.com` for a domain's hosts."""
     alert_webhook_url: str | None
     """URL that receives a message when a run fails; None for no message."""
+    chat_urls: tuple[str, ...] = field(repr=False)
+    """Addresses of the package apprise that receive a message when a run fails, and when a report is new."""
+    mail_to: tuple[str, ...]
+    """Addresses to which the monthly report is sent; empty for no mail."""
+    mail_from: str
+    """Address from which it is sent."""
+    smtp: SmtpServer
+    """The server that takes the mail; without a host where there is no mail."""
 
     @property
     def scratch_dir(self) -> Path:
@@ -193,7 +202,22 @@ class Settings:
             pages_url=_pages_url(value("TAXI_PAGES_URL", "")),
             pages_hosts=_hosts(value("TAXI_PAGES_HOSTS", "")),
             alert_webhook_url=_webhook_url(value("TAXI_ALERT_WEBHOOK_URL", "")),
+            chat_urls=_chat_urls(value("TAXI_CHAT_URLS", "")),
+            mail_to=_addresses("TAXI_MAIL_TO", value("TAXI_MAIL_TO", "")),
+            mail_from=_sender(value("TAXI_MAIL_FROM", "")),
+            smtp=_smtp(
+                host=value("TAXI_SMTP_HOST", ""),
+                port=value("TAXI_SMTP_PORT", ""),
+                tls=_choice("TAXI_SMTP_TLS", value("TAXI_SMTP_TLS", "starttls"), tuple(PORTS)),
+                user=value("TAXI_SMTP_USER", ""),
+                password=value("TAXI_SMTP_PASSWORD", ""),
+                password_file=value("TAXI_SMTP_PASSWORD_FILE", ""),
+                root=root,
+            ),
         )
+        if settings.mail_to and not (settings.mail_from and settings.smtp.host):
+            missing = "TAXI_SMTP_HOST" if settings.mail_from else "TAXI_MAIL_FROM"
+            raise SettingsError(missing, "", "set when TAXI_MAIL_TO is")
         for variable in sorted(environment):
             if _looks_like_one_of(variable, known) and not variable.startswith("TAXI_TEST_"):
                 raise UnknownSettingError(variable, known)
@@ -402,3 +426,48 @@ def _http_url(variable: str, value: str) -> str | None:
     if value and not (value.startswith(("http://", "https://")) and _parts_of(value).netloc):
         raise SettingsError(variable, value, "an http:// or https:// URL, or empty")
     return value or None
+
+
+def _chat_urls(value: str) -> tuple[str, ...]:
+    urls = tuple(value.split())
+    if not all(re.match("[A-Za-z][A-Za-z0-9]*://.", url) for url in urls):  # not the value: it has tokens
+        raise SettingsError("TAXI_CHAT_URLS", "…", "addresses of apprise such as slack://…, with blanks between them")
+    return urls
+
+
+def _addresses(variable: str, value: str) -> tuple[str, ...]:
+    addresses = tuple(address.strip() for address in value.split(",") if address.strip())
+    for address in addresses:
+        if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", address, re.ASCII):
+            raise SettingsError(
+                variable, address.replace("@", " at "), "mail addresses as name@example.com, a comma list"
+            )
+    return tuple(dict.fromkeys(addresses))
+
+
+def _sender(value: str) -> str:
+    addresses = _addresses("TAXI_MAIL_FROM", value)
+    if len(addresses) > 1:
+        raise SettingsError("TAXI_MAIL_FROM", value.replace("@", " at "), "one mail address")
+    return next(iter(addresses), "")
+
+
+def _smtp(*, host: str, port: str, tls: str, user: str, password: str, password_file: str, root: Path) -> SmtpServer:
+    if host and not re.fullmatch(r"[A-Za-z0-9._-]+|[0-9a-fA-F:]+", host):
+        raise SettingsError("TAXI_SMTP_HOST", host, "the name or address of a mail server, without a port")
+    if port and not (re.fullmatch(r"\d{1,5}", port) and 1 <= int(port) <= 65_535):
+        raise SettingsError("TAXI_SMTP_PORT", port, "a port, 1 to 65535")
+    if user and not (password or password_file):
+        raise SettingsError("TAXI_SMTP_PASSWORD", "", "set when TAXI_SMTP_USER is, or TAXI_SMTP_PASSWORD_FILE")
+    if user and tls == "none":
+        raise SettingsError(
+            "TAXI_SMTP_TLS", tls, "starttls or tls with TAXI_SMTP_USER: a password is not sent in the clear"
+        )
+    return SmtpServer(
+        host=host,
+        port=int(port) if port else PORTS[tls],
+        tls=tls,
+        user=user,
+        password=password,
+        password_file=_path("TAXI_SMTP_PASSWORD_FILE", password_file, root, "a file") if password_file else None,
+    )

@@ -100,8 +100,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         assert isinstance(self.server, _Server)
-        self.server.state.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
+        state = self.server.state
+        state.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(state.next_answer(self.path).status if self.path in state.answers else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

@@ -24,6 +24,8 @@ from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
+from taxi_pipeline.delivery.chat import Chats
+from taxi_pipeline.delivery.smtp import Postbox, SmtpServer
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
@@ -66,6 +68,7 @@ GROUPS = {
     },
     "weather": {"extreme_days", "daily_highs"},
     "analysis": {"congestion_fee"},
+    "delivery": {"monthly_report_pdf", "monthly_report_mail", "monthly_report_message"},
     "requests": {"trip_request"},
 }
 IN_A_RUN_OF_DAYS = {*GROUPS["raw_files"], *GROUPS["warehouse"], *GROUPS["metrics"]}
@@ -83,6 +86,8 @@ class Pipeline:
     pages: Pages = field(default_factory=Pages)
     datasets_format: str = "parquet"
     source_urls: Mapping[str, str] = field(default_factory=dict)
+    postbox: Postbox = field(default_factory=lambda: Postbox(SmtpServer("", 25)))
+    chats: Chats = field(default_factory=Chats)
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -94,6 +99,8 @@ class Pipeline:
             "warehouse": self.warehouse,
             "files": self.files,
             "pages": self.pages,
+            "postbox": self.postbox,
+            "chats": self.chats,
             "datasets": datasets,
         }
 

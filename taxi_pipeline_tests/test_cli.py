@@ -185,6 +185,24 @@ def test_runs_are_listed_under_their_jobs_and_reports_are_made_when_asked_for(
 
 
 @pytest.mark.slow
+def test_a_library_that_is_missing_costs_the_pdf_alone(taxi_pipeline: Run, tmp_path: Path) -> None:
+    """Where Pango is not installed, the import of weasyprint raises OSError."""
+    library = tmp_path / "without-pango" / "weasyprint"
+    library.mkdir(parents=True)
+    (library / "__init__.py").write_text("raise OSError(\"cannot load library 'libpango-1.0-0'\")\n")
+    result = taxi_pipeline(
+        *("materialize", "--start", "2023-02-01", "--end", "2023-02-28", "--reports"), PYTHONPATH=str(library.parent)
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    said = " ".join(result.stdout.split())
+    assert "WARN: monthly_report_pdf: The PDF can't be made: a library of this machine is missing" in said
+    assert "apt-get install libpango-1.0-0" in said
+    names = {path.name for path in (tmp_path / "data" / "outputs" / "reports").iterdir() if path.is_file()}
+    assert names == {"2023-02.html", "2023-02.csv"}
+    assert (tmp_path / "data" / "outputs" / "congestion_fee.html").is_file(), "what comes after it is made"
+
+
+@pytest.mark.slow
 def test_on_a_terminal_a_bar_follows_the_run_and_stays_out_of_its_log(
     home: Path, environment: dict[str, str], mirror: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,6 @@
 """What the congestion fee changed: known effects are found, none is found where there is none, and the words follow."""
 
 import csv
-import importlib.util
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -38,7 +37,6 @@ from taxi_pipeline.analysis.inference import Permutation, Placebo, permutation_o
 from taxi_pipeline.analysis.panel import FleetPanel, day_facts, fleet_panel
 from taxi_pipeline.analysis.study import Choice, FleetStudy, fee_panel, study_of
 from taxi_pipeline.analysis.verdict import Kind, excludes_zero, verdict_of
-from taxi_pipeline.defs.analyses import with_analyses
 from taxi_pipeline.defs.assets.congestion_fee import congestion_fee
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.congestion_fee.chart import draw_study
@@ -544,15 +542,6 @@ def test_with_days_on_one_side_only_it_says_so_and_does_not_fail(tmp_path: Path)
     assert metadata["green_verdict"] == "no estimate"
     assert "0 from it on are loaded" in metadata["green_answer"]
     assert metadata["green_days"] == "none"
-
-
-def test_without_the_extra_the_asset_is_not_in_the_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    other = dg.AssetSpec("other", group_name="sources")
-    kept, jobs = with_analyses([congestion_fee, other])
-    assert kept == [congestion_fee, other]
-    assert [job.name for job in jobs] == ["analyses"]
-    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    assert with_analyses([congestion_fee, other]) == ([other], [])
 
 
 def test_it_is_made_again_when_trips_or_weather_are_loaded() -> None:

@@ -19,9 +19,11 @@ from typing import Any
 import click
 import dagster as dg
 import pytest
+import yaml
 
 from taxi_pipeline.cli import main as taxi_pipeline
 from taxi_pipeline.defs.assets import sources, zone_hours
+from taxi_pipeline.defs.assets.delivery import build_mail
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.requests.request_files import parse_request
@@ -113,6 +115,7 @@ RUN = {
     "docs/sources.md: sql": 2,
     "data/requests/README.md: json": 1,
     "docs/server.md: json": 1,
+    "docs/delivery.md: yaml": 1,
 }
 """Page and language → number of blocks that the tests below run."""
 
@@ -191,7 +194,19 @@ def check_variable(assignment: str) -> None:
         assert name in SETTINGS, name
         cluster = {"TAXI_STORAGE_URL": "s3://bucket/taxi", "SPARK_REMOTE": "sc://spark:15002"}
         cluster["TAXI_CATALOG_URL"] = "postgresql://user:secret@db/catalog"
-        needed = cluster if name in (*cluster, "TAXI_ENGINE") else {}
+        mail = {
+            "TAXI_MAIL_TO": "a@example.com",
+            "TAXI_MAIL_FROM": "b@example.com",
+            "TAXI_SMTP_HOST": "mail.example.com",
+        }
+        mail |= {"TAXI_SMTP_PASSWORD": "a-secret"}
+        needed = (
+            cluster
+            if name in (*cluster, "TAXI_ENGINE")
+            else mail
+            if name.startswith(("TAXI_MAIL_", "TAXI_SMTP_"))
+            else {}
+        )
         Settings.from_environment({**needed, name: value})
 
 
@@ -415,3 +430,12 @@ def test_the_queries_of_marts_give_rows(loaded: Pipeline) -> None:
     shares, speeds = (loaded.rows(block.text.strip().rstrip(";")) for block in of("sql", "docs/marts.md"))
     assert sum(percent for *_, percent in shares) == pytest.approx(100, abs=0.2)
     assert {kind for kind, *_ in speeds} == {"weekday", "weekend"}
+
+
+def test_the_configuration_of_a_mail_is_one_that_dagster_takes() -> None:
+    asset = build_mail()
+    job = dg.Definitions(
+        [asset], resources=dict.fromkeys(("files", "pages", "postbox"))
+    ).resolve_implicit_global_asset_job_def()
+    resolved = dg.validate_run_config(job, yaml.safe_load(only("yaml", "docs/delivery.md")))
+    assert resolved["ops"]["monthly_report_mail"]["config"] == {"old_months": True, "again": False}

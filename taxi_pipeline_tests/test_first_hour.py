@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,33 @@ def test_the_report_and_the_explorer_open_from_the_ui(reader: Reader, ui: str, b
     shown.get_by_text("Explore the zones").click()
     assert shown.locator("#map path[aria-label]").count() == 263
     shown.close()
+
+
+def test_the_demo_s_report_is_a_pdf_and_a_mail(made: dict[str, str]) -> None:
+    """`make demo-mail`, as docs/delivery.md has it: the mail is what a mail program would show."""
+    (port,) = free_ports(1)
+    result = subprocess.run(
+        [*make("demo-mail", made), f"MAIL_PORT={port}"],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    folder = REPOSITORY / made["DEMO"]
+    (path,) = (folder / "mail" / "new").iterdir()
+    assert f"The mail: {made['DEMO']}/mail/new/{path.name}" in result.stdout
+    mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+    assert mail["Subject"] == "New York by taxi, January 2025, synthetic data"
+    pdf = (folder / "outputs" / "reports" / "2025-01.pdf").read_bytes()
+    assert [part.get_content() for part in mail.iter_attachments()] == [pdf]
+    assert pdf.startswith(b"%PDF-")
+    page = (folder / "outputs" / "reports" / "2025-01.html").read_text()
+    (finding,) = re.findall(r'<p class="finding" id="finding">(.*?)</p>', page)
+    body = mail.get_body()
+    assert body
+    assert finding in body.get_content()
 
 
 def test_what_the_readme_names_is_walked() -> None:

@@ -385,6 +385,18 @@ def test_reports_link_to_the_months_beside_them_in_any_order(copy: Pipeline) -> 
     assert links("2023-02") == ["2023-01.html", "../zone_explorer.html", "2023-02.csv"]
 
 
+def test_a_report_that_is_written_again_for_another_month_counts_as_made(copy: Pipeline) -> None:
+    """Regression: what is made of a report did not follow when it was compared with a month that came later."""
+    assert copy.report(monthly_report, "2023-02-01").success
+    result = copy.report(monthly_report, "2023-01-01")
+    made = {each.partition: each.metadata for each in materializations_of(result, "monthly_report")}
+    assert set(made) == {"2023-01-01", "2023-02-01"}
+    assert (
+        made["2023-02-01"]["trips"].value
+        == copy.rows("SELECT count(*) FROM trips WHERE month(pickup_date) = 2 AND year(pickup_date) = 2023")[0][0]
+    )
+
+
 def test_published_and_net_stand_side_by_side(copy: Pipeline) -> None:
     """Also in the CSV; of the card both what is recorded and the TLC's way. Means leave out both rows of voids."""
     copy.execute(

@@ -462,7 +462,7 @@ def test_a_webhook_that_can_not_be_reached_breaks_nothing(make_pipeline: MakePip
     problem = str(Alerts(webhook_url="http://127.0.0.1:9/a-secret").post({"text": "x"}))
     assert "could not be sent to TAXI_ALERT_WEBHOOK_URL: ConnectionError" in problem
     assert "a-secret" not in problem
-    assert Alerts().post({"text": "x"}) is None, "without a webhook nobody is told"
+    assert Alerts().post({"text": "x"}) == [], "without a webhook nobody is told"
 
 
 def _drip(connection: socket.socket) -> None:
@@ -499,9 +499,8 @@ def test_whatever_a_webhook_answers_the_call_ends_and_names_no_address(
     """Regression: an answer of 3 GB was read to its end, and a byte each nine seconds blocked the sensors for ever."""
     with raw_server(answer) as url:
         told = Alerts(webhook_url=f"{url}/a-secret", limit_seconds=1).post({"text": "x"})
-    assert (told or "").removeprefix(
-        "The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: "
-    ) == (problem or "")
+    about = "The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: "
+    assert told == ([f"{about}{problem}"] if problem else [])
 
 
 def test_text_from_outside_mentions_nobody_and_has_a_bound() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from taxi_pipeline.delivery.smtp import SmtpServer
 from taxi_pipeline.settings import Settings, SettingsError, UnknownSettingError, project_root
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS, SPARK
 
@@ -40,6 +41,10 @@ def test_defaults() -> None:
         pages_url=None,
         pages_hosts=(),
         alert_webhook_url=None,
+        chat_urls=(),
+        mail_to=(),
+        mail_from="",
+        smtp=SmtpServer(host="", port=587),
     )
 
 
@@ -107,6 +112,15 @@ OTHER_VALUES = {
     "TAXI_PAGES_URL": "https://pages.example.com",
     "TAXI_PAGES_HOSTS": "pages.example.com, *.example.org",
     "TAXI_ALERT_WEBHOOK_URL": "https://hooks.example.com/x",
+    "TAXI_CHAT_URLS": "discord://1/a-token slack://a-token",
+    "TAXI_MAIL_TO": "mayor@example.com, desk@example.com",
+    "TAXI_MAIL_FROM": "taxi@example.com",
+    "TAXI_SMTP_HOST": "mail.example.com",
+    "TAXI_SMTP_PORT": "2525",
+    "TAXI_SMTP_TLS": "none",
+    "TAXI_SMTP_USER": "taxi",
+    "TAXI_SMTP_PASSWORD": "a-secret",
+    "TAXI_SMTP_PASSWORD_FILE": "/run/secrets/smtp",
 }
 """None is the default."""
 
@@ -116,6 +130,10 @@ def test_every_variable_is_read(variable: str) -> None:
     """Regression: half of the variables were read by no test; a new one is missing in `OTHER_VALUES`, which fails."""
     of_spark = variable in ("TAXI_ENGINE", "SPARK_REMOTE", "TAXI_CATALOG_URL")
     before = dict(SPARK) if of_spark else {}
+    if variable == "TAXI_MAIL_TO":
+        before = {name: OTHER_VALUES[name] for name in ("TAXI_MAIL_FROM", "TAXI_SMTP_HOST")}
+    if variable == "TAXI_SMTP_USER":
+        before = {"TAXI_SMTP_PASSWORD": OTHER_VALUES["TAXI_SMTP_PASSWORD"]}
     if variable == "TAXI_ENGINE":
         before["TAXI_ENGINE"] = "duckdb"
     changed = Settings.from_environment({**before, variable: OTHER_VALUES[variable]})
@@ -291,6 +309,7 @@ def test_a_variable_that_resembles_no_setting_is_refused_too() -> None:
         ("TAXI_STORAGE_URL", "s3://key:a-secret@bucket/p?x=1"),
         ("TLC_URL", "https://example.com/tlc?token=a-secret"),
         ("TAXI_PAGES_URL", "http://user:a-secret@example.com:3001"),
+        ("TAXI_CHAT_URLS", "discord://1/x hooks.example.com/a-secret"),
     ],
 )
 def test_a_value_that_holds_a_secret_is_refused_without_it(variable: str, value: str) -> None:
@@ -317,3 +336,46 @@ def test_env_example_documents_every_variable_with_its_default() -> None:
 
 def test_project_root_is_the_folder_of_dagster_yaml() -> None:
     assert (project_root() / "dagster.yaml").is_file()
+
+
+MAIL = {"TAXI_MAIL_TO": "desk@example.com", "TAXI_MAIL_FROM": "taxi@example.com", "TAXI_SMTP_HOST": "mail.example.com"}
+
+
+@pytest.mark.parametrize(("tls", "port"), [("starttls", 587), ("tls", 465), ("none", 25), ("TLS", 465)])
+def test_the_mail_server_has_the_usual_port_of_its_encryption(tls: str, port: int) -> None:
+    assert Settings.from_environment({**MAIL, "TAXI_SMTP_TLS": tls}).smtp.port == port
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"TAXI_SMTP_HOST": ""}, "TAXI_SMTP_HOST is '', but must be set when TAXI_MAIL_TO is"),
+        ({"TAXI_MAIL_FROM": ""}, "TAXI_MAIL_FROM is '', but must be set when TAXI_MAIL_TO is"),
+        ({"TAXI_SMTP_HOST": "mail.example.com:25"}, "TAXI_SMTP_HOST .* without a port"),
+        ({"TAXI_SMTP_PORT": "0"}, "TAXI_SMTP_PORT is '0'"),
+        ({"TAXI_SMTP_PORT": "65536"}, "TAXI_SMTP_PORT is '65536'"),
+        ({"TAXI_SMTP_TLS": "ssl"}, "TAXI_SMTP_TLS is 'ssl', but must be starttls or tls or none"),
+        ({"TAXI_MAIL_TO": "desk"}, "TAXI_MAIL_TO is 'desk'"),
+        ({"TAXI_MAIL_TO": "desk@example.com; mayor@example.com"}, "TAXI_MAIL_TO"),
+        ({"TAXI_MAIL_TO": "desk@example.com\nBcc: all@example.com"}, "TAXI_MAIL_TO"),
+        ({"TAXI_MAIL_FROM": "a@example.com, b@example.com"}, "one mail address"),
+        ({"TAXI_SMTP_USER": "taxi"}, "TAXI_SMTP_PASSWORD .* must be set when TAXI_SMTP_USER is"),
+        (
+            {"TAXI_SMTP_USER": "taxi", "TAXI_SMTP_PASSWORD": "a-secret", "TAXI_SMTP_TLS": "none"},
+            "TAXI_SMTP_TLS .* a password is not sent in the clear",
+        ),
+    ],
+)
+def test_settings_of_mail_that_can_not_be_used_are_refused(change: dict[str, str], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as error:
+        Settings.from_environment({**MAIL, **change})
+    assert "a-secret" not in str(error.value)
+
+
+def test_no_secret_of_mail_or_chats_is_shown_with_the_settings() -> None:
+    settings = Settings.from_environment(
+        {**MAIL, "TAXI_SMTP_USER": "taxi", "TAXI_SMTP_PASSWORD": "a-secret", "TAXI_CHAT_URLS": "slack://a-secret/x"}
+    )
+    assert settings.smtp.password == OTHER_VALUES["TAXI_SMTP_PASSWORD"]
+    assert settings.chat_urls == ("slack://a-secret/x",)
+    assert "a-secret" not in repr(settings)

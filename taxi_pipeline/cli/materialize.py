@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--reports",
     is_flag=True,
-    help="Also load bases and weather, make reports, datasets and marts of the weeks and months in these days, and the "
-    "analyses.",
+    help="Also load bases and weather, make reports, their PDFs, datasets and marts of the weeks and months in these "
+    "days, and the analyses. Nothing is sent.",
 )
 def materialize(start: datetime, end: datetime, reports: bool) -> None:
     """Run the whole graph for these days in the current Dagster instance.
@@ -44,7 +44,7 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
     settings = _covering(settings, days)
     outcome = _run(settings, days, reports=reports)
     _print_failed_checks(outcome.failed_checks)
-    for reason in outcome.failed_sources:
+    for reason in outcome.left_out:
         console.print(f"WARN: {reason}", style="yellow")
     if outcome.stopped and outcome.stopped_in:
         raise click.ClickException(
@@ -108,7 +108,7 @@ def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
 def _print_results(settings: Settings, days: Days) -> None:
     """The closing tables: what the days hold, and which files were written."""
     from taxi_pipeline.defs.assets.metrics import FILES
-    from taxi_pipeline.defs.assets.reports import report_file
+    from taxi_pipeline.defs.assets.reports import pdf_file, report_file
     from taxi_pipeline.warehouse.coverage import loaded_totals
 
     warehouse = warehouse_of(settings)
@@ -117,7 +117,7 @@ def _print_results(settings: Settings, days: Days) -> None:
     for fleet, num_days, trips, rejected in warehouse.query(loaded_totals, days):
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
-    reports = [report_file(month.first) for month in days.by_month()]
+    reports = [name(month.first) for month in days.by_month() for name in (report_file, pdf_file)]
     outputs = [files.describe(name) for name in (*FILES, *reports) if files.exists(name)]
     database = [local_file(settings.duckdb_database)] if settings.engine == "duckdb" else []
     print_files(

@@ -54,6 +54,9 @@ MADE_MONTHLY = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=62), wa
 PUBLICATION = "publication"
 """Value of the tag `output` of what others publish: it is observed, not made, and has no policy."""
 
+MESSAGE = "message"
+"""Value of the tag `output` of what is sent: when there is something to say, so it has no policy either."""
+
 NOT_MADE_REGULARLY = ("tlc", "requests")
 """Groups without a policy: the TLC's publications are only observed, and a chart is made when someone asks for it."""
 
@@ -64,12 +67,12 @@ def build_automation_sensor(*, running: bool) -> dg.AutomationConditionSensorDef
     Args:
         running: true if it is on from the start; otherwise it is switched on in the UI.
     """
-    made = dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather", "analysis")
+    made = dg.AssetSelection.groups("reports", "datasets", "marts", "sources", "weather", "analysis", "delivery")
     return dg.AutomationConditionSensorDefinition(
         "automation",
         # With what others publish, which is observed: without it Dagster adds a sensor of its own for that.
         target=made | made.upstream_source_assets(),
         default_status=dg.DefaultSensorStatus.RUNNING if running else dg.DefaultSensorStatus.STOPPED,
         description="Makes the reports, datasets and marts whose week or month is complete, asks the sources every "
-        "morning, and makes what is made of trips and sources.",
+        "morning, makes what is made of trips and sources, and sends new reports to those whom the settings name.",
     )

@@ -10,13 +10,20 @@ import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
-from taxi_pipeline.defs.analyses import with_analyses
-from taxi_pipeline.defs.automation import MADE_MONTHLY, NOT_MADE_REGULARLY, PUBLICATION, build_automation_sensor
+from taxi_pipeline.defs.automation import (
+    MADE_MONTHLY,
+    MESSAGE,
+    NOT_MADE_REGULARLY,
+    PUBLICATION,
+    build_automation_sensor,
+)
 from taxi_pipeline.defs.code_links import with_code_links
 from taxi_pipeline.defs.code_versions import with_code_version
+from taxi_pipeline.defs.deliveries import without_automation_where_nobody_is_told
 from taxi_pipeline.defs.maintenance import build_maintenance
 from taxi_pipeline.defs.marts import build_marts
 from taxi_pipeline.defs.notebooks import build_notebooks
+from taxi_pipeline.defs.optional_groups import with_optional_groups
 from taxi_pipeline.defs.partitions import between
 from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
@@ -56,7 +63,8 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    own, analysis_jobs = with_analyses(once)
+    own, optional_jobs = with_optional_groups(once)
+    own = without_automation_where_nobody_is_told(settings, own)
     assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
     running = settings.automation
@@ -65,7 +73,7 @@ def build_definitions(
             dg.map_asset_specs(with_code_version, _with_code_references(_as_shown(assets, settings.engine)))
         ),
         asset_checks=found.asset_checks,
-        jobs=[*(found.jobs or ()), *marts.jobs, *analysis_jobs, *upkeep_jobs],
+        jobs=[*(found.jobs or ()), *marts.jobs, *optional_jobs, *upkeep_jobs],
         schedules=[*(found.schedules or ()), *build_schedules(running=running), *upkeep_schedules],
         sensors=[*(found.sensors or ()), *build_sensors(running=running), build_automation_sensor(running=running)],
         resources={**build_resources(settings), **marts.resources, **notebook_resources, **(resources or {})},
@@ -123,7 +131,7 @@ def _as_shown(found: Iterable[Any], engine: str) -> Sequence[Any]:
 
 
 def _is_made_regularly(spec: dg.AssetSpec) -> bool:
-    return spec.group_name not in NOT_MADE_REGULARLY and spec.tags.get("output") != PUBLICATION
+    return spec.group_name not in NOT_MADE_REGULARLY and spec.tags.get("output") not in (PUBLICATION, MESSAGE)
 
 
 def _with_code_references(found: Iterable[Any]) -> Sequence[Any]:

@@ -19,7 +19,6 @@ from typing import Any, Protocol
 import dagster as dg
 
 from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL
-from taxi_pipeline.defs.analyses import ANALYSES_JOB
 from taxi_pipeline.defs.analyses import GROUP as ANALYSIS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
@@ -46,9 +45,12 @@ CODE_LOCATION_NAME = "taxi_pipeline"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Run config of a run whose events go into Dagster's history alone, and not to the console."""
 
-SOURCES_JOB = "sources"
+SOURCES_JOB, ANALYSES_JOB, PDFS_JOB = "sources", "analyses", "report_pdfs"
+NEEDED_BY_NONE = (SOURCES_JOB, PDFS_JOB)
+"""Jobs whose failure stops no other: a source is down, or a library for PDFs is missing."""
 
 _FORECAST = dg.AssetKey(DEMAND_MODEL.name)
+_PDF = dg.AssetKey("monthly_report_pdf")
 _RECORDED = dg.AssetKey("loaded_months")
 """Not made by these runs: a manifest records it, for as many fleets as are whole."""
 
@@ -104,8 +106,9 @@ class Outcome:
     failed_checks: list[FailedCheck] = field(default_factory=list)
     failed_fleets: list[str] = field(default_factory=list)
     """One sentence for each month that failed for some fleets alone: the step and why. The others are loaded."""
-    failed_sources: list[str] = field(default_factory=list)
-    """Why a source beside the TLC could not be had. What is made of it stays as it was, and nothing else fails."""
+    left_out: list[str] = field(default_factory=list)
+    """Why a source beside the TLC could not be had, or a PDF be made. What there was of it stays, and nothing else
+    fails."""
     stopped: str | None = None
     """The step that failed and why, when it ended all runs; else None."""
     stopped_in: Days | None = None
@@ -206,14 +209,14 @@ def run_months(
 def _judge_windows(
     results: "Iterator[tuple[_WindowRun, dg.ExecuteInProcessResult]]", days: Days, outcome: Outcome
 ) -> None:
-    """Keep in the outcome what failed; the first failure ends the runs, unless it is one of the sources."""
+    """Keep in the outcome what failed; the first failure ends the runs, unless nothing needs what the run makes."""
     for run, result in results:
         if result.success:
             continue
-        if run.job != SOURCES_JOB:
+        if run.job not in NEEDED_BY_NONE:
             outcome.stopped, outcome.stopped_in = _cause(result), days
             return
-        outcome.failed_sources += _reasons(result)
+        outcome.left_out += _reasons(result)
 
 
 def _judge_month(result: dg.ExecuteInProcessResult, month: Days, outcome: Outcome, follower: Follower) -> None:
@@ -278,6 +281,8 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
     marts = [spec for spec in specs if spec.group_name == MARTS]
     if months and marts:
         yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)
+    if months and any(spec.key == _PDF for spec in specs):
+        yield _WindowRun(PDFS_JOB, Days(months[0], months[-1]), len(months), "reports")
     if any(spec.group_name == ANALYSIS for spec in specs):
         yield _WindowRun(ANALYSES_JOB, None, _num_assets(definitions, ANALYSES_JOB), ANALYSIS)
 

@@ -54,7 +54,7 @@ def trip_request_sensor(context: dg.SensorEvaluationContext, files: FilesParam) 
 
 
 def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsParam) -> None:
-    """Sends a message to TAXI_ALERT_WEBHOOK_URL when a run fails; a webhook that is down is logged.
+    """Sends a message to TAXI_ALERT_WEBHOOK_URL and TAXI_CHAT_URLS when a run fails; what is down is logged.
 
     A run that somebody cancelled sends none, also when it ended with an error because of that.
     """
@@ -71,7 +71,7 @@ def run_failure_alert(context: dg.RunFailureSensorContext, alerts: AlertsParam) 
         error=text.strip().partition("\n")[0],
         run_id=run.run_id,
     )
-    if problem := alerts.post(message):
+    for problem in alerts.post(message):
         context.log.warning(problem)
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
+    ".pdf": "application/pdf",
     ".png": "image/png",
     ".csv": "text/csv; charset=utf-8",
     ".json": "application/json",

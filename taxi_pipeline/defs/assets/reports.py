@@ -145,9 +145,12 @@ def monthly_report(
     naming_them = {other for month in months for other in _that_name(month) if files.exists(report_file(other))}
     for month in sorted(naming_them - set(months)):
         try:
-            _write_report(month, warehouse, files, tlc, pages)
+            metadata = _write_report(month, warehouse, files, tlc, pages)
         except UnreportableMonthError as error:
             context.log.warning(f"The report of {month:%Y-%m} stays as it is: {error}")
+        else:  # so that what is made of it is made again
+            made = dg.AssetMaterialization("monthly_report", partition=str(month), metadata=metadata)
+            context.log_event(made)
     return dg.MaterializeResult(metadata={"months": len(months)})
 
 
@@ -200,6 +203,11 @@ def report_file(month: date) -> str:
 def numbers_file(month: date) -> str:
     """The name of the CSV with the report's numbers."""
     return f"outputs/reports/{month:%Y-%m}.csv"
+
+
+def pdf_file(month: date) -> str:
+    """The name of the report's PDF in the storage."""
+    return f"outputs/reports/{month:%Y-%m}.pdf"
 
 
 def _that_name(month: date) -> tuple[date, date, date]:

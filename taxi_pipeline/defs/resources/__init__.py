@@ -11,7 +11,9 @@ import dagster as dg
 
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
-from taxi_pipeline.opening import files_of, pages_of, sources_of, tlc_of, warehouse_of
+from taxi_pipeline.delivery.chat import Chats
+from taxi_pipeline.delivery.smtp import Postbox
+from taxi_pipeline.opening import chats_of, files_of, pages_of, postbox_of, sources_of, tlc_of, warehouse_of
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
@@ -32,6 +34,8 @@ TlcParam = dg.ResourceParam[TlcSource]
 SourcesParam = dg.ResourceParam[SourceServers]
 PagesParam = dg.ResourceParam[Pages]
 AlertsParam = dg.ResourceParam[Alerts]
+PostboxParam = dg.ResourceParam[Postbox]
+ChatsParam = dg.ResourceParam[Chats]
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -50,8 +54,11 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
             lambda: pages_of(settings), f"Where browsers open the outputs: {settings.pages_url or 'nowhere'}."
         ),
         "alerts": _made_by(
-            lambda: Alerts(settings.alert_webhook_url or ""), "A webhook that is told of failed runs, where one is set."
+            lambda: Alerts(settings.alert_webhook_url or "", chats_of(settings)),
+            "A webhook and chats that are told of failed runs, where they are set.",
         ),
+        "postbox": _made_by(lambda: postbox_of(settings), "Who gets the monthly report by mail, and by which server."),
+        "chats": _made_by(lambda: chats_of(settings), "The chats that get messages."),
         DATASETS: build_datasets_io_manager(settings.datasets_format),
     }
 
@@ -66,8 +73,10 @@ __all__ = [
     "POOL",
     "Alerts",
     "AlertsParam",
+    "ChatsParam",
     "FilesParam",
     "PagesParam",
+    "PostboxParam",
     "SourcesParam",
     "TlcParam",
     "WarehouseParam",

@@ -1,25 +1,27 @@
-"""Messages to people: a webhook for failed runs."""
+"""Messages to people about failed runs: to a webhook, and to chats."""
 
-import html
-import re
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-_MARKS = re.compile(r"@|://|\]")
+from taxi_pipeline.delivery.chat import Chats, as_plain_text
+from taxi_pipeline.delivery.errors import DeliveryError
+
 MAX_ERROR = 500
 """Characters of a run's error that a message holds; the link leads to the rest."""
 
 
 @dataclass(frozen=True)
 class Alerts:
-    """Sends a message when a run fails, to a webhook that takes JSON with a `text`, as Slack's do."""
+    """Sends a message when a run fails: to a webhook that takes JSON with a `text`, as Slack's do, and to chats."""
 
     webhook_url: str = ""
     """A secret: whoever has it can send messages. Empty: no message is sent."""
+    chats: Chats = field(default_factory=Chats)
     ui_url: str = "http://127.0.0.1:3000"
     limit_seconds: float = 20
-    """For the whole call: a webhook that answers slowly must not stop the sensors."""
+    """For all calls together: a server that answers slowly must not stop the sensors."""
 
     def message(
         self, *, job: str, partitions: str | None, step: str | None, error: str, run_id: str
@@ -32,10 +34,7 @@ class Alerts:
         shown = error if len(error) <= MAX_ERROR else f"{error[: MAX_ERROR - 1]}…"
         days = f" for {partitions}" if partitions else ""
         at = f" at {step}" if step else ""
-        # Slack reads <…> as a mention or a link, and has these three escapes. Others read @here, bare addresses and
-        # [text](address); a space of no width ends each of them.
-        broken = _MARKS.sub(lambda mark: f"{mark[0]}\u200b", f"Run of {job}{days} failed{at}: {shown}")
-        sentence = html.escape(broken, quote=False)
+        sentence = as_plain_text(f"Run of {job}{days} failed{at}: {shown}")
         return {
             "text": f"{sentence}\n{link}",
             "job": job,
@@ -45,25 +44,43 @@ class Alerts:
             "link": link,
         }
 
-    def post(self, message: Mapping[str, str | None]) -> str | None:
-        """Send a message. Never raises: a webhook that is down must break nothing.
+    def post(self, message: Mapping[str, str | None]) -> Sequence[str]:
+        """Send a message to all. Never raises: a server that is down must break nothing.
 
         Returns:
-            What went wrong, without the address; None when the message was taken, or there is no webhook.
+            What went wrong, without the addresses: a sentence for each place that did not take the message.
         """
-        if not self.webhook_url:
-            return None
-        problems: list[str] = []
-        sending = threading.Thread(target=self._send, args=(message, problems), daemon=True)
-        sending.start()
-        sending.join(self.limit_seconds)
-        if sending.is_alive():
-            problems.append(f"no answer within {self.limit_seconds:g} s")
-        if not problems:
-            return None
-        return f"The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: {problems[0]}"
+        problems: dict[str, str | None] = {}
+        sendings = [threading.Thread(target=send, daemon=True) for send in self._sendings(message, problems)]
+        for sending in sendings:
+            sending.start()
+        end = time.monotonic() + self.limit_seconds
+        for sending in sendings:
+            sending.join(max(0, end - time.monotonic()))
+        slow = f"no answer within {self.limit_seconds:g} s"
+        return [
+            f"The message about a failed run could not be sent to {place}: {problem or slow}"
+            for place, problem in problems.items()
+            if problem != _TAKEN
+        ]
 
-    def _send(self, message: Mapping[str, str | None], problems: list[str]) -> None:
+    def _sendings(
+        self, message: Mapping[str, str | None], outcomes: dict[str, str | None]
+    ) -> Sequence[Callable[[], None]]:
+        """A call for each place to which the message goes; each leaves its outcome, which is None until then."""
+
+        def sending(place: str, send: Callable[[], str]) -> Callable[[], None]:
+            outcomes[place] = None
+            return lambda: outcomes.update({place: send()})
+
+        calls: list[Callable[[], None]] = []
+        if self.webhook_url:
+            calls.append(sending("TAXI_ALERT_WEBHOOK_URL", lambda: self._to_webhook(message)))
+        for name in self.chats.names:
+            calls.append(sending(name, lambda name=name: self._to_chat(name, message)))
+        return calls
+
+    def _to_webhook(self, message: Mapping[str, str | None]) -> str:
         import requests
 
         try:
@@ -71,7 +88,16 @@ class Alerts:
             with requests.post(
                 self.webhook_url, json=dict(message), timeout=(5, 10), stream=True, allow_redirects=False
             ) as answer:
-                if answer.status_code >= 300:
-                    problems.append(f"the server answers {answer.status_code}")
+                return _TAKEN if answer.status_code < 300 else f"the server answers {answer.status_code}"
         except (requests.RequestException, ValueError) as error:  # its text holds the address
-            problems.append(type(error).__name__)
+            return type(error).__name__
+
+    def _to_chat(self, name: str, message: Mapping[str, str | None]) -> str:
+        try:
+            self.chats.post(name, "A run failed", message["text"] or "")
+        except DeliveryError as error:
+            return str(error)
+        return _TAKEN
+
+
+_TAKEN = "taken"

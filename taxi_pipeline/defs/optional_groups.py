@@ -1,0 +1,77 @@
+"""Groups of assets that need an extra: they and their jobs are in the graph where it is installed.
+
+The assets are in `assets/`, as others are. Marts and notebooks, which are built out of files, have modules of their
+own.
+"""
+
+import importlib.util
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from taxi_pipeline.defs import analyses, deliveries
+
+
+@dataclass(frozen=True)
+class OptionalGroup:
+    """A group that is left out without a library."""
+
+    group: str
+    library: str
+    """What the extra of the group's name installs."""
+    job: str
+    """Name of the job."""
+    assets: dg.AssetSelection
+    """What the job makes."""
+    description: str
+    """Of the job."""
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the library is there; it is not imported."""
+        return importlib.util.find_spec(self.library) is not None
+
+
+OPTIONAL_GROUPS = (
+    OptionalGroup(
+        group=analyses.GROUP,
+        library="pyfixest",
+        job="analyses",
+        assets=dg.AssetSelection.groups(analyses.GROUP),
+        description="Estimates what the congestion fee changed. Automation does it when trips are loaded; this job at "
+        "any time.",
+    ),
+    OptionalGroup(
+        group=deliveries.GROUP,
+        library="weasyprint",
+        job="report_pdfs",
+        assets=dg.AssetSelection.assets("monthly_report_pdf"),
+        description="Makes PDFs of monthly reports, and sends nothing. Automation makes each after its report; this "
+        "job any of them.",
+    ),
+)
+
+
+def with_optional_groups(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Leave out the assets whose library is not installed.
+
+    Args:
+        found: assets of the code location.
+
+    Returns:
+        The assets that can be made, and the jobs of those of these groups.
+    """
+    left_out = {each.group for each in OPTIONAL_GROUPS if not each.is_installed}
+    jobs = [
+        dg.define_asset_job(each.job, selection=each.assets, description=each.description)
+        for each in OPTIONAL_GROUPS
+        if each.is_installed
+    ]
+    return [asset for asset in found if not _groups_of(asset) & left_out], jobs
+
+
+def _groups_of(asset: Any) -> set[str]:
+    specs = asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset]
+    return {spec.group_name or "" for spec in specs if isinstance(spec, dg.AssetSpec)}
