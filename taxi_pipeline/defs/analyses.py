@@ -1,7 +1,7 @@
-"""Group `analysis`: questions of cause, in the graph when the extra `analysis` is installed.
+"""Group `analysis`: questions of cause and of kind, in the graph when the extra `analysis` is installed.
 
 The assets are in `assets/`, as others are; here is when they are left out, the job that makes them, and when automation
-does.
+does. One that is made of a mart is also left out where there is no such mart.
 """
 
 import importlib.util
@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs.automation import inputs_updated
+from taxi_pipeline.defs.marts import MARTS
 
 GROUP = "analysis"
 
@@ -27,26 +28,42 @@ bytes: to ask which days changed would cost each look of the automation more tha
 """
 
 
-def with_analyses(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Leave the assets of the group out without the extra.
+mart_updated = inputs_updated.with_label("mart_updated")
+"""True when a month of the mart was made since the asset was, and none is being made."""
+
+
+def with_analyses(found: Iterable[Any], marts: Iterable[dg.AssetsDefinition] = ()) -> tuple[list[Any], list[Any]]:
+    """Leave the assets of the group out without the extra, and those that are made of a mart that is not there.
 
     Args:
         found: assets of the code location.
+        marts: the assets of the marts.
 
     Returns:
         The assets that can be made, and the jobs of those of the group.
     """
     if importlib.util.find_spec(_LIBRARY) is None:
         return [asset for asset in found if not _is_analysis(asset)], []
+    there = {key for mart in marts for key in mart.keys}
+    made = [asset for asset in found if not _is_analysis(asset) or _marts_of(asset) <= there]
     job = dg.define_asset_job(
         ANALYSES_JOB,
         selection=dg.AssetSelection.groups(GROUP),
-        description="Estimates what the congestion fee changed. Automation does it when trips are loaded; this job at "
-        "any time.",
+        description="Estimates what the congestion fee changed, and divides the zones into segments. Automation does "
+        "it when trips are loaded; this job at any time.",
     )
-    return list(found), [job]
+    return made, [job]
 
 
 def _is_analysis(asset: Any) -> bool:
+    return any(spec.group_name == GROUP for spec in _specs(asset))
+
+
+def _marts_of(asset: Any) -> set[dg.AssetKey]:
+    """The marts that an asset is made of."""
+    return {dep.asset_key for spec in _specs(asset) for dep in spec.deps if dep.asset_key.path[0] == MARTS}
+
+
+def _specs(asset: Any) -> list[dg.AssetSpec]:
     specs = asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset]
-    return any(isinstance(spec, dg.AssetSpec) and spec.group_name == GROUP for spec in specs)
+    return [spec for spec in specs if isinstance(spec, dg.AssetSpec)]

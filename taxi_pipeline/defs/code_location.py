@@ -56,7 +56,7 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    own, analysis_jobs = with_analyses(once)
+    own, analysis_jobs = with_analyses(once, marts.assets)
     assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
     running = settings.automation
