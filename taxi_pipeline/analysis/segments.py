@@ -151,7 +151,7 @@ def points_of(weeks: "NDArray[np.float64]") -> "NDArray[np.float64]":
 
 def _too_few_zones(profiles: ZoneProfiles, num_zones: int) -> str:
     if not profiles.months:
-        return "No month with all seven weekdays is in the mart."
+        return "The mart zone_week_hours has no month with all seven weekdays yet; the job marts makes it."
     found = "No zone has" if not num_zones else f"{num_zones} zone{' has' if num_zones == 1 else 's have'}"
     return f"{found} {MIN_PICKUPS:,} pickups or more, and {MIN_ZONES} are needed."
 

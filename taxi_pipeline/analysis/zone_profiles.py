@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.tlc.months import previous_month
 from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Session
@@ -22,13 +21,6 @@ NUM_HOURS = 168
 
 NUM_MONTHS = 12
 """Months that are looked at, a year, so that each season counts once."""
-
-
-class NoMartError(TaxiPipelineError):
-    """The mart that the profiles are made of is not there."""
-
-    def __init__(self) -> None:
-        super().__init__(f"there is no table {MART} yet: make it by the job marts")
 
 
 @dataclass(frozen=True)
@@ -96,31 +88,23 @@ class ZoneProfiles:
 
 
 def zone_profiles(session: Session, fleets: Sequence[str]) -> ZoneProfiles:
-    """Read the profiles of the twelve months that end with the newest one in the mart.
+    """Read the profiles of the twelve months that end with the newest one in the mart; no months without the mart.
 
     Args:
         session: the warehouse.
         fleets: the fleets whose pickups are counted.
-
-    Raises:
-        NoMartError: there is no such mart.
     """
     import numpy as np
 
-    if not session.column_types(MART):
-        raise NoMartError
     places = [Place(*row) for row in session.rows(_PLACES_SQL)]
-    newest = session.row(f"SELECT max(month) FROM {MART} WHERE fleet IN ({placeholders(fleets)})", fleets)[0]
-    values = [*fleets, _first_month(newest), newest]
-    marks = {"fleets": placeholders(fleets)}
-    months = [FleetMonth(*row) for row in session.rows(_MONTHS_SQL.format(**marks), values)]
-    days = {fleet: np.zeros(NUM_HOURS, dtype=np.int64) for fleet in fleets}
-    for fleet, hour, num_days in session.rows(_DAYS_SQL.format(**marks), values):
-        days[fleet][hour] = num_days
+    if not session.column_types(MART):
+        none = np.zeros((0, NUM_HOURS), dtype=np.int64)
+        return ZoneProfiles(places, none[:, None, :].repeat(len(places), 1), none, [], [], is_synthetic(session))
+    months, days, trips = _counted(session, fleets)
     whole = [fleet for fleet in fleets if days[fleet].all()]
     rows = {place.zone_id: number for number, place in enumerate(places)}
     counts = np.zeros((len(whole), len(places), NUM_HOURS), dtype=np.int64)
-    for fleet, zone_id, hour, num_trips in session.rows(_TRIPS_SQL.format(**marks), values):
+    for fleet, zone_id, hour, num_trips in trips:
         if fleet in whole and zone_id in rows:
             counts[whole.index(fleet), rows[zone_id], hour] = num_trips
     return ZoneProfiles(
@@ -131,6 +115,23 @@ def zone_profiles(session: Session, fleets: Sequence[str]) -> ZoneProfiles:
         [fleet for fleet in fleets if days[fleet].any() and fleet not in whole],
         is_synthetic(session),
     )
+
+
+def _counted(
+    session: Session, fleets: Sequence[str]
+) -> "tuple[list[FleetMonth], dict[str, NDArray[np.int64]], list[tuple[Any, ...]]]":
+    """The months, the loaded days of each hour by fleet, and rows of fleet, zone, hour and net pickups."""
+    import numpy as np
+
+    newest = session.row(f"SELECT max(month) FROM {MART} WHERE fleet IN ({placeholders(fleets)})", fleets)[0]
+    values = [*fleets, _first_month(newest), newest]
+    months, of_hours, trips = (
+        session.rows(sql.format(fleets=placeholders(fleets)), values) for sql in (_MONTHS_SQL, _DAYS_SQL, _TRIPS_SQL)
+    )
+    days = {fleet: np.zeros(NUM_HOURS, dtype=np.int64) for fleet in fleets}
+    for fleet, hour, num_days in of_hours:
+        days[fleet][hour] = num_days
+    return [FleetMonth(*month) for month in months], days, trips
 
 
 def _first_month(newest: date | None) -> date | None:

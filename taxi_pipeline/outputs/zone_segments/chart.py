@@ -85,7 +85,7 @@ def _add_texts(figure: "Figure", found: Segmentation, height: float) -> None:
 def _draw_maps(figure: "Figure", found: Segmentation, height: float) -> None:
     zones = _zones_of(found)
     base = height - SIZE_INCHES
-    boxes = ((0.01, (base + 0.6) / height, 0.30, 8.2 / height), (0.31, (base + 0.55) / height, 0.69, 8.35 / height))
+    boxes = ((0.01, (base + 0.6) / height, 0.30, 8.0 / height), (0.31, (base + 0.55) / height, 0.69, 8.2 / height))
     enlarged, city = (figure.add_axes(box) for box in boxes)
     for axes, shown in ((enlarged, zones[zones["borough"] == "Manhattan"]), (city, zones)):
         if len(shown):
