@@ -488,7 +488,7 @@ def test_the_asset_has_what_plain_queries_count(own_pipeline: Pipeline) -> None:
         "SELECT pickup_zone_id, count(*) - CASE pickup_zone_id WHEN 1 THEN 2 * count(DISTINCT pickup_date) ELSE 0 END "
         f"FROM trips WHERE {WINDOW} GROUP BY 1 ORDER BY 1"
     )
-    assert [(int(row["zone_id"]), int(row["num_trips"])) for row in rows] == counted
+    assert [(int(row["zone_id"]), int(row["num_pickups"])) for row in rows] == counted
     assert [row["segment"] for row in rows] == [KIND_NAMES[int(row["zone_id"]) % 4] for row in rows]
     assert check_of(result, "segments_match_mart").passed
     assert metadata["trips"] == sum(trips for _, trips in counted)
@@ -575,7 +575,7 @@ def test_without_a_month_in_the_mart_it_says_so(own_pipeline: Pipeline, sql: str
     )
     assert metadata["months"] == "no months"
     assert check_of(result, "segments_match_mart").passed
-    assert own_pipeline.rows("SELECT count(*), count(segment_id), sum(num_trips) FROM zone_segments") == [(24, 0, 0)]
+    assert own_pipeline.rows("SELECT count(*), count(segment_id), sum(num_pickups) FROM zone_segments") == [(24, 0, 0)]
 
 
 # The graph

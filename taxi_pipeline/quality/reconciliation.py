@@ -291,7 +291,7 @@ def segment_differences(session: Session, text: str, fleets: Sequence[str], leas
     found: dict[int, list[tuple[int, bool]]] = {}
     for row in csv.DictReader(text.splitlines()):
         in_one = bool(row["segment_id"]) and bool(row["segment"])
-        found.setdefault(int(row["zone_id"]), []).append((int(row["num_trips"]), in_one))
+        found.setdefault(int(row["zone_id"]), []).append((int(row["num_pickups"]), in_one))
     return [
         (zone_id, _pickups_words(found.get(zone_id)), _pickups_words(expected.get(zone_id)))
         for zone_id in sorted({*expected, *found})

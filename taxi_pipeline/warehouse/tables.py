@@ -744,7 +744,7 @@ ZONE_SEGMENTS = Table(
         Column("borough", "VARCHAR", "Borough of the zone", nullable=False),
         Column("segment_id", "SMALLINT", "Segment, 1 for that with most pickups; NULL with too few pickups"),
         Column("segment", "VARCHAR", "Name of the segment: the parts of the week of which it has more than the city"),
-        Column("num_trips", "BIGINT", "Net pickups in the months that are counted", nullable=False),
+        Column("num_pickups", "BIGINT", "Net pickups in the months that are counted", nullable=False),
         Column("distance", "DOUBLE", "Distance of the zone's week to the centre of its segment", "0 to 1"),
         Column("silhouette", "DOUBLE", "How well the zone belongs to its segment and to no other", "-1 to 1"),
     ),

@@ -26,14 +26,14 @@ def zone_rows(found: Segmentation) -> list[tuple[Any, ...]]:
 
 def _zone_rows(found: Segmentation) -> Iterator[tuple[Any, ...]]:
     names = {segment.segment_id: segment.name for segment in found.segments}
-    for place, num_trips in zip(found.profiles.places, found.profiles.pickups.tolist(), strict=True):
+    for place, num_pickups in zip(found.profiles.places, found.profiles.pickups.tolist(), strict=True):
         its = found.zones.get(place.zone_id)
         values: tuple[Any, ...] = (None,) * 4
         if its:
             fit = (round(its.distance, _DECIMALS), round(its.silhouette, _DECIMALS))
             values = (its.segment_id, names[its.segment_id], *fit)
         segment_id, name, distance, silhouette = values
-        yield (place.zone_id, place.zone, place.borough, segment_id, name, num_trips, distance, silhouette)
+        yield (place.zone_id, place.zone, place.borough, segment_id, name, num_pickups, distance, silhouette)
 
 
 def segment_rows(found: Segmentation) -> list[tuple[Any, ...]]:
