@@ -39,6 +39,9 @@ others would make three segments best, one of which has nearly all zones."""
 MAX_CHANCE = 0.5
 """Largest share of the differences between zones that chance may make. Where it makes more, there are no segments."""
 
+_NOTHING = 1e-18
+"""What is left of the squared differences of equal numbers, by rounding."""
+
 _SMOOTHED = (0.25, 0.5, 0.25)
 """Weights of the hour before, the hour, and the hour after."""
 
@@ -124,10 +127,7 @@ def segments_of(profiles: ZoneProfiles) -> Segmentation:
     points = points_of(weeks)
     chance = _chance(points, profiles.effective_pickups[chosen])
     if chance > MAX_CHANCE:
-        why_none = (
-            f"The weeks of the {len(chosen)} zones with {MIN_PICKUPS:,} pickups or more do not differ by more than "
-            "chance makes of equal ones."
-        )
+        why_none = _no_differences(len(chosen), chance)
         return Segmentation(profiles, [], {}, city, {}, chance, why_none)
     labels, silhouettes, of_zones = _divided(points)
     zone_ids = np.array([place.zone_id for place in profiles.places])[chosen]
@@ -156,6 +156,13 @@ def _too_few_zones(profiles: ZoneProfiles, num_zones: int) -> str:
     return f"{found} {MIN_PICKUPS:,} pickups or more, and {MIN_ZONES} are needed."
 
 
+def _no_differences(num_zones: int, chance: float) -> str:
+    weeks = f"the weeks of the {num_zones} zones with {MIN_PICKUPS:,} pickups or more"
+    if chance == float("inf"):
+        return f"All of {weeks} are equal."
+    return f"Of the differences between {weeks} chance alone makes {min(chance, 1):.0%}."
+
+
 def _chance(points: "NDArray[np.float64]", pickups: "NDArray[np.float64]") -> float:
     """The share of the squared distances to the mean that is expected if all zones had one week.
 
@@ -163,7 +170,7 @@ def _chance(points: "NDArray[np.float64]", pickups: "NDArray[np.float64]") -> fl
     """
     differences = ((points - points.mean(axis=0)) ** 2).sum()
     expected = sum(weight**2 for weight in _SMOOTHED) * NUM_HOURS / 8 * (1 / pickups).sum()
-    return float(expected / differences) if differences else float("inf")
+    return float(expected / differences) if differences > _NOTHING else float("inf")
 
 
 def _divided(
