@@ -176,7 +176,7 @@ def test_chance_alone_makes_no_segments() -> None:
     for seed, pickups in product(range(5), (MIN_PICKUPS, 30 * MIN_PICKUPS)):
         counts = np.random.default_rng(seed).poisson(1.2 * pickups * np.tile(week_of(weekend_days=2), (40, 1)))
         found = segments_of(profiles_of(counts))
-        # Measured 0.92 to 1.07.
+        # Measured 0.99 to 1.05.
         assert found.chance == pytest.approx(1, abs=0.15)
         assert found.segments == []
         words = "Of the differences between the weeks of the 40 zones with 1,000 pickups or more chance alone makes "
@@ -347,9 +347,14 @@ def test_colours_are_told_apart_with_and_without_colour_vision() -> None:
     assert len(rgb) == 9
     for matrix in seen.values():
         shown = {color: (matrix @ np.power(values, 2.2)).clip(0, 1) ** (1 / 2.2) for color, values in rgb.items()}
-        nearest = min(float(np.abs(shown[one] - shown[other]).max()) for one, other in product(rgb, rgb) if one < other)
-        # Measured 0.2, 0.13 and 0.15.
-        assert nearest > 0.1
+        apart = {
+            (one, other): float(np.abs(shown[one] - shown[other]).max())
+            for one, other in product(rgb, rgb)
+            if one != other
+        }
+        # Of 0 to 1; measured 0.100, and without the last 0.162.
+        assert min(apart.values()) > 0.095
+        assert min(distance for pair, distance in apart.items() if KINDS[-1] not in pair) > 0.15
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
