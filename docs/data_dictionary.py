@@ -16,7 +16,7 @@ from taxi_pipeline.tlc.codes import AREAS, CODES, CONGESTION_ZONE_SINCE, Meaning
 from taxi_pipeline.tlc.fleets import FLEETS, Code, Era, Fleet, Place, Source, Total, Value
 from taxi_pipeline.tlc.months import previous_month
 from taxi_pipeline.warehouse.net_parts import FEE_RULES
-from taxi_pipeline.warehouse.tables import TABLES, TRIPS, Column, Table
+from taxi_pipeline.warehouse.tables import TABLES, TRIPS, ZONE_SEGMENTS, Column, Table
 from taxi_pipeline.warehouse.vendor_defects import VENDOR_DEFECTS
 from taxi_pipeline.warehouse.views import VIEWS
 
@@ -36,7 +36,7 @@ def data_dictionary() -> str:
 
 def _tables() -> Iterator[str]:
     yield "## Tables of the warehouse\n"
-    for table in TABLES:
+    for table in (*TABLES, ZONE_SEGMENTS):
         yield f"### `{table.name}`\n\n{textwrap.fill(table.description, 120)}\n"
         yield _columns_of_trips(table) if table is TRIPS else _columns(table)
 

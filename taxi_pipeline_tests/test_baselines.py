@@ -10,13 +10,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.testing.compare import compare_images
 from PIL import Image
 
+from taxi_pipeline.analysis.segments import segments_of
+from taxi_pipeline.analysis.week_parts import PARTS
+from taxi_pipeline.analysis.zone_profiles import FleetMonth, ZoneProfiles, zone_profiles
 from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import parse_request
+from taxi_pipeline.outputs.zone_segments.chart import draw_segments
 from taxi_pipeline.outputs.zone_statistics import ZoneStatistics, city_statistics, manhattan_statistics
 from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
 
@@ -108,6 +113,28 @@ def test_a_request(looks_as_before: Compare, january: Pipeline, borough: str) ->
         data = chart_data(session, request)
     name = f"request_{borough.replace(' ', '_').lower()}"
     looks_as_before(name, lambda: draw_trip_request(data, title_of(request)))
+
+
+def week_of_zone(zone_id: int) -> list[int]:
+    """Counts of a week, by hand: hours like the city's, and more in a part that follows from the id; often too few."""
+    part = PARTS[zone_id % 5]
+    by_day = [3, 2, 1, 1, 2, 4, 9, 16, 18, 14, 13, 13, 14, 14, 15, 16, 17, 20, 20, 17, 14, 12, 10, 7]
+    week = [by_day[hour % 24] * (3 if hour in part.hours else 1) + (hour * zone_id) % 3 for hour in range(168)]
+    return [count // (20 if zone_id % 6 == 0 else 1) for count in week]
+
+
+def test_segments_of_zones(looks_as_before: Compare, january: Pipeline) -> None:
+    places = january.warehouse.query(zone_profiles, ["yellow"]).places
+    counts = np.array([[week_of_zone(place.zone_id) for place in places]])
+    months = [FleetMonth("yellow", date(2023, 1, 1), 31)]
+    profiles = ZoneProfiles(places, counts, np.full((1, 168), 4), months, [], synthetic=True)
+    looks_as_before("zone_segments", lambda: draw_segments(segments_of(profiles)))
+
+
+def test_zones_without_segments(looks_as_before: Compare, january: Pipeline) -> None:
+    """There is no mart."""
+    profiles = january.warehouse.query(zone_profiles, ["yellow"])
+    looks_as_before("zone_segments_none", lambda: draw_segments(segments_of(profiles)))
 
 
 def test_a_label_that_moves_is_noticed(looks_as_before: Compare, january: Pipeline, request: Any) -> None:

@@ -24,6 +24,7 @@ import yaml
 from taxi_pipeline.cli import main as taxi_pipeline
 from taxi_pipeline.defs.assets import sources, zone_hours
 from taxi_pipeline.defs.assets.delivery import build_mail
+from taxi_pipeline.defs.assets.zone_segments import zone_segments
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.requests.request_files import parse_request
@@ -113,6 +114,7 @@ RUN = {
     "docs/queries.md: sql": 10,
     "docs/real-data.md: sql": 1,
     "docs/sources.md: sql": 2,
+    "docs/zone-segments.md: sql": 1,
     "data/requests/README.md: json": 1,
     "docs/server.md: json": 1,
     "docs/delivery.md: yaml": 1,
@@ -396,7 +398,8 @@ def test_the_readme_looks_into_a_copy_of_the_warehouse(loaded: Pipeline, tmp_pat
     assert "2023-03-31" in run_python(words[2], tmp_path, {})
 
 
-SQL = [block for block in of("sql") if str(block) not in NOT_RUN and block.page != "docs/marts.md"]
+OF_MARTS = ("docs/marts.md", "docs/zone-segments.md")
+SQL = [block for block in of("sql") if str(block) not in NOT_RUN and block.page not in OF_MARTS]
 
 
 @pytest.mark.parametrize("block", SQL, ids=named)
@@ -406,7 +409,9 @@ def test_a_query_gives_rows(loaded: Pipeline, block: Block, monkeypatch: pytest.
         assert loaded.rows(statement), statement
 
 
-_ASKED_AND_THEIR_STAGING = ("stg_trips", "stg_loaded_days", "market_share", "stg_measured_trips", "hourly_speeds")
+_ASKED_AND_THEIR_STAGING = (
+    "stg_trips", "stg_loaded_days", "market_share", "stg_measured_trips", "hourly_speeds", "zone_week_hours",
+)  # fmt: skip
 
 
 @pytest.mark.slow
@@ -430,6 +435,12 @@ def test_the_queries_of_marts_give_rows(loaded: Pipeline) -> None:
     shares, speeds = (loaded.rows(block.text.strip().rstrip(";")) for block in of("sql", "docs/marts.md"))
     assert sum(percent for *_, percent in shares) == pytest.approx(100, abs=0.2)
     assert {kind for kind, *_ in speeds} == {"weekday", "weekend"}
+    assert dg.materialize([zone_segments], resources=loaded.resources, run_config=QUIET).success
+    # The sample's trips are too few for segments.
+    loaded.execute("UPDATE zone_segments SET segment = CASE WHEN zone_id < 132 THEN 'nights' ELSE 'weekend days' END")
+    (block,) = of("sql", "docs/zone-segments.md")
+    ((known,),) = loaded.rows("SELECT count(*) FROM trips WHERE pickup_zone_id < 264")
+    assert sum(trips for _, trips, _ in loaded.rows(block.text.strip().rstrip(";"))) == known
 
 
 def test_the_configuration_of_a_mail_is_one_that_dagster_takes() -> None:

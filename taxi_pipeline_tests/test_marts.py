@@ -43,7 +43,7 @@ pytestmark = [
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MARTS = (
     "market_share", "company_months", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share",
-    "zone_months", "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
+    "zone_months", "zone_week_hours", "trip_quartiles", "hourly_speeds", "waiting_times", "shared_and_accessible_rides",
 )  # fmt: skip
 STAGING = ("stg_trips", "stg_measured_trips", "stg_loaded_days")
 ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01", "TAXI_END_DATE": "2025-01-31"}
@@ -65,7 +65,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
     assert {check.passed for check in result.get_asset_check_evaluations()} == {True}
-    assert len(result.get_asset_check_evaluations()) == 83
+    assert len(result.get_asset_check_evaluations()) == 93
     return made
 
 
@@ -253,6 +253,27 @@ def test_zone_months(pipeline: Pipeline) -> None:
         "WHERE pickups + dropoffs > 0 ORDER BY zone_id"
     )
     assert found == expected
+
+
+def test_zone_week_hours(pipeline: Pipeline) -> None:
+    """Counted from the net trips by weekday and hour, on days that are counted by a calendar."""
+    found = pipeline.rows(
+        "SELECT zone_id, hour_of_week, num_days, num_trips, trips_per_hour FROM marts.zone_week_hours "
+        "WHERE fleet = 'yellow' AND month = '2024-12-01' ORDER BY 1, 2"
+    )
+    zones = {row[0] for row in found}
+    assert [row[:2] for row in found] == [(zone, hour) for zone in sorted(zones) for hour in range(168)]
+    weekdays = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+    counted = {
+        (zone, 24 * weekdays.index(weekday) + hour): trips
+        for zone, weekday, hour, trips in pipeline.rows(
+            "SELECT pickup_zone_id, dayname(pickup_date), hour(pickup_datetime), count(*) FROM net_trips "
+            "WHERE fleet = 'yellow' AND pickup_date < '2025-01-01' GROUP BY ALL"
+        )
+    }
+    assert {(zone, hour): trips for zone, hour, _, trips, _ in found if trips} == counted
+    # December 2024 has five Sundays, Mondays and Tuesdays.
+    assert all(days == (5 if hour < 72 else 4) and mean == trips / days for _, hour, days, trips, mean in found)
 
 
 def test_request_share(own_pipeline: Pipeline) -> None:

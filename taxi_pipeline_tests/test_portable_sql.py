@@ -12,12 +12,14 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.analysis.study import fee_panel
+from taxi_pipeline.analysis.zone_profiles import zone_profiles
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
+from taxi_pipeline.quality.reconciliation import segment_differences
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_months, loaded_totals, newest_days
@@ -102,6 +104,14 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
         assert len(pipeline.warehouse.query(fee_panel, ["yellow", "green"]).panels) == 2
         assert len(pipeline.warehouse.query(weather_of_trips, ["green"]).trips) == 7
+        pipeline.execute("CREATE SCHEMA marts")
+        pipeline.execute(
+            "CREATE TABLE marts.zone_week_hours AS SELECT DATE '2023-02-01' AS month, 'green' AS fleet, "
+            "4::SMALLINT AS zone_id, hour::SMALLINT AS hour_of_week, 1::SMALLINT AS num_days, 1::BIGINT AS num_trips "
+            "FROM range(168) AS hours(hour)"
+        )
+        assert pipeline.warehouse.query(zone_profiles, ["green"]).counts.sum() == 168
+        assert len(pipeline.warehouse.query(segment_differences, "", ["green"], None)) == 263
         assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
         # What is asked of real trips alone.
         assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []

@@ -1,4 +1,4 @@
-"""Group `analysis`: questions of cause. The assets are in `assets/`, as others are; here is when they are made."""
+"""Group `analysis`: questions of cause and of kind. Its assets are in `assets/`; here is when automation makes them."""
 
 from taxi_pipeline.defs.automation import inputs_updated
 
@@ -10,3 +10,6 @@ trips_or_weather_updated = inputs_updated.with_label("trips_or_weather_updated")
 Nothing has to be there: what is missing is said in the output. Days far from the fee make it again, too, with the same
 bytes: to ask which days changed would cost each look of the automation more than that.
 """
+
+mart_updated = inputs_updated.with_label("mart_updated")
+"""True when a month of the mart was made since the asset was, and none is being made."""

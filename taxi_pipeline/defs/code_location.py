@@ -63,7 +63,7 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    own, optional_jobs = with_optional_groups(once)
+    own, optional_jobs = with_optional_groups(once, marts.assets)
     own = without_automation_where_nobody_is_told(settings, own)
     assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from taxi_pipeline.defs import analyses, deliveries
+from taxi_pipeline.defs.marts import MARTS
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ OPTIONAL_GROUPS = (
         library="pyfixest",
         job="analyses",
         assets=dg.AssetSelection.groups(analyses.GROUP),
-        description="Estimates what the congestion fee changed. Automation does it when trips are loaded; this job at "
-        "any time.",
+        description="Estimates what the congestion fee changed, and divides the zones into segments. Automation does "
+        "it when trips are loaded; this job at any time.",
     ),
     OptionalGroup(
         group=deliveries.GROUP,
@@ -54,11 +55,14 @@ OPTIONAL_GROUPS = (
 )
 
 
-def with_optional_groups(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
-    """Leave out the assets whose library is not installed.
+def with_optional_groups(
+    found: Iterable[Any], marts: Iterable[dg.AssetsDefinition] = ()
+) -> tuple[list[Any], list[Any]]:
+    """Leave out the assets whose library is not installed, and those that are made of a mart that is not there.
 
     Args:
         found: assets of the code location.
+        marts: the assets of the marts.
 
     Returns:
         The assets that can be made, and the jobs of those of these groups.
@@ -69,9 +73,20 @@ def with_optional_groups(found: Iterable[Any]) -> tuple[list[Any], list[Any]]:
         for each in OPTIONAL_GROUPS
         if each.is_installed
     ]
-    return [asset for asset in found if not _groups_of(asset) & left_out], jobs
+    there = {key for mart in marts for key in mart.keys}
+    kept = [asset for asset in found if not _groups_of(asset) & left_out and _marts_of(asset) <= there]
+    return kept, jobs
 
 
 def _groups_of(asset: Any) -> set[str]:
+    return {spec.group_name or "" for spec in _specs(asset)}
+
+
+def _marts_of(asset: Any) -> set[dg.AssetKey]:
+    """The marts that an asset is made of."""
+    return {dep.asset_key for spec in _specs(asset) for dep in spec.deps if dep.asset_key.path[0] == MARTS}
+
+
+def _specs(asset: Any) -> list[dg.AssetSpec]:
     specs = asset.specs if isinstance(asset, dg.AssetsDefinition) else [asset]
-    return {spec.group_name or "" for spec in specs if isinstance(spec, dg.AssetSpec)}
+    return [spec for spec in specs if isinstance(spec, dg.AssetSpec)]

@@ -45,7 +45,7 @@ def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
     with own_style():
         figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
-        _frame(figure, axes, zones)
+        frame(figure, axes, zones)
         _fill(figure, {axes: zones}, key_at=(0.58, 0.105))
         if zones["num_trips"].any():
             _name_busiest(axes, zones)
@@ -71,8 +71,8 @@ def draw_city_map(stats: Mapping[str, Any]) -> bytes:
         enlarged = figure.add_axes((0.01, 0.06, 0.30, 0.82))
         city = figure.add_axes((0.31, 0.075, 0.69, 0.835))
         manhattan = zones[zones["borough"] == "Manhattan"]
-        _frame(figure, enlarged, manhattan)
-        _frame(figure, city, zones)
+        frame(figure, enlarged, manhattan)
+        frame(figure, city, zones)
         _fill(figure, {city: zones, enlarged: manhattan}, key_at=(0.70, 0.085))
         _name_boroughs(city, zones)
         enlarged.set_title("Manhattan, enlarged", fontsize=10, color=MUTED, loc="left", x=0.06, pad=0)
@@ -89,7 +89,7 @@ def _zones_of(stats: Mapping[str, Any]) -> "gpd.GeoDataFrame":
     return gpd.GeoDataFrame.from_features(stats["features"], crs=4326)
 
 
-def _frame(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
+def frame(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     """Show all zones, undistorted and centred, as large as the axes allow."""
     west, south, east, north = zones.total_bounds
     box, (figure_width, figure_height) = axes.get_position(), figure.get_size_inches()

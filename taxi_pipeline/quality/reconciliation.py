@@ -267,6 +267,43 @@ def _totals_that_differ(
     ]
 
 
+def segment_differences(session: Session, text: str, fleets: Sequence[str], least: int | None) -> list[tuple[Any, ...]]:
+    """Compare the CSV of zone segments with the mart that it is made of.
+
+    Args:
+        session: the warehouse.
+        text: content of the CSV.
+        fleets: the fleets whose pickups it counts.
+        least: pickups from which on a zone is in a segment; None when no zone is.
+
+    Returns:
+        Zone id, what the file has, and what is expected, for each zone that differs: it is there once, with the pickups
+        of the mart, and in a segment when it has enough of them.
+    """
+    counted: dict[int, int] = {}
+    if session.column_types("marts.zone_week_hours"):
+        counted = dict(session.rows(_SEGMENTED_SQL.format(fleets=placeholders(fleets)), [*fleets, *fleets]))
+    expected = {
+        zone_id: [(trips, least is not None and trips >= least)]
+        for (zone_id,) in session.rows("SELECT zone_id FROM zones WHERE geometry IS NOT NULL ORDER BY zone_id")
+        for trips in (counted.get(zone_id, 0),)
+    }
+    found: dict[int, list[tuple[int, bool]]] = {}
+    for row in csv.DictReader(text.splitlines()):
+        in_one = bool(row["segment_id"]) and bool(row["segment"])
+        found.setdefault(int(row["zone_id"]), []).append((int(row["num_pickups"]), in_one))
+    return [
+        (zone_id, _pickups_words(found.get(zone_id)), _pickups_words(expected.get(zone_id)))
+        for zone_id in sorted({*expected, *found})
+        if found.get(zone_id) != expected.get(zone_id)
+    ]
+
+
+def _pickups_words(rows: Sequence[tuple[int, bool]] | None) -> str:
+    words = [f"{trips} pickups, in {'a' if in_one else 'no'} segment" for trips, in_one in rows or ()]
+    return "; ".join(words) or "no row"
+
+
 @dataclass(frozen=True)
 class ExpectedZones:
     """The rows that the GeoJSON of Manhattan should hold: zone id, trips, dollars with two decimals, sorted by id."""
@@ -506,4 +543,25 @@ WHERE coalesce(least, 0) <> coalesce(counted.num_trips, 0) OR coalesce(most, 0) 
     OR coalesce(binned.num_far, 0) <> coalesce(counted.num_far, 0)
     OR coalesce(binned.num_full, 0) <> coalesce(counted.num_full, 0)
 ORDER BY fleet, pickup_date
+"""
+
+_SEGMENTED_SQL = """
+WITH newest AS (
+    SELECT max(12 * EXTRACT(YEAR FROM month) + EXTRACT(MONTH FROM month)) AS number
+    FROM marts.zone_week_hours
+    WHERE fleet IN ({fleets})
+), counted AS (
+    SELECT fleet, zone_id, hour_of_week, num_days, num_trips
+    FROM marts.zone_week_hours
+    CROSS JOIN newest
+    WHERE fleet IN ({fleets})
+        AND 12 * EXTRACT(YEAR FROM month) + EXTRACT(MONTH FROM month) > newest.number - 12
+)
+SELECT zone_id, CAST(sum(num_trips) AS BIGINT)
+FROM counted
+WHERE fleet IN (
+    SELECT fleet FROM counted WHERE num_days > 0 GROUP BY fleet HAVING count(DISTINCT hour_of_week) = 168
+)
+GROUP BY zone_id
+ORDER BY zone_id
 """

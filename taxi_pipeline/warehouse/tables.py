@@ -734,6 +734,23 @@ ZONE_NEIGHBORS = Table(
     Kind.WHOLE,
 )
 
+ZONE_SEGMENTS = Table(
+    "zone_segments",
+    "The zones that have a shape, by the hours of the week at which their pickups begin, see zone-segments.md. It is "
+    "made of a mart, so it is there where the marts are, once the asset `zone_segments` was made.",
+    (
+        Column("zone_id", "SMALLINT", "Id of the zone", "id, see zones", nullable=False),
+        Column("zone", "VARCHAR", "Name of the zone", nullable=False),
+        Column("borough", "VARCHAR", "Borough of the zone", nullable=False),
+        Column("segment_id", "SMALLINT", "Segment, 1 for that with most pickups; NULL with too few pickups"),
+        Column("segment", "VARCHAR", "Name of the segment: the parts of the week of which it has more than the city"),
+        Column("num_pickups", "BIGINT", "Net pickups in the months that are counted", nullable=False),
+        Column("distance", "DOUBLE", "Distance of the zone's week to the centre of its segment", "0 to 1"),
+        Column("silhouette", "DOUBLE", "How well the zone belongs to its segment and to no other", "-1 to 1"),
+    ),
+    Kind.WHOLE,
+)
+
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",

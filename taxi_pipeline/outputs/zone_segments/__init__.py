@@ -1,0 +1,1 @@
+"""Zones whose weeks are alike, to publish: a map with the weeks of the segments, and tables."""
