@@ -10,6 +10,7 @@ TaxiPipelineError
     - NoAnswerError
     - NotFoundError
   x FileInUseError
+  x FinalFailure
   x FleetsFailed
   x InstanceError
   x LoadError
