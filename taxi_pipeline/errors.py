@@ -6,6 +6,9 @@ console prints it without a traceback and exits with 1. A test compares this tre
 TaxiPipelineError
   x BadRequestError
   x EmptyWindowError
+  x ExportError
+    - ExportDiffersError
+    - UnknownTypeError
   x FetchError
     - NoAnswerError
     - NotFoundError
