@@ -160,7 +160,7 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
 DIRECTION = tuple(
     (
         "differences errors storage required_files tlc warehouse sources analysis quality datasets outputs sample "
-        "pages settings opening refresh_plan month_files defs cli"
+        "pages exports settings opening refresh_plan month_files defs cli"
     ).split()
 )
 """The parts of the package from below to above. A part imports only those below it."""

@@ -1,4 +1,4 @@
-"""`taxi-pipeline export`: what arrives in a real PostgreSQL, row by row, and what is there when something fails."""
+"""`taxi-pipeline export`: what arrives in a real PostgreSQL and in files, row by row, also after a fault."""
 
 import os
 import shutil
@@ -13,20 +13,26 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
 from taxi_pipeline.exports import postgresql
-from taxi_pipeline.exports.addresses import address_of, without_secrets
+from taxi_pipeline.exports.addresses import PostgresAddress, address_of, without_secrets
 from taxi_pipeline.exports.exporting import EXPORTED, Exported, Selection, export
-from taxi_pipeline.exports.postgresql import UnknownTypeError, create_table, open_postgres, postgres_type
+from taxi_pipeline.exports.opening import open_target
+from taxi_pipeline.exports.postgresql import UnknownTypeError, create_table, postgres_type
 from taxi_pipeline.exports.sums import ROWS, differences, no_rows, version_of
-from taxi_pipeline.exports.target import EXPORT_LOG, ExportDiffersError, ExportError
+from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportDiffersError, ExportError
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.storage import StorageError
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.tables import BOROUGH_FLOWS, TABLES, TRIPS, ZONES, Column, Table
+from taxi_pipeline_tests.conftest import SPARK
 from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
 from taxi_pipeline_tests.processes import process, wait_for_file
 from taxi_pipeline_tests.services.fixtures import fresh_database
@@ -69,6 +75,7 @@ def test_what_is_no_target_is_refused_without_a_word_of_it(url: str, shown: str)
 )
 def test_a_password_is_in_no_message(url: str) -> None:
     address = address_of(url)
+    assert isinstance(address, PostgresAddress)
     written = "s%33cret" if "%33" in url else "s3cret"
     told = f"could not connect with {url}: {written} is wrong, and s3cret"
     assert "cret" not in without_secrets(told, address.secrets)
@@ -135,6 +142,7 @@ def test_versions_and_differences() -> None:
         (["--start", "2023-02-02", "--end", "2023-02-01"], "2023-02-01 is before 2023-02-02"),
         (["--table", "warehouse_version"], "'warehouse_version' is not one of"),
         (["--fleet", "blue"], "'blue' is not one of"),
+        (["--to", "duckdb:file", "--schema", "taxi"], "of the targets only PostgreSQL has one"),
     ],
 )
 def test_wrong_options_exit_with_2(options: list[str], message: str) -> None:
@@ -142,6 +150,15 @@ def test_wrong_options_exit_with_2(options: list[str], message: str) -> None:
     assert result.exit_code == 2
     assert message in result.output
     assert "s3cret" not in result.output
+
+
+def test_a_warehouse_on_spark_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {**SPARK, "TAXI_DATA_DIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    result = CliRunner().invoke(main, ["export", "--to", f"parquet:{tmp_path / 'folder'}"])
+    assert result.exit_code == 2
+    assert "export reads a DuckDB warehouse" in result.output
+    assert not (tmp_path / "folder").exists()
 
 
 def test_a_server_that_is_not_there_is_named_without_the_password(
@@ -208,7 +225,10 @@ def exported(pipeline: Pipeline, url: str, *, schema: str = "taxi", **selected: 
     warehouse = pipeline.warehouse
     assert isinstance(warehouse, DuckDBWarehouse)
     copy = pipeline.folder / f"copy-{time.monotonic_ns()}.duckdb"
-    with open_postgres(address_of(url), schema=schema) as target, warehouse.read_copy(copy) as session:
+    with (
+        open_target(address_of(url), schema=schema, warehouse=warehouse.database) as target,
+        warehouse.read_copy(copy) as session,
+    ):
         return dict(export(session, target, Selection(**{"fleets": FLEETS, **selected})))
 
 
@@ -466,7 +486,7 @@ def test_a_connection_that_ends_in_the_middle_says_what_is_there(
 
 @pytest.mark.services
 def test_two_exports_at_once_do_not_mix(source: Pipeline, database: str) -> None:
-    with open_postgres(address_of(database)):
+    with open_target(address_of(database), schema=None, warehouse=Path("none")):
         with pytest.raises(ExportError, match=r"another export writes into schema taxi of database test_\w+ at 127"):
             exported(source, database)
         exported(source, database, schema="other")
@@ -526,6 +546,7 @@ def test_columns_that_are_new_in_a_version_are_added(source: Pipeline, database:
     with connected(database) as run:
         run("ALTER TABLE taxi.trips DROP COLUMN dropoff_latitude")
         run("UPDATE taxi.export_log SET version = 'of another version' WHERE table_name = 'trips'")
+        run("ALTER TABLE taxi.zones ADD COLUMN mine integer")  # behind the declared ones it stays
         written = exported(source, database)
         assert written["trips"].days_written == 8
     assert_equal(source, database)
@@ -609,6 +630,165 @@ def test_an_empty_warehouse_says_what_to_do(database: str, tmp_path: Path, monke
     assert "there is no warehouse at" in result.output
     with connected(database) as run:
         assert run("SELECT count(*) FROM pg_namespace WHERE nspname = 'taxi'") == [(0,)]
+
+
+# DuckDB and Parquet
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("duckdb:/data/a.duckdb", "/data/a.duckdb"),
+        ("duckdb:///data/a.duckdb", "/data/a.duckdb"),
+        ("parquet:below/here", "below/here"),
+        ("parquet:a:b", "a:b"),
+    ],
+)
+def test_files_are_named_by_their_paths(url: str, path: str) -> None:
+    (found,) = vars(address_of(url)).values()
+    assert found == Path.cwd() / path
+
+
+def rows_in(url: str, table: Table) -> list[tuple[Any, ...]]:
+    """What a plain DuckDB reads from the file, or from the folder as Hive lays it out."""
+    kind, _, place = url.partition(":")
+    folder = f"{place}/{table.name}/**/*.parquet"
+    by_days = table.kind in BY_DAYS
+    what = table.name if kind == "duckdb" else f"read_parquet('{folder}', hive_partitioning = {by_days})"
+    with duckdb.connect(place if kind == "duckdb" else ":memory:") as connection:
+        return connection.execute(f"SELECT {spelled(table, 'VARCHAR')} FROM {what}").fetchall()
+
+
+def assert_equal_files(pipeline: Pipeline, url: str) -> None:
+    for table in EXPORTED:
+        here = pipeline.rows(f"SELECT {spelled(table, 'VARCHAR')} FROM {table.name}")
+        assert counted(rows_in(url, table)) == counted(here), table.name
+
+
+FILES = pytest.mark.parametrize("kind", ["duckdb", "parquet"])
+
+
+@FILES
+def test_files_have_every_row_and_only_changes_are_written(source: Pipeline, tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'target'}"
+    written = exported(source, url)
+    assert written["trips"].rows_written == source.rows("SELECT count(*) FROM trips")[0][0]
+    assert_equal_files(source, url)
+    assert sum(found.rows_written for found in exported(source, url).values()) == 0
+    source.execute("UPDATE trips SET fare_amount = 1 WHERE fleet = 'green' AND pickup_date = '2023-02-01'")
+    source.execute("UPDATE zones SET zone = 'Renamed' WHERE zone_id = 1")
+    changed = exported(source, url)
+    assert changed["trips"].days_written == (1 if kind == "duckdb" else 2), "a file holds a month"
+    assert (changed["zones"].rows_written, changed["borough_flows"].rows_written) == (265, 0)
+    assert_equal_files(source, url)
+
+
+def test_comments_and_types_are_in_the_files(source: Pipeline, tmp_path: Path) -> None:
+    exported(source, f"duckdb:{tmp_path / 'a.duckdb'}", tables=[TRIPS])
+    exported(source, f"parquet:{tmp_path / 'folder'}", tables=[TRIPS])
+    comment = "Distance by the taximeter; of fhvhv as the company reports it (miles)"
+    with duckdb.connect(str(tmp_path / "a.duckdb")) as connection:
+        found = connection.execute(
+            "SELECT comment, data_type FROM duckdb_columns() WHERE column_name = 'trip_distance'"
+        ).fetchall()
+        assert found == [(comment, "DECIMAL(12,3)")]
+    path = tmp_path / "folder" / "trips" / "fleet=green" / "month=2023-02-01" / "trips.parquet"
+    field = pq.read_schema(path).field("trip_distance")
+    assert field.metadata[b"comment"].decode() == comment
+    assert str(field.type) == "decimal128(12, 3)"
+
+
+def _export_to_file_and_wait(folder: Path, url: str, reached: Path) -> None:
+    """Export, and stop in the middle of the second part."""
+    from taxi_pipeline.exports.contents import Change
+
+    original, asked = Change.batches, 0
+
+    def batches(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 10:  # trips of the second part are written
+            reached.touch()
+            time.sleep(60)
+        return original(self, *args, **kwargs)
+
+    Change.batches = batches
+    exported(pipeline_in(folder, folder, FLEETS), url)
+
+
+@FILES
+def test_a_killed_export_to_files_goes_on(source: Pipeline, tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'target'}"
+    child = process(_export_to_file_and_wait, source.folder, url, tmp_path / "reached")
+    wait_for_file(tmp_path / "reached", child)
+    os.kill(child.pid, signal.SIGKILL)
+    child.join()
+    ((green,),) = source.rows("SELECT count(*) FROM trips WHERE fleet = 'green' AND pickup_date < '2023-02-01'")
+    assert len(rows_in(url, TRIPS)) == green + (0 if kind == "duckdb" else len(yellow_of_january(source)))
+    written = exported(source, url)
+    assert written["trips"].days_unchanged == (2 if kind == "duckdb" else 4)
+    assert_equal_files(source, url)
+    assert list(tmp_path.rglob("*.tmp*")) == []
+
+
+def yellow_of_january(pipeline: Pipeline) -> list[tuple[Any, ...]]:
+    return pipeline.rows("SELECT 1 FROM trips WHERE fleet = 'yellow' AND pickup_date < '2023-02-01'")
+
+
+@FILES
+def test_what_somebody_changes_in_files_is_noticed(
+    source: Pipeline, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{kind}:{tmp_path / 'target'}"
+    exported(source, url, tables=[ZONES])
+    if kind == "duckdb":
+        with duckdb.connect(str(tmp_path / "target")) as connection:
+            connection.execute("DELETE FROM zones WHERE zone_id = 7")
+    else:
+        path = tmp_path / "target" / "zones" / "zones.parquet"
+        found = pq.read_table(path)
+        pq.write_table(found.slice(1), path)
+    with pytest.raises(ExportDiffersError, match="zones: rows: 264 in the target, 265 in the warehouse"):
+        exported(source, url, tables=[ZONES])
+    exported(source, url)
+    assert_equal_files(source, url)
+
+
+def test_what_is_no_target_of_ours_is_refused(source: Pipeline, tmp_path: Path) -> None:
+    warehouse = source.warehouse
+    assert isinstance(warehouse, DuckDBWarehouse)
+    with pytest.raises(ExportError, match="is the warehouse itself"):
+        exported(source, f"duckdb:{warehouse.database}")
+    (tmp_path / "text").write_text("no database")
+    with pytest.raises(ExportError, match=r"text can't be opened: .*Nothing was changed"):
+        exported(source, f"duckdb:{tmp_path / 'text'}")
+    with pytest.raises(StorageError, match="name a folder that does not lie below a file"):
+        exported(source, f"parquet:{tmp_path / 'text' / 'below'}")
+    with duckdb.connect(str(tmp_path / "mine")) as connection:
+        connection.execute("CREATE TABLE zones (zone_id INTEGER)")
+    with pytest.raises(ExportError, match="has a table zones of another kind: its columns are zone_id, where"):
+        exported(source, f"duckdb:{tmp_path / 'mine'}")
+    (tmp_path / "folder" / "zones").mkdir(parents=True)
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "folder" / "zones" / "mine.parquet")
+    with pytest.raises(ExportError, match=r"mine.parquet was written by no export. Nothing was changed"):
+        exported(source, f"parquet:{tmp_path / 'folder'}")
+    with pytest.raises(ExportError, match="Parquet files hold whole months"):
+        exported(source, f"parquet:{tmp_path / 'other'}", first=FIRST)
+    exported(source, f"parquet:{tmp_path / 'other'}", first=date(2023, 2, 1), last=date(2023, 2, 28))
+    assert [path.name for path in (tmp_path / "other" / "trips" / "fleet=green").iterdir()] == ["month=2023-02-01"]
+
+
+@FILES
+def test_two_exports_at_once_into_files_do_not_mix(source: Pipeline, tmp_path: Path, kind: str) -> None:
+    url = f"{kind}:{tmp_path / 'target'}"
+    child = process(_export_to_file_and_wait, source.folder, url, tmp_path / "reached")
+    try:
+        wait_for_file(tmp_path / "reached", child)
+        with pytest.raises(ExportError, match="Nothing was changed"):
+            exported(source, url)
+    finally:
+        child.kill()
+        child.join()
 
 
 def test_declared_keys_are_unique(loaded: Path) -> None:

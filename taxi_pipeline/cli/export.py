@@ -1,4 +1,4 @@
-"""The command `export`: the warehouse's tables in another database."""
+"""The command `export`: the warehouse's tables in another database, or in files."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     "--to",
     "url",
     required=True,
-    help="postgresql://user@host:5432/database. A password is better in PGPASSWORD or ~/.pgpass than here.",
+    help="postgresql://user@host:5432/database, duckdb:FILE or parquet:FOLDER. A password is better in PGPASSWORD or "
+    "~/.pgpass than here.",
 )
 @click.option(
     "--table",
@@ -41,31 +42,33 @@ if TYPE_CHECKING:
     multiple=True,
     help="Whose days; can be given several times.  [default: all]",
 )
-@click.option("--schema", default="taxi", help="Schema of the tables; is made where it does not exist.")
+@click.option("--schema", help="Of PostgreSQL: schema of the tables; is made where it does not exist.  [default: taxi]")
 def export(
     url: str,
     tables: tuple[str, ...],
     start: datetime | None,
     end: datetime | None,
     fleets: tuple[str, ...],
-    schema: str,
+    schema: str | None,
 ) -> None:
-    """Bring tables into a PostgreSQL database, and compare counts and sums afterwards.
+    """Bring tables into a PostgreSQL database, a DuckDB file or Parquet files, and compare counts and sums afterwards.
 
     A fleet's month is a transaction: readers see all of it or nothing, and a command that was stopped goes on where it
-    was when it is run again. What the database already has is not written again; what changed is replaced. The
-    warehouse is read from a copy, so no run waits. Exits with 1 when a count or sum differs, and names table, fleet and
-    day.
+    was when it is run again. What the target already has is not written again; what changed is replaced. The warehouse
+    is read from a copy, so no run waits. Exits with 1 when a count or sum differs, and names table, fleet and day.
     """
-    from taxi_pipeline.exports.addresses import address_of
+    from taxi_pipeline.exports.addresses import PostgresAddress, address_of
     from taxi_pipeline.exports.exporting import EXPORTED, Progress, Selection
     from taxi_pipeline.exports.exporting import export as export_tables
-    from taxi_pipeline.exports.postgresql import open_postgres
+    from taxi_pipeline.exports.opening import open_target
     from taxi_pipeline.storage.scratch import Scratch
     from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 
     if start and end:
         days_between(start, end)
+    address = address_of(url)
+    if schema is not None and not isinstance(address, PostgresAddress):
+        raise click.BadParameter("of the targets only PostgreSQL has one", param_hint="--schema")
     selection = Selection(
         tables=[table for table in EXPORTED if not tables or table.name in tables],
         fleets=list(fleets or FLEETS),
@@ -80,7 +83,7 @@ def export(
         )
     scratch = Scratch(settings.scratch_dir)
     with (
-        open_postgres(address_of(url), schema=schema) as target,
+        open_target(address, schema=schema, warehouse=warehouse.database) as target,
         progress_bar("Copying the warehouse") as bar,
         warehouse.read_copy(scratch.new_path("warehouse.duckdb")) as session,
     ):

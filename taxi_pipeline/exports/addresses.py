@@ -1,11 +1,12 @@
 """Where an export goes: the URL of `--to`, read without ever showing a password."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from taxi_pipeline.exports.target import ExportError
 
-FORMS = "postgresql://user@host:5432/database"
+FORMS = "postgresql://user@host:5432/database, duckdb:FILE or parquet:FOLDER"
 """The URLs that are understood."""
 _POSTGRES = ("postgresql", "postgres")
 
@@ -24,17 +25,43 @@ class PostgresAddress:
         return "PostgresAddress(…)"
 
 
-def address_of(url: str) -> PostgresAddress:
+@dataclass(frozen=True, kw_only=True)
+class DuckDBAddress:
+    """A DuckDB file of this machine."""
+
+    file: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParquetAddress:
+    """A folder of this machine."""
+
+    folder: Path
+
+
+Address = PostgresAddress | DuckDBAddress | ParquetAddress
+
+
+def address_of(url: str) -> Address:
     """Read the URL of a target.
 
     Raises:
         ExportError: it names no target that is known. The message holds no part behind the scheme.
     """
-    scheme, found, _ = url.partition(":")
+    scheme, found, rest = url.partition(":")
+    if scheme.lower() == "duckdb" and rest:
+        return DuckDBAddress(file=_path(rest))
+    if scheme.lower() == "parquet" and rest:
+        return ParquetAddress(folder=_path(rest))
     if not found or scheme.lower() not in _POSTGRES:
         named = f"{scheme}:" if found and scheme.isalnum() else "what --to names"
         raise ExportError(f"{named} is no target of an export; its form is {FORMS}")
     return PostgresAddress(url=url, secrets=_secrets_in(url))
+
+
+def _path(text: str) -> Path:
+    """The path in `duckdb:FILE`, also with the two slashes of a URL before an absolute one."""
+    return Path(text.removeprefix("//") if text.startswith("///") else text).expanduser().absolute()
 
 
 def _secrets_in(url: str) -> tuple[str, ...]:

@@ -64,11 +64,12 @@ class Change:
         """The number of rows."""
         return sum(recorded.num_rows for recorded in self.versions.values())
 
-    def batches(self, spelled: Mapping[str, str]) -> "pa.RecordBatchReader":
+    def batches(self, spelled: Mapping[str, str], *, num_rows: int = BATCH_ROWS) -> "pa.RecordBatchReader":
         """The rows, in the order of the declared columns.
 
         Args:
             spelled: type → SQL with {} for the column, where a target wants the values of a type in another form.
+            num_rows: the most rows of a batch.
         """
         listed = ", ".join(_spelled(column, spelled) for column in self.table.columns)
         sql, values = f"SELECT {listed} FROM {self.table.name}", []
@@ -76,7 +77,7 @@ class Change:
             days = self.days
             sql += f" WHERE {_of_days(self.table)} AND {self.table.day} IN ({placeholders(days)})"
             values = [*_bounds(self.fleet, Days(days[0], days[-1])), *days]
-        return self.session.batches(sql, values, num_rows=BATCH_ROWS)
+        return self.session.batches(sql, values, num_rows=num_rows)
 
 
 def _spelled(column: Column, spelled: Mapping[str, str]) -> str:
@@ -103,7 +104,7 @@ def parts_of(session: Session, fleets: Sequence[str], first: date | None, last: 
     return [Part(fleet, Days(min(files), max(files)), files) for (_, fleet), files in sorted(found.items())]
 
 
-def contents_by_day(session: Session, table: Table, part: Part) -> Mapping[date, Recorded]:
+def contents_by_day(session: Session, table: Table, part: Part) -> dict[date | None, Recorded]:
     """The version and the number of rows of each loaded day of the part."""
     sums = sums_by_day(session, table, part.fleet, part.days)
     empty = no_rows(table)

@@ -9,6 +9,7 @@ from taxi_pipeline.exports import contents
 from taxi_pipeline.exports.contents import Change, Part, contents_by_day, contents_of, parts_of
 from taxi_pipeline.exports.sums import SumsByDay, differences, no_rows
 from taxi_pipeline.exports.target import BY_DAYS, ExportDiffersError, ExportError, Recorded, Target
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.tables import TABLES, Kind, Table
 
@@ -86,7 +87,11 @@ class _Export:
     def _changed_days(self, part: Part, table: Table) -> Change:
         there = self.target.recorded_days(table, part.fleet, part.days)
         here = contents_by_day(self.session, table, part)
-        changed: dict[date | None, Recorded] = {day: found for day, found in here.items() if there.get(day) != found}
+        changed: dict[date | None, Recorded] = {
+            day: found for day, found in here.items() if day and there.get(day) != found
+        }
+        if changed and self.target.whole_months:
+            changed = here
         self.exported[table.name].days_unchanged += len(here) - len(changed)
         return Change(self.session, table, part.fleet, changed)
 
@@ -158,6 +163,8 @@ def export(
         ExportError: nothing of the selection is loaded; the target refuses, or is gone. What was written stays.
         ExportDiffersError: counts or sums differ afterwards.
     """
+    if target.whole_months:
+        _refuse_parts_of_months(selection)
     progress = progress or Progress()
     running = _Export(session, target, {table.name: Exported() for table in selection.tables})
     parts = _parts(session, selection)
@@ -197,6 +204,15 @@ def _parts(session: DuckDBSession, selection: Selection) -> list[Part]:
             "nothing was exported. taxi-pipeline status shows what is"
         )
     return parts
+
+
+def _refuse_parts_of_months(selection: Selection) -> None:
+    first, last = selection.first, selection.last
+    if (first and first.day != 1) or (last and last != Days.of_month(last).last):
+        raise ExportError(
+            "Parquet files hold whole months: --start must be the first day of a month, and --end the last of one. "
+            "Nothing was exported"
+        )
 
 
 def _differing(wrong: Sequence[str], target: Target) -> ExportDiffersError:

@@ -1,6 +1,6 @@
 """An export to PostgreSQL: the tables in a schema, written with `COPY … FROM STDIN`, each part in one transaction.
 
-psycopg2 connects by libpq's own rules. ADBC was not taken: see docs/export.md.
+psycopg2 connects by libpq's own rules. docs/export.md says why it is not ADBC.
 """
 
 import io
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.exports.addresses import PostgresAddress, without_secrets
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
-from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportError, Recorded, Target
+from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportError, Recorded, Target, comment_of
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.tables import Column, Table
 
@@ -45,7 +45,7 @@ _TYPES = {
 }
 """Declared type → PostgreSQL's, as its catalogue spells it; decimals keep their digits."""
 
-_SPELLED = dict.fromkeys(("DATE", "TIMESTAMP"), "CAST({} AS VARCHAR)")
+_SPELLED: Mapping[str, str] = dict.fromkeys(("DATE", "TIMESTAMP"), "CAST({} AS VARCHAR)")
 """Arrow writes no year beyond 32767, which published times have."""
 
 _BLOCK_BYTES = 1 << 18
@@ -89,11 +89,6 @@ def create_table(schema: str, table: Table) -> list[str]:
 def quoted(name: str) -> str:
     """The name of a schema as an identifier."""
     return '"{}"'.format(name.replace('"', '""'))
-
-
-def comment_of(column: Column) -> str:
-    """The comment of a column: what it means, and its unit."""
-    return f"{column.description} ({column.unit})" if column.unit else column.description
 
 
 def _declared(column: Column, table: Table) -> str:
@@ -169,7 +164,7 @@ class PostgresTarget(Target):
         if not found:
             for statement in create_table(self._schema, table):
                 self._execute(statement)
-        elif list(found.items()) != list(expected.items()):
+        elif list(found.items())[: len(expected)] != list(expected.items()):  # others may stand behind them
             self._add_new_columns(table, found, expected)
         self._comment(table)
 

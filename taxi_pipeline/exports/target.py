@@ -42,6 +42,11 @@ EXPORT_LOG = Table(
 )
 
 
+def comment_of(column: Column) -> str:
+    """The comment of a column: what it means, and its unit."""
+    return f"{column.description} ({column.unit})" if column.unit else column.description
+
+
 class ExportError(TaxiPipelineError):
     """Something can't be exported; the message says what is in the target now, and what to do. It has no password."""
 
@@ -60,6 +65,9 @@ class Recorded:
 
 class Target(ABC):
     """A place that holds the tables. It is locked as long as it is open: two exports never mix."""
+
+    whole_months: bool = False
+    """True where a fleet's month of a table can only be replaced as a whole."""
 
     @property
     @abstractmethod
