@@ -368,6 +368,29 @@ def test_days_that_are_not_loaded_are_refused_and_stay_in_the_target(source: Pip
         assert run("SELECT count(*) > 0 FROM taxi.trips WHERE pickup_date = '2023-02-02'") == [(True,)]
 
 
+@pytest.mark.services
+@pytest.mark.parametrize("schema", ["public", "gis"])
+def test_with_postgis_zones_have_shapes(source: Pipeline, database: str, schema: str) -> None:
+    """Whichever schema the extension is in, and also when it comes after the first export."""
+    with connected(database) as run:
+        if not run("SELECT 1 FROM pg_available_extensions WHERE name = 'postgis'"):
+            pytest.skip("this PostgreSQL has no PostGIS")
+        exported(source, database, tables=[ZONES])
+        run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        run(f"CREATE EXTENSION postgis SCHEMA {schema}")
+        for _ in range(2):
+            exported(source, database)
+        assert_equal(source, database)
+        run(f"SET search_path = {schema}")
+        assert run("SELECT count(*), count(geom), min(ST_SRID(geom)) FROM taxi.zones") == [(265, 263, 4326)]
+        assert run("SELECT DISTINCT GeometryType(geom) FROM taxi.zones WHERE geom IS NOT NULL") == [("MULTIPOLYGON",)]
+        ((inside,),) = run(
+            "SELECT zone FROM taxi.zones WHERE ST_Contains(geom, ST_SetSRID(ST_MakePoint(-73.7781, 40.6413), 4326))"
+        )
+        assert inside == "JFK Airport"
+        assert run("SELECT count(*) FROM pg_indexes WHERE tablename = 'zones' AND indexdef LIKE '%%gist (geom)'", *[])
+
+
 # What goes wrong
 
 
@@ -633,6 +656,17 @@ def test_an_empty_warehouse_says_what_to_do(database: str, tmp_path: Path, monke
 
 
 # DuckDB and Parquet
+
+
+def test_runs_go_on_while_an_export_reads(source: Pipeline, tmp_path: Path) -> None:
+    """It reads the state in which it began."""
+    warehouse = source.warehouse
+    assert isinstance(warehouse, DuckDBWarehouse)
+    with warehouse.read_copy(tmp_path / "copy.duckdb") as session:
+        before = session.row("SELECT count(*) FROM trips")
+        source.execute("DELETE FROM trips")
+        assert session.row("SELECT count(*) FROM trips") == before
+    assert source.rows("SELECT count(*) FROM trips") == [(0,)]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from taxi_pipeline.exports.addresses import PostgresAddress, without_secrets
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
 from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportError, Recorded, Target, comment_of
 from taxi_pipeline.tlc.months import Days, month_of
-from taxi_pipeline.warehouse.tables import Column, Table
+from taxi_pipeline.warehouse.tables import ZONES, Column, Table
 
 if TYPE_CHECKING:
     import psycopg2.extensions
@@ -47,6 +47,9 @@ _TYPES = {
 
 _SPELLED: Mapping[str, str] = dict.fromkeys(("DATE", "TIMESTAMP"), "CAST({} AS VARCHAR)")
 """Arrow writes no year beyond 32767, which published times have."""
+
+_SHAPE = "geom"
+"""The column of `zones` that PostGIS makes of the declared text."""
 
 _BLOCK_BYTES = 1 << 18
 
@@ -166,7 +169,25 @@ class PostgresTarget(Target):
                 self._execute(statement)
         elif list(found.items())[: len(expected)] != list(expected.items()):  # others may stand behind them
             self._add_new_columns(table, found, expected)
+        if table is ZONES and _SHAPE not in found:
+            self._add_shapes()
         self._comment(table)
+
+    def _add_shapes(self) -> None:
+        """Where PostGIS is in the database, give the zones a column with their shapes, which the server computes."""
+        found = self._rows(
+            "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace "
+            "WHERE extname = 'postgis'"
+        )
+        if not found:
+            return
+        its, name = quoted(found[0][0]), self._name_of(ZONES)
+        self._execute(
+            f"ALTER TABLE {name} ADD COLUMN {_SHAPE} {its}.geometry(MultiPolygon, 4326) "
+            f"GENERATED ALWAYS AS ({its}.ST_Multi({its}.ST_GeomFromText(geometry, 4326))) STORED"
+        )
+        self._execute(f"CREATE INDEX ON {name} USING gist ({_SHAPE})")
+        self._execute(f"COMMENT ON COLUMN {name}.{_SHAPE} IS 'The shape in geometry, for PostGIS'")
 
     def _column_types(self, table: Table) -> dict[str, str]:
         """Column → type, in order; empty when there is no such table."""
