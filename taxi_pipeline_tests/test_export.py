@@ -25,7 +25,7 @@ from taxi_pipeline.exports.addresses import PostgresAddress, address_of, without
 from taxi_pipeline.exports.exporting import EXPORTED, Exported, Selection, export
 from taxi_pipeline.exports.opening import open_target
 from taxi_pipeline.exports.postgresql import UnknownTypeError, create_table, postgres_type
-from taxi_pipeline.exports.sums import ROWS, differences, no_rows, version_of
+from taxi_pipeline.exports.sums import ROWS, differences, no_rows, version_of_day, version_of_rows
 from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportDiffersError, ExportError
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.storage import StorageError
@@ -127,12 +127,14 @@ def test_versions_and_differences() -> None:
         "sum of n: nothing in the target, 1,200 in the warehouse",
     ]
     names = {
-        version_of(table, found),
-        version_of(table, empty),
-        version_of(table, found, "of another file"),
-        version_of(replace(table, columns=table.columns[:1]), found),
+        version_of_day(table, found, "of a file"),
+        version_of_day(table, empty, "of a file"),
+        version_of_day(table, found, "of another file"),
+        version_of_day(replace(table, columns=table.columns[:1]), found, "of a file"),
     }
     assert len(names) == 4
+    assert version_of_rows(table, [(1, 2.0), (2, None)]) == version_of_rows(table, [(2, None), (1, 2.0)])
+    assert version_of_rows(table, [(1, 2.0)]) != version_of_rows(table, [(2, 1.0)])
 
 
 @pytest.mark.parametrize(
@@ -327,7 +329,7 @@ def test_a_second_export_writes_nothing_and_a_changed_day_alone_is_replaced(sour
         source.execute(
             "UPDATE loaded_days SET file_version = 'new' WHERE fleet = 'green' AND pickup_date = '2023-01-31'"
         )
-        source.execute("UPDATE zones SET zone = 'Renamed' WHERE zone_id = 1")
+        source.execute("UPDATE zones SET zone = 'NewarkXAirport' WHERE zone = 'Newark Airport'")
         changed = exported(source, database)
         assert changed["trips"].days_written == 2
         assert changed["zones"].rows_written == 265
@@ -638,10 +640,10 @@ def test_the_command(source: Pipeline, database: str, monkeypatch: pytest.Monkey
     assert "only-for-tests" not in result.output
     assert list((source.folder / ".scratch").rglob("*.duckdb")) == []
     with connected(database) as run:
-        run("UPDATE taxi.zones SET borough = 'Another place' WHERE zone_id = 4")
+        run("UPDATE taxi.zones SET borough = 'Elsewhere' WHERE zone_id = 4")
     result = CliRunner().invoke(main, options)
     assert result.exit_code == 1
-    assert "zones: characters of borough: " in result.output
+    assert "zones: first characters of borough: " in result.output
     assert CliRunner().invoke(main, options).exit_code == 0, "it is written again"
 
 

@@ -16,7 +16,8 @@ from taxi_pipeline.exports.sums import (
     no_rows,
     read_sums,
     select_sums,
-    version_of,
+    version_of_day,
+    version_of_rows,
 )
 from taxi_pipeline.exports.target import Recorded
 from taxi_pipeline.tlc.months import Days, month_of
@@ -115,11 +116,12 @@ def contents_by_day(session: Session, table: Table, part: Part) -> dict[date | N
 
 def contents_of(session: Session, table: Table) -> Recorded:
     """The version and the number of rows of a small table."""
-    return _recorded(table, sums_of(session, table)[None])
+    rows = session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name}")
+    return Recorded(version_of_rows(table, rows), len(rows))
 
 
-def _recorded(table: Table, sums: Sums, file_version: str = "") -> Recorded:
-    return Recorded(version_of(table, sums, file_version), int(sums[ROWS] or 0))
+def _recorded(table: Table, sums: Sums, file_version: str) -> Recorded:
+    return Recorded(version_of_day(table, sums, file_version), int(sums[ROWS] or 0))
 
 
 def sums_by_day(session: Session, table: Table, fleet: str, days: Days) -> SumsByDay:

@@ -59,17 +59,26 @@ def read_sums(table: Table, values: Sequence[Any]) -> Sums:
     return {name: _exact(value) for name, value in zip(names, values, strict=True)}
 
 
-def version_of(table: Table, sums: Sums, file_version: str = "") -> str:
-    """Name what a day or a small table holds: another content has another name.
+def version_of_day(table: Table, sums: Sums, file_version: str) -> str:
+    """Name what a day holds: another content has another name.
 
     Args:
         table: its columns count, too.
         sums: of the warehouse.
         file_version: SHA-256 of the published file, so that rows that moved between equal sums are noticed.
     """
-    columns = [(column.name, column.type) for column in table.columns]
     values = [(name, None if value is None else f"{value}") for name, value in sums.items()]
-    return hashlib.sha256(repr((file_version, columns, values)).encode()).hexdigest()
+    return _digest(table, file_version, *values)
+
+
+def version_of_rows(table: Table, rows: Sequence[tuple[Any, ...]]) -> str:
+    """Name what a small table holds, by all of its rows, in whatever order."""
+    return _digest(table, *sorted(map(repr, rows)))
+
+
+def _digest(table: Table, *values: Any) -> str:
+    columns = [(column.name, column.type) for column in table.columns]
+    return hashlib.sha256(repr((columns, values)).encode()).hexdigest()
 
 
 def differences(expected: Sums, found: Sums) -> list[str]:
@@ -117,32 +126,33 @@ def _measures_of(column: Column, dialect: Dialect) -> Iterator[Measure]:
     elif kind == "BOOLEAN":
         yield Measure(f"true {name}", f"count(CASE WHEN {name} THEN 1 END)")
     else:
-        what, sql = _SUMMED[kind]
-        summed = sql[dialect].format(name)
-        # The engines' types of a sum differ; this one holds all of them.
-        yield Measure(
-            f"{what} of {name}", f"sum({summed})" if kind == "DECIMAL" else f"CAST(sum({summed}) AS DECIMAL(38, 0))"
-        )
+        for what, sql in _SUMMED[kind].items():
+            summed = (sql if isinstance(sql, str) else sql[dialect]).format(name)
+            # The engines' types of a sum differ; this one holds all of them.
+            total = f"sum({summed})" if kind == "DECIMAL" else f"CAST(sum({summed}) AS DECIMAL(38, 0))"
+            yield Measure(f"{what} of {name}", total)
 
 
 _DAY, _TIME = "DATE '2000-01-01'", "TIMESTAMP '2000-01-01 00:00:00'"
-_NUMBERS = ("sum", dict.fromkeys(Dialect, "{}"))
-_SUMMED: Mapping[str, tuple[str, Mapping[Dialect, str]]] = {
-    "SMALLINT": _NUMBERS,
-    "INTEGER": _NUMBERS,
-    "BIGINT": _NUMBERS,
-    "DECIMAL": _NUMBERS,
-    "VARCHAR": ("characters", dict.fromkeys(Dialect, "length({})")),
-    "DATE": (
-        "days since 2000",
-        {Dialect.WAREHOUSE: f"date_diff('day', {_DAY}, {{}})", Dialect.POSTGRES: f"({{}} - {_DAY})"},
-    ),
-    "TIMESTAMP": (
-        "seconds since 2000",
-        {
+_SUMMED: Mapping[str, Mapping[str, str | Mapping[Dialect, str]]] = {
+    **{kind: {"sum": "{}"} for kind in ("SMALLINT", "INTEGER", "BIGINT", "DECIMAL")},
+    "VARCHAR": {
+        "characters": "length({})",
+        # By their code points: a text with another one of the same length shows by these.
+        "first characters": "ascii({})",
+        "last characters": "ascii(right({}, 1))",
+    },
+    "DATE": {
+        "days since 2000": {
+            Dialect.WAREHOUSE: f"date_diff('day', {_DAY}, {{}})",
+            Dialect.POSTGRES: f"({{}} - {_DAY})",
+        }
+    },
+    "TIMESTAMP": {
+        "seconds since 2000": {
             Dialect.WAREHOUSE: seconds_between(_TIME, "{}"),
             Dialect.POSTGRES: f"floor(extract(epoch FROM date_trunc('second', {{}}) - {_TIME}))",
-        },
-    ),
+        }
+    },
 }
-"""Type → what is added up, and its SQL."""
+"""Type → what is added up → its SQL."""

@@ -33,7 +33,8 @@ EXPORT_LOG = Table(
         Column(
             "version",
             "VARCHAR",
-            "SHA-256 over the version of the published file, the table's columns, and the day's counts and sums",
+            "SHA-256 over the version of the published file, the table's columns, and the day's counts and sums; of a "
+            "small table over its columns and rows",
             nullable=False,
         ),
         Column("num_rows", "BIGINT", "Rows of the day, or of the small table", nullable=False),
