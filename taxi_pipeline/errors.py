@@ -10,10 +10,14 @@ TaxiPipelineError
   x DeliveryFailure
   x DeliveryUnknownError
   x EmptyWindowError
+  x ExportError
+    - ExportDiffersError
+    - UnknownTypeError
   x FetchError
     - NoAnswerError
     - NotFoundError
   x FileInUseError
+  x FinalFailure
   x FleetsFailed
   x InstanceError
   x LoadError

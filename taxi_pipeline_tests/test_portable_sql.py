@@ -15,6 +15,9 @@ from taxi_pipeline.analysis.study import fee_panel
 from taxi_pipeline.analysis.zone_profiles import zone_profiles
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
+from taxi_pipeline.exports.contents import contents_by_day, contents_of, parts_of
+from taxi_pipeline.exports.exporting import EXPORTED
+from taxi_pipeline.exports.target import BY_DAYS
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
@@ -113,6 +116,12 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(zone_profiles, ["green"]).counts.sum() == 168
         assert len(pipeline.warehouse.query(segment_differences, "", ["green"], None)) == 263
         assert len(pipeline.warehouse.query(market_shares_of, "green", date(2023, 2, 1), ["green"])) == 1
+        (part,) = pipeline.warehouse.query(parts_of, ["green"], date(2023, 2, 1), date(2023, 2, 4))
+        for table in EXPORTED:
+            if table.kind in BY_DAYS:
+                assert len(pipeline.warehouse.query(contents_by_day, table, part)) == 4
+            else:
+                assert pipeline.warehouse.query(contents_of, table).version
         # What is asked of real trips alone.
         assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []
         months = pipeline.warehouse.query(loaded_months, Days(date(2023, 2, 1), date(2023, 2, 4)))

@@ -8,10 +8,19 @@ import click
 from taxi_pipeline.settings import Settings, project_root
 from taxi_pipeline.tlc.months import Days
 
+_DAY = "%Y-%m-%d"
+
+
+def loaded_day_range(command: Any) -> Any:
+    """The options --start and --end, both inclusive; without them all days that are loaded."""
+    day = click.DateTime(formats=[_DAY])
+    command = click.option("--end", type=day, help="Last day, inclusive.  [default: the last that is loaded]")(command)
+    return click.option("--start", type=day, help="First day.  [default: the first that is loaded]")(command)
+
 
 def day_range(command: Any) -> Any:
     """The options --start and --end, both inclusive."""
-    day = click.DateTime(formats=["%Y-%m-%d"])
+    day = click.DateTime(formats=[_DAY])
     command = click.option("--end", type=day, required=True, help="Last day, inclusive.")(command)
     return click.option("--start", type=day, required=True, help="First day.")(command)
 

@@ -75,6 +75,14 @@ class ProgressBar:
         self._num_months = num_months
         self._begun = self._last_month_at = time.monotonic()
 
+    def expects_steps(self, num_steps: int) -> None:
+        """Set the number of steps."""
+        self._progress.update(self._task, total=num_steps)
+
+    def shows(self, step: str) -> None:
+        """Show which step is running."""
+        self._progress.update(self._task, description=step)
+
     def month_loaded(self, month: str, num_trips: int | None) -> None:
         """Print a line about a month of several, with how long the others take if they take as long as those so far."""
         if self._num_months == 1:

@@ -4,6 +4,7 @@ import dagster as dg
 
 from taxi_pipeline.defs.assets.requests import draw_requests
 from taxi_pipeline.defs.checks.freshness import newest_day_is_recent
+from taxi_pipeline.defs.retries import RETRIES
 
 daily_trips = dg.define_asset_job(
     "daily_trips",
@@ -62,6 +63,7 @@ tlc_observation = dg.define_asset_job(
     "tlc_observation",
     selection=dg.AssetSelection.assets("tlc_trip_records").without_checks(),
     description="Asks what the TLC has published since the last load. daily_refresh reads the result.",
+    op_retry_policy=RETRIES,  # an observation takes no policy of its own
 )
 
 freshness = dg.define_asset_job(

@@ -21,19 +21,17 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, SourcesParam, WarehouseParam
+from taxi_pipeline.defs.retries import RETRIES, is_worth_a_retry
 from taxi_pipeline.defs.table_checks import all_readable
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.sources.source import Source, SourceServers, replace_contents
 from taxi_pipeline.sources.weather import WEATHER_SOURCE
 from taxi_pipeline.tlc.download import FetchedFile
-from taxi_pipeline.tlc.http_transfer import FetchError, NoAnswerError
+from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import NEW_YORK
 
 GROUP = "sources"
-
-RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-"""Retries of a server that does not answer. What is not there, or is something else, is not asked for again."""
 
 OBSERVED_AT, FETCHED_AT = "30 4 * * *", "0 5 * * *"
 """Every morning, New York."""
@@ -178,7 +176,7 @@ def _observed(sources: SourceServers, source: Source) -> dict[str, Any]:
     try:
         version = sources.published_version(source)
     except FetchError as error:
-        raise _failure(source, str(error), worth_a_retry=isinstance(error, NoAnswerError)) from error
+        raise _failure(source, str(error), worth_a_retry=is_worth_a_retry(error)) from error
     url = sources.url_of(source)
     if version is None:
         raise _failure(source, f"There is no file at {url}", worth_a_retry=False)
@@ -194,7 +192,7 @@ def _fetch(context: dg.AssetExecutionContext, sources: SourceServers, source: So
     try:
         found = sources.fetch(source, files, log=context.log.info)
     except FetchError as error:
-        raise _failure(source, str(error), worth_a_retry=isinstance(error, NoAnswerError)) from error
+        raise _failure(source, str(error), worth_a_retry=is_worth_a_retry(error)) from error
     log_fetched(context, found)
     return found
 

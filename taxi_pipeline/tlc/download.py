@@ -243,7 +243,9 @@ def _copy(url: str, source: Path, draft: Path, known: Validators) -> dict[str, s
     except FileNotFoundError:
         raise NotFoundError(url, "there is no such file in the mirror") from None
     except OSError as error:
-        raise NoAnswerError(url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder") from error
+        raise NoAnswerError(
+            url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder", may_pass=False
+        ) from error
     with file, draft.open("wb") as target:
         found = _version_of(os.fstat(file.fileno()))
         if found == known:

@@ -67,8 +67,11 @@ class NotFoundError(FetchError):
 class NoAnswerError(FetchError):
     """The server could not be reached, failed or refused, also after retries."""
 
-    def __init__(self, url: str, what: str, advice: str) -> None:
+    def __init__(self, url: str, what: str, advice: str, *, may_pass: bool = True) -> None:
         super().__init__(f"{url} could not be fetched {what}. {advice}")
+        self.may_pass = may_pass
+        """False where another request in some seconds has no better chance: a refusal that was waited out for minutes,
+        a server that names a later time, a redirect or a folder that is wrong."""
 
 
 @dataclass
@@ -201,6 +204,7 @@ def _patiently(
                     f"in {refusals + 1} attempts: {error}, although the file must exist: the server refuses, as the "
                     "TLC's does after too many requests",
                     "Wait some minutes, then run again",
+                    may_pass=False,
                 ) from None
             pause = patience.refusal_pauses_seconds[refusals]
             refusals += 1
@@ -223,6 +227,7 @@ def _patiently(
                     f"now: {reason}, and the server asks to wait for {reason.retry_after:,.0f} s, more than "
                     f"{patience.longest_pause_seconds:,.0f} s",
                     "Run again then",
+                    may_pass=False,
                 ) from None
             pause = reason.retry_after
         log(f"{url}: {reason}; next attempt in {pause:.0f} s")
@@ -287,7 +292,7 @@ def _answer(
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # A redirect to what is no address is a ValueError of the standard library.
         raise NoAnswerError(
-            url, f"now: {_shown(error)}", "Check TLC_URL and where it redirects, then run again"
+            url, f"now: {_shown(error)}", "Check TLC_URL and where it redirects, then run again", may_pass=False
         ) from error
     answer = f"the server answered {response.status_code} {_shown(response.reason)}"
     if response.ok or response.status_code in (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):

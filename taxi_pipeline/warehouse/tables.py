@@ -61,6 +61,8 @@ class Table:
     """Column with a date in the month of that day. Engines prune by it."""
     order: str = ""
     """SQL for the order of the rows of a day, where an engine keeps one."""
+    key: tuple[str, ...] = ()
+    """Columns whose values together no two rows share; none of them is NULL. Empty where rows may be alike."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -253,6 +255,7 @@ LOADED_DAYS = Table(
     ),
     Kind.RECORD,
     order="fleet, pickup_date",
+    key=("fleet", "pickup_date"),
 )
 
 ZONES = Table(
@@ -283,6 +286,7 @@ ZONES = Table(
         ),
     ),
     Kind.WHOLE,
+    key=("zone_id",),
 )
 
 
@@ -313,6 +317,7 @@ ZONE_HOURLY_TRIPS = Table(
     ),
     Kind.DAILY,
     order="pickup_date, pickup_hour, pickup_zone_id",
+    key=("fleet", "pickup_date", "pickup_hour", "pickup_zone_id"),
 )
 
 ZONE_HOURLY_VOIDS = Table(
@@ -327,6 +332,7 @@ ZONE_HOURLY_VOIDS = Table(
     ),
     Kind.DAILY,
     order=ZONE_HOURLY_TRIPS.order,
+    key=ZONE_HOURLY_TRIPS.key,
 )
 
 ZONE_HOURLY_DROPOFFS = Table(
@@ -374,6 +380,7 @@ TRIP_HISTOGRAMS = Table(
     ),
     Kind.DAILY,
     order="pickup_date, measure, bin",
+    key=("fleet", "pickup_date", "measure", "bin"),
 )
 
 _TIMES = "pickup_datetime dropoff_datetime"
@@ -439,6 +446,7 @@ BOROUGH_FLOWS = Table(
     ),
     Kind.DAILY,
     order="pickup_date, pickup_borough, dropoff_borough",
+    key=("fleet", "pickup_date", "pickup_borough", "dropoff_borough"),
 )
 
 _HOURLY = "zone_hourly_trips"
@@ -531,6 +539,7 @@ ZONE_AREAS = Table(
         Column("zone_id", "SMALLINT", "Zone in the area", "id, see zones", nullable=False),
     ),
     Kind.WHOLE,
+    key=("area", "zone_id"),
 )
 
 
@@ -639,6 +648,7 @@ BASES = Table(
         ),
     ),
     Kind.WHOLE,
+    key=("base_number",),
 )
 
 
@@ -671,6 +681,7 @@ WEATHER_DAYS = Table(
         ),
     ),
     Kind.WHOLE,
+    key=("day",),
 )
 
 CALENDAR_DAYS = Table(
@@ -697,6 +708,7 @@ CALENDAR_DAYS = Table(
         Column("event_source", "VARCHAR", "Addresses of the pages that tell of the events"),
     ),
     Kind.WHOLE,
+    key=("day",),
 )
 
 ZONE_PLACES = Table(
@@ -722,6 +734,7 @@ ZONE_PLACES = Table(
         Column("area_km2", "DOUBLE", "Area of the zone", "square kilometres", nullable=False),
     ),
     Kind.WHOLE,
+    key=("zone_id",),
 )
 
 ZONE_NEIGHBORS = Table(
@@ -732,6 +745,7 @@ ZONE_NEIGHBORS = Table(
         Column("neighbor_id", "SMALLINT", "Id of a zone that borders on it", "id, see zones", nullable=False),
     ),
     Kind.WHOLE,
+    key=("zone_id", "neighbor_id"),
 )
 
 ZONE_SEGMENTS = Table(

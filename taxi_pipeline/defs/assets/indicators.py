@@ -18,6 +18,7 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.retries import RETRIES, retrying_unanswered
 from taxi_pipeline.defs.table_checks import all_readable
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.tlc.aggregated_report import MonthlyReport, read_report
@@ -28,7 +29,13 @@ from taxi_pipeline.warehouse.tables import TLC_INDICATORS
 REPORT_IS_READABLE = "report_is_readable"
 
 
-@dg.asset(group_name="indicators", deps=["tlc_trip_records"], kinds={"python"}, tags={"output": "raw-file"})
+@dg.asset(
+    group_name="indicators",
+    deps=["tlc_trip_records"],
+    kinds={"python"},
+    tags={"output": "raw-file"},
+    retry_policy=RETRIES,
+)
 def tlc_report_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.MaterializeResult:
     """The TLC's monthly report: raw/data_reports_monthly.csv.
 
@@ -36,7 +43,8 @@ def tlc_report_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: Fil
     report never takes the place of a good copy.
     """
     spent = Cost()
-    file = tlc.fetch_report(files, log=context.log.info)
+    with retrying_unanswered():
+        file = tlc.fetch_report(files, log=context.log.info)
     log_fetched(context, file)
     downloaded = file.size_bytes if file.downloaded else 0
     return dg.MaterializeResult(

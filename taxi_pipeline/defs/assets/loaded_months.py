@@ -24,9 +24,11 @@ from taxi_pipeline.defs.partitions import (
     windows_policy,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.retries import RETRIES, is_retried, retrying_unanswered
 from taxi_pipeline.defs.table_checks import as_evaluation, results_of_load
 from taxi_pipeline.errors import LoadError, TaxiPipelineError
 from taxi_pipeline.storage import Storage
+from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
 from taxi_pipeline.tlc.months import Days
@@ -52,6 +54,7 @@ class NoTripsYetError(LoadError):
     pool=POOL,
     kinds={"duckdb"},
     tags={"output": "table"},
+    retry_policy=RETRIES,
 )
 def loaded_months(
     context: dg.AssetExecutionContext, warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam
@@ -60,15 +63,23 @@ def loaded_months(
 
     Materialize it to load the days that are missing, and no others: of a fleet that was added, or after the start date
     was moved. month_manifest records the months that runs of days have completed. A month that fails does not stop the
-    others; the run fails at its end and names it.
+    others; the run fails at its end and names it. All files are fetched before anything is loaded: while a server does
+    not answer, the step is attempted again, and loads nothing twice.
     """
-    failed: dict[str, str] = {}
-    for key in context.partition_keys:
+    with retrying_unanswered():
+        yield from _loaded_months(context, warehouse, files, tlc)
+
+
+def _loaded_months(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, files: Storage, tlc: TlcSource
+) -> Iterator[dg.MaterializeResult | dg.AssetCheckEvaluation | dg.AssetMaterialization]:
+    needed, failed = _fetch_missing(context, warehouse, files, tlc)
+    for key, fetched in needed.items():
         spent = Cost()
         fleet, month = fleet_and_month(key)
         try:
-            loaded = _load_missing(context, FLEETS[fleet], month, warehouse, files, tlc)
-        except (FetchError, LoadError) as error:
+            loaded = _load_missing(context, FLEETS[fleet], month, fetched, warehouse, files, tlc)
+        except LoadError as error:
             failed[key] = str(error)
             context.log.error(f"{key}: {error}")
             continue
@@ -86,10 +97,40 @@ def loaded_months(
     yield dg.MaterializeResult()
 
 
+def _fetch_missing(
+    context: dg.AssetExecutionContext, warehouse: Warehouse, files: Storage, tlc: TlcSource
+) -> tuple[dict[str, FetchedFile | None], dict[str, str]]:
+    """Fetch the files of the run's months that lack days.
+
+    Returns:
+        Month of a fleet → its file, None where all days are loaded; and month of a fleet → why it has none.
+
+    Raises:
+        NoAnswerError: the server did not answer, and the step is attempted again.
+    """
+    needed: dict[str, FetchedFile | None] = {}
+    failed: dict[str, str] = {}
+    for key in context.partition_keys:
+        name, month = fleet_and_month(key)
+        fleet = FLEETS[name]
+        try:
+            if month < fleet.first_month:
+                raise NoTripsYetError(f"{name} has trips from {fleet.first_month:%Y-%m} on, none of {month:%Y-%m}")
+            lacks_days = bool(_missing_days(warehouse, name, month))
+            needed[key] = fetch_and_log(context, fleet, month, tlc, files) if lacks_days else None
+        except (FetchError, LoadError) as error:
+            if is_retried(context, error):
+                raise
+            failed[key] = str(error)
+            context.log.error(f"{key}: {error}")
+    return needed, failed
+
+
 def _load_missing(
     context: dg.AssetExecutionContext,
     fleet: Fleet,
     month: date,
+    fetched: FetchedFile | None,
     warehouse: Warehouse,
     files: Storage,
     tlc: TlcSource,
@@ -97,18 +138,16 @@ def _load_missing(
     """Load the days of a fleet's month that are missing, and return them.
 
     Raises:
-        FetchError: the file could not be fetched.
-        LoadError: the file could not be loaded, or the fleet has no trips of the month.
+        LoadError: the file could not be loaded.
     """
-    if month < fleet.first_month:
-        raise NoTripsYetError(f"{fleet.name} has trips from {fleet.first_month:%Y-%m} on, none of {month:%Y-%m}")
+    if fetched is None:
+        return []
     missing = spans_of(_missing_days(warehouse, fleet.name, month))
     if missing:
-        file = fetch_and_log(context, fleet, month, tlc, files)
         with files.lock(trips_file(fleet, month)):
             warehouse.change(load_days, fleet, missing, files, accepted=tlc.accepted)
         for days in missing:
-            _record_days(context, days, {"fleet": fleet.name, f"{fleet.name}_version": file.sha256})
+            _record_days(context, days, {"fleet": fleet.name, f"{fleet.name}_version": fetched.sha256})
     return missing
 
 

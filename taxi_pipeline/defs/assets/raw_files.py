@@ -13,6 +13,7 @@ from taxi_pipeline.defs.failures import FAILED_FLEETS, FleetsFailed
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, fetched_metadata, per_partition, table
 from taxi_pipeline.defs.partitions import backfill_policy, daily_partitions, days_of
 from taxi_pipeline.defs.resources import FilesParam, TlcParam
+from taxi_pipeline.defs.retries import RETRIES, is_retried, retrying_unanswered
 from taxi_pipeline.month_files import fetch_month
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
@@ -31,6 +32,7 @@ from taxi_pipeline.tlc.zones import zones_are_synthetic
     deps=["tlc_trip_records"],
     kinds={"python", "parquet"},
     tags={"output": "raw-file"},
+    retry_policy=RETRIES,
 )
 def taxi_trips_file(
     context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam
@@ -40,9 +42,16 @@ def taxi_trips_file(
     Fetched once per month however many days need it, and verified before it takes the place of an older one: it can be
     read, and as a whole it can be the month. After that a conditional request asks the server whether it changed. The
     data version of a day is its file's SHA-256. With several fleets, a fleet whose file can't be fetched is left out
-    and noted beside the file; taxi_trips loads the others, and then fails with its name.
+    and noted beside the file; taxi_trips loads the others, and then fails with its name. While a server does not
+    answer, the step is attempted three times before that.
     """
-    days = days_of(context)
+    with retrying_unanswered():
+        yield from _trips_file(context, days_of(context), tlc, files)
+
+
+def _trips_file(
+    context: dg.AssetExecutionContext, days: Days, tlc: TlcSource, files: Storage
+) -> Iterator[dg.MaterializeResult]:
     spent = Cost(days.num_days)
     months, failed = _fetch_by_month(context, days, tlc, files)
     fetched = [file for by_fleet in months.values() for file in by_fleet.values()]
@@ -72,6 +81,7 @@ def _fetch_by_month(
 
     Raises:
         FetchError: the file of the only fleet could not be fetched.
+        NoAnswerError: the server did not answer for some fleet, and the step is attempted again.
     """
     fleets = tlc.months_by_fleet(days)
     months: dict[Days, dict[str, FetchedFile]] = {month: {} for month in days.by_month()}
@@ -81,7 +91,7 @@ def _fetch_by_month(
             for month in published:
                 months[month][fleet.name] = fetch_and_log(context, fleet, month_of(month.first), tlc, files)
         except FetchError as error:
-            if len(fleets) == 1:
+            if len(fleets) == 1 or is_retried(context, error):
                 raise
             failed[fleet.name] = str(error)
             context.log.error(f"{fleet.name}: {error}")
@@ -153,11 +163,13 @@ def _preview(files: Storage, fetched: Sequence[FetchedFile]) -> dict[str, dg.Met
     deps=["tlc_trip_records"],
     kinds={"python"},
     tags={"output": "raw-file"},
+    retry_policy=RETRIES,
 )
 def taxi_zones_file(context: dg.AssetExecutionContext, tlc: TlcParam, files: FilesParam) -> dg.MaterializeResult:
     """The TLC's taxi zones with their shapes: raw/taxi_zones.zip (or .csv, .geojson, as configured)."""
     spent = Cost()
-    file = tlc.fetch_zones(files, log=context.log.info)
+    with retrying_unanswered():
+        file = tlc.fetch_zones(files, log=context.log.info)
     log_fetched(context, file)
     with files.local_copy(file.name) as path:
         synthetic = zones_are_synthetic(path)

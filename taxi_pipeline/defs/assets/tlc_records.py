@@ -8,6 +8,7 @@ import dagster as dg
 from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.partitions import days_from, days_of_definition
 from taxi_pipeline.defs.resources import FilesParam, TlcParam, WarehouseParam
+from taxi_pipeline.defs.retries import retrying_unanswered
 from taxi_pipeline.refresh_plan import RefreshPlan, plan_refresh
 from taxi_pipeline.tlc.fleets import FIRST_DAY
 
@@ -34,7 +35,8 @@ _PLAN = "refresh_plan"
 )
 def tlc_trip_records(tlc: TlcParam, warehouse: WarehouseParam, files: FilesParam) -> Iterator[dg.ObserveResult]:
     """Compare the published files with the loaded days."""
-    plan = plan_refresh(tlc, warehouse, files, days_of_definition(days_from(FIRST_DAY, tlc.last_day)))
+    with retrying_unanswered():
+        plan = plan_refresh(tlc, warehouse, files, days_of_definition(days_from(FIRST_DAY, tlc.last_day)))
     yield dg.ObserveResult(
         asset_key=TLC_TRIP_RECORDS,
         data_version=dg.DataVersion(plan.published_version),

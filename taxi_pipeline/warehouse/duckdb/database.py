@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.storage import StorageError
-from taxi_pipeline.storage.whole_files import make_folder, replacing
+from taxi_pipeline.storage.whole_files import explaining_disk_errors, make_folder, replacing
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import (
@@ -166,11 +166,25 @@ class DuckDBWarehouse(Warehouse):
             raise
         except WarehouseUnavailableError:
             pass
-        with tempfile.TemporaryDirectory() as folder:
-            copy = Path(folder) / "copy.duckdb"
-            self.copy_to(copy)
-            with DuckDBWarehouse(copy).read() as session:
-                yield session
+        with tempfile.TemporaryDirectory() as folder, self.read_copy(Path(folder) / "copy.duckdb") as session:
+            yield session
+
+    @contextmanager
+    def read_copy(self, path: Path) -> Iterator[DuckDBSession]:
+        """Open a session on a copy of the database: it lasts as long as it needs, and no run waits for it.
+
+        Args:
+            path: of the copy, which the caller removes.
+
+        Raises:
+            NothingLoadedError: nothing was loaded yet.
+            WarehouseUnavailableError: the database was written to all the time.
+            StorageError: the disk refuses the copy.
+        """
+        with explaining_disk_errors(path):
+            self.copy_to(path)
+        with DuckDBWarehouse(path, memory_limit=self._memory_limit, threads=self._threads).read() as session:
+            yield session
 
     def snapshot(self, target: Path) -> None:
         """Copy the database into a file of its own, which takes the place of an older copy when it is whole.

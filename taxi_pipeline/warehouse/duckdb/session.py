@@ -15,6 +15,7 @@ from taxi_pipeline.warehouse.typing.published_view import view_published_trips
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 ROWS_SORTED_AT_ONCE = 900_000
 """Sorted rows are held in memory; sorted in parts, day after day, a month has the same order and a lower peak."""
@@ -37,6 +38,19 @@ class DuckDBSession(Session):
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         return self._connection.execute(sql, list(values)).fetchall()
+
+    def batches(self, sql: str, values: Sequence[Any] = (), *, num_rows: int) -> "pa.RecordBatchReader":
+        """Run a query whose rows do not fit into memory.
+
+        Args:
+            sql: a SELECT; question marks stand for the values.
+            values: for the question marks, in their order.
+            num_rows: the most rows of a batch.
+
+        Returns:
+            The rows, read as they are asked for; nothing else can be asked of the session until the last one.
+        """
+        return self._connection.sql(sql, params=list(values)).to_arrow_reader(num_rows)
 
     def replace_days(
         self,
