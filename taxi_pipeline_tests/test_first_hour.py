@@ -263,7 +263,7 @@ def test_the_demo_s_report_is_a_pdf_and_a_mail(made: dict[str, str]) -> None:
     assert pdf.startswith(b"%PDF-")
     page = (folder / "outputs" / "reports" / "2025-01.html").read_text()
     (finding,) = re.findall(r'<p class="finding" id="finding">(.*?)</p>', page)
-    body = mail.get_body()
+    body = mail.get_body(("html",))
     assert body
     assert finding in body.get_content()
 
