@@ -84,13 +84,14 @@ demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
 		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
 		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
 
-# The server keeps what it is sent as files; mail programs open them.
+# The server keeps what it is sent as files; mail programs open them. Where SIGTERM is ignored, as below some servers and
+# test runners, only -9 ends it, and what it holds open would keep others waiting.
 demo-mail: $(TEST_READY) $(DEMO)/dagster/dagster.yaml ## Send the demo's report of January 2025 to a mail server here: data/demo/mail
 	@rm -rf $(DEMO)/mail $(DEMO)/staging/deliveries
 	@cd $(DEMO) && export $(DEMO_ENV) TAXI_MAIL_TO=reader@example.com TAXI_MAIL_FROM=taxi@example.com \
-		TAXI_SMTP_HOST=127.0.0.1 TAXI_SMTP_PORT=$(MAIL_PORT) TAXI_SMTP_TLS=none && trap 'kill $$server' EXIT && \
+		TAXI_SMTP_HOST=127.0.0.1 TAXI_SMTP_PORT=$(MAIL_PORT) TAXI_SMTP_TLS=none && trap 'kill -9 $$server' EXIT && \
 		{ "$(CURDIR)/$(BIN)/python" -m aiosmtpd --nosetuid --listen 127.0.0.1:$(MAIL_PORT) \
-			--class aiosmtpd.handlers.Mailbox mail & server=$$!; } && \
+			--class aiosmtpd.handlers.Mailbox mail >mail.log 2>&1 & server=$$!; } && \
 		log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select monthly_report_mail --partition 2025-01-01 \
 			--config-json '{"ops": {"monthly_report_mail": {"config": {"old_months": true}}}}' \
 			-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
