@@ -22,11 +22,11 @@ from click.testing import CliRunner
 from taxi_pipeline.cli import main
 from taxi_pipeline.exports import postgresql
 from taxi_pipeline.exports.addresses import PostgresAddress, address_of, without_secrets
-from taxi_pipeline.exports.exporting import EXPORTED, Exported, Selection, export
+from taxi_pipeline.exports.exporting import Exported, Selection, export
 from taxi_pipeline.exports.opening import open_target
 from taxi_pipeline.exports.postgresql import UnknownTypeError, create_table, postgres_type
 from taxi_pipeline.exports.sums import ROWS, differences, no_rows, version_of_day, version_of_rows
-from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportDiffersError, ExportError
+from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, EXPORTED, ExportDiffersError, ExportError
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.storage import StorageError
 from taxi_pipeline.tlc.months import Days

@@ -16,8 +16,7 @@ from taxi_pipeline.analysis.zone_profiles import zone_profiles
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.exports.contents import contents_by_day, contents_of, parts_of
-from taxi_pipeline.exports.exporting import EXPORTED
-from taxi_pipeline.exports.target import BY_DAYS
+from taxi_pipeline.exports.target import BY_DAYS, EXPORTED
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest

@@ -25,7 +25,7 @@ from taxi_pipeline.analysis.segments import (
     silhouettes_of,
 )
 from taxi_pipeline.analysis.week_parts import AS_EVERYWHERE, PARTS, Comparison, compare, names_of
-from taxi_pipeline.analysis.zone_profiles import FleetMonth, Place, ZoneProfiles, zone_profiles
+from taxi_pipeline.analysis.zone_profiles import FleetMonth, ZoneProfiles, zone_profiles
 from taxi_pipeline.defs.assets.zone_segments import zone_segments
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
@@ -72,7 +72,7 @@ KINDS_OF_WEEKS = {
 def profiles_of(counts: NDArray[np.int64], *, synthetic: bool = False) -> ZoneProfiles:
     """Profiles of one fleet, of zones × 168 counts over 52 weeks; the zones are squares side by side."""
     places = [
-        Place(number, f"Zone {number}", "Queens", f"POLYGON (({x} 40, {x} 41, {x + 1} 41, {x + 1} 40, {x} 40))")
+        Zone(number, f"Zone {number}", "Queens", f"POLYGON (({x} 40, {x} 41, {x + 1} 41, {x + 1} 40, {x} 40))")
         for number, x in enumerate(range(len(counts)), start=1)
     ]
     days = np.full((1, 168), 52)

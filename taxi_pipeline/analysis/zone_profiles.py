@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.months import previous_month
+from taxi_pipeline.tlc.zones import Zone
 from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders
@@ -21,17 +22,6 @@ NUM_HOURS = 168
 
 NUM_MONTHS = 12
 """Months that are looked at, a year, so that each season counts once."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A zone that has a shape."""
-
-    zone_id: int
-    zone: str
-    borough: str
-    geometry: str
-    """WKT in degrees (EPSG:4326)."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +46,7 @@ class ZoneProfiles:
         synthetic: true if the trips are generated.
     """
 
-    places: Sequence[Place]
+    places: Sequence[Zone]
     counts: "NDArray[np.int64]"
     days: "NDArray[np.int64]"
     months: Sequence[FleetMonth]
@@ -96,7 +86,7 @@ def zone_profiles(session: Session, fleets: Sequence[str]) -> ZoneProfiles:
     """
     import numpy as np
 
-    places = [Place(*row) for row in session.rows(_PLACES_SQL)]
+    places = [Zone(*row) for row in session.rows(_PLACES_SQL)]
     if not session.column_types(MART):
         none = np.zeros((0, NUM_HOURS), dtype=np.int64)
         return ZoneProfiles(places, none[:, None, :].repeat(len(places), 1), none, [], [], is_synthetic(session))

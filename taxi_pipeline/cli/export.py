@@ -8,9 +8,9 @@ from rich.table import Table
 
 from taxi_pipeline.cli.options import days_between, loaded_day_range, read_settings
 from taxi_pipeline.cli.terminal import console, progress_bar
+from taxi_pipeline.exports.target import EXPORTED
 from taxi_pipeline.opening import warehouse_of
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.warehouse.tables import TABLES, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--table",
     "tables",
-    type=click.Choice([table.name for table in TABLES if table.kind is not Kind.VERSION]),
+    type=click.Choice([table.name for table in EXPORTED]),
     metavar="NAME",
     multiple=True,
     help="Which table; can be given several times.  [default: all but warehouse_version]",
@@ -58,7 +58,7 @@ def export(
     is read from a copy, so no run waits. Exits with 1 when a count or sum differs, and names table, fleet and day.
     """
     from taxi_pipeline.exports.addresses import PostgresAddress, address_of
-    from taxi_pipeline.exports.exporting import EXPORTED, Progress, Selection
+    from taxi_pipeline.exports.exporting import Progress, Selection
     from taxi_pipeline.exports.exporting import export as export_tables
     from taxi_pipeline.exports.opening import open_target
     from taxi_pipeline.storage.scratch import Scratch

@@ -16,14 +16,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from taxi_pipeline.defs.automation import window_complete
-from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions
+from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, windows_of
 from taxi_pipeline.defs.resources import POOL, WarehouseParam
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings, project_root
@@ -158,7 +157,7 @@ def _assets_of(project: "DbtProject") -> list[dg.AssetsDefinition]:
     )
     def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam) -> Iterator[Any]:
         """Build the models of these months, and test them."""
-        months = [date.fromisoformat(key) for key in context.partition_keys]
+        months = windows_of(context)
         days = Days(min(months), Days.of_month(max(months)).last)
         values = {"database": warehouse.location, "first_day": str(days.first), "last_day": str(days.last)}
         yield from _built(context, dbt, values)

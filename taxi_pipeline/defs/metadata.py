@@ -27,7 +27,7 @@ def table_schema(declared: Table) -> dg.TableSchema:
             dg.TableColumn(
                 column.name,
                 column.type,
-                description=f"{column.description} ({column.unit})" if column.unit else column.description,
+                description=column.comment,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
             for column in declared.columns

@@ -189,6 +189,11 @@ def partitions_in(tags: "Mapping[str, str]") -> str | None:
     return tags.get(PARTITION)
 
 
+def windows_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The first days of the weeks or months of a run."""
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
 def days_of(context: dg.AssetExecutionContext) -> Days:
     """The days of a run of daily assets: one partition or a range."""
     window = context.partition_time_window

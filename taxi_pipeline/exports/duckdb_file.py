@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.exports.addresses import DuckDBAddress
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
-from taxi_pipeline.exports.target import EXPORT_LOG, ExportError, Recorded, Target, comment_of
+from taxi_pipeline.exports.target import EXPORT_LOG, ExportError, Recorded, Target, columns_to_add
 from taxi_pipeline.storage.whole_files import make_folder
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.tables import Table
@@ -71,7 +71,7 @@ class DuckDBTarget(Target):
                 found = (
                     {name: kind for name, kind, *_ in self._rows(f"DESCRIBE {table.name}")} if self._has(table) else {}
                 )
-                if found and not self._is_like(table, found):
+                if found:
                     self._add_new_columns(table, found)
                 self._execute(table.create_sql())
                 self._comment(table)
@@ -80,13 +80,11 @@ class DuckDBTarget(Target):
         sql = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'main' AND table_name = ?"
         return self._rows(sql, [table.name])[0][0] > 0
 
-    @staticmethod
-    def _is_like(table: Table, found: Mapping[str, str]) -> bool:
-        return list(found.items())[: len(table.columns)] == _as_found(table)
-
     def _add_new_columns(self, table: Table, found: Mapping[str, str]) -> None:
-        new = table.columns[len(found) :]
-        if list(found.items()) != _as_found(table)[: len(found)] or not all(column.nullable for column in new):
+        # As DuckDB describes them.
+        expected = {name: kind.replace(", ", ",") for name, kind in table.column_types.items()}
+        new = columns_to_add(table, found, expected)
+        if new is None:
             raise ExportError(
                 f"{self.name} has a table {table.name} of another kind: its columns are {', '.join(found)}, where "
                 f"{', '.join(table.column_names)} with the types of the data dictionary are expected. No table was "
@@ -98,7 +96,7 @@ class DuckDBTarget(Target):
     def _comment(self, table: Table) -> None:
         self._execute(f"COMMENT ON TABLE {table.name} IS {_literal(table.description)}")
         for column in table.columns:
-            self._execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {_literal(comment_of(column))}")
+            self._execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {_literal(column.comment)}")
 
     def recorded_days(self, table: Table, fleet: str, days: Days) -> Mapping[date, Recorded]:
         """What the log says of these days."""
@@ -196,11 +194,6 @@ class DuckDBTarget(Target):
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, list(values)).fetchall()
-
-
-def _as_found(table: Table) -> list[tuple[str, str]]:
-    """Names and types as DuckDB describes them."""
-    return [(name, kind.replace(", ", ",")) for name, kind in table.column_types.items()]
 
 
 def _literal(text: str) -> str:

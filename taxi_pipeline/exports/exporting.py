@@ -8,13 +8,10 @@ from datetime import date
 from taxi_pipeline.exports import contents
 from taxi_pipeline.exports.contents import Change, Part, contents_by_day, contents_of, parts_of
 from taxi_pipeline.exports.sums import SumsByDay, differences, no_rows
-from taxi_pipeline.exports.target import BY_DAYS, ExportDiffersError, ExportError, Recorded, Target
+from taxi_pipeline.exports.target import BY_DAYS, EXPORTED, ExportDiffersError, ExportError, Recorded, Target
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
-from taxi_pipeline.warehouse.tables import TABLES, Kind, Table
-
-EXPORTED = tuple(table for table in TABLES if table.kind is not Kind.VERSION)
-"""The tables that can be exported: all but `warehouse_version`, which counts writes to the warehouse."""
+from taxi_pipeline.warehouse.tables import Table
 
 _MOST_NAMED = 10
 """Differences that a message names."""

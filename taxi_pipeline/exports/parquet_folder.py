@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.exports.addresses import ParquetAddress
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
-from taxi_pipeline.exports.target import BY_DAYS, ExportError, Recorded, Target, comment_of
+from taxi_pipeline.exports.target import BY_DAYS, ExportError, Recorded, Target
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.tables import Table
@@ -127,7 +127,7 @@ def _described(schema: "pa.Schema", table: Table, kept: Sequence[str]) -> "pa.Sc
     """The columns of a file, each with its comment."""
     import pyarrow as pa
 
-    comments = {column.name: comment_of(column) for column in table.columns}
+    comments = {column.name: column.comment for column in table.columns}
     return pa.schema([schema.field(name).with_metadata({"comment": comments[name]}) for name in kept])
 
 

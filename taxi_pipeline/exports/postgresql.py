@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.exports.addresses import PostgresAddress, without_secrets
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
-from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportError, Recorded, Target, comment_of
+from taxi_pipeline.exports.target import BY_DAYS, EXPORT_LOG, ExportError, Recorded, Target, columns_to_add
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.tables import ZONES, Column, Table
 
@@ -167,7 +167,7 @@ class PostgresTarget(Target):
         if not found:
             for statement in create_table(self._schema, table):
                 self._execute(statement)
-        elif list(found.items())[: len(expected)] != list(expected.items()):  # others may stand behind them
+        else:
             self._add_new_columns(table, found, expected)
         if table is ZONES and _SHAPE not in found:
             self._add_shapes()
@@ -201,8 +201,8 @@ class PostgresTarget(Target):
         )
 
     def _add_new_columns(self, table: Table, found: Mapping[str, str], expected: Mapping[str, str]) -> None:
-        new = table.columns[len(found) :]
-        if list(found.items()) != list(expected.items())[: len(found)] or not all(column.nullable for column in new):
+        new = columns_to_add(table, found, expected)
+        if new is None:
             raise ExportError(
                 f"{self.name} has a table {table.name} of another kind: its columns are {_listed(found)}, where "
                 f"{_listed(expected)} are expected. No table was changed; rename it, or export with another --schema"
@@ -214,7 +214,7 @@ class PostgresTarget(Target):
         """Set those comments that are not the declared ones; only an owner may."""
         name = self._name_of(table)
         wanted: dict[str | None, str] = {None: table.description}
-        wanted |= {column.name: comment_of(column) for column in table.columns}
+        wanted |= {column.name: column.comment for column in table.columns}
         found = dict(
             self._rows(
                 "SELECT attname, description FROM pg_description LEFT JOIN pg_attribute "

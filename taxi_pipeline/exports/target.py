@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.exports.sums import SumsByDay
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline.warehouse.tables import Column, Kind, Table
+from taxi_pipeline.warehouse.tables import TABLES, Column, Kind, Table
 
 if TYPE_CHECKING:
     from taxi_pipeline.exports.contents import Change
+
+EXPORTED = tuple(table for table in TABLES if table.kind is not Kind.VERSION)
+"""The tables that can be exported: all but `warehouse_version`, which counts writes to the warehouse."""
 
 BY_DAYS = (Kind.DAILY, Kind.RECORD)
 """Kinds of tables whose rows belong to days of fleets."""
@@ -43,9 +46,22 @@ EXPORT_LOG = Table(
 )
 
 
-def comment_of(column: Column) -> str:
-    """The comment of a column: what it means, and its unit."""
-    return f"{column.description} ({column.unit})" if column.unit else column.description
+def columns_to_add(table: Table, found: Mapping[str, str], expected: Mapping[str, str]) -> Sequence[Column] | None:
+    """The declared columns that a table of a target lacks: those that were declared since it was made.
+
+    Args:
+        table: its declaration.
+        found: column → type in the target, in order; those of somebody else may stand behind ours.
+        expected: the same as an export makes it.
+
+    Returns:
+        The columns; None when the table is of another kind, and nothing can be added to it.
+    """
+    there, ours = list(found.items()), list(expected.items())
+    if there[: len(ours)] == ours:
+        return ()
+    new = table.columns[len(there) :]
+    return new if there == ours[: len(there)] and all(column.nullable for column in new) else None
 
 
 class ExportError(TaxiPipelineError):

@@ -25,6 +25,9 @@ DIFFERENCES = ("#8c510a", "#bf812d", "#dfc27d", "#f1f1f1", "#80cdc1", "#35978f",
 """Shades from much less to much more, on light paper (ColorBrewer's BrBG)."""
 DIFFERENCES_ON_DARK = ("#dfa050", "#bf812d", "#7d5a2a", "#33373f", "#2d6b64", "#35978f", "#80cdc1")
 
+WEEKDAY, WEEKEND = "#225ea8", "#c4561b"
+"""Bars of Monday to Friday, and of Saturdays and Sundays, on light paper."""
+
 KINDS = ("#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#f0e442", "#1c1c28", "#cc79a7")
 """Colours of kinds that have no order, on light paper, the first for the largest. Colour-blind readers can tell them
 apart; the last is the one that is nearest to another for readers without red cones.

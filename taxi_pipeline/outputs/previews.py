@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from taxi_pipeline.outputs.palette import EMPTY, SHADES
+from taxi_pipeline.outputs.palette import EMPTY, SHADES, WEEKDAY, WEEKEND
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 _WIDTH = 640
 _SMOOTH = 2
 """Scale at which a thumbnail is drawn before it is reduced, so that edges are smooth."""
-_WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
 
 
 def map_preview(zones: Iterable[tuple[Sequence[Sequence[tuple[int, int]]], int]], size: Sequence[int]) -> bytes:
@@ -53,7 +52,7 @@ def bars_preview(bars: Sequence[tuple[int, bool]]) -> bytes:
     most = max((value for value, _ in bars), default=0) or 1
     for n, (value, is_weekend) in enumerate(bars):
         top = height * (1 - 0.95 * value / most)
-        color = _WEEKEND if is_weekend else _WEEKDAY
+        color = WEEKEND if is_weekend else WEEKDAY
         draw.rectangle(((n + 0.1) * step, top, (n + 0.9) * step, height), fill=color)
     return _png(image)
 

@@ -33,6 +33,11 @@ class Column:
     made_from: tuple[str, ...] = ()
     """Columns that the values come from, as `table.column`; those of `trips` are declared in `tlc.fleets`."""
 
+    @property
+    def comment(self) -> str:
+        """What it means, with its unit."""
+        return f"{self.description} ({self.unit})" if self.unit else self.description
+
 
 class Kind(Enum):
     """The way in which a table of the warehouse is written."""

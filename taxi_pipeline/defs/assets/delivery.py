@@ -3,6 +3,7 @@
 What a mail says is in `outputs.monthly_report`, how it is sent and recorded in `taxi_pipeline.delivery`.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
@@ -15,7 +16,7 @@ from taxi_pipeline.defs.automation import MESSAGE
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.deliveries import GROUP, NEWS, recent_report_updated, report_updated
 from taxi_pipeline.defs.metadata import file_metadata, link, per_partition
-from taxi_pipeline.defs.partitions import monthly_partitions, windows_policy
+from taxi_pipeline.defs.partitions import monthly_partitions, windows_of, windows_policy
 from taxi_pipeline.defs.resources import ChatsParam, FilesParam, PagesParam, PostboxParam
 from taxi_pipeline.delivery.chat import Chats, as_plain_text
 from taxi_pipeline.delivery.errors import DeliveryDelayedError, DeliveryError, DeliveryUnknownError
@@ -53,7 +54,7 @@ class DeliveryFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as D
 )
 def monthly_report_pdf(context: dg.AssetExecutionContext, files: FilesParam, pages: PagesParam) -> dg.MaterializeResult:
     """outputs/reports/YYYY-MM.pdf: the monthly report on paper, with contents and page numbers; its CSV is attached."""
-    for month in _months_of(context):
+    for month in windows_of(context):
         spent = Cost()
         with files.lock(pdf_file(month)):
             file = files.write(pdf_file(month), _on_paper(files, month))
@@ -134,10 +135,6 @@ def monthly_report_message(
     return _deliver_months(context, config, deliver)
 
 
-def _months_of(context: dg.AssetExecutionContext) -> list[date]:
-    return [date.fromisoformat(key) for key in context.partition_keys]
-
-
 def _deliver_months(
     context: dg.AssetExecutionContext, asked: Asked, deliver: Callable[[date], Delivery]
 ) -> dg.MaterializeResult:
@@ -148,7 +145,7 @@ def _deliver_months(
     """
     today = new_york_today()
     problems: list[str] = []
-    for month in _months_of(context):
+    for month in windows_of(context):
         if today - next_month(month) >= NEWS and not asked.old_months:
             why = f"{month:%Y-%m} ended more than {NEWS.days} days ago: send it with old_months: true"
             per_partition(context, {str(month): {"sent": 0, "not_sent": why}})
@@ -182,7 +179,6 @@ def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, *, again:
 
     page, numbers, version = _read(files, month)
     record = Record(files, f"monthly_report_mail/{month:%Y-%m}")
-    corrected = record.had_another(version)
 
     def send(recipients: Any, before_handover: Handover) -> Mapping[str, str]:
         message = mail_of(
@@ -193,7 +189,7 @@ def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, *, again:
             sender=postbox.sender,
             recipients=recipients,
             link=pages.link(report_file(month)),
-            corrected=corrected,
+            corrected=record.had_another(version),
         )
         return postbox.server.send(message, postbox.sender, recipients, before_handover=before_handover)
 
@@ -207,7 +203,8 @@ def _message(month: date, files: Storage, pages: Pages, chats: Chats, *, again: 
     page, numbers, version = _read(files, month)
     report = read_report(page, numbers)
     record = Record(files, f"monthly_report_message/{month:%Y-%m}")
-    title = f"{report.title}{' (new numbers)' if record.had_another(version) else ''}"
+    corrected = record.had_another(version)
+    title = f"{report.title}{' (new numbers)' if corrected else ''}"
     text = "\n".join(
         [*map(as_plain_text, [*report.notes, report.finding]), pages.link(report_file(month)) or ""]
     ).strip()
@@ -240,8 +237,8 @@ def _read(files: Storage, month: date) -> tuple[str, str, str]:
     with files.lock(report_file(month)):
         for name in (report_file(month), numbers_file(month)):
             require_file(files, name, written_by="monthly_report")
-        numbers = files.describe(numbers_file(month))
-        return files.read_text(report_file(month)), files.read_text(numbers.name), numbers.sha256
+        numbers = files.read(numbers_file(month))
+        return files.read_text(report_file(month)), numbers.decode(), hashlib.sha256(numbers).hexdigest()
 
 
 def _on_paper(files: Storage, month: date) -> bytes:

@@ -12,7 +12,7 @@ from taxi_pipeline.defs.assets.metrics import ZONE_EXPLORER_FILE
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import file_metadata, link, per_partition, picture, table
-from taxi_pipeline.defs.partitions import monthly_partitions, weekly_partitions, windows_policy
+from taxi_pipeline.defs.partitions import monthly_partitions, weekly_partitions, windows_of, windows_policy
 from taxi_pipeline.defs.resources import POOL, FilesParam, PagesParam, TlcParam, WarehouseParam
 from taxi_pipeline.outputs.month_manifest import manifest_of_month
 from taxi_pipeline.outputs.week_summary import WEEK, preview_rows, summary_of_week
@@ -47,7 +47,7 @@ def week_summary(
     earlier, it has the loaded days, and missing_days names the others. week_before is null until that week is
     complete.
     """
-    weeks = [date.fromisoformat(key) for key in context.partition_keys]
+    weeks = windows_of(context)
     # The week after compares itself with this one.
     also = [week + WEEK for week in weeks if files.exists(summary_file(week + WEEK))]
     for week in sorted({*weeks, *also}):
@@ -93,7 +93,7 @@ def month_manifest(
     loaded_months; datasets wait for that, and so look at months and not at days.
     Made earlier, it has the loaded days, and missing_days names the others.
     """
-    months = [date.fromisoformat(key) for key in context.partition_keys]
+    months = windows_of(context)
     for month in months:
         spent = Cost()
         with files.lock(manifest_file(month)):
@@ -139,7 +139,7 @@ def monthly_report(
     """
     from taxi_pipeline.outputs.monthly_report.figures import UnreportableMonthError
 
-    months = [date.fromisoformat(key) for key in context.partition_keys]
+    months = windows_of(context)
     for month in months:
         per_partition(context, {str(month): _write_report(month, warehouse, files, tlc, pages, beside=months)})
     naming_them = {other for month in months for other in _that_name(month) if files.exists(report_file(other))}

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from taxi_pipeline.delivery.chat import Chats, as_plain_text
 from taxi_pipeline.delivery.errors import DeliveryError
@@ -50,37 +51,28 @@ class Alerts:
         Returns:
             What went wrong, without the addresses: a sentence for each place that did not take the message.
         """
-        problems: dict[str, str | None] = {}
-        sendings = [threading.Thread(target=send, daemon=True) for send in self._sendings(message, problems)]
+        calls: dict[str, Callable[[], str | None]] = {}
+        if self.webhook_url:
+            calls["TAXI_ALERT_WEBHOOK_URL"] = partial(self._to_webhook, message)
+        calls |= {name: partial(self._to_chat, name, message) for name in self.chats.names}
+        problems: dict[str, str | None] = dict.fromkeys(calls, f"no answer within {self.limit_seconds:g} s")
+
+        def send(place: str) -> None:
+            problems[place] = calls[place]()
+
+        sendings = [threading.Thread(target=send, args=[place], daemon=True) for place in calls]
         for sending in sendings:
             sending.start()
         end = time.monotonic() + self.limit_seconds
         for sending in sendings:
             sending.join(max(0, end - time.monotonic()))
-        slow = f"no answer within {self.limit_seconds:g} s"
         return [
-            f"The message about a failed run could not be sent to {place}: {problem or slow}"
+            f"The message about a failed run could not be sent to {place}: {problem}"
             for place, problem in problems.items()
-            if problem != _TAKEN
+            if problem
         ]
 
-    def _sendings(
-        self, message: Mapping[str, str | None], outcomes: dict[str, str | None]
-    ) -> Sequence[Callable[[], None]]:
-        """A call for each place to which the message goes; each leaves its outcome, which is None until then."""
-
-        def sending(place: str, send: Callable[[], str]) -> Callable[[], None]:
-            outcomes[place] = None
-            return lambda: outcomes.update({place: send()})
-
-        calls: list[Callable[[], None]] = []
-        if self.webhook_url:
-            calls.append(sending("TAXI_ALERT_WEBHOOK_URL", lambda: self._to_webhook(message)))
-        for name in self.chats.names:
-            calls.append(sending(name, lambda name=name: self._to_chat(name, message)))
-        return calls
-
-    def _to_webhook(self, message: Mapping[str, str | None]) -> str:
+    def _to_webhook(self, message: Mapping[str, str | None]) -> str | None:
         import requests
 
         try:
@@ -88,16 +80,13 @@ class Alerts:
             with requests.post(
                 self.webhook_url, json=dict(message), timeout=(5, 10), stream=True, allow_redirects=False
             ) as answer:
-                return _TAKEN if answer.status_code < 300 else f"the server answers {answer.status_code}"
+                return None if answer.status_code < 300 else f"the server answers {answer.status_code}"
         except (requests.RequestException, ValueError) as error:  # its text holds the address
             return type(error).__name__
 
-    def _to_chat(self, name: str, message: Mapping[str, str | None]) -> str:
+    def _to_chat(self, name: str, message: Mapping[str, str | None]) -> str | None:
         try:
             self.chats.post(name, "A run failed", message["text"] or "")
         except DeliveryError as error:
             return str(error)
-        return _TAKEN
-
-
-_TAKEN = "taken"
+        return None

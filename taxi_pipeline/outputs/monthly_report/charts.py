@@ -6,7 +6,7 @@ Mail programs show neither SVG nor a style sheet, so these are drawn anew, of th
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.outputs.monthly_report.written import WrittenReport
-from taxi_pipeline.outputs.palette import SHADES
+from taxi_pipeline.outputs.palette import SHADES, WEEKDAY, WEEKEND
 from taxi_pipeline.outputs.style import INK, MUTED, SYNTHETIC_NOTE, WARNING, WEEKDAYS, own_style, png_of
 from taxi_pipeline.outputs.text import short
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-_WEEKDAY, _WEEKEND = "#225ea8", "#c4561b"
 _WIDTH, _DPI = 6, 200
 
 
@@ -24,7 +23,7 @@ def draw_days(report: WrittenReport) -> bytes:
     with own_style():
         figure, axes = _panel(report, "Trips per day; weekends in orange", height=2.4)
         days = report.trips_per_day
-        colors = [_WEEKEND if day.isoweekday() >= 6 else _WEEKDAY for day in days]
+        colors = [WEEKEND if day.isoweekday() >= 6 else WEEKDAY for day in days]
         axes.bar([day.day for day in days], list(days.values()), color=colors, width=0.8)
         axes.set_xlim(0.3, 31.7)
         axes.set_xticks(range(1, 32, 2))
@@ -58,7 +57,7 @@ def draw_busiest(report: WrittenReport) -> bytes:
         figure, axes = _panel(report, "Pickups in the busiest zones", height=3)
         names = [zone if len(zone) <= 32 else f"{zone[:31]}…" for zone, _ in report.busiest]
         places = list(range(len(names)))
-        bars = axes.barh(places, [trips for _, trips in report.busiest], color=_WEEKDAY, height=0.7)
+        bars = axes.barh(places, [trips for _, trips in report.busiest], color=WEEKDAY, height=0.7)
         axes.bar_label(bars, [f"{trips:,}" for _, trips in report.busiest], padding=3, fontsize=7.5, color=MUTED)
         axes.set_yticks(places, names)
         axes.invert_yaxis()

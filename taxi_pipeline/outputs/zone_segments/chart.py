@@ -105,7 +105,7 @@ def _zones_of(found: Segmentation) -> "gpd.GeoDataFrame":
         "borough": [place.borough for place in places],
         "color": [colors.get(place.zone_id, EMPTY) for place in places],
     }
-    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries.from_wkt([p.geometry for p in places]), crs=4326)
+    return gpd.GeoDataFrame(columns, geometry=gpd.GeoSeries.from_wkt([p.geometry or "" for p in places]), crs=4326)
 
 
 def _draw_legend(figure: "Figure", found: Segmentation, height: float) -> None:
