@@ -38,8 +38,9 @@ ZONES_FILE_SUFFIXES = (".zip", ".csv", ".geojson")
 class SettingsError(TaxiPipelineError):
     """An environment variable has a value that can't be used."""
 
-    def __init__(self, variable: str, value: str, accepted: str) -> None:
-        shown = re.sub(r"[^/\s]*@", "***@", value)  # a login is no error message's
+    def __init__(self, variable: str, value: str, accepted: str, *, may_have_login: bool = True) -> None:
+        # A login is no error message's.
+        shown = re.sub(r"[^/\s]*@", "***@", value) if may_have_login else value
         super().__init__(f"{variable} is {shown!r}, but must be {accepted}. Correct it in the environment or in .env.")
 
 
@@ -430,8 +431,12 @@ def _http_url(variable: str, value: str) -> str | None:
 
 def _chat_urls(value: str) -> tuple[str, ...]:
     urls = tuple(value.split())
-    if not all(re.match("[A-Za-z][A-Za-z0-9]*://.", url) for url in urls):  # not the value: it has tokens
-        raise SettingsError("TAXI_CHAT_URLS", "…", "addresses of apprise such as slack://…, with blanks between them")
+    # An address may hold commas, but does not end with one, and none begins behind one.
+    if not all(re.fullmatch(r"[A-Za-z][A-Za-z0-9]*://(?!.*(,$|,\w+://)).+", url) for url in urls):
+        # Not the value: it has tokens.
+        raise SettingsError(
+            "TAXI_CHAT_URLS", "…", "addresses of apprise such as slack://…, with blanks and no commas between them"
+        )
     return urls
 
 
@@ -440,15 +445,17 @@ def _addresses(variable: str, value: str) -> tuple[str, ...]:
     for address in addresses:
         if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", address, re.ASCII):
             raise SettingsError(
-                variable, address.replace("@", " at "), "mail addresses as name@example.com, a comma list"
+                variable, address, "mail addresses as name@example.com, a comma list", may_have_login=False
             )
-    return tuple(dict.fromkeys(addresses))
+    # No mail server in use tells mailboxes apart by capital letters.
+    first = {address.lower(): address for address in reversed(addresses)}
+    return tuple(address for address in addresses if first.pop(address.lower(), None))
 
 
 def _sender(value: str) -> str:
     addresses = _addresses("TAXI_MAIL_FROM", value)
     if len(addresses) > 1:
-        raise SettingsError("TAXI_MAIL_FROM", value.replace("@", " at "), "one mail address")
+        raise SettingsError("TAXI_MAIL_FROM", value, "one mail address", may_have_login=False)
     return next(iter(addresses), "")
 
 
@@ -459,6 +466,12 @@ def _smtp(*, host: str, port: str, tls: str, user: str, password: str, password_
         raise SettingsError("TAXI_SMTP_PORT", port, "a port, 1 to 65535")
     if user and not (password or password_file):
         raise SettingsError("TAXI_SMTP_PASSWORD", "", "set when TAXI_SMTP_USER is, or TAXI_SMTP_PASSWORD_FILE")
+    if (password or password_file) and not user:
+        raise SettingsError("TAXI_SMTP_USER", "", "set when TAXI_SMTP_PASSWORD or TAXI_SMTP_PASSWORD_FILE is")
+    if not password.isascii():
+        raise SettingsError("TAXI_SMTP_PASSWORD", "…", "of ASCII characters: no others are sent to log in")
+    if not user.isascii():
+        raise SettingsError("TAXI_SMTP_USER", user, "of ASCII characters: no others are sent to log in")
     if user and tls == "none":
         raise SettingsError(
             "TAXI_SMTP_TLS", tls, "starttls or tls with TAXI_SMTP_USER: a password is not sent in the clear"

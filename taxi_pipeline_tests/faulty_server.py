@@ -102,7 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
         assert isinstance(self.server, _Server)
         state = self.server.state
         state.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(state.next_answer(self.path).status if self.path in state.answers else 200)
+        answer = state.next_answer(self.path) if self.path in state.answers else Answer()
+        self.send_response(answer.status)
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

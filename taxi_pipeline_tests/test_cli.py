@@ -21,6 +21,7 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
+from taxi_pipeline.cli.materialize import without_report
 from taxi_pipeline.defs.console_runs import Outcome, run_months
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
@@ -303,6 +304,13 @@ def test_materialize_before_the_first_partition_loads_the_days_and_says_so(taxi_
     assert result.returncode == 0, result.stdout + result.stderr
     assert "set TAXI_START_DATE=2023-01-05" in result.stdout
     assert "yellow" in result.stdout
+
+
+def test_materialize_names_the_months_of_which_no_report_is_made() -> None:
+    assert without_report(Days(date(2023, 1, 1), date(2023, 2, 28))) == ""
+    said = without_report(Days(date(2023, 1, 30), date(2023, 3, 5)))
+    days = "2023-01-30 to 2023-01-31 and 2023-03-01 to 2023-03-05"
+    assert said.startswith(f"Note: no monthly report is made of 2023-01 and 2023-03, since only {days} was asked for.")
 
 
 @pytest.mark.slow

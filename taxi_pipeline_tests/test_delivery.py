@@ -447,11 +447,14 @@ def test_a_month_is_news_for_120_days(
     written: Pipeline, monkeypatch: pytest.MonkeyPatch, days_after: int, is_news: bool
 ) -> None:
     monkeypatch.setattr(delivery, "new_york_today", lambda: next_month(MONTH) + timedelta(days=days_after))
-    with sending(written) as (server, pipeline):
-        facts = facts_of(send(pipeline))
+    with sending(written) as (server, pipeline), dg.DagsterInstance.ephemeral() as instance:
+        result = send(pipeline, instance=instance)
+        facts = facts_of(result)
         assert (facts["sent"], len(server.messages)) == ((2, 1) if is_news else (0, 0))
         if not is_news:
             assert facts["not_sent"] == "2023-02 ended more than 120 days ago: send it with old_months: true"
+            log = [entry.user_message for entry in instance.all_logs(result.run_id)]
+            assert f"Nothing was sent: {facts['not_sent']}" in log
             assert facts_of(send(pipeline, old_months=True))["sent"] == 2
 
 
@@ -476,6 +479,24 @@ def test_with_nobody_to_tell_it_fails_and_says_which_setting(written: Pipeline) 
 
 
 # Refusals
+
+
+def test_capital_letters_make_no_other_recipient(written: Pipeline) -> None:
+    with sending(written, DESK) as (server, pipeline):
+        assert facts_of(send(pipeline))["sent"] == 1
+        facts = facts_of(send(with_postbox(pipeline, pipeline.postbox.server, DESK.upper())))
+        assert (facts["sent"], facts["had_it"]) == (0, DESK.upper())
+    assert len(server.messages) == 1
+
+
+def test_a_record_with_capital_letters_of_an_older_version_counts(written: Pipeline) -> None:
+    with sending(written, "Desk@Example.com") as (server, pipeline):
+        facts_of(send(pipeline))
+        record = json.loads(written.files.read_text(RECORD))
+        ((version, states),) = record.items()
+        written.files.write(RECORD, json.dumps({version: {"Desk@Example.com": states[DESK]}}))
+        assert facts_of(send(pipeline))["sent"] == 0
+    assert len(server.messages) == 1
 
 
 def test_who_is_refused_keeps_no_other_from_the_mail(written: Pipeline) -> None:
@@ -635,8 +656,11 @@ def test_mail_goes_encrypted_to_a_user_s_server(written: Pipeline, trusted: Path
     [
         ({"password": "not-the-one"}, "answers 535 5.7.8 Authentication credentials invalid"),
         ({"host": "127.0.0.1"}, "can't be spoken to by TLS: SSLCertVerificationError"),
-        ({"password_file": Path("/no/such/file")}, "/no/such/file (TAXI_SMTP_PASSWORD_FILE): FileNotFoundError"),
-        ({"password": "пароль-not-the-one"}, "takes user names and passwords of ASCII characters only"),
+        (
+            {"password_file": Path("/no/such/file")},
+            "/no/such/file (TAXI_SMTP_PASSWORD_FILE) can't be read: FileNotFoundError",
+        ),
+        ({"password": "пароль-not-the-one"}, "has characters beyond ASCII, with which no login is tried"),
         ({"tls": "tls"}, "can't be spoken to by TLS: SSLError"),
     ],
 )
@@ -652,6 +676,39 @@ def test_a_login_that_fails_is_not_tried_again_and_shows_no_password(
     everything = "\n".join([caplog.text, *map(repr, result.all_events), error_of(result), repr(smtp)])
     for secret in (PASSWORD, "not-the-one"):
         assert secret not in everything
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty, but must hold the password"),
+        (b"\n", "is empty, but must hold the password"),
+        (f"{PASSWORD}\nuser: taxi\n".encode(), "has 2 lines, but must have one, the password"),
+        ("schlüssel\n".encode(), "has characters beyond ASCII, with which no login is tried"),
+        ("schlüssel\n".encode("latin-1"), "can't be read: UnicodeDecodeError"),
+    ],
+)
+def test_a_file_without_one_password_is_refused(
+    written: Pipeline, trusted: Path, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "password").write_bytes(content)
+    with mail_server("starttls", trusted) as server:
+        smtp = SmtpServer("localhost", server.port, user="taxi", password_file=tmp_path / "password")
+        result = send(with_postbox(written, smtp))
+    assert said in error_of(result)
+    assert num_tries(result) == 1
+    for secret in (PASSWORD, "schl"):
+        assert secret not in error_of(result)
+
+
+@pytest.mark.parametrize("content", [f"{PASSWORD}\r\n".encode(), b"\xef\xbb\xbf" + PASSWORD.encode()])
+def test_a_password_file_of_another_system_is_read(
+    written: Pipeline, trusted: Path, tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "password").write_bytes(content)
+    with mail_server("starttls", trusted) as server:
+        smtp = SmtpServer("localhost", server.port, user="taxi", password_file=tmp_path / "password")
+        assert facts_of(send(with_postbox(written, smtp)))["sent"] == 2
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(written: Pipeline, tmp_path: Path) -> None:
@@ -701,6 +758,21 @@ def test_a_chat_that_is_down_keeps_no_other_waiting_and_is_tried_by_the_next_run
         assert "a-secret" not in "\n".join([caplog.text, *map(repr, result.all_events)])
         assert facts_of(send(pipeline, monthly_report_message), "monthly_report_message")["sent"] == 1
     assert (len(server.posted), len(other.posted)) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_chat_whose_server_redirects_has_not_taken_the_message(written: Pipeline, status: int) -> None:
+    """After most redirects a client asks with GET, without the message, and is answered with a page."""
+    with faulty_server() as server:
+        server.answers["/hook"] = [Answer(status, headers={"Location": f"{server.url}/elsewhere"})]
+        server.answers["/elsewhere"] = [Answer(200, b"welcome")]
+        chats = Chats([server.url.replace("http://", "json://") + "/hook"])
+        pipeline = replace(written, chats=chats)
+        (name,) = chats.names
+        assert f"{name} has not taken the message" in error_of(send(pipeline, monthly_report_message))
+        assert server.asked("/elsewhere") == []
+        server.answers["/hook"] = [Answer(200)]
+        assert facts_of(send(pipeline, monthly_report_message), "monthly_report_message")["sent"] == 1
 
 
 def test_an_address_that_apprise_does_not_know_is_named_without_its_tokens() -> None:

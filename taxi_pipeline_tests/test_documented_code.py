@@ -201,7 +201,8 @@ def check_variable(assignment: str) -> None:
             "TAXI_MAIL_FROM": "b@example.com",
             "TAXI_SMTP_HOST": "mail.example.com",
         }
-        mail |= {"TAXI_SMTP_PASSWORD": "a-secret"}
+        if name not in ("TAXI_SMTP_TLS", "TAXI_SMTP_HOST"):
+            mail |= {"TAXI_SMTP_USER": "taxi", "TAXI_SMTP_PASSWORD": "a-secret"}
         needed = (
             cluster
             if name in (*cluster, "TAXI_ENGINE")

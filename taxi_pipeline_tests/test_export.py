@@ -64,6 +64,41 @@ def test_what_is_no_target_is_refused_without_a_word_of_it(url: str, shown: str)
 @pytest.mark.parametrize(
     "url",
     [
+        "postgresql://user:s3@cret@host/db",
+        "postgresql://user:s3/cret@host/db",
+        "postgresql://user:s3/c?ret@host/db",
+        "postgresql://user@corp:s3cret@host/db",
+        "postgres://user:s3cret@@host",
+    ],
+)
+def test_a_login_that_libpq_would_take_for_a_host_is_refused(url: str) -> None:
+    with pytest.raises(ExportError, match="write %40 for @") as refused:
+        address_of(url)
+    assert "cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql:///db?host=/run/postgresql&user=me@corp",
+        "postgresql://user:s3%40cret@one:5432,two:5433/db?target_session_attrs=any",
+        "postgresql://[::1]:5432/db",
+        "postgresql://user:a?b#c@host/db",
+    ],
+)
+def test_urls_that_libpq_understands_are_targets(url: str) -> None:
+    assert isinstance(address_of(url), PostgresAddress)
+
+
+@pytest.mark.parametrize("name", [":memory:", "md:taxi", "s3://bucket/file.duckdb"])
+def test_what_duckdb_would_not_keep_in_a_file_is_refused(name: str) -> None:
+    with pytest.raises(ExportError, match="duckdb: exports into a file of this machine"):
+        address_of(f"duckdb:{name}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
         "postgresql://user:s3cret@host/db",
         "postgres://user:s3cret@host:5432/db?sslmode=require",
         "postgresql://user@host/db?password=s3cret",
@@ -145,6 +180,8 @@ def test_versions_and_differences() -> None:
         (["--table", "warehouse_version"], "'warehouse_version' is not one of"),
         (["--fleet", "blue"], "'blue' is not one of"),
         (["--to", "duckdb:file", "--schema", "taxi"], "of the targets only PostgreSQL has one"),
+        (["--schema", ""], "'' is none of yours; name another schema"),
+        (["--schema", "pg_catalog"], "'pg_catalog' is none of yours; name another schema"),
     ],
 )
 def test_wrong_options_exit_with_2(options: list[str], message: str) -> None:
@@ -786,6 +823,38 @@ def test_what_somebody_changes_in_files_is_noticed(
         pq.write_table(found.slice(1), path)
     with pytest.raises(ExportDiffersError, match="zones: rows: 264 in the target, 265 in the warehouse"):
         exported(source, url, tables=[ZONES])
+    exported(source, url)
+    assert_equal_files(source, url)
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def spoil_the_rows(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:4] + bytes(1000) + content[1004:])
+
+
+@pytest.mark.parametrize("spoil", [cut_off, lambda path: path.write_bytes(b"")])
+def test_a_file_that_is_not_whole_is_written_again(
+    source: Pipeline, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    url = f"parquet:{tmp_path / 'target'}"
+    exported(source, url)
+    spoil(tmp_path / "target/zones/zones.parquet")
+    spoil(tmp_path / "target/trips/fleet=green/month=2023-02-01/trips.parquet")
+    written = exported(source, url)
+    assert (written["zones"].rows_written, written["trips"].days_written) == (265, 2)
+    assert_equal_files(source, url)
+
+
+def test_a_file_whose_rows_are_spoilt_is_deleted_and_written_again(source: Pipeline, tmp_path: Path) -> None:
+    url = f"parquet:{tmp_path / 'target'}"
+    exported(source, url)
+    spoil_the_rows(tmp_path / "target/trips/fleet=green/month=2023-02-01/trips.parquet")
+    with pytest.raises(ExportError, match=r"trips.parquet can't be read again, and was deleted.*it is written anew"):
+        exported(source, url)
     exported(source, url)
     assert_equal_files(source, url)
 

@@ -9,7 +9,6 @@ import pytest
 
 from taxi_pipeline.defs import partitions
 from taxi_pipeline.defs.assets import ASSETS, loaded_months, month_manifest
-from taxi_pipeline.defs.assets.loaded_months import spans_of
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.tlc.months import Days
@@ -155,13 +154,3 @@ def test_a_manifest_records_a_month_once_for_each_load(
     assert history.num_events("loaded_months", f"yellow|{JANUARY}") == 1
     history.days("2023-01-07", "2023-01-07")
     assert history.num_events("loaded_months", f"yellow|{JANUARY}") == 2
-
-
-def test_days_become_spans() -> None:
-    days = [date(2023, 1, day) for day in (1, 2, 3, 5, 30, 31)]
-    assert list(map(str, spans_of([*days, date(2023, 2, 1)]))) == [
-        "2023-01-01 to 2023-01-03",
-        "2023-01-05",
-        "2023-01-30 to 2023-02-01",
-    ]
-    assert spans_of([]) == []

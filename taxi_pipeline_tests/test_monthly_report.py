@@ -588,7 +588,7 @@ def test_a_month_with_missing_days_names_them(make_pipeline: MakePipeline, three
     result = pipeline.report(monthly_report, "2023-02-01")
     assert result.success, error_of(result)
     page = Page(pipeline, "2023-02")
-    assert "Not loaded: yellow 2023-02-01, yellow 2023-02-02, green 2023-02-01, green 2023-02-02." in page.text
+    assert "Not loaded: yellow 2023-02-01 to 2023-02-02, green 2023-02-01 to 2023-02-02." in page.text
     assert page.of("data-day")["2023-02-01"] == "Wednesday, 1 February: not loaded"
     assert "previous.revenue" not in page.of("data-figure")
     assert "Not compared with January 2023 and February 2022: not all days are loaded." in page.text

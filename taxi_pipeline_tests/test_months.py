@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from taxi_pipeline.tlc.months import Days, next_month, previous_month
+from taxi_pipeline.tlc.months import Days, next_month, previous_month, spans_of
 
 
 @pytest.mark.parametrize("num_parts", [1, 2, 3, 4, 31, 40])
@@ -51,3 +51,13 @@ def test_weeks_run_from_sunday_to_saturday(day: date) -> None:
 def test_text() -> None:
     assert str(Days(date(2023, 3, 5), date(2023, 3, 5))) == "2023-03-05"
     assert str(Days(date(2023, 3, 5), date(2023, 3, 6))) == "2023-03-05 to 2023-03-06"
+
+
+def test_days_become_spans() -> None:
+    days = [date(2023, 1, day) for day in (1, 2, 3, 5, 30, 31)]
+    assert list(map(str, spans_of([*days, date(2023, 2, 1)]))) == [
+        "2023-01-01 to 2023-01-03",
+        "2023-01-05",
+        "2023-01-30 to 2023-02-01",
+    ]
+    assert spans_of([]) == []

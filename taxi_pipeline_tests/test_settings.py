@@ -132,8 +132,8 @@ def test_every_variable_is_read(variable: str) -> None:
     before = dict(SPARK) if of_spark else {}
     if variable == "TAXI_MAIL_TO":
         before = {name: OTHER_VALUES[name] for name in ("TAXI_MAIL_FROM", "TAXI_SMTP_HOST")}
-    if variable == "TAXI_SMTP_USER":
-        before = {"TAXI_SMTP_PASSWORD": OTHER_VALUES["TAXI_SMTP_PASSWORD"]}
+    if variable in ("TAXI_SMTP_USER", "TAXI_SMTP_PASSWORD", "TAXI_SMTP_PASSWORD_FILE"):
+        before = {"TAXI_SMTP_USER": "another", "TAXI_SMTP_PASSWORD": "another"}
     if variable == "TAXI_ENGINE":
         before["TAXI_ENGINE"] = "duckdb"
     changed = Settings.from_environment({**before, variable: OTHER_VALUES[variable]})
@@ -310,6 +310,8 @@ def test_a_variable_that_resembles_no_setting_is_refused_too() -> None:
         ("TLC_URL", "https://example.com/tlc?token=a-secret"),
         ("TAXI_PAGES_URL", "http://user:a-secret@example.com:3001"),
         ("TAXI_CHAT_URLS", "discord://1/x hooks.example.com/a-secret"),
+        ("TAXI_CHAT_URLS", "discord://1/x,slack://a-secret"),
+        ("TAXI_CHAT_URLS", "discord://1/x, slack://a-secret"),
     ],
 )
 def test_a_value_that_holds_a_secret_is_refused_without_it(variable: str, value: str) -> None:
@@ -356,6 +358,11 @@ def test_the_mail_server_has_the_usual_port_of_its_encryption(tls: str, port: in
         ({"TAXI_SMTP_PORT": "65536"}, "TAXI_SMTP_PORT is '65536'"),
         ({"TAXI_SMTP_TLS": "ssl"}, "TAXI_SMTP_TLS is 'ssl', but must be starttls or tls or none"),
         ({"TAXI_MAIL_TO": "desk"}, "TAXI_MAIL_TO is 'desk'"),
+        ({"TAXI_MAIL_TO": "the desk@example.com"}, "TAXI_MAIL_TO is 'the desk@example.com'"),
+        ({"TAXI_SMTP_PASSWORD": "a-secret"}, "TAXI_SMTP_USER .* must be set when TAXI_SMTP_PASSWORD or"),
+        ({"TAXI_SMTP_PASSWORD_FILE": "/run/secrets/smtp"}, "TAXI_SMTP_USER .* must be set when TAXI_SMTP_PASSWORD or"),
+        ({"TAXI_SMTP_USER": "taxi", "TAXI_SMTP_PASSWORD": "a-secret-ü"}, "TAXI_SMTP_PASSWORD .* of ASCII"),
+        ({"TAXI_SMTP_USER": "täxi", "TAXI_SMTP_PASSWORD": "a-secret"}, "TAXI_SMTP_USER is 'täxi', .* of ASCII"),
         ({"TAXI_MAIL_TO": "desk@example.com; mayor@example.com"}, "TAXI_MAIL_TO"),
         ({"TAXI_MAIL_TO": "desk@example.com\nBcc: all@example.com"}, "TAXI_MAIL_TO"),
         ({"TAXI_MAIL_FROM": "a@example.com, b@example.com"}, "one mail address"),
@@ -370,6 +377,16 @@ def test_settings_of_mail_that_can_not_be_used_are_refused(change: dict[str, str
     with pytest.raises(SettingsError, match=named) as error:
         Settings.from_environment({**MAIL, **change})
     assert "a-secret" not in str(error.value)
+
+
+def test_capital_letters_make_no_other_address() -> None:
+    addresses = {"TAXI_MAIL_TO": "Desk@Example.com, mayor@example.com, desk@example.com"}
+    assert Settings.from_environment({**MAIL, **addresses}).mail_to == ("Desk@Example.com", "mayor@example.com")
+
+
+def test_an_address_of_a_chat_may_hold_commas() -> None:
+    url = "mailto://user:a-secret@example.com?to=a@example.com,b@example.com"
+    assert Settings.from_environment({"TAXI_CHAT_URLS": url}).chat_urls == (url,)
 
 
 def test_no_secret_of_mail_or_chats_is_shown_with_the_settings() -> None:

@@ -69,6 +69,8 @@ def export(
     address = address_of(url)
     if schema is not None and not isinstance(address, PostgresAddress):
         raise click.BadParameter("of the targets only PostgreSQL has one", param_hint="--schema")
+    if schema is not None and (not schema or schema.startswith("pg_") or schema == "information_schema"):
+        raise click.BadParameter(f"{schema!r} is none of yours; name another schema", param_hint="--schema")
     selection = Selection(
         tables=[table for table in EXPORTED if not tables or table.name in tables],
         fleets=list(fleets or FLEETS),

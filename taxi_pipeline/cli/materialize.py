@@ -42,6 +42,8 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
     os.environ.setdefault("DAGSTER_HOME", str(project_root()))
     days = days_between(start, end)
     settings = _covering(settings, days)
+    if reports and (note := without_report(days)):
+        console.print(note, style="yellow")
     outcome = _run(settings, days, reports=reports)
     _print_failed_checks(outcome.failed_checks)
     for reason in outcome.left_out:
@@ -89,6 +91,18 @@ def _covering(settings: Settings, days: Days) -> Settings:
         )
         settings = replace(settings, end_date=days.last)
     return settings
+
+
+def without_report(days: Days) -> str:
+    """Say of which months no report is made, since the days are only a part of them; empty where there is none."""
+    parts = [part for part in days.by_month() if part != Days.of_month(part.first)]
+    if not parts:
+        return ""
+    months = " and ".join(f"{part.first:%Y-%m}" for part in parts)
+    return (
+        f"Note: no monthly report is made of {months}, since only {' and '.join(map(str, parts))} was asked for. The "
+        "UI makes one of the days that are loaded: materialize the month of monthly_report there."
+    )
 
 
 def _run(settings: Settings, days: Days, *, reports: bool) -> "Outcome":

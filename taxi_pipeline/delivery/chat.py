@@ -44,7 +44,8 @@ class Chats:
                 "TAXI_CHAT_URLS needs the package apprise: pip install 'taxi-pipeline[delivery]'"
             ) from None
         logging.getLogger("apprise").setLevel(logging.CRITICAL)  # its log has addresses
-        own = apprise.AppriseAsset(app_id="taxi-pipeline")
+        # A redirect would make a GET of the POST, and the chat would count as told.
+        own = apprise.AppriseAsset(app_id="taxi-pipeline", http_redirects=False)
         service = apprise.Apprise.instantiate(self.names[name], asset=own)
         if service is None:
             raise DeliveryError(f"{name} is no address that apprise knows: correct TAXI_CHAT_URLS")

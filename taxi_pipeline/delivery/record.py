@@ -1,8 +1,8 @@
 """What was delivered to whom: each version of a document at most once, whatever is stopped, repeated or run twice.
 
-The record is a file for each document, in `staging/deliveries/`: version → recipient → whether it arrived, and when. It
-is written before a message is handed over and after it. So a process that is killed in between leaves a mark, and
-nobody is sent the same twice.
+The record is a file for each document, in `staging/deliveries/`: version → recipient, in small letters → whether it
+arrived, and when. It is written before a message is handed over and after it. So a process that is killed in between
+leaves a mark, and nobody is sent the same twice.
 """
 
 import json
@@ -49,7 +49,8 @@ class Record:
 
         Args:
             version: of what is sent, such as a SHA-256.
-            recipients: names or addresses. They stand in the record, so secrets are none.
+            recipients: names or addresses; capital letters make no others of them. They stand in the record, so
+                secrets are none.
             send: sends it.
             again: send it also to those who had it, or may have had it.
 
@@ -63,14 +64,14 @@ class Record:
             record = self._read()
             before = dict(record.get(version, {}))
             self._refuse_unknown(version, before, recipients, again=again)
-            waiting = [recipient for recipient in recipients if again or recipient not in before]
+            waiting = [recipient for recipient in recipients if again or recipient.lower() not in before]
             had_it = [recipient for recipient in recipients if recipient not in waiting]
             if not waiting:
                 return Delivery(had_it=had_it)
 
             def note(state: str, of: Sequence[str]) -> None:
                 at = datetime.now(UTC).isoformat(timespec="seconds")
-                record[version] = {**before, **{each: {"state": state, "at": at} for each in of}}
+                record[version] = {**before, **{each.lower(): {"state": state, "at": at} for each in of}}
                 self._files.write(self._file, json.dumps(record, indent=1) + "\n")
 
             try:
@@ -90,12 +91,13 @@ class Record:
     def _refuse_unknown(
         self, version: str, states: Mapping[str, Mapping[str, str]], recipients: Sequence[str], *, again: bool
     ) -> None:
-        lost = [each for each in recipients if states.get(each, {}).get("state") == _HANDING_OVER]
+        lost = [each for each in recipients if states.get(each.lower(), {}).get("state") == _HANDING_OVER]
         if lost and not again:
+            at = states[lost[0].lower()]["at"]
             raise DeliveryUnknownError(
-                f"Nobody knows whether version {version[:12]} has reached {', '.join(lost)}: what sent it at "
-                f"{states[lost[0]]['at']} was stopped before the server said that it has it. Ask the recipients; to "
-                "send it again, materialize with again: true"
+                f"Nobody knows whether version {version[:12]} has reached {', '.join(lost)}: what sent it at {at} was "
+                "stopped before the server said that it has it. Ask the recipients; to send it again, materialize with "
+                "again: true"
             )
 
     def _read(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -104,7 +106,10 @@ class Record:
         try:
             record = json.loads(self._files.read_text(self._file))
             if all(_is_state(state) for states in record.values() for state in states.values()):
-                return record
+                return {
+                    version: {each.lower(): state for each, state in states.items()}
+                    for version, states in record.items()
+                }
         except (ValueError, AttributeError):
             pass
         raise DeliveryError(

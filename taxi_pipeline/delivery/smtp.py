@@ -112,8 +112,11 @@ class SmtpServer:
                     f"can't be spoken to by TLS: {_named(error)}. TAXI_SMTP_TLS is {self.tls}; a certificate of your "
                     "own is trusted when SSL_CERT_FILE names it"
                 )
-            case UnicodeError():
-                what = "takes user names and passwords of ASCII characters only"
+            case UnicodeError():  # smtplib encodes what it logs in with as ASCII
+                return DeliveryError(
+                    "TAXI_SMTP_USER or the password has characters beyond ASCII, with which no login is tried. Give "
+                    "the account a password of letters, digits and signs of ASCII"
+                )
             case smtplib.SMTPException() if not isinstance(error, smtplib.SMTPServerDisconnected):
                 what = f"lacks what is needed: {_named(error)}. TAXI_SMTP_TLS is {self.tls}"
             case _:
@@ -149,12 +152,17 @@ class SmtpServer:
         if self.password_file is None:
             return self.password
         try:
-            return self.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+            text = self.password_file.read_text(encoding="utf-8-sig")  # with or without the mark that Windows writes
         except (OSError, UnicodeDecodeError) as error:
-            raise DeliveryError(
-                f"The mail server's password can't be read from {self.password_file} (TAXI_SMTP_PASSWORD_FILE): "
-                f"{_named(error)}"
-            ) from None
+            raise self._no_password(f"can't be read: {_named(error)}") from None
+        if len(text.splitlines()) > 1:
+            raise self._no_password(f"has {len(text.splitlines())} lines, but must have one, the password")
+        if not text.strip():
+            raise self._no_password("is empty, but must hold the password")
+        return text.rstrip("\r\n")
+
+    def _no_password(self, why: str) -> DeliveryError:
+        return DeliveryError(f"{self.password_file} (TAXI_SMTP_PASSWORD_FILE) {why}")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Where an export goes: the URL of `--to`, read without ever showing a password."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -50,18 +51,33 @@ def address_of(url: str) -> Address:
     """
     scheme, found, rest = url.partition(":")
     if scheme.lower() == "duckdb" and rest:
+        if re.match(r":|\w{2,}:", rest):  # one letter may be a drive's
+            raise ExportError(f"duckdb: exports into a file of this machine, not {rest[:40]!r}; name one: duckdb:FILE")
         return DuckDBAddress(file=_path(rest))
     if scheme.lower() == "parquet" and rest:
         return ParquetAddress(folder=_path(rest))
     if not found or scheme.lower() not in _POSTGRES:
         named = f"{scheme}:" if found and scheme.isalnum() else "what --to names"
         raise ExportError(f"{named} is no target of an export; its form is {FORMS}")
+    if _has_misplaced_at(url):
+        raise ExportError(
+            "the URL of --to has an @ where none can stand. In a user name, a password or a database's name write %40 "
+            "for @, %2F for / and %3F for ?; or leave the password to PGPASSWORD"
+        )
     return PostgresAddress(url=url, secrets=_secrets_in(url))
 
 
 def _path(text: str) -> Path:
     """The path in `duckdb:FILE`, also with the two slashes of a URL before an absolute one."""
     return Path(text.removeprefix("//") if text.startswith("///") else text).expanduser().absolute()
+
+
+def _has_misplaced_at(url: str) -> bool:
+    """Whether libpq would take a part of a user name or password for a host, and show it."""
+    server, _, rest = url.partition("://")[2].partition("/")
+    database, _, query = rest.partition("?")
+    fields = (field.partition("=")[0] for field in query.split("&"))
+    return server.count("@") > 1 or "@" in database or any("@" in name for name in fields)
 
 
 def _secrets_in(url: str) -> tuple[str, ...]:

@@ -64,10 +64,15 @@ class ParquetTarget(Target):
         return str(self._folder)
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        """Nothing is made ahead; files that no export has written are refused."""
+        """Nothing is made ahead; files that no export has written are refused.
+
+        One of ours that can't be read any more, cut off or copied in part, is written again with its month.
+        """
         for table in tables:
             for path in sorted((self._folder / table.name).rglob("*.parquet")):
-                if not path.name.startswith(".") and _log_of(path) is None:
+                if path.name.startswith(".") or (path.name == f"{table.name}.parquet" and not _is_whole(path)):
+                    continue
+                if _log_of(path) is None:
                     raise ExportError(f"{path} was written by no export. Nothing was changed; name another folder")
 
     def recorded_days(self, table: Table, fleet: str, days: Days) -> Mapping[date, Recorded]:
@@ -133,14 +138,33 @@ def _described(schema: "pa.Schema", table: Table, kept: Sequence[str]) -> "pa.Sc
 
 def _log_of(path: Path) -> dict[str, Any] | None:
     """What the footer says; None when there is no such file, or one that an export did not write whole."""
+    metadata = _metadata_of(path) or {}
+    return json.loads(metadata[LOG_KEY]) if LOG_KEY in metadata else None
+
+
+def _is_whole(path: Path) -> bool:
+    return _metadata_of(path) is not None
+
+
+def _metadata_of(path: Path) -> dict[bytes, bytes] | None:
+    """What stands in the footer beside the columns; None when there is no file, or none that Parquet readers can read.
+
+    Raises:
+        ExportError: the disk does not let it be read.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_metadata(path).metadata or {}
+        return dict(pq.read_metadata(path).metadata or {})
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
-    return json.loads(metadata[LOG_KEY]) if LOG_KEY in metadata else None
+    except OSError as error:
+        if error.errno is None:  # Arrow's own, of a damaged footer
+            return None
+        raise ExportError(
+            f"{path} can't be read: {error.strerror}. Nothing was changed; make it readable, or name another folder"
+        ) from error
 
 
 def _ask(sql: str, path: Path) -> list[tuple[Any, ...]]:
@@ -150,4 +174,7 @@ def _ask(sql: str, path: Path) -> list[tuple[Any, ...]]:
         with duckdb.connect(config={"memory_limit": "1GB"}) as connection:
             return connection.execute(sql, [str(path)]).fetchall()
     except duckdb.Error as error:
-        raise ExportError(f"{path} can't be read again: {error}. Export again") from error
+        path.unlink(missing_ok=True)
+        raise ExportError(
+            f"{path} can't be read again, and was deleted: {error}. Export again: it is written anew"
+        ) from error

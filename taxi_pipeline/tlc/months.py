@@ -1,6 +1,6 @@
 """Calendar months and the days in them: the TLC packages days into months."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -81,3 +81,14 @@ class Days:
             self.first - timedelta(days=self.first.isoweekday() % 7),
             self.last + timedelta(days=6 - self.last.isoweekday() % 7),
         )
+
+
+def spans_of(days: Sequence[date]) -> list[Days]:
+    """Days in order, as spans without gaps."""
+    spans: list[Days] = []
+    for day in days:
+        if spans and day == spans[-1].last + timedelta(days=1):
+            spans[-1] = Days(spans[-1].first, day)
+        else:
+            spans.append(Days(day, day))
+    return spans

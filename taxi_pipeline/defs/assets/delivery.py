@@ -148,6 +148,7 @@ def _deliver_months(
     for month in windows_of(context):
         if today - next_month(month) >= NEWS and not asked.old_months:
             why = f"{month:%Y-%m} ended more than {NEWS.days} days ago: send it with old_months: true"
+            context.log.warning(f"Nothing was sent: {why}")
             per_partition(context, {str(month): {"sent": 0, "not_sent": why}})
             continue
         try:

@@ -6,7 +6,7 @@ moved, are missing until they are loaded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -31,7 +31,7 @@ from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import Days, spans_of
 from taxi_pipeline.tlc.source import TlcSource, trips_file
 from taxi_pipeline.warehouse.coverage import loaded_totals
 from taxi_pipeline.warehouse.ingest import load_days
@@ -160,17 +160,6 @@ def _missing_days(warehouse: Warehouse, fleet: str, month: date) -> Sequence[dat
         return warehouse.query(missing_days, fleet, month)
     except NothingLoadedError:
         return list(Days.of_month(month))
-
-
-def spans_of(days: Sequence[date]) -> list[Days]:
-    """Days in order, as spans without gaps."""
-    spans: list[Days] = []
-    for day in days:
-        if spans and day == spans[-1].last + timedelta(days=1):
-            spans[-1] = Days(spans[-1].first, day)
-        else:
-            spans.append(Days(day, day))
-    return spans
 
 
 def _record_days(context: dg.AssetExecutionContext, days: Days, metadata: Mapping[str, Any]) -> None:

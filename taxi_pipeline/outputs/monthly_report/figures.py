@@ -200,8 +200,8 @@ class MonthFigures:
 
     days: Days
     fleets: Sequence[str]
-    missing: Sequence[str]
-    """The fleets and days of the month that are not loaded."""
+    missing: Sequence[tuple[str, date]]
+    """Fleets and days of the month that are not loaded, fleet by fleet."""
     synthetic: bool
     totals: Totals
     previous: Totals | None
@@ -266,7 +266,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
     return MonthFigures(
         days=days,
         fleets=fleets,
-        missing=[f"{fleet} {day}" for fleet, day in not_loaded(loaded, days, fleets)],
+        missing=not_loaded(loaded, days, fleets),
         synthetic=any(loaded.values()),
         totals=_totals(session, days, fleets),
         previous=_totals_if_whole(session, previous_month(month), fleets),

@@ -4,7 +4,11 @@ The page is well-formed XML, uses no other file, and is the same bytes for the s
 counted, `measures` how a number is written, and `drawings` where things are drawn.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +24,7 @@ from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.quality.drift import MAX_INDEX
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import next_month, previous_month, year_before
+from taxi_pipeline.tlc.months import next_month, previous_month, spans_of, year_before
 from taxi_pipeline.warehouse.histograms import MEASURES
 
 
@@ -59,6 +63,7 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         year_before_title=f"{year_before(month):%B %Y}",
         max_index=MAX_INDEX,
         figures=figures,
+        missing=_missing(figures.missing),
         cards=published,
         not_published=not_published,
         not_compared=[f"{other:%B %Y}" for other, totals in measures.others_of(figures).values() if totals is None],
@@ -140,3 +145,12 @@ def csv_of(figures: MonthFigures) -> str:
 def preview_of(figures: MonthFigures) -> bytes:
     """Draw the trips per day as a PNG; a day that is not loaded has no bar."""
     return bars_preview([(figures.trips_per_day.get(day, 0), day.isoweekday() >= 6) for day in figures.days])
+
+
+def _missing(days: Sequence[tuple[str, date]]) -> list[str]:
+    """The fleets and days, fleet by fleet, as spans without gaps: `green 2024-01-03 to 2024-01-31`."""
+    return [
+        f"{fleet} {span}"
+        for fleet, of_fleet in groupby(days, key=itemgetter(0))
+        for span in spans_of([day for _, day in of_fleet])
+    ]
