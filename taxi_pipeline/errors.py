@@ -40,6 +40,7 @@ TaxiPipelineError
   x SettingsError
   x SourceFailure
   x StorageError
+  x TripsDifferError
   x UnknownSettingError
   x UnreportableMonthError
     - FlowsMissingError

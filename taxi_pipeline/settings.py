@@ -101,6 +101,8 @@ class Settings:
     """The last daily partition; None for the last day that can be published."""
     datasets_format: str
     """Format of the datasets' files: `parquet` or `csv`."""
+    trips_dataset: bool
+    """True if single trips are a dataset, too: `datasets/trips/`."""
     marts: bool
     """True if the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed; not with Spark."""
     notebooks: bool
@@ -194,6 +196,7 @@ class Settings:
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
+            trips_dataset=_choice("TAXI_TRIPS_DATASET", value("TAXI_TRIPS_DATASET", "off"), ("on", "off")) == "on",
             # Both open the DuckDB file.
             marts=_choice("TAXI_MARTS", value("TAXI_MARTS", "on"), ("on", "off")) == "on" and engine == "duckdb",
             notebooks=_choice("TAXI_NOTEBOOKS", value("TAXI_NOTEBOOKS", "on"), ("on", "off")) == "on"

@@ -20,6 +20,7 @@ from taxi_pipeline.defs.assets import (
     zone_hours,
 )
 from taxi_pipeline.defs.assets.metrics import CITY_MAP_FILE, ZONE_EXPLORER_FILE
+from taxi_pipeline.defs.assets.single_trips import single_trips
 from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
@@ -50,7 +51,7 @@ EVERYTHING = tuple(ASSETS)
 LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows")
 """The assets that bring days of trips into the warehouse."""
 _THE_WAREHOUSE = ("taxi_zones_file", "taxi_zones", "code_tables", *LOADING)
-DATASET_ASSETS = (zone_hours, market_shares, demand_model, demand_errors)
+DATASET_ASSETS = (zone_hours, market_shares, demand_model, demand_errors, single_trips)
 CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
 """The tables whose rows do not depend on how often the warehouse was written to."""
 GROUPS = {

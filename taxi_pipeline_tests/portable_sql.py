@@ -97,7 +97,7 @@ def _runs_sql(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("rows", "row", "replace_days")
+        and node.func.attr in ("rows", "row", "table", "replace_days")
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "session"
     )
@@ -123,7 +123,7 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         seen: statement → module that runs it.
         bound: gets the values that were bound the first time, by statement.
     """
-    rows, replace_days = DuckDBSession.rows, DuckDBSession.replace_days
+    rows, table, replace_days = DuckDBSession.rows, DuckDBSession.table, DuckDBSession.replace_days
 
     def check(sql: str, values: Sequence[Any]) -> None:
         if sql not in seen and (module := module_of_statement()):
@@ -136,14 +136,20 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         check(sql, values)
         return rows(self, sql, values)
 
+    def checked_table(self: DuckDBSession, sql: str, values: Sequence[Any] = ()) -> Any:
+        check(sql, values)
+        return table(self, sql, values)
+
     def checked_replace_days(
-        self: DuckDBSession, table: Table, fleet: str, days: Days, select: str, values: Sequence[Any] = (), *others: Any
+        self: DuckDBSession, of: Table, fleet: str, days: Days, select: str, values: Sequence[Any] = (), *others: Any
     ) -> None:
         check(select, values)
-        replace_days(self, table, fleet, days, select, values, *others)
+        replace_days(self, of, fleet, days, select, values, *others)
 
-    DuckDBSession.rows, DuckDBSession.replace_days = checked_rows, checked_replace_days  # type: ignore[method-assign]
+    DuckDBSession.rows, DuckDBSession.table = checked_rows, checked_table  # type: ignore[method-assign]
+    DuckDBSession.replace_days = checked_replace_days  # type: ignore[method-assign]
     try:
         yield
     finally:
-        DuckDBSession.rows, DuckDBSession.replace_days = rows, replace_days  # type: ignore[method-assign]
+        DuckDBSession.rows, DuckDBSession.table = rows, table  # type: ignore[method-assign]
+        DuckDBSession.replace_days = replace_days  # type: ignore[method-assign]

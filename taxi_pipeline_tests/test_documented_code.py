@@ -24,6 +24,7 @@ import yaml
 from taxi_pipeline.cli import main as taxi_pipeline
 from taxi_pipeline.defs.assets import sources, zone_hours
 from taxi_pipeline.defs.assets.delivery import build_mail
+from taxi_pipeline.defs.assets.single_trips import single_trips
 from taxi_pipeline.defs.assets.zone_segments import zone_segments
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
@@ -109,7 +110,7 @@ RUN = {
     "docs/datasets.md: python": 2,
     "docs/extend.md: python": 2,
     "docs/tutorial.md: python": 1,
-    "docs/datasets.md: sql": 1,
+    "docs/datasets.md: sql": 2,
     "docs/marts.md: sql": 2,
     "docs/queries.md: sql": 10,
     "docs/real-data.md: sql": 1,
@@ -282,7 +283,7 @@ def loaded(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     joined = [*sources.weather_assets[1:], sources.calendar_days, sources.zone_places]
     assert dg.materialize(joined, resources=pipeline.resources, run_config=QUIET).success
     for fleet in ("yellow", "fhvhv"):
-        result = pipeline.dataset(fleet, "2023-03", zone_hours)
+        result = pipeline.dataset(fleet, "2023-03", zone_hours, single_trips)
         assert result.success, error_of(result)
     return pipeline
 

@@ -13,11 +13,13 @@ import dagster as dg
 import pytest
 
 from taxi_pipeline.defs.assets import demand_model, monthly_report, week_summary
+from taxi_pipeline.defs.assets.single_trips import single_trips
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_totals, newest_days, outdated_months
+from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline_tests.object_stores import storage_url
 from taxi_pipeline_tests.pipelines import EVERYTHING, LOADING, Pipeline, contents, pipeline_in
 from taxi_pipeline_tests.portable_sql import checked_statements
@@ -73,6 +75,8 @@ def run_everything(pipeline: Pipeline) -> WholeGraph:
     assert pipeline.report(monthly_report, "2025-01-01").success
     assert pipeline.dataset("fhvhv", "2025-01").success
     assert pipeline.dataset("fhvhv", "2025-02", demand_model).success
+    for fleet in FLEETS:
+        assert pipeline.dataset(fleet, "2025-01", single_trips).success
     request = TripRequest(
         borough="Manhattan", start_date=date(2025, 1, 6), end_date=date(2025, 1, 12), zone_ids=(4, 12), fleet="green"
     )
@@ -118,6 +122,16 @@ def test_the_whole_graph_makes_the_same_bytes(on_duckdb: OnDuckDB, on_spark: Who
     }
     assert len(made) > 10
     assert [name for name, content in made.items() if on_spark.pipeline.files.read(name) != content] == []
+
+
+def test_spark_reads_the_files_of_single_trips(on_spark: WholeGraph) -> None:
+    """As a table with the column `fleet`, which is in their paths alone."""
+    folder = on_spark.pipeline.files.uri("datasets/trips/fleet=green/month=2025-01.parquet").partition("fleet=")[0]
+    with on_spark.pipeline.warehouse.read() as session:
+        assert isinstance(session, IcebergSession)
+        found = session.spark.read.parquet(folder).groupBy("fleet").agg({"*": "count", "total_amount": "sum"}).collect()
+    counted = on_spark.pipeline.rows("SELECT fleet, count(*), sum(total_amount) FROM trips GROUP BY fleet")
+    assert sorted(tuple(row) for row in found) == sorted(counted)
 
 
 def test_every_question_has_the_same_answer(on_duckdb: OnDuckDB, on_spark: WholeGraph) -> None:

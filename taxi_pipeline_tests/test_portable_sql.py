@@ -14,6 +14,7 @@ import pytest
 from taxi_pipeline.analysis.study import fee_panel
 from taxi_pipeline.analysis.zone_profiles import zone_profiles
 from taxi_pipeline.datasets.contents import market_shares_of, zone_hours_of
+from taxi_pipeline.datasets.single_trips import write_trips
 from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.exports.contents import contents_by_day, contents_of, parts_of
 from taxi_pipeline.exports.target import BY_DAYS, EXPORTED
@@ -23,6 +24,7 @@ from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
 from taxi_pipeline.quality.reconciliation import segment_differences
 from taxi_pipeline.quality.tlc_report import mean_minutes
+from taxi_pipeline.quality.trip_totals import require_every_trip
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_months, loaded_totals, newest_days
 from taxi_pipeline.warehouse.sql import seconds_between, weekday
@@ -104,6 +106,9 @@ def test_every_module_with_sql_runs_statements_that_translate(
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0
+        with pipeline.files.draft("trips.parquet") as draft:
+            assert pipeline.warehouse.query(write_trips, "green", date(2023, 2, 1), draft.path) > 0
+            pipeline.warehouse.query(require_every_trip, "green", date(2023, 2, 1), draft.path)
         assert len(pipeline.warehouse.query(fee_panel, ["yellow", "green"]).panels) == 2
         assert len(pipeline.warehouse.query(weather_of_trips, ["green"]).trips) == 7
         pipeline.execute("CREATE SCHEMA marts")

@@ -144,7 +144,10 @@ def _arrow_type(sql_type: str) -> "pa.DataType":
     simple = {
         "VARCHAR": pa.string(),
         "DATE": pa.date32(),
+        "TIMESTAMP": pa.timestamp("us"),
+        "BOOLEAN": pa.bool_(),
         "SMALLINT": pa.int16(),
+        "INTEGER": pa.int32(),
         "BIGINT": pa.int64(),
         "DOUBLE": pa.float64(),
     }

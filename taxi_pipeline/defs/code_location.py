@@ -10,6 +10,7 @@ import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
+from taxi_pipeline.defs.assets import single_trips
 from taxi_pipeline.defs.automation import (
     MADE_MONTHLY,
     MESSAGE,
@@ -63,7 +64,8 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    own, optional_jobs = with_optional_groups(once, marts.assets)
+    switched_off = [] if settings.trips_dataset else [single_trips.KEY]
+    own, optional_jobs = with_optional_groups(once, marts.assets, switched_off)
     own = without_automation_where_nobody_is_told(settings, own)
     assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)

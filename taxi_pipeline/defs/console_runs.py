@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import dagster as dg
 
-from taxi_pipeline.datasets.columns import DATASETS, DEMAND_MODEL
+from taxi_pipeline.datasets.columns import DEMAND_MODEL
 from taxi_pipeline.defs.analyses import GROUP as ANALYSIS
 from taxi_pipeline.defs.assets import ASSETS
 from taxi_pipeline.defs.code_location import build_definitions
@@ -277,7 +277,7 @@ def _window_runs(definitions: dg.Definitions, days: Days, fleets: Sequence[str])
             if key in forecasts:
                 yield _WindowRun("demand_forecasts", key, 1, "datasets")
             if month in months:
-                yield _WindowRun("datasets", key, len(DATASETS) - 1, "datasets")
+                yield _WindowRun("datasets", key, _num_assets(definitions, "datasets"), "datasets")
     marts = [spec for spec in specs if spec.group_name == MARTS]
     if months and marts:
         yield _WindowRun(MARTS, Days(months[0], months[-1]), len(months) * len(marts), MARTS)

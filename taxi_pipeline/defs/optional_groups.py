@@ -1,11 +1,11 @@
-"""Groups of assets that need an extra: they and their jobs are in the graph where it is installed.
+"""Assets that are in the graph where an extra is installed, with their jobs, or where a setting asks for them.
 
 The assets are in `assets/`, as others are. Marts and notebooks, which are built out of files, have modules of their
 own.
 """
 
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,13 +56,14 @@ OPTIONAL_GROUPS = (
 
 
 def with_optional_groups(
-    found: Iterable[Any], marts: Iterable[dg.AssetsDefinition] = ()
+    found: Iterable[Any], marts: Iterable[dg.AssetsDefinition] = (), switched_off: Container[dg.AssetKey] = ()
 ) -> tuple[list[Any], list[Any]]:
-    """Leave out the assets whose library is not installed, and those that are made of a mart that is not there.
+    """Leave out the assets whose library is not installed, those made of a mart that is not there, and some more.
 
     Args:
         found: assets of the code location.
         marts: the assets of the marts.
+        switched_off: assets that the settings do not ask for.
 
     Returns:
         The assets that can be made, and the jobs of those of these groups.
@@ -74,7 +75,13 @@ def with_optional_groups(
         if each.is_installed
     ]
     there = {key for mart in marts for key in mart.keys}
-    kept = [asset for asset in found if not _groups_of(asset) & left_out and _marts_of(asset) <= there]
+    kept = [
+        asset
+        for asset in found
+        if not _groups_of(asset) & left_out
+        and _marts_of(asset) <= there
+        and not any(spec.key in switched_off for spec in _specs(asset))
+    ]
     return kept, jobs
 
 

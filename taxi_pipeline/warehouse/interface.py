@@ -11,12 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from taxi_pipeline.errors import LoadError, TaxiPipelineError
 from taxi_pipeline.tlc.fleets import Place, Source
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import Table, columns_fed_by
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -96,6 +99,15 @@ class Session(ABC):
         """
         (row,) = self.rows(sql, values)
         return row
+
+    @abstractmethod
+    def table(self, sql: str, values: Sequence[Any] = ()) -> "pa.Table":
+        """Run a query with many rows, and return them as an Arrow table, with types as the engine has them.
+
+        Args:
+            sql: a SELECT; question marks stand for the values.
+            values: for the question marks, in their order.
+        """
 
     @abstractmethod
     def replace_days(

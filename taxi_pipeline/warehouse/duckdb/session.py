@@ -39,6 +39,10 @@ class DuckDBSession(Session):
         """All rows of a query."""
         return self._connection.execute(sql, list(values)).fetchall()
 
+    def table(self, sql: str, values: Sequence[Any] = ()) -> "pa.Table":
+        """All rows of a query, as an Arrow table."""
+        return self._connection.sql(sql, params=list(values)).to_arrow_table()
+
     def batches(self, sql: str, values: Sequence[Any] = (), *, num_rows: int) -> "pa.RecordBatchReader":
         """Run a query whose rows do not fit into memory.
 

@@ -31,6 +31,7 @@ from taxi_pipeline.warehouse.spark.layout import (
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
     from pyspark.sql.connect.session import SparkSession
     from sqlglot import exp
@@ -84,6 +85,10 @@ class IcebergSession(Session):
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         return collect(self._query(parse(sql), values))
+
+    def table(self, sql: str, values: Sequence[Any] = ()) -> "pa.Table":
+        """All rows of a query, as an Arrow table."""
+        return self._query(parse(sql), values).toArrow()
 
     def replace_days(
         self,
