@@ -9,7 +9,7 @@ import click
 
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.sample import sample
-from taxi_pipeline.cli.terminal import console
+from taxi_pipeline.cli.terminal import console, program
 from taxi_pipeline.project.demo import DAYS, YELLOW_TRIPS_PER_DAY, Demo
 
 if TYPE_CHECKING:
@@ -75,6 +75,6 @@ def _say_where_to_look(folder: Path, made: Demo) -> None:
         f"Look at the map:                   {outputs}/manhattan_map.png, {outputs}/city_map.png\n"
         f"Read about the month:              {outputs}/reports/2025-01.html\n"
         f"Explore the zones:                 {outputs}/zone_explorer.html\n"
-        f"Open the UI on exactly these runs: taxi-pipeline dev {folder}",
+        f"Open the UI on exactly these runs: {program()} dev {folder}",
         soft_wrap=True,
     )

@@ -38,8 +38,8 @@ def dev(folder: Path | None, port: int, pages_port: int | None) -> None:
     pages_port = pages_port or recorded or _PAGES_PORT
     if pages_port == port:
         raise click.BadParameter(f"the UI and the pages can't both have port {port}", param_hint="--pages-port")
-    refuse_taken_port(port, "the UI", "--port 3010 (with make: PORT=3010)")
-    refuse_taken_port(pages_port, "the pages", "--pages-port 3011 (with make: PAGES_PORT=3011)")
+    refuse_taken_port(port, "the UI", "--port 3010 (PORT=3010 with make)")
+    refuse_taken_port(pages_port, "the pages", "--pages-port 3011 (PAGES_PORT=3011 with make)")
     if recorded and recorded != pages_port:
         console.print(
             f"The links in the runs so far lead to port {recorded}. To record links to port {pages_port}, set "
