@@ -135,7 +135,7 @@ zone-places: $(TEST_READY) ## Find anew in which places of the city the zones li
 	@$(BIN)/python -m docs.zone_places "$(ZONES)"
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf .venv .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/pyvenv.cfg:

@@ -52,7 +52,7 @@ def test_both_servers_answer_until_the_command_is_interrupted(
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     port, pages_port = free_ports(2)
     log = tmp_path / "dev.log"
-    command = [*DEV, str(project), "--port", str(port), "--pages-port", str(pages_port)]
+    command = [*DEV, f"../{project.name}", "--port", str(port), "--pages-port", str(pages_port)]
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     with log.open("wb") as output, subprocess.Popen(command, cwd=elsewhere, stdout=output, stderr=output) as running:
@@ -71,6 +71,7 @@ def test_both_servers_answer_until_the_command_is_interrupted(
     for taken in (port, pages_port):
         listening_socket("127.0.0.1", taken).close()
     assert f"The UI:    http://127.0.0.1:{port}\n" in log.read_text()
+    assert "WARNING" not in log.read_text(), "Dagster once took ../mine for another folder than the instance's"
     assert list(elsewhere.iterdir()) == []
     assert (project / "history").is_dir(), "the instance is the project's"
     assert not (project / ".telemetry").exists()

@@ -57,7 +57,7 @@ def demo(ctx: click.Context, folder: Path, trips_per_day: int, pages_port: int, 
 def _demo_of(folder: Path, trips_per_day: int, pages_port: int, environment: "Mapping[str, str]") -> Demo:
     storage_url = environment.get("TAXI_STORAGE_URL", "").rstrip("/")
     return Demo(
-        folder=folder.absolute(),
+        folder=folder.resolve(),
         trips_per_day=trips_per_day,
         pages_url=f"http://127.0.0.1:{pages_port}",
         storage_url=f"{storage_url}/demo" if storage_url else "",

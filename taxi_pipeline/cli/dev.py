@@ -61,7 +61,8 @@ def _project(folder: Path | None) -> Path:
     Raises:
         ProjectError: there is none.
     """
-    root = folder.absolute() if folder else find_project()
+    # Resolved: Dagster compares DAGSTER_HOME with the current folder as text.
+    root = folder.resolve() if folder else find_project()
     if root is None or not all((root / name).is_file() for name in (INSTANCE, WORKSPACE)):
         raise ProjectError(
             f"{root or Path.cwd()} is no project: it has no {INSTANCE} and {WORKSPACE}. Make one with `taxi-pipeline "

@@ -17,10 +17,10 @@ def init(folder: Path) -> None:
     """
     from taxi_pipeline.project.files import new_project
 
-    for name in new_project(folder.absolute()):
+    for name in new_project(folder.resolve()):
         console.print(f"written: {folder / name}{'/' if name.endswith('/') else ''}", soft_wrap=True)
     console.print("\nSettings are in .env: other fleets and years, another place for the data. Next:")
-    if folder.absolute() != Path.cwd():
+    if folder.resolve() != Path.cwd():
         console.print(f"  cd {folder}", soft_wrap=True)
     console.print("  taxi-pipeline dev       # the UI, for yellow taxis from January 2023")
     console.print("  taxi-pipeline --help    # the same from a terminal")
