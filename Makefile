@@ -2,11 +2,9 @@
 
 PYTHON ?= python3
 PORT ?= 3000
-
-PAGES_PORT ?= 3001
+# Where nobody chose a port, that of the links in the demo's runs, or of TAXI_PAGES_URL, counts.
+PAGES := $(if $(PAGES_PORT),--pages-port $(PAGES_PORT))
 MAIL_PORT ?= 8025
-# Dagster's UI is not opened beside links that lead to another program.
-PAGES_PORT_IS_FREE = "$(CURDIR)/$(BIN)/python" -m taxi_pipeline.pages.listening $(PAGES_PORT)
 
 BIN := .venv/bin
 # uv from the PATH, else one that make puts into .venv.
@@ -38,75 +36,48 @@ unexport PYTHONDONTWRITEBYTECODE
 # puts them together.
 MEASURED := $(if $(MEASURE),--cov --cov-report= --cov-fail-under=0)
 
-# The demo has a data folder and a Dagster instance of its own. Empty variables count as unset; they are listed so that
-# nothing from a .env or from the shell leaks in.
+# The demo is a project of its own, with all settings in its .env. With Postgres (see docs/server.md) its instance is that
+# of a server.
 DEMO := data/demo
-DEMO_SAMPLE := --output $(DEMO)/mirror --start 2024-12-01 --end 2025-01-31
-# Named after what the trips are made with, so that a clone with an older demo makes them anew.
-DEMO_TRIPS := $(DEMO)/mirror/.made-with-$(shell cat taxi_pipeline/sample/*.py taxi_pipeline/tlc/fleets.py Makefile | cksum | cut -d' ' -f1)
-# With an object store and Postgres (see docs/server.md) the demo has a prefix of its own in the store.
-DEMO_STORAGE := $(if $(TAXI_STORAGE_URL),$(TAXI_STORAGE_URL)/demo)
 SERVER_INSTANCE := $(if $(filter spark,$(TAXI_ENGINE)),deploy/cluster/dagster.yaml,deploy/dagster.yaml)
-DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),$(SERVER_INSTANCE),dagster.yaml)
-DEMO_FILES := $(if $(DEMO_STORAGE),$(DEMO_STORAGE),$(DEMO))
-DEMO_ENV := DAGSTER_HOME="$(CURDIR)/$(DEMO)/dagster" TAXI_DATA_DIR="$(CURDIR)/$(DEMO)" DUCKDB_DATABASE= \
-	TLC_URL="file://$(CURDIR)/$(DEMO)/mirror" TAXI_ZONES_URL= TAXI_BASES_URL= TAXI_WEATHER_URL= \
-	TAXI_FLEETS=yellow,green,fhvhv TAXI_START_DATE=2024-12-01 \
-	TAXI_END_DATE=2025-01-31 TAXI_CATALOG_NAMESPACE=demo \
-	TAXI_ACCEPT= TAXI_AUTOMATION= TAXI_HISTORY_DAYS= TAXI_MARTS= TAXI_NOTEBOOKS= TAXI_DATASETS_FORMAT= TAXI_TRIPS_DATASET= TAXI_ALERT_WEBHOOK_URL= TAXI_CHAT_URLS= \
-	TAXI_MAIL_TO= TAXI_MAIL_FROM= TAXI_SMTP_HOST= TAXI_SMTP_PORT= TAXI_SMTP_TLS= TAXI_SMTP_USER= TAXI_SMTP_PASSWORD= \
-	TAXI_SMTP_PASSWORD_FILE= TAXI_PAGES_URL=http://127.0.0.1:$(PAGES_PORT) \
-	TAXI_STORAGE_URL="$(DEMO_STORAGE)"
+DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),--instance $(SERVER_INSTANCE))
+# In the demo's folder Dagster reads its .env, which counts more than variables of the shell.
+IN_THE_DEMO = test -f $(DEMO)/dagster.yaml || { echo "There is no demo in $(DEMO): make demo" >&2; exit 1; }; \
+	cd $(DEMO) && export DAGSTER_HOME="$$PWD"
 
 .PHONY: help demo demo-ui demo-mail tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
-.PHONY: $(DEMO)/dagster/dagster.yaml
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
-demo: $(DEMO_TRIPS) $(DEMO)/dagster/dagster.yaml ## Two months of synthetic trips through the whole graph
-	@echo "Materializing December 2024 and January 2025 through Dagster ..."
-	@$(DEMO_ENV) $(BIN)/taxi-pipeline materialize --start 2024-12-01 --end 2025-01-31 --reports
-	@echo $(PAGES_PORT) > $(DEMO)/pages-port
-	@echo
-	@$(if $(DEMO_STORAGE),:,echo "The weeks ($(DEMO)/outputs/trips_by_week.csv):"; cat $(DEMO)/outputs/trips_by_week.csv; echo)
-	@echo "Look at the map:                   $(DEMO_FILES)/outputs/manhattan_map.png, $(DEMO_FILES)/outputs/city_map.png"
-	@echo "Read about the month:              $(DEMO_FILES)/outputs/reports/2025-01.html"
-	@echo "Explore the zones:                 $(DEMO_FILES)/outputs/zone_explorer.html"
-	@echo "Open the UI on exactly these runs: make demo-ui"
+demo: $(DEMO_READY) $(SERVER_READY) ## Two months of synthetic trips through the whole graph
+	@$(BIN)/taxi-pipeline demo $(DEMO) $(PAGES) $(DEMO_INSTANCE)
+	@echo "The same, shorter:                 make demo-ui"
 
-demo-ui: $(DEMO)/dagster/dagster.yaml ## The Dagster UI on the demo's runs
-	@$(PAGES_PORT_IS_FREE)
-	@made_with=$$(cat $(DEMO)/pages-port 2>/dev/null || echo $(PAGES_PORT)); test "$$made_with" = $(PAGES_PORT) || \
-		echo "The links in the demo's runs lead to port $$made_with. To record links to port $(PAGES_PORT): make demo PAGES_PORT=$(PAGES_PORT)"
-	@# In the demo's folder, because Dagster reads the .env of the folder in which it starts.
-	@cd $(DEMO) && export $(DEMO_ENV) && trap 'kill $$pages' EXIT && \
-		{ "$(CURDIR)/$(BIN)/taxi-pipeline" pages --port $(PAGES_PORT) & pages=$$!; } && \
-		"$(CURDIR)/$(BIN)/dg" dev --workspace "$(CURDIR)/workspace.yaml" --port $(PORT)
+demo-ui: $(DEMO_READY) $(SERVER_READY) ## The Dagster UI on the demo's runs
+	@$(BIN)/taxi-pipeline dev $(DEMO) --port $(PORT) $(PAGES)
 
 # The server keeps what it is sent as files; mail programs open them. Where SIGTERM is ignored, as below some servers and
 # test runners, only -9 ends it, and what it holds open would keep others waiting.
-demo-mail: $(TEST_READY) $(DEMO)/dagster/dagster.yaml ## Send the demo's report of January 2025 to a mail server here: data/demo/mail
-	@rm -rf $(DEMO)/mail $(DEMO)/staging/deliveries
-	@cd $(DEMO) && export $(DEMO_ENV) TAXI_MAIL_TO=reader@example.com TAXI_MAIL_FROM=taxi@example.com \
-		TAXI_SMTP_HOST=127.0.0.1 TAXI_SMTP_PORT=$(MAIL_PORT) TAXI_SMTP_TLS=none && trap 'kill -9 $$server' EXIT && \
+demo-mail: $(TEST_READY) ## Send the demo's report of January 2025 to a mail server here: data/demo/mail
+	@$(IN_THE_DEMO) && rm -rf mail staging/deliveries && mkdir -p staging && \
+		set -a && . ./.env && TAXI_MAIL_TO=reader@example.com && TAXI_MAIL_FROM=taxi@example.com && \
+		TAXI_SMTP_HOST=127.0.0.1 && TAXI_SMTP_PORT=$(MAIL_PORT) && TAXI_SMTP_TLS=none && set +a && \
+		trap 'kill -9 $$server' EXIT && \
 		{ "$(CURDIR)/$(BIN)/python" -m aiosmtpd --nosetuid --listen 127.0.0.1:$(MAIL_PORT) \
-			--class aiosmtpd.handlers.Mailbox mail >mail.log 2>&1 & server=$$!; } && \
+			--class aiosmtpd.handlers.Mailbox mail >mail.log 2>&1 & server=$$!; } && cd staging && \
 		log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select monthly_report_mail --partition 2025-01-01 \
 			--config-json '{"ops": {"monthly_report_mail": {"config": {"old_months": true}}}}' \
 			-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
 	@echo "The mail: $$(ls -d $(DEMO)/mail/new/*)"
 
-tour: $(TOUR_READY) $(DEMO)/dagster/dagster.yaml ## Run the notebook docs/tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
-	@cd $(DEMO) && export $(DEMO_ENV) && log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select tour \
+tour: $(TOUR_READY) ## Run the notebook tour.ipynb on the demo, as an asset: data/demo/outputs/tour.html
+	@$(IN_THE_DEMO) && log=$$("$(CURDIR)/$(BIN)/dagster" asset materialize --select tour \
 		-m taxi_pipeline.definitions 2>&1) || { echo "$$log"; exit 1; }
-	@echo "$(DEMO_FILES)/outputs/tour.html"
+	@. "$(abspath $(DEMO))/.env" && echo "$${TAXI_STORAGE_URL:-$(DEMO)}/outputs/tour.html"
 
 dev: $(DEMO_READY) $(if $(SERVER_READY)$(SERVER_IN_ENV),.venv/.ready-server) ## The Dagster UI for real data; settings from .env
-	@$(PAGES_PORT_IS_FREE)
-	@export DAGSTER_HOME="$(CURDIR)" TAXI_PAGES_URL="$${TAXI_PAGES_URL:-http://127.0.0.1:$(PAGES_PORT)}" && \
-		trap 'kill $$pages' EXIT && { $(BIN)/taxi-pipeline pages --port $(PAGES_PORT) & pages=$$!; } && \
-		$(BIN)/dg dev --port $(PORT)
+	@$(BIN)/taxi-pipeline dev . --port $(PORT) $(PAGES)
 
 test: $(TEST_READY) ## All tests that need no server, three at a time: one mostly waits for the daemon
 	@COVERAGE_FILE=.coverage.test $(BIN)/python -m pytest --numprocesses 3 $(MEASURED)
@@ -164,7 +135,7 @@ zone-places: $(TEST_READY) ## Find anew in which places of the city the zones li
 	@$(BIN)/python -m docs.zone_places "$(ZONES)"
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf .venv .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
@@ -209,14 +180,3 @@ requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what i
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --group docs -o requirements/docs.txt
 	@for group in services cluster uv; do \
 		$(UV) $(COMPILE) 3.11 --annotation-style line --group $$group -o requirements/$$group.txt || exit; done
-
-$(DEMO_TRIPS): | $(DEMO_READY) $(SERVER_READY)
-	@rm -rf $(addprefix $(DEMO)/,mirror raw staging outputs datasets)
-	@$(BIN)/taxi-pipeline sample $(DEMO_SAMPLE) --fleet green --trips-per-day 2300
-	@$(BIN)/taxi-pipeline sample $(DEMO_SAMPLE) --fleet fhvhv --trips-per-day 6000
-	@$(BIN)/taxi-pipeline sample $(DEMO_SAMPLE) --trips-per-day 100000
-	@touch $@
-
-$(DEMO)/dagster/dagster.yaml: | $(DEMO_READY) $(SERVER_READY)
-	@mkdir -p $(@D)
-	@cmp -s $(DEMO_INSTANCE) $@ || cp $(DEMO_INSTANCE) $@

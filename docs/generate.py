@@ -1,10 +1,11 @@
 """Write the pages of the reference from their sources: `make docs`. A test compares them.
 
 The data dictionary comes from the declarations of the tables, the command line from the commands, the settings from
-`.env.example`.
+`.env.example`. And the files of a project that `taxi-pipeline init` writes are those of this one.
 """
 
 import re
+import shutil
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from docs.data_dictionary import data_dictionary
 from taxi_pipeline.cli import main as cli
+from taxi_pipeline.project.files import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +57,7 @@ def settings() -> str:
             "|---|---|---|",
             *rows,
             "",
-            "`DAGSTER_HOME` names the Dagster instance; `make dev` sets it to the project's folder.\n",
+            "`DAGSTER_HOME` names the Dagster instance; `taxi-pipeline dev` sets it to the project's folder.\n",
         ]
     )
 
@@ -74,8 +76,14 @@ PAGES = {"data-dictionary.md": data_dictionary, "command-line.md": command_line,
 """Name of the page in `docs/` → the function that writes it."""
 
 
+OF_THIS_PROJECT = {".env.example": "env.example", "dagster.yaml": "dagster.yaml", "workspace.yaml": "workspace.yaml"}
+"""File of this project → its copy in the package, out of which `taxi-pipeline init` makes a project."""
+
+
 def main() -> None:
     """Write them all."""
+    for name, copy in OF_THIS_PROJECT.items():
+        shutil.copyfile(ROOT / name, SHIPPED / copy)
     for name, make in PAGES.items():
         (ROOT / "docs" / name).write_text(make(), encoding="utf-8")
 

@@ -33,7 +33,7 @@ def main() -> None:
     shutil.copy(DEMO / "outputs" / "manhattan_map.png", IMAGES / "manhattan_map.png")
     environment = {
         **os.environ,
-        "DAGSTER_HOME": str(DEMO / "dagster"),
+        "DAGSTER_HOME": str(DEMO),
         "TAXI_DATA_DIR": str(DEMO),
         "TLC_URL": (DEMO / "mirror").as_uri(),
         "TAXI_FLEETS": "yellow,green,fhvhv",

@@ -36,6 +36,8 @@ TaxiPipelineError
   x NoPdfError
   x NotLoadedError
   x PagesError
+  x PortTakenError
+  x ProjectError
   x SampleError
   x SettingsError
   x SourceFailure

@@ -56,14 +56,18 @@ class UnknownSettingError(TaxiPipelineError):
         )
 
 
+def find_project() -> Path | None:
+    """The folder that holds `dagster.yaml`: the nearest one from the current folder upwards, else the checkout.
+
+    None where there is neither: the package is installed, and was started outside of a project.
+    """
+    here, checkout = Path.cwd(), Path(__file__).resolve().parents[1]
+    return next((folder for folder in (here, *here.parents, checkout) if (folder / "dagster.yaml").is_file()), None)
+
+
 def project_root() -> Path:
-    """The folder that holds `dagster.yaml`: that of the checkout, else the nearest one above the current folder."""
-    checkout = Path(__file__).resolve().parents[1]
-    here = Path.cwd()
-    for folder in (checkout, here, *here.parents):
-        if (folder / "dagster.yaml").is_file():
-            return folder
-    return here
+    """The folder of the project; the current folder where there is none."""
+    return find_project() or Path.cwd()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +108,9 @@ class Settings:
     trips_dataset: bool
     """True if single trips are a dataset, too: `datasets/trips/`."""
     marts: bool
-    """True if the dbt project in `marts/` is part of the graph, where the extra `dbt` is installed; not with Spark."""
+    """True if the marts, a dbt project, are part of the graph, where the extra `dbt` is installed; not with Spark."""
     notebooks: bool
-    """True if `docs/tour.ipynb` is part of the graph, where the extra `notebook` is installed; not with Spark."""
+    """True if the notebook `tour` is part of the graph, where the extra `notebook` is installed; not with Spark."""
     automation: bool
     """True if schedules and sensors are on from the start."""
     history_days: int

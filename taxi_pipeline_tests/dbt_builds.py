@@ -22,8 +22,8 @@ def build_marts(warehouse: DuckDBWarehouse, names: list[str], folder: Path, days
     values = {"database": warehouse.location}
     values |= {"first_day": str(days.first), "last_day": str(days.last)} if days else {}
     folders = {
-        "--project-dir": REPOSITORY / "marts",
-        "--profiles-dir": REPOSITORY / "marts",
+        "--project-dir": REPOSITORY / "taxi_pipeline" / "marts",
+        "--profiles-dir": REPOSITORY / "taxi_pipeline" / "marts",
         "--target-path": folder / "target",
         "--log-path": folder,
     }

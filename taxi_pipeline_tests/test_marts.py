@@ -40,6 +40,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # dbt's own, of which there are many
 ]
 
+SHIPPED_MARTS = REPOSITORY / "taxi_pipeline" / "marts"
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 MARTS = (
     "market_share", "company_months", "congestion_zone", "airport_trips", "fare_parts", "driver_pay", "request_share",
@@ -381,7 +382,7 @@ def test_a_month_is_replaced_and_no_other(own_pipeline: Pipeline) -> None:
 
     So it is with a mart of an older version, which gets the column that it lacks, and with one whose trips are gone.
     """
-    kept_by_dbt = set((REPOSITORY / "marts" / "target").iterdir())
+    kept_by_dbt = set((REPOSITORY / "data" / ".dbt").iterdir())
     january = date(2025, 1, 1)
 
     def rows_of(mart: str) -> list[tuple[Any, ...]]:
@@ -409,7 +410,7 @@ def test_a_month_is_replaced_and_no_other(own_pipeline: Pipeline) -> None:
     assert rows_of("market_share") == shares
     assert rows_of("congestion_zone") == zones
     assert rows_of("request_share") == []
-    assert set((REPOSITORY / "marts" / "target").iterdir()) == kept_by_dbt, "what a run compiled is not kept"
+    assert set((REPOSITORY / "data" / ".dbt").iterdir()) == kept_by_dbt, "what a run compiled is not kept"
 
 
 def test_a_mart_that_differs_from_the_trips_fails_its_check(own_pipeline: Pipeline) -> None:
@@ -423,14 +424,14 @@ def test_a_mart_that_differs_from_the_trips_fails_its_check(own_pipeline: Pipeli
 
 
 def test_constants_and_columns_are_those_of_the_pipeline() -> None:
-    project = yaml.safe_load((REPOSITORY / "marts" / "dbt_project.yml").read_text())
+    project = yaml.safe_load((SHIPPED_MARTS / "dbt_project.yml").read_text())
     assert project["vars"]["max_plausible_miles"] == MAX_PLAUSIBLE_MILES
     assert project["vars"]["max_plausible_hours"] == MAX_PLAUSIBLE_HOURS
     assert project["vars"]["credit_card"] == CREDIT_CARD
     assert project["vars"]["wrong_times"] == MINUTES_ARE_MONTHS.applies
     assert project["vars"]["flat_fares"] == FARES_ARE_FLAT.applies
     assert project["vars"]["congestion_zone_since"] == str(CONGESTION_ZONE_SINCE)
-    model = (REPOSITORY / "marts" / "models" / "marts" / "fare_parts.sql").read_text()
+    model = (SHIPPED_MARTS / "models" / "marts" / "fare_parts.sql").read_text()
     listed = model.partition("[")[2].partition("]")[0]
     assert [part.strip(" \n'") for part in listed.split(",") if part.strip()] == [*TOTAL_PARTS]
 
@@ -529,7 +530,7 @@ def test_the_tour_answers_ten_questions(own_pipeline: Pipeline, environment: dic
 
 def test_the_tour_is_committed_without_answers() -> None:
     """So the repository can't show old answers."""
-    notebook = json.loads((REPOSITORY / "docs" / "tour.ipynb").read_text())
+    notebook = json.loads((REPOSITORY / "taxi_pipeline" / "notebooks" / "tour.ipynb").read_text())
     assert [cell for cell in notebook["cells"] if cell.get("outputs") or cell.get("execution_count")] == []
     titles = [cell["source"][0] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     assert sum(title.startswith("## ") for title in titles) == 10
@@ -574,7 +575,7 @@ def test_tests_of_marts_name_no_staging_view() -> None:
     """
     named = {
         re.sub(r"\s", "", found)
-        for path in (REPOSITORY / "marts" / "tests").glob("*.sql")
+        for path in (SHIPPED_MARTS / "tests").glob("*.sql")
         for found in re.findall(r"ref\(([^)]*)\)", path.read_text())
     }
     assert named

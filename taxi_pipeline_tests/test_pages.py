@@ -2,10 +2,7 @@
 
 import os
 import re
-import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +14,9 @@ from taxi_pipeline.pages.listening import PagesError, listening_socket
 from taxi_pipeline.pages.server import hosts_served
 from taxi_pipeline.storage import LocalFolder, Storage, StoredFile
 from taxi_pipeline_tests.browsers import browser_or_skip
-from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, materializations_of
 from taxi_pipeline_tests.served_pages import served
-from taxi_pipeline_tests.services.servers import free_ports
 
 
 @pytest.fixture(params=STORAGES)
@@ -237,72 +232,12 @@ def test_no_answer_can_be_framed_or_loads_anything(tmp_path: Path) -> None:
 def test_a_taken_port_is_named_with_what_to_do() -> None:
     with listening_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PagesError, match=f"port {port}: Address already in use.*PAGES_PORT=3002 with make demo-ui"):
+        with pytest.raises(PagesError, match=f"port {port}: Address already in use.*another port: --port 3011"):
             listening_socket("127.0.0.1", port)
     with pytest.raises(PagesError, match="port 99999: ports end at 65535"):
         listening_socket("127.0.0.1", 99999)
     with pytest.raises(PagesError, match=r"at 192\.0\.2\.1, port 1: [^(]*\. Stop"):
         listening_socket("192.0.2.1", 1)
-
-
-Make = Callable[[str, int], subprocess.CompletedProcess[str]]
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    """Run a target of `make` with a port for the pages; instead of the UI and the pages, programs that say so."""
-    if shutil.which("make") is None:
-        pytest.skip("make is missing")
-    programs = {"python": f'exec "{sys.executable}" "$@"', "dg": "echo the UI", "taxi-pipeline": "echo the pages"}
-    (tmp_path / "bin").mkdir()
-    for name, script in programs.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-
-    def run(target: str, port: int) -> subprocess.CompletedProcess[str]:
-        variables = {
-            "DEMO": os.path.relpath(tmp_path / "demo", REPOSITORY),
-            "BIN": os.path.relpath(tmp_path / "bin", REPOSITORY),
-            "PAGES_PORT": str(port),
-        }
-        # Nothing is installed: a file that is old is not made again.
-        options = ["--old-file=.venv/.ready-demo", "--old-file=.venv/.ready-server"]
-        return subprocess.run(
-            ["make", *options, target, *(f"{name}={value}" for name, value in variables.items())],
-            cwd=REPOSITORY,
-            env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    return run
-
-
-@pytest.mark.parametrize("target", ["demo-ui", "dev"])
-def test_make_stops_when_the_pages_port_is_taken(make: Make, target: str) -> None:
-    """Regression: it printed one line and went on, so the links in the UI led to another program."""
-    with listening_socket("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
-        done = make(target, port)
-    assert done.returncode != 0
-    assert f"port {port}: Address already in use" in done.stderr
-    assert "PAGES_PORT=3002 with make demo-ui and make dev" in done.stderr
-    assert "the UI" not in done.stdout
-    assert "the UI" in make(target, port).stdout, "it is free again"
-
-
-def test_make_says_when_the_links_lead_to_another_port(make: Make, tmp_path: Path) -> None:
-    """Regression: links that `make demo` recorded led to port 3001, whatever `make demo-ui` was told."""
-    (port,) = free_ports(1)
-    made_with = tmp_path / "demo" / "pages-port"
-    assert "lead to port" not in make("demo-ui", port).stdout
-    made_with.write_text("3001\n")
-    said = make("demo-ui", port).stdout
-    assert f"lead to port 3001. To record links to port {port}: make demo PAGES_PORT={port}" in said
-    made_with.write_text(f"{port}\n")
-    assert "lead to port" not in make("demo-ui", port).stdout
 
 
 def test_the_explorer_works_as_it_is_served(mirror: Path, make_pipeline: Callable[..., Pipeline]) -> None:

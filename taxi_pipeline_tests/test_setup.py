@@ -1,15 +1,12 @@
 """The set-up of the project: the files in `requirements/`, and the modules that tests may import."""
 
 import re
-import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from taxi_pipeline_tests.conftest import REPOSITORY
-from taxi_pipeline_tests.project_copies import copy_project
 
 FILES = sorted((REPOSITORY / "requirements").glob("*.txt"))
 OF_THE_PROJECT = ("demo", "server", "notebook", "test", "docs")
@@ -66,27 +63,3 @@ def test_no_test_imports_another() -> None:
         path for folder in ("taxi_pipeline_tests", "benchmarks", "docs") for path in (REPOSITORY / folder).rglob("*.py")
     ]
     assert [path.name for path in files if imports.search(path.read_text(encoding="utf-8"))] == []
-
-
-def test_a_demo_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
-    """Regression: the demo's trips counted as made when one file was there, whatever had made it."""
-    copy_project(tmp_path)
-    shutil.copy(REPOSITORY / "Makefile", tmp_path)
-    shutil.copytree(REPOSITORY / "requirements", tmp_path / "requirements")
-
-    def planned() -> list[str]:
-        result = subprocess.run(["make", "-n", "demo"], cwd=tmp_path, capture_output=True, text=True, check=True)
-        return [line for line in result.stdout.splitlines() if "/.made-with-" in line or "taxi-pipeline sample" in line]
-
-    mirror = tmp_path / "data" / "demo" / "mirror"
-    (mirror / "trip-data").mkdir(parents=True)
-    (mirror / "trip-data" / "yellow_tripdata_2023-03.parquet").touch()
-    green, high_volume, yellow, made = planned()
-    assert "--fleet green" in green
-    assert "--fleet fhvhv" in high_volume
-    assert "taxi-pipeline sample" in yellow
-    (tmp_path / made.removeprefix("touch ")).touch()
-    assert planned() == [], "these trips are there"
-    with (tmp_path / "taxi_pipeline" / "sample" / "trips.py").open("a") as file:
-        file.write("# another version\n")
-    assert len(planned()) == 4

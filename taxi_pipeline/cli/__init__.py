@@ -8,7 +8,10 @@ from typing import Any
 
 import click
 
+from taxi_pipeline.cli.demo import demo
+from taxi_pipeline.cli.dev import dev
 from taxi_pipeline.cli.export import export
+from taxi_pipeline.cli.init import init
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
@@ -34,5 +37,5 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (sample, snapshot, status, materialize, export, pages):
+for command in (init, demo, dev, sample, snapshot, status, materialize, export, pages):
     main.add_command(command)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from taxi_pipeline.cli.options import day_range, days_between, read_settings
+from taxi_pipeline.cli.options import day_range, days_between, no_project, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, local_file, print_files, progress_bar
 from taxi_pipeline.opening import files_of, tlc_of, warehouse_of
-from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.project.files import ProjectError
+from taxi_pipeline.settings import Settings, find_project
 from taxi_pipeline.tlc.fleets import FIRST_DAY
 from taxi_pipeline.tlc.months import Days
 
@@ -35,11 +36,11 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
     Each month is a run of its own, and meanwhile the files of the next one are fetched; the last one also rebuilds the
     weekly table, the statistics and the maps. A line for each of several months says what it has, how long it took, and
     how long the others will about take. Stopped, the command says how to go on. A fleet whose month fails is reported
-    at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if that is not set, the one of
-    `make dev`.
+    at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if that is not set, the
+    project's.
     """
     settings = read_settings()
-    os.environ.setdefault("DAGSTER_HOME", str(project_root()))
+    _use_own_instance()
     days = days_between(start, end)
     settings = _covering(settings, days)
     if reports and (note := without_report(days)):
@@ -58,6 +59,20 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
         raise click.ClickException("\n".join([*outcome.failed_fleets, "When the cause is gone, run the same again."]))
     if any(check.is_error for check in outcome.failed_checks):
         raise click.ClickException("Checks failed; see above.")
+
+
+def _use_own_instance() -> None:
+    """Where nothing names a Dagster instance, it is that of the project.
+
+    Raises:
+        ProjectError: there is none.
+    """
+    if os.environ.get("DAGSTER_HOME"):
+        return
+    project = find_project()
+    if project is None:
+        raise ProjectError(no_project("DAGSTER_HOME"))
+    os.environ["DAGSTER_HOME"] = str(project)
 
 
 def _covering(settings: Settings, days: Days) -> Settings:

@@ -1,11 +1,14 @@
 """Options that several commands have, and the settings they read."""
 
+import os
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
-from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.project.files import ProjectError
+from taxi_pipeline.settings import Settings, find_project
 from taxi_pipeline.tlc.months import Days
 
 _DAY = "%Y-%m-%d"
@@ -37,13 +40,26 @@ def days_between(start: datetime, end: datetime) -> Days:
 
 
 def read_settings() -> Settings:
-    """The settings, from the environment and from `.env`.
+    """The settings, from the environment and from the `.env` of the project.
 
     Raises:
+        ProjectError: there is no project, and nothing else says where the data lies.
         SettingsError: a variable holds a value that can't be used.
     """
     from dotenv import load_dotenv
 
-    # Unlike with Dagster's own commands, an exported variable wins over .env.
-    load_dotenv(project_root() / ".env", override=False)
+    project = find_project()
+    if project:
+        # Unlike with Dagster's own commands, an exported variable wins over .env.
+        load_dotenv(project / ".env", override=False)
+    elif not os.environ.get("TAXI_DATA_DIR"):
+        raise ProjectError(no_project("TAXI_DATA_DIR"))
     return Settings.from_environment()
+
+
+def no_project(variable: str) -> str:
+    """What is said where there is no project, so that nothing is written into a folder that happens to be current."""
+    return (
+        f"{Path.cwd()} is in no project: neither it nor a folder above it has a dagster.yaml. Make one with "
+        f"`taxi-pipeline init FOLDER` and go there, or set {variable}"
+    )

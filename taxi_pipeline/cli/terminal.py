@@ -1,6 +1,7 @@
 """What commands show on the terminal: tables of files, and a progress bar."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,14 @@ def as_typed(uri: str) -> str:
         return uri
     path = Path(unquote(parts.path))
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def program() -> str:
+    """This program as the user would type it: its name where the PATH has it, else its path."""
+    called, name = Path(sys.argv[0]), "taxi-pipeline"
+    if called.name != name or shutil.which(name) == str(called):
+        return name
+    return as_typed(called.absolute().as_uri())
 
 
 def duration(seconds: float) -> str:

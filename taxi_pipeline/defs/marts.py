@@ -1,8 +1,10 @@
-"""Group `marts`: the dbt project in `marts/` as assets of the graph, by month, when the extra `dbt` is installed.
+"""Group `marts`: a dbt project as assets of the graph, by month, when the extra `dbt` is installed.
 
-Here dbt's models and tests become assets and checks. Their SQL, columns and tests are in `marts/`.
+Here dbt's models and tests become assets and checks. Their SQL, columns and tests are in `taxi_pipeline/marts/`; a
+project that has a folder `marts/` of its own has those instead.
 """
 
+import atexit
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -25,7 +27,7 @@ from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.partitions import backfill_policy, monthly_partitions, windows_of
 from taxi_pipeline.defs.resources import POOL, WarehouseParam
 from taxi_pipeline.errors import TaxiPipelineError
-from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.settings import Settings, find_project
 from taxi_pipeline.storage.whole_files import locked
 from taxi_pipeline.tlc.months import Days
 
@@ -58,6 +60,9 @@ INDICATORS = "indicators"
 it is loaded."""
 
 
+_SHIPPED = Path(__file__).parents[1] / "marts"
+
+
 class MartsError(TaxiPipelineError):
     """The dbt project can't be used."""
 
@@ -72,13 +77,12 @@ class Marts:
 
 
 def build_marts(settings: Settings) -> Marts:
-    """Build the marts; empty when they are off, or without the extra `dbt` or the folder `marts/`."""
-    folder = project_root() / "marts"
-    if not settings.marts or importlib.util.find_spec("dagster_dbt") is None or not folder.is_dir():
+    """Build the marts; empty when they are off, or without the extra `dbt`."""
+    if not settings.marts or importlib.util.find_spec("dagster_dbt") is None:
         return Marts([], [], {})
     from dagster_dbt import DbtCliResource, DbtProject
 
-    project = DbtProject(folder)
+    project = DbtProject(_folder_of_marts(), target_path=_folder_for_dbt(settings))
     executable = dbt_program()
     _parse_when_changed(project, executable)
     job = dg.define_asset_job(
@@ -88,6 +92,25 @@ def build_marts(settings: Settings) -> Marts:
     )
     dbt = DbtCliResource(project_dir=project, dbt_executable=executable, global_config_flags=["--no-use-colors"])
     return Marts(_assets_of(project), [job], {"dbt": dbt})
+
+
+def _folder_of_marts() -> Path:
+    """The dbt project: `marts/` of the project, else the one that the package brings."""
+    own = (find_project() or _SHIPPED.parent) / "marts"
+    return own if (own / "dbt_project.yml").is_file() else _SHIPPED
+
+
+def _folder_for_dbt(settings: Settings) -> Path:
+    """Where dbt writes what it parsed. Not into the package, which may be read-only.
+
+    That is the data folder. Where there is neither one nor a project that will have one, it is a folder that is removed
+    when the process ends: whoever only looks at the definitions finds nothing new in the current folder.
+    """
+    if find_project() or settings.data_dir.is_dir():
+        return settings.data_dir / ".dbt"
+    folder = Path(tempfile.mkdtemp(prefix="taxi-marts-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def dbt_program() -> str:
@@ -210,14 +233,16 @@ def _parse_when_changed(project: "DbtProject", executable: str) -> None:
     """
     folder = project.project_dir
     paths = [path for path in sorted(folder.rglob("*")) if path.suffix in (".sql", ".yml")]
-    sources = [path for path in paths if not path.is_relative_to(project.manifest_path.parent)]
+    by_hand = folder / "target"  # what dbt writes when it is run by hand
+    sources = [path for path in paths if not path.is_relative_to(by_hand)]
     contents = [f"{path}\n".encode() + path.read_bytes() for path in sources]
     digest = hashlib.sha256(b"".join([importlib.metadata.version("dbt-core").encode(), *contents])).hexdigest()
     note = project.manifest_path.with_name("parsed.sha256")
     with locked(note):
         if project.manifest_path.is_file() and note.is_file() and note.read_text() == digest:
             return
-        options = {"--project-dir": folder, "--profiles-dir": folder, "--log-path": project.manifest_path.parent}
+        target = project.manifest_path.parent
+        options = {"--project-dir": folder, "--profiles-dir": folder, "--target-path": target, "--log-path": target}
         command = [executable, "--quiet", "--no-use-colors", "parse", *itertools.chain(*options.items())]
         result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own project
         if result.returncode:

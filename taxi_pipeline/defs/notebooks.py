@@ -1,4 +1,4 @@
-"""Group `notebooks`: `docs/tour.ipynb` as an asset, when the extra `notebook` is installed.
+"""Group `notebooks`: `taxi_pipeline/notebooks/tour.ipynb` as an asset, when the extra `notebook` is installed.
 
 The notebook itself holds the questions; this module makes a page of the outputs out of it.
 """
@@ -6,15 +6,17 @@ The notebook itself holds the questions; this module makes a page of the outputs
 import hashlib
 import importlib.util
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from taxi_pipeline.defs.metadata import file_metadata, link
 from taxi_pipeline.pages.links import Pages
-from taxi_pipeline.settings import Settings, project_root
+from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage import Storage
 
+_TOUR = Path(__file__).parents[1] / "notebooks" / "tour.ipynb"
 _IO_MANAGER = "notebook_pages"
 
 
@@ -54,14 +56,13 @@ def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) ->
         settings: settings of the code location.
         marts: the assets of the marts, which the notebook queries.
     """
-    path = project_root() / "docs" / "tour.ipynb"
-    if not settings.notebooks or importlib.util.find_spec("dagstermill") is None or not path.is_file():
+    if not settings.notebooks or importlib.util.find_spec("dagstermill") is None:
         return [], {}
     from dagstermill import define_dagstermill_asset
 
     tour = define_dagstermill_asset(
         name="tour",
-        notebook_path=str(path),
+        notebook_path=str(_TOUR),
         deps=["taxi_trips", "borough_flows", "zone_hours", "demand_model", *_asked(marts)],
         group_name="notebooks",
         description="outputs/tour.html: ten questions to the warehouse, the marts and the datasets of the newest whole "
@@ -74,7 +75,7 @@ def build_notebooks(settings: Settings, marts: Iterable[dg.AssetsDefinition]) ->
     def notebook_pages(context: dg.InitResourceContext) -> NotebookIOManager:
         return NotebookIOManager(context.resources.files, context.resources.pages)
 
-    version = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    version = hashlib.sha256(_TOUR.read_bytes()).hexdigest()[:12]
     versioned = tour.map_asset_specs(lambda spec: spec.replace_attributes(code_version=version))
     return [versioned], {_IO_MANAGER: notebook_pages}
 

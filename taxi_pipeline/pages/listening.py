@@ -1,10 +1,6 @@
-"""The port on which the pages are served: taken before anything else is started, and refused in words.
-
-`make demo-ui` and `make dev` ask with `python -m taxi_pipeline.pages.listening PORT` whether the port is free.
-"""
+"""The port on which the pages are served: a port that can't be had is refused in words."""
 
 import socket
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -45,7 +41,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 def _refusal(host: str, port: int, reason: str) -> str:
     return (
         f"The pages can't be served at {host}, port {port}: {reason}. Stop the program that listens there, or take "
-        "another port: PAGES_PORT=3002 with make demo-ui and make dev, --port 3002 with taxi-pipeline pages"
+        "another port: --port 3011"
     )
 
 
@@ -55,10 +51,3 @@ def serve(app: "Starlette", listening: socket.socket) -> None:
 
     with suppress(KeyboardInterrupt):
         uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listening])
-
-
-if __name__ == "__main__":
-    try:
-        listening_socket("127.0.0.1", int(sys.argv[1])).close()
-    except PagesError as error:
-        sys.exit(str(error))
