@@ -36,6 +36,7 @@ TaxiPipelineError
   x NoPdfError
   x NotLoadedError
   x PagesError
+  x RefusedFileError
   x SampleError
   x SettingsError
   x SourceFailure

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from taxi_pipeline.cli.export import export
+from taxi_pipeline.cli.importing import import_files
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
@@ -34,5 +35,5 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (sample, snapshot, status, materialize, export, pages):
+for command in (sample, snapshot, status, materialize, import_files, export, pages):
     main.add_command(command)
