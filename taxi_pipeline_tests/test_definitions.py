@@ -467,7 +467,7 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     definitions = build_definitions(settings=settings_of(), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
     assert set(definitions.resources or {}) == {
-        *("warehouse", "files", "tlc", "sources", "pages", "alerts", "datasets", "postbox", "chats")
+        *("warehouse", "files", "tlc", "sources", "pages", "alerts", "datasets", "postbox", "chats", "inbox")
     }
 
 
