@@ -38,6 +38,7 @@ TaxiPipelineError
   x PagesError
   x PortTakenError
   x ProjectError
+  x RefusedFileError
   x SampleError
   x SettingsError
   x SourceFailure

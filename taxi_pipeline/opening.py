@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.smtp import Postbox
+from taxi_pipeline.imports.inbox import Inbox
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
@@ -61,6 +62,11 @@ def tlc_of(settings: Settings) -> TlcSource:
         last_day=settings.end_date,
         patience=Patience(pause_seconds=settings.tlc_pause_seconds),
     )
+
+
+def inbox_of(settings: Settings) -> Inbox:
+    """The folder into which files are dropped to be imported. Nothing is made or read yet."""
+    return Inbox(folder=settings.inbox_dir, scratch_dir=settings.scratch_dir, first_day=settings.start_date)
 
 
 def sources_of(settings: Settings) -> SourceServers:

@@ -97,7 +97,7 @@ def plan_refresh(tlc: TlcSource, warehouse: Warehouse, files: Storage, partition
     """
     loaded = _loaded(tlc, warehouse, files)
     newest = tlc.newest_published_month()
-    versions = {month: tlc.published_version(month) for month in months_to_compare(loaded, newest)}
+    versions = {month: tlc.published_version(month, files) for month in months_to_compare(loaded, newest)}
     published = {month: version for month, version in versions.items() if version}
     digest = hashlib.sha256(repr(sorted(published.items())).encode()).hexdigest()
     return RefreshPlan(newest, chunks_to_load(loaded, published, partitions), digest)

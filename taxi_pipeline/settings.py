@@ -136,6 +136,11 @@ class Settings:
         return self.data_dir / ".scratch"
 
     @property
+    def inbox_dir(self) -> Path:
+        """Folder of this machine into which files are dropped to be imported."""
+        return self.data_dir / "inbox"
+
+    @property
     def locks_url(self) -> str | None:
         """The Postgres database that all machines share, for locks on the files of an object store.
 

@@ -27,9 +27,9 @@ from taxi_pipeline.defs.assets import (
     trip_tables,
     trips_by_week,
 )
-from taxi_pipeline.sample.file_schemas import published_names
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.storage.whole_files import sha256_of
+from taxi_pipeline.tlc.file_schemas import published_names
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY

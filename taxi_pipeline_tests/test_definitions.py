@@ -153,10 +153,11 @@ def test_plain_modules_need_no_dagster() -> None:
 
 
 def test_nothing_but_the_engine_imports_its_library() -> None:
-    """Code for DuckDB alone is in its folder. Exports write DuckDB files, and compare Parquet files by it."""
+    """Code for DuckDB alone is in its folder. Exports write DuckDB files, and imports read CSV, by it."""
     folders = (
         *(PACKAGE / "warehouse" / name for name in ("duckdb", "typing")),
         *(PACKAGE / "exports" / name for name in ("duckdb_file.py", "parquet_folder.py")),
+        PACKAGE / "imports" / "conversion.py",
     )
     found = [path for path in PACKAGE.rglob("*.py") if "duckdb" in imports_of(path)]
     assert found
@@ -166,7 +167,7 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
 DIRECTION = tuple(
     (
         "differences errors storage delivery required_files tlc warehouse sources analysis quality datasets outputs "
-        "sample pages exports project settings opening refresh_plan month_files defs cli"
+        "sample pages exports imports project settings opening refresh_plan month_files defs cli"
     ).split()
 )
 """The parts of the package from below to above. A part imports only those below it."""
@@ -466,7 +467,7 @@ def test_resources_can_be_overridden(tmp_path: Path) -> None:
     definitions = build_definitions(settings=settings_of(), resources={"files": files})
     assert (definitions.resources or {})["files"] is files
     assert set(definitions.resources or {}) == {
-        *("warehouse", "files", "tlc", "sources", "pages", "alerts", "datasets", "postbox", "chats")
+        *("warehouse", "files", "tlc", "sources", "pages", "alerts", "datasets", "postbox", "chats", "inbox")
     }
 
 

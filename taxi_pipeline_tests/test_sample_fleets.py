@@ -11,12 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from taxi_pipeline.cli import main
-from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.sample.trips import Texts, TripMaker
 from taxi_pipeline.storage import LocalFolder
 from taxi_pipeline.tlc.download import fetch
+from taxi_pipeline.tlc.file_schemas import published_schema
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from taxi_pipeline.sample.file_schemas import published_schema
+from taxi_pipeline.tlc.file_schemas import published_schema
 from taxi_pipeline.tlc.fleets import FHV, FHVHV, GREEN, YELLOW, Fleet, MissingColumnsError
 from taxi_pipeline.tlc.trip_files import (
     UnusableFileError,

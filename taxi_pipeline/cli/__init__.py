@@ -11,6 +11,7 @@ import click
 from taxi_pipeline.cli.demo import demo
 from taxi_pipeline.cli.dev import dev
 from taxi_pipeline.cli.export import export
+from taxi_pipeline.cli.importing import import_files
 from taxi_pipeline.cli.init import init
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.pages import pages
@@ -37,5 +38,5 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (init, demo, dev, sample, snapshot, status, materialize, export, pages):
+for command in (init, demo, dev, sample, snapshot, status, materialize, import_files, export, pages):
     main.add_command(command)

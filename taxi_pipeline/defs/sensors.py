@@ -1,6 +1,7 @@
-"""The sensors: charts for request files, and a message when a run fails.
+"""The sensors: charts for request files, imports of the inbox, and a message when a run fails.
 
-`outputs.requests.request_files` decides which files are new. The sensor of automation conditions is in `automation`.
+`outputs.requests.request_files` decides which files are new. The sensor of automation conditions is in `automation`,
+that of the inbox in `inbox`.
 """
 
 import inspect
@@ -8,6 +9,7 @@ import inspect
 import dagster as dg
 
 from taxi_pipeline.defs.failures import message_of
+from taxi_pipeline.defs.inbox import build_inbox_sensors
 from taxi_pipeline.defs.jobs import trip_requests
 from taxi_pipeline.defs.partitions import partitions_in
 from taxi_pipeline.defs.resources import AlertsParam, FilesParam
@@ -34,6 +36,7 @@ def build_sensors(*, running: bool) -> list[dg.SensorDefinition]:
         dg.run_failure_sensor(
             name="run_failure_alert", default_status=status, description=inspect.getdoc(run_failure_alert)
         )(run_failure_alert),
+        *build_inbox_sensors(running=running),
     ]
 
 

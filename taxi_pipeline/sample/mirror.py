@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.sample.coordinates import OldYellowTripMaker
-from taxi_pipeline.sample.file_schemas import published_schema
 from taxi_pipeline.sample.hired import HiredTripMaker
 from taxi_pipeline.sample.parameters import HIRED_PARAMETERS
 from taxi_pipeline.sample.sources import write_bases, write_weather
 from taxi_pipeline.sample.trips import PublishedColumns, Texts, TripMaker
 from taxi_pipeline.sample.zones import write_zones_zip
 from taxi_pipeline.storage.whole_files import replacing
+from taxi_pipeline.tlc.file_schemas import published_schema
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.tlc.trip_files import SYNTHETIC_KEY

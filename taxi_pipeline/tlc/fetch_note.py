@@ -26,8 +26,20 @@ class LastFetchFailedError(LoadError):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The file of somebody's own that a month was imported from."""
+
+    name: str
+    """Its name, without folders."""
+    sha256: str
+    """SHA-256 of its bytes as they were given, packed or not."""
+    imported_at: str
+    """When, in UTC: `2026-11-30T08:15:00+00:00`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class FetchNote:
-    """The note beside a fetched file."""
+    """The note beside a fetched file, or beside one that was imported."""
 
     url: str
     sha256: str | None = None
@@ -36,6 +48,8 @@ class FetchNote:
     """Validators that the server sent with that version."""
     failure: str | None = None
     """The reason why the last fetch failed; None when it succeeded."""
+    origin: Origin | None = None
+    """Where an imported file came from; None for one that was fetched."""
 
 
 def note_name(name: str) -> str:
@@ -46,14 +60,19 @@ def note_name(name: str) -> str:
 def read_note(files: Storage, name: str) -> FetchNote | None:
     """Read the note beside a file; None when there is none, or one that is not a note."""
     try:
-        return FetchNote(**json.loads(files.read(note_name(name))))
-    except (MissingFileError, OSError, ValueError, TypeError):
+        found = json.loads(files.read(note_name(name)))
+        origin = found.pop("origin", None)
+        return FetchNote(**found, origin=Origin(**origin) if origin else None)
+    except (MissingFileError, OSError, ValueError, TypeError, AttributeError):
         return None
 
 
 def write_note(files: Storage, name: str, note: FetchNote) -> None:
     """Write the note beside a file."""
-    files.write(note_name(name), json.dumps(asdict(note), indent=2))
+    content = asdict(note)
+    if note.origin is None:
+        del content["origin"]
+    files.write(note_name(name), json.dumps(content, indent=2))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from taxi_pipeline.tlc.download import (
 from taxi_pipeline.tlc.fetch_note import noting_failure
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.http_transfer import FetchError, NotFoundError, Patience
+from taxi_pipeline.tlc.imported_months import imported_copy, imported_version
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today
 from taxi_pipeline.tlc.publication_delay import must_be_published
 from taxi_pipeline.tlc.trip_files import verify_trip_file
@@ -101,6 +102,8 @@ class TlcSource:
     ) -> FetchedFile:
         """Fetch the file with the month's trips into the storage. A failure is noted beside the file.
 
+        A month that was imported counts as fetched: the server is not asked for it.
+
         Args:
             fleet: whose trips.
             month: its first day.
@@ -109,9 +112,12 @@ class TlcSource:
             log: gets a sentence about progress and before each wait.
 
         Raises:
-            FetchError: the month is not published, the server does not answer, or what it sent is not such a file.
+            FetchError: the month is not published, the server does not answer, or what it sent is not such a file; or
+                an imported file is damaged.
         """
         url, name = trips_url(self.url, fleet, month), trips_file(fleet, month)
+        if imported := imported_copy(files, name):
+            return imported
         with noting_failure(files, name, url):
             return self._published_month(fleet, month, url, files, name, judge, log)
 
@@ -155,17 +161,25 @@ class TlcSource:
         ]
         return max((month for month in months if month), default=None)
 
-    def published_version(self, month: date) -> str | None:
-        """A name for what is published of the month, for all fleets together; None when nothing is.
+    def published_version(self, month: date, files: Storage) -> str | None:
+        """A name for what is to be loaded of the month, for all fleets together; None when nothing is published.
+
+        Args:
+            month: its first day.
+            files: the storage; what was imported there takes the place of what is published.
 
         Raises:
             NoAnswerError: the server can't be reached.
         """
         must_exist = must_be_published(month, new_york_today())
-        return _joined(
-            published_version(trips_url(self.url, fleet, month), patience=self.patience, must_exist=must_exist)
-            for fleet in self.fleets_in(month)
-        )
+
+        def name_of(fleet: Fleet) -> str | None:
+            if imported := imported_version(files, trips_file(fleet, month)):
+                return imported[1]
+            url = trips_url(self.url, fleet, month)
+            return published_version(url, patience=self.patience, must_exist=must_exist)
+
+        return _joined(map(name_of, self.fleets_in(month)))
 
     def loaded_version(self, month: date, versions: Mapping[str, str], files: Storage) -> str | None:
         """The name of the published version that is loaded of the month, as `published_version` has it.
@@ -181,7 +195,8 @@ class TlcSource:
         """
 
         def name_of(fleet: Fleet) -> str | None:
-            fetched = fetched_version(trips_url(self.url, fleet, month), files, trips_file(fleet, month))
+            name = trips_file(fleet, month)
+            fetched = imported_version(files, name) or fetched_version(trips_url(self.url, fleet, month), files, name)
             return fetched[1] if fetched and fetched[0] == versions[fleet.name] else None
 
         names = {fleet.name: name_of(fleet) for fleet in self.fleets_in(month) if fleet.name in versions}

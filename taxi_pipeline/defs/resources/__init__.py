@@ -13,7 +13,8 @@ from taxi_pipeline.defs.io_managers import build_datasets_io_manager
 from taxi_pipeline.defs.resources.alerts import Alerts
 from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.smtp import Postbox
-from taxi_pipeline.opening import chats_of, files_of, pages_of, postbox_of, sources_of, tlc_of, warehouse_of
+from taxi_pipeline.imports.inbox import Inbox
+from taxi_pipeline.opening import chats_of, files_of, inbox_of, pages_of, postbox_of, sources_of, tlc_of, warehouse_of
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
@@ -36,6 +37,7 @@ PagesParam = dg.ResourceParam[Pages]
 AlertsParam = dg.ResourceParam[Alerts]
 PostboxParam = dg.ResourceParam[Postbox]
 ChatsParam = dg.ResourceParam[Chats]
+InboxParam = dg.ResourceParam[Inbox]
 
 
 def build_resources(settings: Settings) -> Mapping[str, Any]:
@@ -59,6 +61,7 @@ def build_resources(settings: Settings) -> Mapping[str, Any]:
         ),
         "postbox": _made_by(lambda: postbox_of(settings), "Who gets the monthly report by mail, and by which server."),
         "chats": _made_by(lambda: chats_of(settings), "The chats that get messages."),
+        "inbox": _made_by(lambda: inbox_of(settings), f"Files of one's own to import, in {settings.inbox_dir}."),
         DATASETS: build_datasets_io_manager(settings.datasets_format),
     }
 
@@ -75,6 +78,7 @@ __all__ = [
     "AlertsParam",
     "ChatsParam",
     "FilesParam",
+    "InboxParam",
     "PagesParam",
     "PostboxParam",
     "SourcesParam",

@@ -1,8 +1,8 @@
 """The schemas of the TLC's files of trips, name by name and type by type, as published for a month.
 
-Written down from what is published, so that sample data has the flips of the real data. Sources: the schemas of real
-files (yellow of 2009, 2010 and 2019, green of 2020 to 2025), and for all fleets the list of changes from January 2019
-to August 2026 between the footers of consecutive months.
+Written down from what is published, so that sample data and imported months have the flips of the real data. Sources:
+the schemas of real files (yellow of 2009, 2010 and 2019, green of 2020 to 2025), and for all fleets the list of changes
+from January 2019 to August 2026 between the footers of consecutive months.
 """
 
 from datetime import date
