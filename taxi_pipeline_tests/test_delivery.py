@@ -32,7 +32,7 @@ from taxi_pipeline.defs.optional_groups import with_optional_groups
 from taxi_pipeline.defs.resources import Alerts
 from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.errors import DeliveryDelayedError, DeliveryError, DeliveryUnknownError
-from taxi_pipeline.delivery.record import FOLDER, Record
+from taxi_pipeline.delivery.record import FOLDER, Record, Refusal
 from taxi_pipeline.delivery.smtp import Postbox, SmtpServer
 from taxi_pipeline.outputs.monthly_report import paper
 from taxi_pipeline.outputs.monthly_report.mail import mail_of
@@ -389,7 +389,7 @@ def test_a_process_that_is_killed_while_it_hands_over_leaves_a_mark_and_nothing_
         assert not result.success
         assert num_tries(result) == 1
         assert f"Nobody knows whether version {_version(written)} has reached {DESK}, {MAYOR}" in error_of(result)
-        assert "materialize with again: true" in error_of(result)
+        assert "materialize with unknown_again: true" in error_of(result)
         assert len(server.messages) == 1
         assert facts_of(send(pipeline, again=True))["sent"] == 2
         assert facts_of(send(pipeline))["sent"] == 0
@@ -518,7 +518,11 @@ def test_who_is_refused_keeps_no_other_from_the_mail(written: Pipeline) -> None:
         ({"MAIL": "553 Not from here"}, "answers 553 Not from here (to the sender)", 1),
         ({"DATA": "554 Looks like spam"}, "answers 554 Looks like spam (to the message)", 1),
         ({"DATA": "451 Try again later"}, "answers 451 Try again later (to the message)", 2),
-        ({DESK: "450 Greylisted"}, "answers 450 Greylisted (to desk@example.com)", 2),
+        (
+            {DESK: "450 Greylisted", MAYOR: "550 No"},
+            "refuses all recipients: desk@example.com: 450 Greylisted; mayor@",
+            2,
+        ),
         ({"MAIL": "421 Too busy"}, "answers 421 Too busy (to the sender)", 2),
         ({"DATA": f"554 {'x' * 400}"}, "xxx…", 1),
     ],
@@ -536,6 +540,19 @@ def test_what_the_server_refuses_is_sent_when_it_takes_it(
         server.answers = {}
         assert facts_of(send(pipeline))["sent"] == 2
     assert len(server.messages) == 1
+
+
+def test_who_is_asked_to_come_later_keeps_no_other_from_the_mail(written: Pipeline) -> None:
+    """Regression: one full mailbox kept everybody waiting."""
+    with sending(written) as (server, pipeline):
+        server.answers[MAYOR] = "452 4.2.2 Mailbox full"
+        result = send(pipeline)
+        assert f"{MAYOR}: 452 4.2.2 Mailbox full" in error_of(result)
+        assert num_tries(result) == 2, "it may pass"
+        assert server.recipients == [[DESK]]
+        del server.answers[MAYOR]
+        assert facts_of(send(pipeline))["sent_to"] == MAYOR
+    assert server.recipients == [[DESK], [MAYOR]]
 
 
 def test_a_mail_that_is_too_large_is_refused_before_it_is_sent(written: Pipeline) -> None:
@@ -809,17 +826,40 @@ def test_failed_runs_are_told_to_the_webhook_and_to_chats() -> None:
 # The record by itself
 
 
+def test_who_may_have_had_it_keeps_no_other_waiting(tmp_path: Path) -> None:
+    files = pipeline_in(tmp_path, tmp_path).files
+    record = Record(files, "a/b")
+
+    def take(recipients: Any, before_handover: Callable[..., None]) -> dict[str, Refusal]:
+        before_handover(recipients)
+        return {}
+
+    def vanish(recipients: Any, before_handover: Callable[..., None]) -> dict[str, Refusal]:
+        before_handover(recipients)
+        raise KeyboardInterrupt
+
+    record.deliver("1", ["alice"], take)
+    with pytest.raises(KeyboardInterrupt):
+        record.deliver("1", ["alice", "dave"], vanish)
+    third = record.deliver("1", ["alice", "dave", "erin"], take)
+    assert (third.sent, third.had_it) == (["erin"], ["alice"])
+    assert "Nobody knows whether version 1 has reached dave" in third.unknown
+    fourth = record.deliver("1", ["alice", "dave", "erin"], take, unknown_again=True)
+    assert (fourth.sent, fourth.had_it, fourth.unknown) == (["dave"], ["alice", "erin"], "")
+    assert record.deliver("1", ["alice", "dave", "erin"], take).had_it == ["alice", "dave", "erin"]
+
+
 def test_the_record_keeps_what_another_version_did(tmp_path: Path) -> None:
     files = pipeline_in(tmp_path, tmp_path).files
     record = Record(files, "a/b")
     calls: list[list[str]] = []
 
-    def take(recipients: Any, before_handover: Callable[..., None]) -> dict[str, str]:
+    def take(recipients: Any, before_handover: Callable[..., None]) -> dict[str, Refusal]:
         before_handover(recipients)
         calls.append(list(recipients))
         return {}
 
-    def fail(recipients: Any, before_handover: Callable[..., None]) -> dict[str, str]:
+    def fail(recipients: Any, before_handover: Callable[..., None]) -> dict[str, Refusal]:
         before_handover(recipients)
         raise DeliveryError("no")
 

@@ -334,7 +334,7 @@ def test_a_server_that_keeps_failing_is_given_up(server: FaultyServer, tmp_path:
 
 def test_an_answer_that_a_retry_does_not_change_is_an_error_at_once(server: FaultyServer, tmp_path: Path) -> None:
     server.answers["/f"] = [Answer(401)]
-    with pytest.raises(FetchError, match=r"answered 401 .*Check TLC_URL"):
+    with pytest.raises(FetchError, match=r"answered 401 .*Check the setting of this URL"):
         get(server, tmp_path / "f")
     with pytest.raises(FetchError, match="could not be fetched now: Invalid URL"):
         fetch_to("http://", tmp_path / "f", verify=accept)

@@ -865,10 +865,15 @@ def test_what_is_no_target_of_ours_is_refused(source: Pipeline, tmp_path: Path) 
     with pytest.raises(ExportError, match="is the warehouse itself"):
         exported(source, f"duckdb:{warehouse.database}")
     (tmp_path / "text").write_text("no database")
-    with pytest.raises(ExportError, match=r"text can't be opened: .*Nothing was changed"):
+    with pytest.raises(ExportError, match=r"text is no DuckDB database file\. Nothing was changed"):
         exported(source, f"duckdb:{tmp_path / 'text'}")
     with pytest.raises(StorageError, match="name a folder that does not lie below a file"):
         exported(source, f"parquet:{tmp_path / 'text' / 'below'}")
+    for name, content in (("a.csv", "a,b\n1,2\n"), ("b.json", '[{"a": 1}]'), ("c.parquet", "PAR1"), ("d", "DUCKDUCK")):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(ExportError, match=f"{name} is no DuckDB database file. Nothing was changed"):
+            exported(source, f"duckdb:{tmp_path / name}")
+        assert (tmp_path / name).read_text() == content
     with duckdb.connect(str(tmp_path / "mine")) as connection:
         connection.execute("CREATE TABLE zones (zone_id INTEGER)")
     with pytest.raises(ExportError, match="has a table zones of another kind: its columns are zone_id, where"):
@@ -877,6 +882,9 @@ def test_what_is_no_target_of_ours_is_refused(source: Pipeline, tmp_path: Path) 
     pq.write_table(pa.table({"a": [1]}), tmp_path / "folder" / "zones" / "mine.parquet")
     with pytest.raises(ExportError, match=r"mine.parquet was written by no export. Nothing was changed"):
         exported(source, f"parquet:{tmp_path / 'folder'}")
+    for name in ("fleet=foo", "Month=1/x"):
+        with pytest.raises(ExportError, match="would be read as one of them; name another folder"):
+            address_of(f"parquet:{tmp_path}/{name}")
     with pytest.raises(ExportError, match="Parquet files hold whole months"):
         exported(source, f"parquet:{tmp_path / 'other'}", first=FIRST)
     exported(source, f"parquet:{tmp_path / 'other'}", first=date(2023, 2, 1), last=date(2023, 2, 28))

@@ -118,6 +118,28 @@ def test_a_file_that_shrank_says_what_to_do(server: FaultyServer, tmp_path: Path
     assert servers(server).fetch(WEATHER_SOURCE, files).downloaded, "362 of 365 are 99 percent"
 
 
+@pytest.mark.parametrize(
+    ("change", "lost"),
+    [
+        (lambda line: b",".join(line.split(b",")[:3] + line.split(b",")[7:]), ".*0 values of "),
+        (lambda line: line.replace(b"TMAX", b"?").replace(b"TMIN", b"TMAX").replace(b"?", b"TMIN"), "0 values of "),
+    ],
+    ids=["columns left out", "columns exchanged"],
+)
+def test_a_file_that_lost_the_values_of_a_column_never_takes_the_place_of_a_good_copy(
+    server: FaultyServer, tmp_path: Path, change: Callable[[bytes], bytes], lost: str
+) -> None:
+    """Regression: only rows were counted, so a file of highs and lows alone took all rain and snow away."""
+    path, files = "/misc/central_park_weather.csv", LocalFolder(tmp_path)
+    server.answers[path] = [Answer(body=YEAR), Answer(body=b"\n".join(map(change, YEAR.splitlines())))]
+    servers(server).fetch(WEATHER_SOURCE, files)
+    with pytest.raises(
+        FetchError, match=rf"it has {lost}.*, where the copy at hand has 3\d\d.*delete raw/central_park"
+    ):
+        servers(server).fetch(WEATHER_SOURCE, files)
+    assert files.read("raw/central_park_weather.csv") == YEAR
+
+
 def test_a_published_version_is_asked_for_without_a_download(server: FaultyServer) -> None:
     path = "/misc/fhv_bases.csv"
     server.answers[path] = [Answer(body=BASES, headers={"ETag": '"1"'}), Answer(body=BASES, headers={"ETag": '"2"'})]

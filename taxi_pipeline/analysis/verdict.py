@@ -66,7 +66,7 @@ def is_narrow(estimate: Estimate) -> bool:
 
 def percent(effect: float) -> str:
     """A change in percent with its sign and one decimal; a minus is a minus sign, the space does not break."""
-    return f"{percent_of(effect):+.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
+    return f"{percent_of(effect):+z.1f}\N{NO-BREAK SPACE}%".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(estimate: Estimate) -> str:

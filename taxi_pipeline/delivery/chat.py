@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from taxi_pipeline.delivery.errors import DeliveryError
 
+_ANSWER_SECONDS = 60.0
+"""For a chat's answer. apprise has 4, and does not tell a server that is slow from one that refuses."""
 _MARKS = re.compile(r"@|://|\]")
 
 
@@ -49,5 +51,6 @@ class Chats:
         service = apprise.Apprise.instantiate(self.names[name], asset=own)
         if service is None:
             raise DeliveryError(f"{name} is no address that apprise knows: correct TAXI_CHAT_URLS")
+        service.socket_read_timeout = _ANSWER_SECONDS
         if not service.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT):
             raise DeliveryError(f"{name} has not taken the message: try its address in TAXI_CHAT_URLS with apprise -vv")

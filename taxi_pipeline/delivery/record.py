@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from taxi_pipeline.delivery.errors import DeliveryError, DeliveryUnknownError
+from taxi_pipeline.delivery.errors import DeliveryError
 from taxi_pipeline.storage import Storage
 
 FOLDER = "staging/deliveries"
@@ -20,8 +20,22 @@ _SENT, _HANDING_OVER = "sent", "handing over"
 Handover = Callable[[Sequence[str]], None]
 """Called with the recipients that are accepted, before the first byte of a message is sent."""
 
-Send = Callable[[Sequence[str], Handover], Mapping[str, str]]
-"""Sends something to recipients; returns recipient → why, of those that are refused for good. See `smtp`."""
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a recipient does not get what the others get."""
+
+    why: str
+    """What the server answers."""
+    for_now: bool = False
+    """Whether it may take it later."""
+
+    def __str__(self) -> str:
+        return self.why
+
+
+Send = Callable[[Sequence[str], Handover], Mapping[str, Refusal]]
+"""Sends something to recipients; returns recipient → why, of those that are refused. See `smtp`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +46,10 @@ class Delivery:
     """Recipients to which it was sent now."""
     had_it: Sequence[str] = ()
     """Recipients to which it was sent before."""
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Recipient → why nothing can be sent there."""
+    refused: Mapping[str, Refusal] = field(default_factory=dict)
+    """Recipient → why nothing was sent there."""
+    unknown: str = ""
+    """Who may have had it before, in words; empty for nobody. Nothing is sent to them until somebody asks for it."""
 
 
 class Record:
@@ -44,7 +60,15 @@ class Record:
         self._files = files
         self._file = f"{FOLDER}/{document}.json"
 
-    def deliver(self, version: str, recipients: Sequence[str], send: Send, *, again: bool = False) -> Delivery:
+    def deliver(
+        self,
+        version: str,
+        recipients: Sequence[str],
+        send: Send,
+        *,
+        again: bool = False,
+        unknown_again: bool = False,
+    ) -> Delivery:
         """Send a version of the document to those recipients who have not had it.
 
         Args:
@@ -53,21 +77,24 @@ class Record:
                 secrets are none.
             send: sends it.
             again: send it also to those who had it, or may have had it.
+            unknown_again: send it also to those who may have had it.
 
         Raises:
             DeliveryError: it was sent to nobody; the record is as it was.
-            DeliveryUnknownError: it may have arrived, now or at an earlier try; nothing is sent until somebody asks
-                for it with `again`.
+            DeliveryUnknownError: it may have arrived now; nothing is sent to those recipients until somebody asks for
+                it with `again` or `unknown_again`.
             FileInUseError: another process sends it, and has not ended.
         """
         with self._files.lock(self._file):
             record = self._read()
             before = dict(record.get(version, {}))
-            self._refuse_unknown(version, before, recipients, again=again)
-            waiting = [recipient for recipient in recipients if again or recipient.lower() not in before]
-            had_it = [recipient for recipient in recipients if recipient not in waiting]
+            states = {each: before.get(each.lower(), {}).get("state") for each in recipients}
+            lost = [each for each, state in states.items() if state == _HANDING_OVER and not (again or unknown_again)]
+            had_it = [each for each, state in states.items() if state == _SENT and not again]
+            waiting = [each for each in recipients if each not in (*lost, *had_it)]
+            unknown = _in_words(version, lost, before) if lost else ""
             if not waiting:
-                return Delivery(had_it=had_it)
+                return Delivery(had_it=had_it, unknown=unknown)
 
             def note(state: str, of: Sequence[str]) -> None:
                 at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -82,23 +109,11 @@ class Record:
                 raise
             sent = [recipient for recipient in waiting if recipient not in refused]
             note(_SENT, sent)
-            return Delivery(sent=sent, had_it=had_it, refused=refused)
+            return Delivery(sent=sent, had_it=had_it, refused=refused, unknown=unknown)
 
     def had_another(self, version: str) -> bool:
         """Whether anybody was sent another version before."""
         return any(states for other, states in self._read().items() if other != version)
-
-    def _refuse_unknown(
-        self, version: str, states: Mapping[str, Mapping[str, str]], recipients: Sequence[str], *, again: bool
-    ) -> None:
-        lost = [each for each in recipients if states.get(each.lower(), {}).get("state") == _HANDING_OVER]
-        if lost and not again:
-            at = states[lost[0].lower()]["at"]
-            raise DeliveryUnknownError(
-                f"Nobody knows whether version {version[:12]} has reached {', '.join(lost)}: what sent it at {at} was "
-                "stopped before the server said that it has it. Ask the recipients; to send it again, materialize with "
-                "again: true"
-            )
 
     def _read(self) -> dict[str, dict[str, dict[str, str]]]:
         if not self._files.exists(self._file):
@@ -120,3 +135,11 @@ class Record:
 
 def _is_state(state: object) -> bool:
     return isinstance(state, dict) and state.get("state") in (_SENT, _HANDING_OVER) and isinstance(state.get("at"), str)
+
+
+def _in_words(version: str, lost: Sequence[str], states: Mapping[str, Mapping[str, str]]) -> str:
+    return (
+        f"Nobody knows whether version {version[:12]} has reached {', '.join(lost)}: what sent it at "
+        f"{states[lost[0].lower()]['at']} was stopped before the server said that it has it. Ask the recipients; to "
+        "send it to them again, materialize with unknown_again: true"
+    )

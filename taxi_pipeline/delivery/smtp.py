@@ -15,12 +15,14 @@ from pathlib import Path
 from threading import Lock, Thread
 
 from taxi_pipeline.delivery.errors import DeliveryDelayedError, DeliveryError, DeliveryUnknownError
-from taxi_pipeline.delivery.record import Handover
+from taxi_pipeline.delivery.record import Handover, Refusal
 from taxi_pipeline.errors import TaxiPipelineError
 
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 """How the connection is encrypted → the usual port. `starttls` and `tls` never fall back to one in the clear."""
 
+_GOES_AWAY = 421
+"""Code with which a server ends a conversation, whatever was asked."""
 _LONGEST_ANSWER = 200
 """Characters of a server's answer that an error shows."""
 
@@ -51,7 +53,7 @@ class SmtpServer:
         recipients: Sequence[str],
         *,
         before_handover: Handover,
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, Refusal]:
         """Send a message.
 
         Args:
@@ -61,7 +63,8 @@ class SmtpServer:
             before_handover: called with the recipients that the server accepts, before the first byte of the message.
 
         Returns:
-            Address → the server's answer, of the recipients that it refuses. The others have the message.
+            Address → the server's answer, of the recipients that it refuses, for good or for now. The others have the
+            message.
 
         Raises:
             DeliveryError: it is delivered to nobody, and asking again would not help.
@@ -90,7 +93,8 @@ class SmtpServer:
                 refused = _announce(connection, sender, recipients, len(content))
                 accepted = [address for address in recipients if address not in refused]
                 if not accepted:
-                    raise DeliveryError(f"{self._name} refuses all recipients: {_listed(refused)}")
+                    kind = DeliveryDelayedError if any(each.for_now for each in refused.values()) else DeliveryError
+                    raise kind(f"{self._name} refuses all recipients: {_listed(refused)}")
                 conversation.begin(accepted)
                 if connection.sock:
                     connection.sock.settimeout(self.whole_seconds)
@@ -179,7 +183,7 @@ class _Conversation:
     """What the thread that talks and the one that waits share: whether the message may have arrived, and the end."""
 
     def __init__(self, before: Handover) -> None:
-        self.refused: Mapping[str, str] = {}
+        self.refused: Mapping[str, Refusal] = {}
         self.began = False
         self._before = before
         self._end: list[Exception | None] = []
@@ -205,20 +209,19 @@ class _Conversation:
             return self._end[0]
 
 
-def _announce(connection: smtplib.SMTP, sender: str, recipients: Sequence[str], size: int) -> dict[str, str]:
-    """Name the sender and the recipients; returns those that are refused for good.
+def _announce(connection: smtplib.SMTP, sender: str, recipients: Sequence[str], size: int) -> dict[str, Refusal]:
+    """Name the sender and the recipients; returns those that are refused.
 
     Raises:
-        SMTPResponseException: the sender is refused, or a recipient is for now: nothing is sent then, so that a retry
-            is one message for all.
+        SMTPResponseException: the sender is refused, or the server ends the conversation.
     """
     options = [f"size={size}"] if connection.has_extn("size") else []
     _expect(*connection.mail(sender, options), "the sender")
-    refused: dict[str, str] = {}
+    refused: dict[str, Refusal] = {}
     for address in recipients:
         code, answer = connection.rcpt(address)
-        if code // 100 == 5:
-            refused[address] = _shown(code, answer)
+        if code // 100 in (4, 5) and code != _GOES_AWAY:
+            refused[address] = Refusal(_shown(code, answer), for_now=code // 100 == 4)
         else:
             _expect(code, answer, address)
     return refused
@@ -241,7 +244,7 @@ def _say_goodbye(connection: smtplib.SMTP) -> None:
         connection.close()  # what the server says now changes nothing
 
 
-def _listed(refused: Mapping[str, str]) -> str:
+def _listed(refused: Mapping[str, Refusal]) -> str:
     return "; ".join(f"{address}: {why}" for address, why in refused.items())
 
 

@@ -55,6 +55,11 @@ def address_of(url: str) -> Address:
             raise ExportError(f"duckdb: exports into a file of this machine, not {rest[:40]!r}; name one: duckdb:FILE")
         return DuckDBAddress(file=_path(rest))
     if scheme.lower() == "parquet" and rest:
+        if taken := [part for part in _path(rest).parts if part.lower().startswith(("fleet=", "month="))]:
+            raise ExportError(
+                f"parquet: writes fleet=… and month=… below the folder, and {taken[0][:80]!r} in its path would be "
+                "read as one of them; name another folder"
+            )
         return ParquetAddress(folder=_path(rest))
     if not found or scheme.lower() not in _POSTGRES:
         named = f"{scheme}:" if found and scheme.isalnum() else "what --to names"

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from taxi_pipeline.exports.contents import Change
 
 
+_MAGIC, _MAGIC_AT = b"DUCK", 8
+"""How a database file begins, after a checksum of eight bytes."""
+
+
 @contextmanager
 def open_duckdb(address: DuckDBAddress, *, warehouse: Path) -> "Iterator[DuckDBTarget]":
     """Open the file, which keeps others out as long as the block runs.
@@ -36,6 +40,7 @@ def open_duckdb(address: DuckDBAddress, *, warehouse: Path) -> "Iterator[DuckDBT
     if address.file.resolve() == warehouse.resolve():
         raise ExportError(f"{address.file} is the warehouse itself: name another file")
     make_folder(address.file.parent)
+    _refuse_other_data(address.file)
     config: dict[str, Any] = {
         "memory_limit": "1GB",
         "autoinstall_known_extensions": False,
@@ -50,6 +55,17 @@ def open_duckdb(address: DuckDBAddress, *, warehouse: Path) -> "Iterator[DuckDBT
         ) from error
     with closing(connection):
         yield DuckDBTarget(connection, address.file)
+
+
+def _refuse_other_data(file: Path) -> None:
+    """DuckDB 2.0 opens files of data, such as CSV and Parquet, as databases whose changes it keeps in memory alone."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(_MAGIC_AT + len(_MAGIC))
+    except OSError:
+        return  # it is not there, or DuckDB says what is wrong
+    if head and head[_MAGIC_AT:] != _MAGIC:
+        raise ExportError(f"{file} is no DuckDB database file. Nothing was changed; name another file")
 
 
 class DuckDBTarget(Target):

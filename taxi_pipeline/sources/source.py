@@ -71,7 +71,8 @@ class Source:
     read: Callable[[Path], Contents]
     """Reads a local copy of the file; raises `UnusableFileError` when it is something else."""
     min_share: float = 0.5
-    """Smallest number of rows of a new file, as a share of those of the copy at hand, with which it is taken."""
+    """Smallest number of rows, and of values of each column, as a share of those of the copy at hand, with which a new
+    file is taken."""
     setting: str | None = None
     """The environment variable with another URL of the file, where `settings` has one."""
 
@@ -100,7 +101,8 @@ class SourceServers:
     def fetch(self, source: Source, files: Storage, *, log: Log = lambda _: None) -> FetchedFile:
         """Fetch a source's file into the storage, unless the copy there is current.
 
-        A file that can't be read, or that has fewer rows than `min_share` of the copy at hand, never takes its place.
+        A file that can't be read, or that has fewer rows, or values of a column, than `min_share` of the copy at hand,
+        never takes its place.
 
         Args:
             source: the source.
@@ -113,12 +115,16 @@ class SourceServers:
         name = self.file_of(source)
 
         def verify(path: Path) -> None:
-            found = len(source.read(path).rows)
-            known = _rows_at_hand(source, files, name)
-            if found < source.min_share * known:
+            found = _sizes_of(source, path)
+            known = _sizes_at_hand(source, files, name)
+            lost = [
+                f"{num:,} {what}, where the copy at hand has {known[what]:,}"
+                for what, num in found.items()
+                if num < source.min_share * known.get(what, 0)
+            ]
+            if lost:
                 raise UnusableFileError(
-                    f"it has {found:,} rows, where the copy at hand has {known:,}. If that is right, delete {name} "
-                    "from the storage and fetch again"
+                    f"it has {'; '.join(lost)}. If that is right, delete {name} from the storage and fetch again"
                 )
 
         return fetch(self.url_of(source), files, name, verify=verify, patience=self.patience, log=log)
@@ -155,15 +161,25 @@ def replace_contents(session: Session, source: Source, contents: Contents) -> No
     session.replace(source.table, contents.rows)
 
 
-def _rows_at_hand(source: Source, files: Storage, name: str) -> int:
-    """The number of rows of the copy in the storage; 0 where there is none, or one that can't be read."""
+def _sizes_of(source: Source, path: Path) -> dict[str, int]:
+    """What a file has → how many: rows, and values of each column of the table."""
+    rows = source.read(path).rows
+    values = {
+        f"values of {name}": sum(value is not None for value in column)
+        for name, column in zip(source.table.column_names, zip(*rows, strict=True), strict=False)
+    }
+    return {"rows": len(rows), **values}
+
+
+def _sizes_at_hand(source: Source, files: Storage, name: str) -> dict[str, int]:
+    """The same of the copy in the storage; nothing where there is none, or one that can't be read."""
     if not files.exists(name):
-        return 0
+        return {}
     try:
         with files.local_copy(name) as path:
-            return len(source.read(path).rows)
+            return _sizes_of(source, path)
     except UnusableFileError:
-        return 0
+        return {}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from taxi_pipeline.storage import MissingFileError, Storage, StoredFile
 from taxi_pipeline.tlc.fetch_note import FetchNote, note_name, read_note, write_note
 from taxi_pipeline.tlc.fleets import Fleet, MissingColumnsError
 from taxi_pipeline.tlc.http_transfer import (
+    SETTING_OF_URL,
     FetchError,
     NoAnswerError,
     NotFoundError,
@@ -244,7 +245,7 @@ def _copy(url: str, source: Path, draft: Path, known: Validators) -> dict[str, s
         raise NotFoundError(url, "there is no such file in the mirror") from None
     except OSError as error:
         raise NoAnswerError(
-            url, f"from the mirror: {error.strerror}", "Check TLC_URL and the folder", may_pass=False
+            url, f"from the mirror: {error.strerror}", f"Check the folder, and {SETTING_OF_URL}", may_pass=False
         ) from error
     with file, draft.open("wb") as target:
         found = _version_of(os.fstat(file.fileno()))

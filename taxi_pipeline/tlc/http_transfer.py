@@ -17,6 +17,8 @@ from taxi_pipeline.errors import TaxiPipelineError
 if TYPE_CHECKING:
     import requests
 
+SETTING_OF_URL = "the setting of this URL (TLC_URL for the TLC's files)"
+"""What a message asks the user to check: sources beside the TLC have settings of their own."""
 BLOCK_BYTES = 1 << 20
 """Bytes held in memory at a time, and the least that counts as progress between two breaks."""
 
@@ -292,7 +294,7 @@ def _answer(
     except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
         # A redirect to what is no address is a ValueError of the standard library.
         raise NoAnswerError(
-            url, f"now: {_shown(error)}", "Check TLC_URL and where it redirects, then run again", may_pass=False
+            url, f"now: {_shown(error)}", f"Check where it redirects, and {SETTING_OF_URL}", may_pass=False
         ) from error
     answer = f"the server answered {response.status_code} {_shown(response.reason)}"
     if response.ok or response.status_code in (HTTPStatus.NOT_MODIFIED, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
@@ -304,7 +306,7 @@ def _answer(
         raise _RefusedError(answer, retry_after=_retry_after(response))
     if response.status_code in _TEMPORARY_STATUS:
         raise _TryAgainError(answer, retry_after=_retry_after(response))
-    raise FetchError(f"{url} can't be fetched: {answer}. Check TLC_URL")
+    raise FetchError(f"{url} can't be fetched: {answer}. Check {SETTING_OF_URL}")
 
 
 def _continues(response: "requests.Response", part: _Part) -> bool:
@@ -364,7 +366,7 @@ def _too_large(url: str, num_bytes: int, patience: Patience) -> NoAnswerError:
     return NoAnswerError(
         url,
         f"now: the server sends {num_bytes:,} bytes or more, and a file may have {patience.largest_bytes:,}",
-        "Check TLC_URL",
+        f"Check {SETTING_OF_URL}",
     )
 
 

@@ -20,7 +20,7 @@ from taxi_pipeline.defs.partitions import monthly_partitions, windows_of, window
 from taxi_pipeline.defs.resources import ChatsParam, FilesParam, PagesParam, PostboxParam
 from taxi_pipeline.delivery.chat import Chats, as_plain_text
 from taxi_pipeline.delivery.errors import DeliveryDelayedError, DeliveryError, DeliveryUnknownError
-from taxi_pipeline.delivery.record import Delivery, Handover, Record
+from taxi_pipeline.delivery.record import Delivery, Handover, Record, Refusal
 from taxi_pipeline.delivery.smtp import Postbox
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.pages.links import Pages
@@ -37,6 +37,9 @@ class Asked(dg.Config):
 
     old_months: bool = Field(default=False, description="Send months, too, that are no news any more.")
     again: bool = Field(default=False, description="Send it to those, too, who had it or may have had it.")
+    unknown_again: bool = Field(
+        default=False, description="Send it to those, too, of whom nobody knows whether they had it."
+    )
 
 
 class DeliveryFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
@@ -100,7 +103,7 @@ def build_mail(*, retries: dg.RetryPolicy = RETRIES) -> dg.AssetsDefinition:
             raise DeliveryFailure("Nobody gets the report: TAXI_MAIL_TO names no address", allow_retries=False)
 
         def deliver(month: date) -> Delivery:
-            return _mail(month, files, pages, postbox, again=config.again)
+            return _mail(month, files, pages, postbox, config)
 
         return _deliver_months(context, config, deliver)
 
@@ -130,7 +133,7 @@ def monthly_report_message(
         raise DeliveryFailure("Nobody gets the message: TAXI_CHAT_URLS names no chat", allow_retries=False)
 
     def deliver(month: date) -> Delivery:
-        return _message(month, files, pages, chats, again=config.again)
+        return _message(month, files, pages, chats, config)
 
     return _deliver_months(context, config, deliver)
 
@@ -145,6 +148,7 @@ def _deliver_months(
     """
     today = new_york_today()
     problems: list[str] = []
+    may_pass = False
     for month in windows_of(context):
         if today - next_month(month) >= NEWS and not asked.old_months:
             why = f"{month:%Y-%m} ended more than {NEWS.days} days ago: send it with old_months: true"
@@ -159,8 +163,10 @@ def _deliver_months(
             raise DeliveryFailure(f"{month:%Y-%m}: {error}", allow_retries=False) from error
         per_partition(context, {str(month): _metadata_of(delivery)})
         problems += [f"{month:%Y-%m} was not sent to {each}: {why}" for each, why in delivery.refused.items()]
+        problems += [f"{month:%Y-%m}: {delivery.unknown}"] if delivery.unknown else []
+        may_pass = may_pass or any(refusal.for_now for refusal in delivery.refused.values())
     if problems:
-        raise DeliveryFailure("; ".join(problems), allow_retries=False)
+        raise DeliveryFailure("; ".join(problems), allow_retries=may_pass)
     return dg.MaterializeResult(metadata={"months": len(context.partition_keys)})
 
 
@@ -172,7 +178,7 @@ def _metadata_of(delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, *, again: bool) -> Delivery:
+def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, asked: Asked) -> Delivery:
     """Send the report of a month to those who have not had this version of its numbers."""
     from taxi_pipeline.outputs.monthly_report.mail import mail_of
     from taxi_pipeline.outputs.monthly_report.paper import pdf_of
@@ -181,7 +187,7 @@ def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, *, again:
     page, numbers, version = _read(files, month)
     record = Record(files, f"monthly_report_mail/{month:%Y-%m}")
 
-    def send(recipients: Any, before_handover: Handover) -> Mapping[str, str]:
+    def send(recipients: Any, before_handover: Handover) -> Mapping[str, Refusal]:
         message = mail_of(
             read_report(page, numbers),
             pdf_of(page, numbers, month),
@@ -194,10 +200,10 @@ def _mail(month: date, files: Storage, pages: Pages, postbox: Postbox, *, again:
         )
         return postbox.server.send(message, postbox.sender, recipients, before_handover=before_handover)
 
-    return record.deliver(version, postbox.recipients, send, again=again)
+    return record.deliver(version, postbox.recipients, send, again=asked.again, unknown_again=asked.unknown_again)
 
 
-def _message(month: date, files: Storage, pages: Pages, chats: Chats, *, again: bool) -> Delivery:
+def _message(month: date, files: Storage, pages: Pages, chats: Chats, asked: Asked) -> Delivery:
     """Send the finding of a month to those chats that have not had this version of the report's numbers."""
     from taxi_pipeline.outputs.monthly_report.written import read_report
 
@@ -209,24 +215,26 @@ def _message(month: date, files: Storage, pages: Pages, chats: Chats, *, again: 
     text = "\n".join(
         [*map(as_plain_text, [*report.notes, report.finding]), pages.link(report_file(month)) or ""]
     ).strip()
-    refused: dict[str, str] = {}
+    refused: dict[str, Refusal] = {}
+    unknown: list[str] = []
     sent: list[str] = []
     had_it: list[str] = []
 
-    def send(names: Any, before_handover: Handover) -> Mapping[str, str]:
+    def send(names: Any, before_handover: Handover) -> Mapping[str, Refusal]:
         before_handover(names)
         chats.post(names[0], title, text)
         return {}
 
     for name in chats.names:  # each for itself: one that is down keeps no other waiting
         try:
-            delivery = record.deliver(version, [name], send, again=again)
+            delivery = record.deliver(version, [name], send, again=asked.again, unknown_again=asked.unknown_again)
         except (DeliveryError, DeliveryUnknownError) as error:
-            refused[name] = str(error)
+            refused[name] = Refusal(str(error))
         else:
             sent += delivery.sent
             had_it += delivery.had_it
-    return Delivery(sent=sent, had_it=had_it, refused=refused)
+            unknown += [delivery.unknown] if delivery.unknown else []
+    return Delivery(sent=sent, had_it=had_it, refused=refused, unknown="; ".join(unknown))
 
 
 def _read(files: Storage, month: date) -> tuple[str, str, str]:

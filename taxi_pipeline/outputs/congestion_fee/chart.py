@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BEFORE, _FEE = "#5b5b6b", "#c4561b"
-_ROW_INCHES = 2.4
+_ROW_INCHES = 2.65
 _TOP_INCHES = 2.6
 
 
@@ -42,8 +42,8 @@ def draw_study(studies: Sequence[FleetStudy]) -> bytes:
             figure.text(0.03, 0.12 / height, SOURCE, fontsize=8, color=MUTED)
         _draw_estimates(figure.add_axes((0.3, 1 - _TOP_INCHES / height, 0.67, 1.6 / height)), studies)
         for number, study in enumerate(drawn):
-            bottom = height - _TOP_INCHES - 0.35 - _ROW_INCHES * (number + 1) + 0.55
-            _draw_weeks(figure.add_axes((0.08, bottom / height, 0.89, (_ROW_INCHES - 0.8) / height)), study)
+            bottom = height - _TOP_INCHES - 0.35 - _ROW_INCHES * (number + 1) + 0.7
+            _draw_weeks(figure.add_axes((0.08, bottom / height, 0.89, (_ROW_INCHES - 1.05) / height)), study)
         return png_of(figure)
 
 
@@ -76,6 +76,8 @@ def _draw_weeks(axes: "Axes", study: FleetStudy) -> None:
         f"{FLEETS[study.fleet].title}, week by week beside the mean of those before", fontsize=10, color=INK, loc="left"
     )
     axes.set_xticks([week.week for week in weeks])
+    axes.axvline(-0.5, color=_FEE, linewidth=0.8, linestyle=":")
+    axes.set_xlabel("weeks since the fee began; 22 December to 4 January do not count", fontsize=9, color=MUTED)
     _plain(axes)
     axes.grid(axis="y", color="#e6e6ec")
 

@@ -49,11 +49,11 @@ def _count(number: float | None) -> str:
 
 
 def _dollars(amount: Any) -> str:
-    return NO_DATA if amount is None else f"${amount:,.2f}"
+    return NO_DATA if amount is None else f"${amount:z,.2f}"
 
 
 def _whole_dollars(amount: Any) -> str:
-    return NO_DATA if amount is None else f"${amount:,.0f}"
+    return NO_DATA if amount is None else f"${amount:z,.0f}"
 
 
 def _with_unit(number: float | None, unit: str) -> str:
@@ -344,7 +344,7 @@ def charges_rows(charges: Sequence[Charges]) -> list[dict[str, Any]]:
             "fleets": [
                 {
                     "fleet": each.fleet,
-                    "dollars": "-" if amount is None else f"${amount / each.num_trips:,.2f}",
+                    "dollars": "-" if amount is None else f"${amount / each.num_trips:z,.2f}",
                     "share": "" if amount is None or not each.total else f"{float(amount / each.total):.1%}",
                 }
                 for each, amount in zip(charges, fleets, strict=True)
