@@ -44,6 +44,7 @@ def read(path: Path) -> Any:
         ("vendor.compose-spec", "deploy/compose.yaml"),
         ("vendor.github-workflows", ".github/workflows/ci.yml"),
         ("vendor.dependabot", ".github/dependabot.yml"),
+        ("vendor.citation-file-format", "CITATION.cff"),
     ],
 )
 def test_files_follow_their_schema(schema: str, path: str) -> None:

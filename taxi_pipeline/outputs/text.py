@@ -15,7 +15,7 @@ def short(number: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share in percent with one decimal; a small share above zero is never written as 0.0 %, nor zero as -0.0 %."""
+    """Write a share in percent with one decimal; a small share above zero is never 0.0 %, and zero never -0.0 %."""
     return "< 0.1%" if 0 < share < 0.001 else f"{share:z.1%}"
 
 
