@@ -453,4 +453,8 @@ def test_the_configuration_of_a_mail_is_one_that_dagster_takes() -> None:
         [asset], resources=dict.fromkeys(("files", "pages", "postbox"))
     ).resolve_implicit_global_asset_job_def()
     resolved = dg.validate_run_config(job, yaml.safe_load(only("yaml", "docs/delivery.md")))
-    assert resolved["ops"]["monthly_report_mail"]["config"] == {"old_months": True, "again": False}
+    assert resolved["ops"]["monthly_report_mail"]["config"] == {
+        "old_months": True,
+        "again": False,
+        "unknown_again": False,
+    }
