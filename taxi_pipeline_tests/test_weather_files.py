@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from taxi_pipeline.sources.source import Contents
-from taxi_pipeline.sources.weather import MAX_DIFFERENCE, MEAN_HIGHS, MIN_DAYS, STATION, USUAL_SPREAD, read_weather
+from taxi_pipeline.sources.weather import (
+    DAYS_OF_A_UNIT,
+    MAX_DIFFERENCE,
+    MEAN_HIGHS,
+    MIN_DAYS,
+    STATION,
+    USUAL_SPREAD,
+    read_weather,
+)
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.tables import WEATHER_DAYS
 from taxi_pipeline_tests.conftest import TLC_MIRROR
@@ -181,6 +189,30 @@ def test_the_weather_of_another_place_is_refused(tmp_path: Path) -> None:
         read(tmp_path, *lines)
     near = [f"{STATION},NY,{day},,,,,{celsius(day) + MAX_DIFFERENCE - 5:.1f},{celsius(day):.1f}" for day in JULY]
     assert len(read(tmp_path, *near).rows) == 31
+
+
+@pytest.mark.parametrize(("most", "others"), [("standard", "metric"), ("metric", "standard"), ("metric", "tenths")])
+def test_a_file_in_several_units_is_refused(tmp_path: Path, most: str, others: str) -> None:
+    """Regression: the last 300 days of a file in °F were metric, and a day of 43 °F became one of 6 °F."""
+    days = days_from(date(2022, 1, 1), 8 * DAYS_OF_A_UNIT)
+    cut = 6 * DAYS_OF_A_UNIT
+    with pytest.raises(UnusableFileError, match=r"in several units: together they look|°C away from New York's"):
+        read(tmp_path, *by_day(days[:cut], most), *by_day(days[cut:], others))
+
+
+@pytest.mark.parametrize("high", ["9998", "-9998"])
+def test_highs_that_can_be_in_no_unit_are_refused(tmp_path: Path, high: str) -> None:
+    lines = [f"{STATION},NY,{day},10.00,2.00,0.0,1.2,{high},40" for day in days_from(date(2022, 1, 1), MIN_DAYS)]
+    with pytest.raises(UnusableFileError, match="inf °C away from New York's"):
+        read(tmp_path, *lines)
+
+
+def test_a_wrong_number_is_no_other_unit(tmp_path: Path) -> None:
+    days = days_from(date(2022, 1, 1), 2 * DAYS_OF_A_UNIT)
+    wrong = f"{STATION},NY,{days[7]},10.00,2.00,0.0,1.2,999,40"
+    contents = read(tmp_path, *by_day([day for day in days if day != days[7]]), wrong)
+    assert of(contents, days[7])["high_f"] is None
+    assert {row[-1] for row in contents.rows} == {"standard"}
 
 
 def test_a_truncated_compressed_file_is_refused(tmp_path: Path) -> None:

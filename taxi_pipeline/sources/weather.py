@@ -10,7 +10,7 @@ https://www.ncei.noaa.gov/products/land-based-station/global-historical-climatol
 import math
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,6 +39,10 @@ their spread is a tenth of the usual."""
 
 MIN_DAYS = 28
 """Smallest number of highs by which the units of a file can be told."""
+
+DAYS_OF_A_UNIT = 56
+"""Highs in a row by which a change of units within a file is found. From 2009-01 to 2024-02 all so many days in a row
+fit best in their own unit, by 3.4 °C at least."""
 
 _WHAT = f"the daily weather of station {STATION}"
 
@@ -135,13 +139,15 @@ def read_weather(path: Path) -> Contents:
     """Read the weather of Central Park, from the first day on of which there are trips (2009-01-01).
 
     Which unit a CSV of the access service has, the file does not say: degrees Fahrenheit and inches, degrees Celsius
-    and millimetres, or tenths of them. It is the one by which the highs are nearest to the known mean of their months.
+    and millimetres, or tenths of them. It is the one by which the highs are nearest to the known mean of their months,
+    of the whole file and of each 28 highs in it.
 
     Args:
         path: a local copy, plain or compressed by gzip.
 
     Raises:
-        UnusableFileError: it is no such file, it has no day of the station, or its highs are not New York's.
+        UnusableFileError: it is no such file, it has no day of the station, its highs are not New York's, or it has
+            several units.
     """
     days, read_as = _published(path)
     if not days.values:
@@ -149,10 +155,11 @@ def read_weather(path: Path) -> Contents:
     num_highs = sum("TMAX" in values for values in days.values.values())
     if num_highs < MIN_DAYS:
         raise not_the_file(path, _WHAT, f"it has {num_highs} highs, and at least {MIN_DAYS} are needed")
-    highs = {name: _highs_by_month(days, unit) for name, unit in _UNITS.items() if read_as in (None, name)}
-    unit = min(highs, key=lambda name: _misfit(highs[name]))
-    if (difference := _difference(highs[unit])) > MAX_DIFFERENCE:
+    unit = read_as or _nearest_unit(days, list(days.values))
+    if (difference := _difference(_highs_by_month(days, list(days.values), unit))) > MAX_DIFFERENCE:
         raise not_the_file(path, _WHAT, f"its highs are {difference:.1f} °C away from New York's")
+    if read_as is None and (mixed := _days_in_another_unit(days, unit)):
+        raise not_the_file(path, _WHAT, f"its highs are in several units: together they look {unit}, but {mixed}")
     rows = [_row(day, days, unit) for day in sorted(days.values)]
     return Contents(rows, [*days.problems, *_missing_days(days)], days.synthetic)
 
@@ -225,17 +232,45 @@ _UNITS: Mapping[str, Callable[[_Element, Decimal], Decimal]] = {
 """Name of the units in which a file is published → the value in SI units."""
 
 
-def _highs_by_month(days: _Days, unit: Callable[[_Element, Decimal], Decimal]) -> Mapping[int, list[float]]:
-    """Month of the year → the highs in it, in °C, if the numbers have this unit."""
+def _nearest_unit(days: _Days, of: Sequence[date]) -> str:
+    """The name of the unit in which the highs of these days fit New York best."""
+    return min(_UNITS, key=lambda unit: _misfit_of(days, of, unit))
+
+
+def _misfit_of(days: _Days, of: Sequence[date], unit: str) -> float:
+    """How badly the highs of these days fit New York in a unit; one that can't be there counts as 100 °C away."""
+    highs = _highs_by_month(days, of, unit)
+    num_possible, num = sum(map(len, highs.values())), sum("TMAX" in days.values[day] for day in of)
+    return _misfit(highs) + 100 * (num - num_possible) / num if num_possible > 1 else math.inf
+
+
+def _days_in_another_unit(days: _Days, unit: str) -> str:
+    """The first days whose highs fit better in another unit than the file's, in words; empty without any."""
+    with_highs = sorted(day for day, values in days.values.items() if "TMAX" in values)
+    for first in range(0, len(with_highs) - DAYS_OF_A_UNIT + 1, DAYS_OF_A_UNIT):
+        some = with_highs[first : first + DAYS_OF_A_UNIT]
+        nearest = _nearest_unit(days, some)
+        if nearest != unit and _misfit_of(days, some, nearest) < math.inf:
+            return f"{nearest} from {some[0]} to {some[-1]}"
+    return ""
+
+
+def _highs_by_month(days: _Days, of: Sequence[date], unit: str) -> Mapping[int, list[float]]:
+    """Month of the year → the highs of these days that can be, in °C, if the numbers have this unit."""
     highs: defaultdict[int, list[float]] = defaultdict(list)
-    for day, values in days.values.items():
-        if "TMAX" in values:
-            highs[day.month].append(float(unit(_ELEMENTS["TMAX"], values["TMAX"])))
+    element = _ELEMENTS["TMAX"]
+    for day in of:
+        if "TMAX" in days.values[day]:
+            high = _UNITS[unit](element, days.values[day]["TMAX"])
+            if element.bounds[0] <= high <= element.bounds[1]:
+                highs[day.month].append(float(high))
     return highs
 
 
 def _difference(highs: Mapping[int, list[float]]) -> float:
-    """Mean difference of the highs to the known mean of their months, in °C."""
+    """Mean difference of the highs to the known mean of their months, in °C; infinite without any."""
+    if not highs:
+        return math.inf
     return fmean(abs(high - MEAN_HIGHS[month - 1]) for month, found in highs.items() for high in found)
 
 
