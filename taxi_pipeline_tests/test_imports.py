@@ -256,6 +256,29 @@ def test_a_value_that_fits_no_type_is_kept_as_it_was(imports: Imports, green_mon
     assert (num, trips) == (2, green_month.num_rows)
 
 
+@pytest.mark.parametrize(
+    "form", ["%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M", "%m/%d/%y %I:%M %p", "%m/%d/%y %I:%M:%S %p", "%m/%d/%Y %I:%M %p"]
+)
+def test_years_of_two_digits_are_of_this_century(imports: Imports, form: str) -> None:
+    """Regression: DuckDB reads 23 as the year 23 where four digits are asked for, so trips ended in the year 23."""
+    times = [datetime(2023, 1, 5, n % 24, n % 60) for n in range(120)]
+    written = [time.strftime(form) for time in times]
+    imports.take(csv_of(trips(120, lpep_pickup_datetime=written, lpep_dropoff_datetime=written)))
+    found = pq.read_table(imports.stored())
+    for name in ("lpep_pickup_datetime", "lpep_dropoff_datetime"):
+        assert found[name].to_pylist() == times
+
+
+@pytest.mark.parametrize("word", ["NA", "N/A", "#N/A", "-", "nil"])
+def test_words_for_nothing_are_no_value(imports: Imports, word: str) -> None:
+    """Regression: the flag of 188 trips was NA, as R writes it."""
+    flags = [word, "N"] * 10
+    imports.take(csv_of(trips(store_and_fwd_flag=flags, ehail_fee=[word] * 20)))
+    found = pq.read_table(imports.stored())
+    assert found["store_and_fwd_flag"].to_pylist() == [None, "N"] * 10
+    assert found["ehail_fee"].null_count == 20
+
+
 def test_a_parquet_file_is_stored_byte_for_byte(imports: Imports, mirror: Path) -> None:
     content = (mirror / "trip-data" / "green_tripdata_2023-02.parquet").read_bytes()
     found = imports.take(content, "download")
@@ -356,10 +379,27 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "no times": (csv_of(trips(lpep_pickup_datetime=["soon"] * 20)), "no pickup time in it can be read"),
     "day before month": (csv_of(trips(lpep_pickup_datetime=["31/01/2023 08:00:00"] * 20)), "no pickup time"),
     "times with a zone": (csv_of(trips(lpep_pickup_datetime=["2023-01-05T08:00:00Z"] * 20)), "no pickup time"),
-    "totals as text": (csv_of(trips(total_amount=["$12.50"] * 20)), "total_amount is not readable in 20 of 20"),
+    "totals as text": (
+        csv_of(trips(total_amount=["$12.50"] * 20)),
+        "none of the 20 values of its column total_amount can be",
+    ),
     "decimal commas": (
         Form(delimiter=";", value=lambda text: text.replace(".", ",")).write(trips()),
-        "is not readable in 20 of 20",
+        "none of the 20 values of its column .* as a decimal comma",
+    ),
+    "decimal commas in a fee": (csv_of(trips(mta_tax=["0,5"] * 20)), "none of the 20 values of its column mta_tax"),
+    "dropoffs in another form": (
+        csv_of(trips(lpep_dropoff_datetime=["05.01.2023 08:00"] * 20)),
+        "none of the 20 values of its column lpep_dropoff_datetime",
+    ),
+    "hours without AM and PM": (
+        csv_of(trips(240, lpep_pickup_datetime=[f"2023-01-05 {1 + n % 12:02}:00:00" for n in range(240)])),
+        "AM and PM are lost",
+    ),
+    "a first column that lost its name": (GOOD.replace(b"VendorID", b"", 1), "has no name of its own"),
+    "a column that a data frame named": (
+        GOOD.replace(b"total_amount", b"Unnamed: 7", 1),
+        "has no name of its own .Unnamed: 7. and does not count the rows",
     ),
     "two columns of a name that differ": (
         csv_of(trips(pulocationid=[1] * 20)),
@@ -393,7 +433,7 @@ def test_a_month_is_imported_once(imports: Imports) -> None:
     with pytest.raises(RefusedFileError, match=r"it was imported already, as first\.csv on 20.*green trips of 2023-01"):
         imports.take(GOOD, "second.csv")
     other = csv_of(trips(21))
-    with pytest.raises(RefusedFileError, match=r"are there, imported from first\.csv.* import --replace third\.csv"):
+    with pytest.raises(RefusedFileError, match=r"are there, imported from first\.csv.* with the path of third\.csv"):
         imports.take(other, "third.csv")
     found = imports.take(other, "third.csv", replace=True)
     assert (found.num_rows, found.replaced) == (21, "imported from first.csv")
@@ -442,7 +482,7 @@ def beside(own_mirror: Path, tmp_path: Path) -> Imports:
 def test_a_fetched_month_is_replaced_only_when_told_to(beside: Imports, green_month: pa.Table) -> None:
     fetched = beside.tlc.fetch_trips(GREEN, JANUARY, beside.files)
     content = Form().write(green_month)
-    with pytest.raises(RefusedFileError, match=r"fetched from file://.*import --replace mine\.csv"):
+    with pytest.raises(RefusedFileError, match=r"fetched from file://.*import --replace. with the path of mine\.csv"):
         beside.take(content, "mine.csv")
     assert beside.files.describe(FILE).sha256 == fetched.sha256
     found = beside.take(content, "mine.csv", replace=True)

@@ -1,5 +1,6 @@
 """The command `init`: a project of one's own."""
 
+import shlex
 from pathlib import Path
 
 import click
@@ -21,6 +22,6 @@ def init(folder: Path) -> None:
         console.print(f"written: {folder / name}{'/' if name.endswith('/') else ''}", soft_wrap=True)
     console.print("\nSettings are in .env: other fleets and years, another place for the data. Next:")
     if folder.resolve() != Path.cwd():
-        console.print(f"  cd {folder}", soft_wrap=True)
+        console.print(f"  cd {shlex.quote(str(folder))}", soft_wrap=True)
     console.print("  taxi-pipeline dev       # the UI, for yellow taxis from January 2023")
     console.print("  taxi-pipeline --help    # the same from a terminal")

@@ -26,11 +26,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ISO = r"\d{4}-\d{1,2}-\d{1,2}([ T]\d{1,2}:\d{1,2}(:\d{1,2}(\.\d{1,6})?)?)?"
-_AMERICAN_FORMATS = (
-    *("%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %H:%M", "%m/%d/%Y %I:%M %p"),
-    *("%m/%d/%y %H:%M:%S", "%m/%d/%y %H:%M"),
-)
-"""The first is NYC Open Data's, the others are what spreadsheets write. The month stands first."""
+_CLOCKS = ("%I:%M:%S %p", "%H:%M:%S", "%H:%M", "%I:%M %p")
+_AMERICAN = {r"\d{1,2}/\d{1,2}/\d{4} .*": "%m/%d/%Y", r"\d{1,2}/\d{1,2}/\d{2} .*": "%m/%d/%y"}
+"""What a date with the month first looks like → its form. DuckDB takes 23 for the year 23 where %Y is asked for. NYC
+Open Data writes the first with the first clock, spreadsheets the others."""
+_NOTHING = "'na', 'n/a', '#n/a', 'nil', '-'"
+"""What other programs write for no value, beside the words that published files have."""
+_FEWEST_FOR_HOURS = 100
+"""Pickups of a month by which is told whether it has an afternoon."""
+_FEWEST_FOR_A_TYPE = 10
+"""Values of a column none of which is of its type, by which the column is told to be written in another form."""
 
 _MAX_EXACT = 2**53
 """Whole numbers up to it are exact as DOUBLE."""
@@ -125,10 +130,12 @@ def _survey(path: Path) -> Survey:
     pickup_header = f"contains(lower({fields[pickup].text}), 'pickup')"
     sql = (
         f"SELECT count(*), histogram(CAST(date_trunc('month', {fields[pickup].as_time}) AS DATE)), "
-        f"count(*) FILTER (WHERE {pickup_header}), [{counts}] FROM {PUBLISHED} {_not_blank(fields)}"
+        f"count(*) FILTER (WHERE {pickup_header}), "
+        f"count(*) FILTER (WHERE hour({fields[pickup].as_time}) IN (0, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)), "
+        f"[{counts}] FROM {PUBLISHED} {_not_blank(fields)}"
     )
     with _connected(path, header) as connection:
-        ((num_rows, months, num_headers, numbers),) = connection.execute(sql).fetchall()
+        ((num_rows, months, num_headers, num_other_hours, numbers),) = connection.execute(sql).fetchall()
     if not num_rows:
         raise RefusedFileError("it has no rows: there is a header only")
     if num_headers:
@@ -138,7 +145,12 @@ def _survey(path: Path) -> Survey:
         )
     fits = [_Fit(*numbers[start : start + 5]) for start in range(0, len(numbers), 5)]
     fits = [_Fit(int(f.num_given), int(f.num_numbers), int(f.num_whole), int(f.num_times), f.largest) for f in fits]
-    _refuse_values_without_name(columns, header, fits)
+    _refuse_values_without_name(columns, header, fits, num_rows)
+    if fits[pickup].num_times >= _FEWEST_FOR_HOURS and not num_other_hours:
+        raise RefusedFileError(
+            "all its pickups lie between 1 and 12 o'clock: AM and PM are lost, so nobody knows which half of the day "
+            "is meant. Get it with 24 hours, or with AM and PM"
+        )
     return Survey(header, columns, num_rows, {month: num for month, num in (months or {}).items() if month}, fits)
 
 
@@ -147,13 +159,15 @@ def _pickup_position(columns: Columns) -> int:
     return columns.published.index(name)
 
 
-def _refuse_values_without_name(columns: Columns, header: Header, fits: Sequence[_Fit]) -> None:
-    """A column without a name has no values, or is the first: the numbers of a data frame's rows."""
+def _refuse_values_without_name(columns: Columns, header: Header, fits: Sequence[_Fit], num_rows: int) -> None:
+    """A column without a name has no values, or counts the rows, as data frames write it."""
     for number, (published, name, fit) in enumerate(zip(columns.published, header.names, fits, strict=True)):
-        if published is None and number and not name.strip() and fit.num_given:
+        counts_rows = fit.num_whole == fit.num_given == num_rows and (fit.largest or 0) >= num_rows - 1
+        if published is None and fit.num_given and not (counts_rows and (name.strip() or not number)):
             raise RefusedFileError(
-                f"{fit.num_given:,} of its rows have a value in column {number + 1}, which has no name: rows and "
-                f"header ({shown(header.names)}) don't belong together"
+                f"{fit.num_given:,} of its rows have a value in column {number + 1}, which has no name of its own "
+                f"({shown([name])}) and does not count the rows: rows and header ({shown(header.names)}) don't belong "
+                "together"
             )
 
 
@@ -197,10 +211,13 @@ class _Field:
     @property
     def as_time(self) -> str:
         """SQL for the value as a time; NULL where it is none."""
-        formats = ", ".join(f"'{form}'" for form in _AMERICAN_FORMATS)
+        american = " ".join(
+            f"WHEN regexp_full_match({self.text}, '{pattern}') "
+            f"THEN try_strptime({self.text}, {[f'{day} {clock}' for clock in _CLOCKS]})"
+            for pattern, day in _AMERICAN.items()
+        )
         return (
-            f"CASE WHEN contains({self.text}, '/') THEN try_strptime({self.text}, [{formats}]) "
-            f"WHEN regexp_full_match({self.text}, '{_ISO}') THEN TRY_CAST({self.text} AS TIMESTAMP) END"
+            f"CASE {american} WHEN regexp_full_match({self.text}, '{_ISO}') THEN TRY_CAST({self.text} AS TIMESTAMP) END"
         )
 
     @property
@@ -278,6 +295,12 @@ def _typed(field: _Field, fit: _Fit, name: str, wanted: "pa.DataType | None") ->
         if not fit.num_given:
             return wanted, "NULL"
         wanted = pa.float64() if fit.num_numbers == fit.num_given else pa.string()
+    num_fitting = fit.num_times if pa.types.is_timestamp(wanted) else fit.num_numbers
+    if not pa.types.is_string(wanted) and fit.num_given >= _FEWEST_FOR_A_TYPE and not num_fitting:
+        raise RefusedFileError(
+            f"none of the {fit.num_given:,} values of its column {shown([name])} can be read as {wanted}, as a decimal "
+            "comma or another form of times has it. Write numbers as 12.50, and times as 2023-01-31 08:15:00"
+        )
     if pa.types.is_timestamp(wanted) and fit.num_times == fit.num_given:
         return wanted, field.as_time
     if pa.types.is_integer(wanted) and fit.num_whole == fit.num_given:
@@ -305,11 +328,17 @@ def _connected(path: Path, header: Header) -> "Iterator[duckdb.DuckDBPyConnectio
                 "escape = '\"', nullstr = '', comment = '', compression = 'none', max_line_size = 65536)",
                 params=[str(path), columns, header.num_lines, header.delimiter],
             )
-            texts = (f"{PublishedColumn(raw, 'VARCHAR').text} AS t{number}" for number, raw in enumerate(columns))
+            texts = (f"{_unless_nothing(raw)} AS t{number}" for number, raw in enumerate(columns))
             connection.register(PUBLISHED, relation.set_alias(PUBLISHED).project(f"*, {', '.join(texts)}"))
             yield connection
     except duckdb.Error as error:
         raise RefusedFileError(_in_words(str(error), len(header.names))) from error
+
+
+def _unless_nothing(raw: str) -> str:
+    """SQL for a value without blanks around it; NULL when nothing is left, or a word for nothing."""
+    text = PublishedColumn(raw, "VARCHAR").text
+    return f"CASE WHEN lower(trim({raw})) NOT IN ({_NOTHING}) THEN {text} END"
 
 
 def _in_words(error: str, num_columns: int) -> str:

@@ -154,7 +154,7 @@ def _refuse_what_is_there(
     if not replace:
         raise RefusedFileError(
             f"it has the {fleet.name} trips of {month:%Y-%m}, which are there, {there}. To replace them, run "
-            f"`taxi-pipeline import --replace {origin.name}`"
+            f"`taxi-pipeline import --replace` with the path of {origin.name}"
         )
     return there
 
@@ -179,7 +179,7 @@ def _month_of(months: Mapping[date, int], num_rows: int, fleet: Fleet) -> date:
         more = f" and others in {len(months) - len(most)} more months" if len(months) > len(most) else ""
         raise RefusedFileError(
             f"it holds {fleet.name} trips of several months (pickups: {named}{more}): a file has one month, so divide "
-            "it"
+            "it. Dates with the day first are read as if the month were: write them as 2023-01-31"
         )
     if month < fleet.first_month:
         raise RefusedFileError(

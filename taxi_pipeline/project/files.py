@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from taxi_pipeline.errors import TaxiPipelineError
-from taxi_pipeline.storage.whole_files import explaining_disk_errors
+from taxi_pipeline.storage.whole_files import explaining_disk_errors, make_folder
 
 SHIPPED = Path(__file__).parent
 """Folder of the files that the package brings."""
@@ -50,7 +50,7 @@ def new_project(folder: Path) -> list[str]:
     for name, source in sources.items():
         target = folder / name
         with explaining_disk_errors(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             # "x": also what came into being a moment ago is not overwritten.
             with target.open("xb") as file:
                 file.write(source.read_bytes())
