@@ -25,6 +25,7 @@ from taxi_pipeline.imports.headers import columns_of, squeezed
 from taxi_pipeline.imports.importing import ImportedMonth, RefusedFileError, import_file
 from taxi_pipeline.refresh_plan import plan_refresh
 from taxi_pipeline.storage import LocalFolder
+from taxi_pipeline.storage.row_groups import write_row_groups
 from taxi_pipeline.storage.scratch import Scratch
 from taxi_pipeline.tlc.download import published_version, trips_url
 from taxi_pipeline.tlc.fetch_note import read_note
@@ -290,6 +291,21 @@ def test_a_parquet_file_is_stored_byte_for_byte(imports: Imports, mirror: Path) 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path, green_month: pa.Table) -> None:
     one, two = (Imports(tmp_path / name).take(Form().write(green_month)) for name in ("one", "two"))
     assert one.sha256 == two.sha256
+
+
+def test_where_batches_end_changes_no_byte(tmp_path: Path) -> None:
+    """Regression: on a busy machine DuckDB's batches end elsewhere, and a large file got other bytes each time."""
+    rows = pa.table({"number": list(range(1000)), "word": [f"w{number % 7}" for number in range(1000)]})
+    files: list[bytes] = []
+    for cut in (1, 130, 999):
+        path = tmp_path / f"{cut}.parquet"
+        parts = [rows.slice(0, cut), rows.slice(cut, 0), rows.slice(cut)]
+        assert write_row_groups(path, rows.schema, parts, row_group_rows=300) == 1000
+        files.append(path.read_bytes())
+        groups = pq.read_metadata(path)
+        assert [groups.row_group(number).num_rows for number in range(groups.num_row_groups)] == [300, 300, 300, 100]
+        assert pq.read_table(path).equals(rows)
+    assert len(set(files)) == 1
 
 
 # Refusals

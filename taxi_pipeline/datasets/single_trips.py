@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.datasets.encoding import arrow_schema
+from taxi_pipeline.storage.row_groups import write_row_groups
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.tables import TRIPS
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
 
 ROW_GROUP_ROWS = 100_000
 """Rows of a row group. Each is a span of time, so a reader that asks for a day of a busy fleet skips most of them."""
@@ -42,27 +42,9 @@ def write_trips(session: Session, fleet: str, month: date, path: Path, *, row_gr
     Returns:
         The number of trips.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = _schema()
-    waiting, num_trips = schema.empty_table(), 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for day in Days.of_month(month):
-            trips = session.table(_SQL, [fleet, day]).cast(schema)
-            num_trips += trips.num_rows
-            waiting = pa.concat_tables([waiting, trips])
-            # Row groups are cut here, and not where a day or an engine's batch ends.
-            full = waiting.num_rows - waiting.num_rows % row_group_rows
-            _write(writer, waiting.slice(0, full), row_group_rows)
-            waiting = waiting.slice(full)
-        _write(writer, waiting, row_group_rows)
-    return num_trips
-
-
-def _write(writer: "ParquetWriter", trips: "pa.Table", row_group_rows: int) -> None:
-    if trips.num_rows:
-        writer.write_table(trips.combine_chunks(), row_group_size=row_group_rows)
+    by_day = (session.table(_SQL, [fleet, day]).cast(schema) for day in Days.of_month(month))
+    return write_row_groups(path, schema, by_day, row_group_rows=row_group_rows)
 
 
 def _schema() -> "pa.Schema":

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taxi_pipeline.imports.headers import Columns, Header, columns_of, read_header, shown, squeezed
 from taxi_pipeline.imports.originals import RefusedFileError
+from taxi_pipeline.storage.row_groups import write_row_groups
 from taxi_pipeline.storage.scratch import Scratch
 from taxi_pipeline.storage.whole_files import explaining_disk_errors
 from taxi_pipeline.tlc.file_schemas import published_schema
@@ -41,8 +41,8 @@ _MAX_EXACT = 2**53
 """Whole numbers up to it are exact as DOUBLE."""
 _MAX_INT32 = 2**31 - 1
 _BATCH_ROWS = 65_536
-_BATCHES_A_GROUP = 16
-"""About a million rows in a row group, as the TLC's files have."""
+_ROW_GROUP_ROWS = 1 << 20
+"""As the TLC's files have."""
 _CHUNK_BYTES = 1 << 20
 _MAX_REASON = 200
 MAX_MONTHS_NAMED = 4
@@ -107,18 +107,20 @@ def write_published(path: Path, survey: Survey, month: date, target: Path) -> No
         StorageError: the target can't be written.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     schema, values = _published_form(survey, month)
     selected = ", ".join(f"{value} AS v{number}" for number, value in enumerate(values))
     sql = f"SELECT {selected} FROM {PUBLISHED} {_not_blank(_fields_of(survey.header))}"
+
+    def typed(batch: pa.RecordBatch) -> pa.Table:
+        arrays = [array.cast(field.type) for array, field in zip(batch.columns, schema, strict=True)]
+        return pa.table(arrays, schema=schema)
+
     with _connected(path, survey.header) as connection, explaining_disk_errors(target):
-        batches = iter(connection.sql(sql).to_arrow_reader(_BATCH_ROWS))
-        with pq.ParquetWriter(target, schema, compression="zstd") as writer:
-            while group := list(islice(batches, _BATCHES_A_GROUP)):
-                arrays = pa.Table.from_batches(group).columns
-                typed = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
-                writer.write_table(pa.table(typed, schema=schema), row_group_size=_BATCH_ROWS * _BATCHES_A_GROUP)
+        # With several, DuckDB 2.0 gives batches in the order in which threads finish them.
+        connection.execute("SET threads = 1")
+        batches = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
+        write_row_groups(target, schema, map(typed, batches), row_group_rows=_ROW_GROUP_ROWS)
 
 
 def _survey(path: Path) -> Survey:
