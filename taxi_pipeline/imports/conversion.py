@@ -117,7 +117,7 @@ def write_published(path: Path, survey: Survey, month: date, target: Path) -> No
         return pa.table(arrays, schema=schema)
 
     with _connected(path, survey.header) as connection, explaining_disk_errors(target):
-        # With several, DuckDB 2.0 gives batches in the order in which threads finish them.
+        # With several, DuckDB 2.0 did not keep the order of the rows.
         connection.execute("SET threads = 1")
         batches = connection.sql(sql).to_arrow_reader(_BATCH_ROWS)
         write_row_groups(target, schema, map(typed, batches), row_group_rows=_ROW_GROUP_ROWS)
