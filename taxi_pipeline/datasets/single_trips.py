@@ -51,5 +51,5 @@ def _schema() -> "pa.Schema":
     """The columns of the file, each with what it means."""
     import pyarrow as pa
 
-    comments = {column.name: column.comment for column in TRIPS.columns}
+    comments = TRIPS.comments
     return pa.schema([field.with_metadata({"comment": comments[field.name]}) for field in arrow_schema(TRIPS)])

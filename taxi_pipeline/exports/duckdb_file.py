@@ -111,8 +111,8 @@ class DuckDBTarget(Target):
 
     def _comment(self, table: Table) -> None:
         self._execute(f"COMMENT ON TABLE {table.name} IS {_literal(table.description)}")
-        for column in table.columns:
-            self._execute(f"COMMENT ON COLUMN {table.name}.{column.name} IS {_literal(column.comment)}")
+        for name, comment in table.comments.items():
+            self._execute(f"COMMENT ON COLUMN {table.name}.{name} IS {_literal(comment)}")
 
     def recorded_days(self, table: Table, fleet: str, days: Days) -> Mapping[date, Recorded]:
         """What the log says of these days."""

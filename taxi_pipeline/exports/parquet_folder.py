@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from taxi_pipeline.exports.addresses import ParquetAddress
 from taxi_pipeline.exports.sums import Dialect, SumsByDay, read_sums, select_sums
 from taxi_pipeline.exports.target import BY_DAYS, ExportError, Recorded, Target
+from taxi_pipeline.storage.row_groups import write_row_groups
 from taxi_pipeline.storage.whole_files import FileInUseError, locked, replacing
 from taxi_pipeline.tlc.months import Days, month_of
 from taxi_pipeline.warehouse.tables import Table
@@ -87,7 +88,7 @@ class ParquetTarget(Target):
 
     def write(self, changes: "Sequence[Change]") -> None:
         """Write each file whole, then rename it: a reader sees the old file or the new one."""
-        import pyarrow.parquet as pq
+        import pyarrow as pa
 
         for change in changes:
             path = self._file(change.table, change.fleet, change.days[0] if change.days else None)
@@ -95,9 +96,9 @@ class ParquetTarget(Target):
             reader = change.batches({}, num_rows=_ROW_GROUP_ROWS)
             kept = [column.name for column in change.table.columns if not _is_in_the_path(change.table, column.name)]
             schema = _described(reader.schema, change.table, kept).with_metadata({LOG_KEY: json.dumps(log).encode()})
-            with replacing(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-                for batch in reader:
-                    writer.write_batch(batch.select(kept).cast(schema))
+            tables = (pa.table(batch).select(kept).cast(schema) for batch in reader)
+            with replacing(path) as temporary:
+                write_row_groups(temporary, schema, tables, row_group_rows=_ROW_GROUP_ROWS)
 
     def sums_by_day(self, table: Table, fleet: str, days: Days) -> SumsByDay:
         """Count and add up what the month's file holds."""
@@ -132,7 +133,7 @@ def _described(schema: "pa.Schema", table: Table, kept: Sequence[str]) -> "pa.Sc
     """The columns of a file, each with its comment."""
     import pyarrow as pa
 
-    comments = {column.name: column.comment for column in table.columns}
+    comments = table.comments
     return pa.schema([schema.field(name).with_metadata({"comment": comments[name]}) for name in kept])
 
 

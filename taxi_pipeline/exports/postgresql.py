@@ -214,7 +214,7 @@ class PostgresTarget(Target):
         """Set those comments that are not the declared ones; only an owner may."""
         name = self._name_of(table)
         wanted: dict[str | None, str] = {None: table.description}
-        wanted |= {column.name: column.comment for column in table.columns}
+        wanted |= table.comments
         found = dict(
             self._rows(
                 "SELECT attname, description FROM pg_description LEFT JOIN pg_attribute "

@@ -133,7 +133,7 @@ def _survey(path: Path) -> Survey:
     sql = (
         f"SELECT count(*), histogram(CAST(date_trunc('month', {fields[pickup].as_time}) AS DATE)), "
         f"count(*) FILTER (WHERE {pickup_header}), "
-        f"count(*) FILTER (WHERE hour({fields[pickup].as_time}) IN (0, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23)), "
+        f"count(*) FILTER (WHERE hour({fields[pickup].as_time}) NOT BETWEEN 1 AND 12), "
         f"[{counts}] FROM {PUBLISHED} {_not_blank(fields)}"
     )
     with _connected(path, header) as connection:

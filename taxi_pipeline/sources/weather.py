@@ -140,7 +140,7 @@ def read_weather(path: Path) -> Contents:
 
     Which unit a CSV of the access service has, the file does not say: degrees Fahrenheit and inches, degrees Celsius
     and millimetres, or tenths of them. It is the one by which the highs are nearest to the known mean of their months,
-    of the whole file and of each 28 highs in it.
+    of the whole file and of each 56 highs in it.
 
     Args:
         path: a local copy, plain or compressed by gzip.

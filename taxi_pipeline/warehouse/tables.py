@@ -79,6 +79,11 @@ class Table:
         """Column name → SQL type."""
         return {column.name: column.type for column in self.columns}
 
+    @property
+    def comments(self) -> dict[str, str]:
+        """Column name → what it means, with its unit."""
+        return {column.name: column.comment for column in self.columns}
+
     def create_sql(self) -> str:
         """The statement that makes the table where it does not exist."""
         columns = ", ".join(
