@@ -354,6 +354,23 @@ def load(bench: Bench) -> None:
         )
 
 
+def versions(bench: Bench) -> None:
+    """The comparison of two versions of a month, against its load, when few rows differ and when all do."""
+    for which, most in (("few", 1.0), ("all", 6.0)):
+        folder = bench.fresh(f"versions_{which}")
+        arguments = (which, bench.mirror, "yellow", f"{MARCH[0]:%Y-%m}", folder)
+        measured = run([BIN / "python", "-m", "benchmarks.versions", *map(str, arguments)], {**os.environ})
+        load_seconds, seconds, num_changed = measured.output.split()[-3:]
+        bench.add(
+            "versions",
+            f"compare {_trips(bench)} trips, {int(num_changed):,} changed, peak {measured.peak_mb:.0f} MB",
+            f"{float(seconds):.1f} s",
+            f"{float(load_seconds):.1f} s load",
+            ratio=float(seconds) / float(load_seconds),
+            most=most,
+        )
+
+
 def _loaded(bench: Bench, which: str, fleet: str, first: date, trips_per_day: int) -> tuple[int, float]:
     """The trips of a month, and the processor time of loading it, in seconds."""
     mirror = bench.folder / "load_mirrors" / str(trips_per_day)
@@ -585,6 +602,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "object_store": object_store,
     "ui_run": ui_run,
     "load": load,
+    "versions": versions,
     "queries": queries,
     "backfill": backfill,
     "big_fleet": big_fleet,

@@ -28,6 +28,7 @@ TaxiPipelineError
     - MissingFileError
     - MissingZonesError
     - MixedDataError
+    - NoSuchVersionError
     - NoTripsYetError
     - UnusableFileError
       - UnlikelyFileError

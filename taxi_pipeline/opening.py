@@ -60,6 +60,7 @@ def tlc_of(settings: Settings) -> TlcSource:
         fleets=settings.fleets,
         accepted=settings.accepted,
         last_day=settings.end_date,
+        num_kept=settings.num_kept_versions,
         patience=Patience(pause_seconds=settings.tlc_pause_seconds),
     )
 

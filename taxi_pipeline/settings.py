@@ -19,6 +19,7 @@ from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.storage.opening import OBJECT_STORE_SCHEMES
 from taxi_pipeline.tlc.download import TLC_SERVER
 from taxi_pipeline.tlc.fleets import FIRST_DAY, FLEETS
+from taxi_pipeline.tlc.kept_versions import ALL_VERSIONS
 from taxi_pipeline.tlc.months import new_york_today
 from taxi_pipeline.tlc.publication_delay import SHORTEST_DELAY
 
@@ -100,6 +101,8 @@ class Settings:
     fleets: tuple[str, ...]
     accepted: tuple[str, ...]
     """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
+    num_kept_versions: int
+    """How many older versions of each published month are kept."""
     start_date: date
     end_date: date | None
     """The last daily partition; None for the last day that can be published."""
@@ -202,6 +205,7 @@ class Settings:
             tlc_pause_seconds=_pause("TLC_PAUSE_SECONDS", value("TLC_PAUSE_SECONDS", "0")),
             fleets=fleets,
             accepted=_accepted(value("TAXI_ACCEPT", "")),
+            num_kept_versions=_num_kept(value("TAXI_KEPT_VERSIONS", "all")),
             start_date=start_date,
             end_date=_date("TAXI_END_DATE", end, start_date, "TAXI_START_DATE") if end else None,
             datasets_format=_choice("TAXI_DATASETS_FORMAT", value("TAXI_DATASETS_FORMAT", "parquet"), FORMATS),
@@ -408,6 +412,14 @@ def _pause(variable: str, value: str) -> float:
 def _history_days(value: str) -> int:
     if not re.fullmatch(r"\d{1,5}", value) or int(value) < _SHORTEST_HISTORY:
         raise SettingsError("TAXI_HISTORY_DAYS", value, f"a number of days, {_SHORTEST_HISTORY} to 99,999")
+    return int(value)
+
+
+def _num_kept(value: str) -> int:
+    if value.lower() == "all":
+        return ALL_VERSIONS
+    if not re.fullmatch(r"\d{1,3}", value):
+        raise SettingsError("TAXI_KEPT_VERSIONS", value, "all, or a number of versions, 0 to 999")
     return int(value)
 
 

@@ -25,6 +25,7 @@ from taxi_pipeline.defs.checks import CHECKS
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.dagster_names import RANGE_END, RANGE_START
 from taxi_pipeline.defs.io_managers import build_datasets_io_manager
+from taxi_pipeline.defs.resources.alerts import Alerts
 from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.smtp import Postbox, SmtpServer
 from taxi_pipeline.pages.links import Pages
@@ -59,7 +60,7 @@ GROUPS = {
     "raw_files": {"taxi_trips_file", "taxi_zones_file"},
     "warehouse": {"taxi_zones", "code_tables", "taxi_trips", "zone_hourly_trips", "borough_flows"},
     "history": {"loaded_months"},
-    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer"},
+    "metrics": {"trips_by_week", "manhattan_stats", "manhattan_map", "city_map", "zone_explorer", "month_changes"},
     "indicators": {"tlc_report_file", "tlc_indicators"},
     "reports": {"week_summary", "month_manifest", "monthly_report"},
     "datasets": {"zone_hours", "market_shares", "demand_model", "demand_errors"},
@@ -89,6 +90,7 @@ class Pipeline:
     source_urls: Mapping[str, str] = field(default_factory=dict)
     postbox: Postbox = field(default_factory=lambda: Postbox(SmtpServer("", 25)))
     chats: Chats = field(default_factory=Chats)
+    alerts: Alerts = field(default_factory=Alerts)
 
     @property
     def resources(self) -> dict[str, Any]:
@@ -102,6 +104,7 @@ class Pipeline:
             "pages": self.pages,
             "postbox": self.postbox,
             "chats": self.chats,
+            "alerts": self.alerts,
             "datasets": datasets,
         }
 

@@ -97,7 +97,7 @@ def _runs_sql(node: ast.AST) -> bool:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("rows", "row", "table", "replace_days")
+        and node.func.attr in ("rows", "row", "table", "keep", "replace_days")
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "session"
     )
@@ -124,6 +124,7 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         bound: gets the values that were bound the first time, by statement.
     """
     rows, table, replace_days = DuckDBSession.rows, DuckDBSession.table, DuckDBSession.replace_days
+    keep = DuckDBSession.keep
 
     def check(sql: str, values: Sequence[Any]) -> None:
         if sql not in seen and (module := module_of_statement()):
@@ -140,6 +141,10 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         check(sql, values)
         return table(self, sql, values)
 
+    def checked_keep(self: DuckDBSession, name: str, sql: str) -> None:
+        check(sql, ())
+        keep(self, name, sql)
+
     def checked_replace_days(
         self: DuckDBSession, of: Table, fleet: str, days: Days, select: str, values: Sequence[Any] = (), *others: Any
     ) -> None:
@@ -147,9 +152,11 @@ def checked_statements(seen: dict[str, Path], bound: dict[str, tuple[Any, ...]] 
         replace_days(self, of, fleet, days, select, values, *others)
 
     DuckDBSession.rows, DuckDBSession.table = checked_rows, checked_table  # type: ignore[method-assign]
+    DuckDBSession.keep = checked_keep  # type: ignore[method-assign]
     DuckDBSession.replace_days = checked_replace_days  # type: ignore[method-assign]
     try:
         yield
     finally:
         DuckDBSession.rows, DuckDBSession.table = rows, table  # type: ignore[method-assign]
+        DuckDBSession.keep = keep  # type: ignore[method-assign]
         DuckDBSession.replace_days = replace_days  # type: ignore[method-assign]

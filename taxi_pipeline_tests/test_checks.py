@@ -85,7 +85,7 @@ def failed(pipeline: Pipeline, days: tuple[str, str] | None = None) -> set[str]:
 def test_all_pass_by_themselves_over_everything_loaded(loaded: Pipeline) -> None:
     checks = run_checks(loaded)
     assert set(checks) == {spec.name for check in CHECKS for spec in check.check_specs}
-    assert len(checks) == 37
+    assert len(checks) == 41
     assert all(check.passed for check in checks.values())
     assert "2 months compared" in str(checks["trips_conserved"].description)
     assert all(verdict.passed for verdict in compare(loaded).values())

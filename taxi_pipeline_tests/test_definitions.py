@@ -61,6 +61,7 @@ DEPS = {
     "manhattan_map": {"manhattan_stats"},
     "city_map": {"zone_hourly_trips", "taxi_zones"},
     "zone_explorer": {"zone_hourly_trips", "borough_flows", "taxi_zones"},
+    "month_changes": {"taxi_trips", "taxi_zones"},
     "week_summary": {"zone_hourly_trips", "taxi_zones"},
     "month_manifest": {"zone_hourly_trips"},
     "monthly_report": {"zone_hourly_trips", "borough_flows", "taxi_zones", "tlc_indicators"},
@@ -448,7 +449,7 @@ def test_a_backfills_run_has_a_month_of_days_or_five_years_of_months_and_one_run
                 assert asset.op.pool == ("duckdb" if name in ON_THE_DATABASE else None), name
     pools = {spec.key: check.op.pool for check in CHECKS for spec in check.check_specs}
     assert pools.pop(dg.AssetCheckKey(dg.AssetKey("taxi_trips_file"), "columns_known")) is None, "it reads files alone"
-    assert len(pools) == 38
+    assert len(pools) == 42
     assert set(pools.values()) == {"duckdb"}
 
 
@@ -457,7 +458,7 @@ def test_the_job_holds_the_whole_graph_in_one_process(definitions: dg.Definition
     names = {key.to_user_string() for key in job.asset_layer.selected_asset_keys}
     assert names == IN_A_RUN_OF_DAYS
     assert job.executor_def is dg.in_process_executor
-    assert len(job.asset_layer.asset_graph.asset_check_keys) == 33
+    assert len(job.asset_layer.asset_graph.asset_check_keys) == 37
 
 
 def test_resources_can_be_overridden(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from taxi_pipeline.tlc.download import published_version, trips_url
 from taxi_pipeline.tlc.fetch_note import read_note
 from taxi_pipeline.tlc.file_schemas import published_schema
 from taxi_pipeline.tlc.fleets import FLEETS, GREEN, YELLOW
+from taxi_pipeline.tlc.held_months import forget_imported
 from taxi_pipeline.tlc.http_transfer import FetchError
-from taxi_pipeline.tlc.imported_months import forget_imported
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import TlcSource, trips_file
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse

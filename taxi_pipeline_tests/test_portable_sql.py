@@ -25,8 +25,12 @@ from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
 from taxi_pipeline.quality.reconciliation import segment_differences
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.quality.trip_totals import require_every_trip
+from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.trip_files import read_trip_file
 from taxi_pipeline.warehouse.coverage import coverage_by_fleet, loaded_months, loaded_totals, newest_days
+from taxi_pipeline.warehouse.interface import PublishedFile
+from taxi_pipeline.warehouse.month_changes import Version, month_changes
 from taxi_pipeline.warehouse.sql import seconds_between, weekday
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline
 from taxi_pipeline_tests.portable_sql import (
@@ -126,6 +130,12 @@ def test_every_module_with_sql_runs_statements_that_translate(
                 assert len(pipeline.warehouse.query(contents_by_day, table, part)) == 4
             else:
                 assert pipeline.warehouse.query(contents_of, table).version
+        with pipeline.files.local_copy("raw/green_tripdata_2023-02.parquet") as path:
+            content = read_trip_file(path)
+            file = PublishedFile(path=path, uri=path.as_uri(), sha256="", num_rows=content.num_rows)
+            version = Version.of(GREEN, file, content.columns)
+            few = Version.of(GREEN, file, [name for name in content.columns if name != "tip_amount"])
+            assert pipeline.warehouse.query(month_changes, few, version).examples
         # What is asked of real trips alone.
         assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []
         months = pipeline.warehouse.query(loaded_months, Days(date(2023, 2, 1), date(2023, 2, 4)))

@@ -499,7 +499,7 @@ def test_whatever_a_webhook_answers_the_call_ends_and_names_no_address(
     """Regression: an answer of 3 GB was read to its end, and a byte each nine seconds blocked the sensors for ever."""
     with raw_server(answer) as url:
         told = Alerts(webhook_url=f"{url}/a-secret", limit_seconds=1).post({"text": "x"})
-    about = "The message about a failed run could not be sent to TAXI_ALERT_WEBHOOK_URL: "
+    about = "The message (A run failed) could not be sent to TAXI_ALERT_WEBHOOK_URL: "
     assert told == ([f"{about}{problem}"] if problem else [])
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from taxi_pipeline.delivery.smtp import SmtpServer
 from taxi_pipeline.settings import Settings, SettingsError, UnknownSettingError, project_root
+from taxi_pipeline.tlc.kept_versions import ALL_VERSIONS
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS, SPARK
 
 
@@ -31,6 +32,7 @@ def test_defaults() -> None:
         source_urls={},
         fleets=("yellow",),
         accepted=(),
+        num_kept_versions=ALL_VERSIONS,
         start_date=date(2023, 1, 1),
         end_date=None,
         automation=False,
@@ -111,6 +113,7 @@ OTHER_VALUES = {
     "TAXI_NOTEBOOKS": "off",
     "TAXI_AUTOMATION": "on",
     "TAXI_HISTORY_DAYS": "365",
+    "TAXI_KEPT_VERSIONS": "2",
     "TAXI_PAGES_URL": "https://pages.example.com",
     "TAXI_PAGES_HOSTS": "pages.example.com, *.example.org",
     "TAXI_ALERT_WEBHOOK_URL": "https://hooks.example.com/x",
@@ -228,6 +231,8 @@ def test_an_empty_variable_counts_as_unset() -> None:
         ("TLC_PAUSE_SECONDS", "-1", "a number of seconds, 0 to 3,600"),
         ("TLC_PAUSE_SECONDS", "3600.5", "a number of seconds, 0 to 3,600"),
         ("TAXI_HISTORY_DAYS", "29", "a number of days, 30 to 99,999"),
+        ("TAXI_KEPT_VERSIONS", "-1", "all, or a number of versions, 0 to 999"),
+        ("TAXI_KEPT_VERSIONS", "1000", "all, or a number of versions, 0 to 999"),
         ("TAXI_HISTORY_DAYS", "off", "a number of days, 30 to 99,999"),
         ("TAXI_HISTORY_DAYS", "100000", "a number of days, 30 to 99,999"),
         ("TLC_URL", "ftp://example.com", "http://, https:// or file://"),

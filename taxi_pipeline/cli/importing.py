@@ -6,29 +6,15 @@ from pathlib import Path
 import click
 from rich.table import Column, Table
 
-from taxi_pipeline.cli.options import read_settings
+from taxi_pipeline.cli.options import FleetMonth, read_settings
 from taxi_pipeline.cli.terminal import as_typed, console, print_whole
 from taxi_pipeline.opening import files_of, tlc_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.storage.scratch import Scratch
-from taxi_pipeline.tlc.fleets import FLEETS, Fleet
-from taxi_pipeline.tlc.imported_months import forget_imported
+from taxi_pipeline.tlc.fleets import Fleet
+from taxi_pipeline.tlc.held_months import forget_imported
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import trips_file
-
-
-class _FleetMonth(click.ParamType):
-    """A fleet's month as settings write it, `green/2023-01`."""
-
-    name = "fleet/yyyy-mm"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Fleet, date]:
-        """The fleet, and the first day of the month."""
-        fleet, _, month = str(value).partition("/")
-        try:
-            return FLEETS[fleet], date.fromisoformat(f"{month}-01")
-        except (KeyError, ValueError):
-            self.fail(f"{str(value)[:40]!r} is no fleet's month such as green/2023-01", param, ctx)
 
 
 @click.command("import")
@@ -36,7 +22,7 @@ class _FleetMonth(click.ParamType):
 @click.option("--replace", is_flag=True, help="Take the place of a month that was fetched or imported before.")
 @click.option(
     "--forget",
-    type=_FleetMonth(),
+    type=FleetMonth(),
     multiple=True,
     metavar="FLEET/YYYY-MM",
     help="Remove an imported month, so that the next run fetches the published one; can be given several times.",

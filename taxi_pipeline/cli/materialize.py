@@ -39,12 +39,27 @@ def materialize(start: datetime, end: datetime, reports: bool) -> None:
     at the end, when all the others are loaded. The instance is that of DAGSTER_HOME; if that is not set, the
     project's.
     """
-    settings = read_settings()
-    _use_own_instance()
     days = days_between(start, end)
-    settings = _covering(settings, days)
     if reports and (note := without_report(days)):
         console.print(note, style="yellow")
+    materialize_days(read_settings(), days, reports=reports)
+
+
+def materialize_days(settings: Settings, days: Days, *, reports: bool = False) -> None:
+    """Run the whole graph for the days, and print what came of it.
+
+    Args:
+        settings: settings of the code location.
+        days: both ends inclusive.
+        reports: true to make reports, datasets and marts, too.
+
+    Raises:
+        ProjectError: there is no Dagster instance.
+        click.BadParameter: a day can't be loaded.
+        click.ClickException: a run or a check failed; says how to go on.
+    """
+    _use_own_instance()
+    settings = _covering(settings, days)
     outcome = _run(settings, days, reports=reports)
     _print_failed_checks(outcome.failed_checks)
     for reason in outcome.left_out:

@@ -1,7 +1,7 @@
 """Options that several commands have, and the settings they read."""
 
 import os
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +9,24 @@ import click
 
 from taxi_pipeline.project.files import ProjectError
 from taxi_pipeline.settings import Settings, find_project
+from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.months import Days
 
 _DAY = "%Y-%m-%d"
+
+
+class FleetMonth(click.ParamType):
+    """A fleet's month as settings write it, `green/2023-01`."""
+
+    name = "fleet/yyyy-mm"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Fleet, date]:
+        """The fleet, and the first day of the month."""
+        fleet, _, month = str(value).partition("/")
+        try:
+            return FLEETS[fleet], date.fromisoformat(f"{month}-01")
+        except (KeyError, ValueError):
+            self.fail(f"{str(value)[:40]!r} is no fleet's month such as green/2023-01", param, ctx)
 
 
 def loaded_day_range(command: Any) -> Any:

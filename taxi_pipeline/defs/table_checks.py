@@ -28,6 +28,8 @@ from taxi_pipeline.warehouse.tables import (
     BOROUGH_FLOWS,
     CALENDAR_DAYS,
     LOADED_DAYS,
+    MONTH_CHANGES,
+    MONTH_COLUMN_CHANGES,
     REJECTED_TRIPS,
     TLC_INDICATORS,
     TRIP_HISTOGRAMS,
@@ -52,6 +54,7 @@ TABLES_OF = {
     "weather_days": (WEATHER_DAYS,),
     "calendar_days": (CALENDAR_DAYS,),
     "zone_places": (ZONE_PLACES, ZONE_NEIGHBORS),
+    "month_changes": (MONTH_CHANGES, MONTH_COLUMN_CHANGES),
 }
 """Asset → its tables."""
 

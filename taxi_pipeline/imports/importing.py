@@ -19,7 +19,7 @@ from taxi_pipeline.storage.scratch import Scratch
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fetch_note import Origin
 from taxi_pipeline.tlc.fleets import Fleet, MissingColumnsError
-from taxi_pipeline.tlc.imported_months import note_of_copy, store_imported
+from taxi_pipeline.tlc.held_months import note_of_copy, store_imported
 from taxi_pipeline.tlc.months import new_york_today
 from taxi_pipeline.tlc.source import TlcSource, trips_file
 from taxi_pipeline.tlc.trip_files import UnusableFileError, read_trip_file
@@ -116,7 +116,9 @@ def _store(
         with _refusing(content):
             judge_download(content, fleet, month, files, accepted=tlc.accepts(fleet, month))
             num_rows = read_trip_file(content).num_rows
-        stored, _ = store_imported(files, name, origin, lambda draft: shutil.copyfile(content, draft))
+        stored, _ = store_imported(
+            files, name, origin, lambda draft: shutil.copyfile(content, draft), num_kept=tlc.num_kept
+        )
     return ImportedMonth(
         fleet=fleet.name,
         month=month,

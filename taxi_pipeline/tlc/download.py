@@ -73,6 +73,7 @@ def fetch(
     verify: Callable[[Path], object],
     patience: Patience | None = None,
     must_exist: bool = False,
+    before_replacing: Callable[[Path], object] = lambda _: None,
     log: Log = lambda _: None,
     on_progress: Progress = lambda _done, _total: None,
 ) -> FetchedFile:
@@ -88,6 +89,8 @@ def fetch(
         verify: called with a local path of the downloaded file; raises when the file is not what it should be.
         patience: how long to wait for a server.
         must_exist: if true, 403 means that the server refuses for now; otherwise it means that there is no such file.
+        before_replacing: called with a local path of the verified file, before it takes the place of the copy in the
+            storage. The name is locked meanwhile.
         log: gets a sentence before each wait, and now and then while a large file arrives.
         on_progress: gets the number of bytes that have arrived and, where announced, of all bytes.
 
@@ -120,7 +123,7 @@ def fetch(
             )
 
         try:
-            fetched = _store_verified(url, files, name, download_to, verify)
+            fetched = _store_verified(url, files, name, download_to, verify, before_replacing)
             if current and current[0].sha256 != fetched.sha256:
                 return replace(fetched, replaced=current[0].sha256)
             return fetched
@@ -218,6 +221,7 @@ def _store_verified(
     name: str,
     download_to: Callable[[Path], Validators | None],
     verify: Callable[[Path], object],
+    before_replacing: Callable[[Path], object],
 ) -> FetchedFile:
     """Download a draft, verify it, store it under the name, and note which version it is."""
     with files.draft(name) as draft:
@@ -228,6 +232,7 @@ def _store_verified(
             verify(draft.path)
         except (UnusableFileError, MissingColumnsError) as error:
             raise FetchError(f"what {url} sent is unusable: {error}. It was thrown away; nothing changed") from error
+        before_replacing(draft.path)
         files.delete(note_name(name))  # until the new note is written, the file in place is not trusted
     write_note(files, name, FetchNote(url=url, sha256=draft.stored.sha256, validators=dict(validators)))
     return FetchedFile(**vars(draft.stored), url=url, downloaded=True)

@@ -16,6 +16,9 @@ from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.http_transfer import FetchError, Validators
 
+_LEFT_OUT_WHEN_EMPTY = ("origin", "pinned", "replaced_at")
+"""Entries of a note that most notes do not have."""
+
 
 class DamagedFileError(LoadError):
     """A fetched file is not what it was when it was verified."""
@@ -50,6 +53,10 @@ class FetchNote:
     """The reason why the last fetch failed; None when it succeeded."""
     origin: Origin | None = None
     """Where an imported file came from; None for one that was fetched."""
+    pinned: bool = False
+    """True where somebody asked for this version: then no other takes its place by itself."""
+    replaced_at: str | None = None
+    """Of a version that is kept: when another took its place, in UTC. None for the file that is in its place."""
 
 
 def note_name(name: str) -> str:
@@ -69,9 +76,7 @@ def read_note(files: Storage, name: str) -> FetchNote | None:
 
 def write_note(files: Storage, name: str, note: FetchNote) -> None:
     """Write the note beside a file."""
-    content = asdict(note)
-    if note.origin is None:
-        del content["origin"]
+    content = {key: value for key, value in asdict(note).items() if value or key not in _LEFT_OUT_WHEN_EMPTY}
     files.write(note_name(name), json.dumps(content, indent=2))
 
 

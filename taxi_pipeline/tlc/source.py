@@ -22,8 +22,9 @@ from taxi_pipeline.tlc.download import (
 )
 from taxi_pipeline.tlc.fetch_note import noting_failure
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
+from taxi_pipeline.tlc.held_months import held_copy, held_version
 from taxi_pipeline.tlc.http_transfer import FetchError, NotFoundError, Patience
-from taxi_pipeline.tlc.imported_months import imported_copy, imported_version
+from taxi_pipeline.tlc.kept_versions import ALL_VERSIONS, keep_version
 from taxi_pipeline.tlc.months import Days, month_of, new_york_today
 from taxi_pipeline.tlc.publication_delay import must_be_published
 from taxi_pipeline.tlc.trip_files import verify_trip_file
@@ -35,6 +36,12 @@ REPORT_FILE = "raw/data_reports_monthly.csv"
 def trips_file(fleet: Fleet, month: date) -> str:
     """The name of the file with the month's trips in the storage."""
     return f"raw/{fleet.file_name(month)}"
+
+
+def month_of_file(name: str) -> tuple[Fleet, date]:
+    """The fleet and the first day of the month of a file in the storage that `trips_file` names."""
+    fleet, _, month = name.rpartition("/")[2].removesuffix(".parquet").partition("_tripdata_")
+    return FLEETS[fleet], date.fromisoformat(f"{month}-01")
 
 
 Judge = Callable[[Path, Fleet, date], object]
@@ -60,6 +67,8 @@ class TlcSource:
     """What is published of later days is left alone; None to take everything."""
     accepted: Sequence[str] = ()
     """Months of fleets, for example `green/2023-01`, whose files are taken although they are judged unlikely."""
+    num_kept: int = ALL_VERSIONS
+    """How many replaced versions of each month are kept."""
     patience: Patience = field(default_factory=Patience)
     """How long to wait for the server."""
     on_progress: Progress = lambda _done, _total: None
@@ -102,7 +111,7 @@ class TlcSource:
     ) -> FetchedFile:
         """Fetch the file with the month's trips into the storage. A failure is noted beside the file.
 
-        A month that was imported counts as fetched: the server is not asked for it.
+        A month that was imported or pinned counts as fetched: the server is not asked for it.
 
         Args:
             fleet: whose trips.
@@ -113,11 +122,11 @@ class TlcSource:
 
         Raises:
             FetchError: the month is not published, the server does not answer, or what it sent is not such a file; or
-                an imported file is damaged.
+                a held file is damaged.
         """
         url, name = trips_url(self.url, fleet, month), trips_file(fleet, month)
-        if imported := imported_copy(files, name):
-            return imported
+        if held := held_copy(files, name):
+            return held
         with noting_failure(files, name, url):
             return self._published_month(fleet, month, url, files, name, judge, log)
 
@@ -129,8 +138,11 @@ class TlcSource:
         def verify(path: Path) -> None:
             judge(path, fleet, month)
 
+        def keep(newer: Path) -> None:
+            keep_version(files, name, newer, num_kept=self.num_kept)
+
         def attempt(*, must_exist: bool) -> FetchedFile:
-            return self._file_at(url, files, name, verify, must_exist=must_exist, log=log)
+            return self._file_at(url, files, name, verify, must_exist=must_exist, before_replacing=keep, log=log)
 
         try:
             return attempt(must_exist=must_be_published(month, today))
@@ -166,7 +178,7 @@ class TlcSource:
 
         Args:
             month: its first day.
-            files: the storage; what was imported there takes the place of what is published.
+            files: the storage; what is held there takes the place of what is published.
 
         Raises:
             NoAnswerError: the server can't be reached.
@@ -174,8 +186,8 @@ class TlcSource:
         must_exist = must_be_published(month, new_york_today())
 
         def name_of(fleet: Fleet) -> str | None:
-            if imported := imported_version(files, trips_file(fleet, month)):
-                return imported[1]
+            if held := held_version(files, trips_file(fleet, month)):
+                return held[1]
             url = trips_url(self.url, fleet, month)
             return published_version(url, patience=self.patience, must_exist=must_exist)
 
@@ -196,7 +208,7 @@ class TlcSource:
 
         def name_of(fleet: Fleet) -> str | None:
             name = trips_file(fleet, month)
-            fetched = imported_version(files, name) or fetched_version(trips_url(self.url, fleet, month), files, name)
+            fetched = held_version(files, name) or fetched_version(trips_url(self.url, fleet, month), files, name)
             return fetched[1] if fetched and fetched[0] == versions[fleet.name] else None
 
         names = {fleet.name: name_of(fleet) for fleet in self.fleets_in(month) if fleet.name in versions}
@@ -235,7 +247,15 @@ class TlcSource:
             return read_report(path)
 
     def _file_at(
-        self, url: str, files: Storage, name: str, verify: Callable[[Path], object], *, must_exist: bool, log: Log
+        self,
+        url: str,
+        files: Storage,
+        name: str,
+        verify: Callable[[Path], object],
+        *,
+        must_exist: bool,
+        before_replacing: Callable[[Path], object] = lambda _: None,
+        log: Log,
     ) -> FetchedFile:
         return fetch(
             url,
@@ -244,6 +264,7 @@ class TlcSource:
             verify=verify,
             patience=self.patience,
             must_exist=must_exist,
+            before_replacing=before_replacing,
             log=log,
             on_progress=self.on_progress,
         )

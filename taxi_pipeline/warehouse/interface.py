@@ -21,6 +21,9 @@ from taxi_pipeline.warehouse.tables import Table, columns_fed_by
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PUBLISHED_TRIPS, EARLIER_TRIPS = "published_trips", "earlier_trips"
+"""Names of the views of a published file's rows, and of those of an earlier version of it."""
+
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
@@ -110,6 +113,15 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def keep(self, name: str, sql: str) -> None:
+        """Compute the rows of a SELECT once, and make them readable under a name as long as the session is open.
+
+        Args:
+            name: of a view that is none of the warehouse's tables.
+            sql: a SELECT; may read the views of published files.
+        """
+
+    @abstractmethod
     def replace_days(
         self,
         table: Table,
@@ -150,7 +162,9 @@ class Session(ABC):
         """Trips that runs are loading now, or that killed runs left; none where an engine hides them."""
         return ()
 
-    def view_published_trips(self, file: PublishedFile, sources: Mapping[str, Source]) -> Sequence[str]:
+    def view_published_trips(
+        self, file: PublishedFile, sources: Mapping[str, Source], name: str = PUBLISHED_TRIPS
+    ) -> Sequence[str]:
         """Make a published file readable as the view `published_trips`, with the types of `trips`.
 
         The view has `pickup_date`, those columns of `trips` that the file feeds, `misfits` (the published values that
@@ -161,6 +175,7 @@ class Session(ABC):
         Args:
             file: a Parquet file of trips.
             sources: column of `trips` → what feeds it.
+            name: of the view: `published_trips`, or `EARLIER_TRIPS` for an earlier version of the same month.
 
         Returns:
             The columns of `trips` that the view has, in their order, without `fleet` and `pickup_date`.
@@ -174,7 +189,7 @@ class Session(ABC):
             shapes = dict(self.rows("SELECT zone_id, geometry FROM zones WHERE geometry IS NOT NULL"))
             if not shapes:
                 raise MissingZonesError
-        self.view_typed(file, sources, shapes)
+        self.view_typed(file, sources, shapes, name)
         return columns_fed_by(sources)
 
     @abstractmethod
@@ -189,13 +204,16 @@ class Session(ABC):
         """
 
     @abstractmethod
-    def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
-        """Make the view `published_trips`, which `view_published_trips` describes.
+    def view_typed(
+        self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], name: str
+    ) -> None:
+        """Make the view that `view_published_trips` describes.
 
         Args:
             file: a Parquet file of trips.
             sources: column of `trips` → what feeds it.
             shapes: zone id → WKT in degrees, where the file holds coordinates.
+            name: of the view.
         """
 
 

@@ -39,6 +39,14 @@ def replace_tables(session: Session, tables: Mapping[Table, Sequence[Sequence[An
         session.replace(table, rows)
 
 
+def rows_of_tables(session: Session, tables: Sequence[Table]) -> dict[Table, list[tuple[Any, ...]]]:
+    """All rows of small tables, in the order of their values."""
+    return {
+        table: session.rows(f"SELECT {', '.join(table.column_names)} FROM {table.name} ORDER BY {', '.join(table.key)}")
+        for table in tables
+    }
+
+
 def replace_indicators(session: Session, indicators: Sequence[Indicators]) -> None:
     """Replace the table `tlc_indicators` by these rows."""
     session.replace(TLC_INDICATORS, [astuple(row) for row in indicators])

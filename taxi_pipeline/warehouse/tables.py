@@ -775,6 +775,50 @@ ZONE_SEGMENTS = Table(
     Kind.WHOLE,
 )
 
+_OF_VERSIONS = (
+    Column("fleet", "VARCHAR", "Fleet of the month", nullable=False),
+    Column("month", "DATE", "First day of the month", nullable=False),
+    Column("earlier_sha256", "VARCHAR", "SHA-256 of the file that was replaced", nullable=False),
+    Column("later_sha256", "VARCHAR", "SHA-256 of the file that replaced it", nullable=False),
+)
+MONTH_CHANGES = Table(
+    "month_changes",
+    "Each version of a published month that another replaced: the rows in which the two differ.",
+    (
+        *_OF_VERSIONS,
+        Column("replaced_at", "TIMESTAMP", "When it was replaced here", "UTC", nullable=False),
+        Column("rows_before", "BIGINT", "Rows of the earlier file", nullable=False),
+        Column("rows_after", "BIGINT", "Rows of the later file", nullable=False),
+        Column("rows_unchanged", "BIGINT", "Rows that are in both", nullable=False),
+        Column("rows_changed", "BIGINT", "Rows that are in both with other values", nullable=False),
+        Column("rows_added", "BIGINT", "Rows of the later file alone", nullable=False),
+        Column("rows_removed", "BIGINT", "Rows of the earlier file alone", nullable=False),
+        Column(
+            "rows_paired_otherwise",
+            "BIGINT",
+            "Changed rows whose earlier row could be another, because several share times and zones",
+            nullable=False,
+        ),
+        Column("total_amount_change", "DECIMAL(18, 2)", "Growth of the sum of totals", _DOLLARS, nullable=False),
+        Column("trip_distance_change", "DECIMAL(18, 3)", "Growth of the sum of distances", "miles", nullable=False),
+    ),
+    Kind.WHOLE,
+    key=("fleet", "month", "earlier_sha256", "later_sha256"),
+)
+MONTH_COLUMN_CHANGES = Table(
+    "month_column_changes",
+    "The columns in which the changed rows of two versions of a month differ.",
+    (
+        *_OF_VERSIONS,
+        Column("column_name", "VARCHAR", "Column of trips; misfits and unfit_values fit none", nullable=False),
+        Column("rows_changed", "BIGINT", "Changed rows that differ in the column", nullable=False),
+        Column("rows_filled", "BIGINT", "Of these, rows without a value before", nullable=False),
+        Column("rows_emptied", "BIGINT", "Of these, rows without a value now", nullable=False),
+    ),
+    Kind.WHOLE,
+    key=("fleet", "month", "earlier_sha256", "later_sha256", "column_name"),
+)
+
 WAREHOUSE_VERSION = Table(
     "warehouse_version",
     "One row with the number of writes to the warehouse. An output that was made from an older version may lack days.",
@@ -811,5 +855,7 @@ TABLES = (
     *CODE_TABLES,
     TLC_INDICATORS,
     *SOURCE_TABLES,
+    MONTH_CHANGES,
+    MONTH_COLUMN_CHANGES,
     WAREHOUSE_VERSION,
 )

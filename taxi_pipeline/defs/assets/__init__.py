@@ -7,6 +7,7 @@ from taxi_pipeline.defs.assets.datasets import demand_errors, demand_model, mark
 from taxi_pipeline.defs.assets.indicators import tlc_indicators, tlc_report_file
 from taxi_pipeline.defs.assets.loaded_months import loaded_months
 from taxi_pipeline.defs.assets.metrics import city_map, manhattan_map, manhattan_stats, trips_by_week, zone_explorer
+from taxi_pipeline.defs.assets.month_changes import month_changes
 from taxi_pipeline.defs.assets.raw_files import taxi_trips_file, taxi_zones_file
 from taxi_pipeline.defs.assets.reports import month_manifest, monthly_report, week_summary
 from taxi_pipeline.defs.assets.requests import trip_request
@@ -32,6 +33,7 @@ ASSETS = [
     manhattan_map,
     city_map,
     zone_explorer,
+    month_changes,
 ]
 """The assets that one run of days materializes: the daily ones, and those without partitions."""
 
@@ -49,6 +51,7 @@ __all__ = [
     "manhattan_map",
     "manhattan_stats",
     "market_shares",
+    "month_changes",
     "month_manifest",
     "monthly_report",
     "taxi_trips_file",

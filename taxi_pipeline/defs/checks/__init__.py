@@ -1,4 +1,4 @@
-"""The asset checks: `integrity` of the pipeline, which fails as an error, `data_quality`, which warns, `freshness`.
+"""The asset checks: `integrity` fails as an error, `data_quality` warns, `freshness` and `versions` do both.
 
 A check in a run of days looks at these days; a run of the check alone looks at all loaded days. Checks are not
 partitioned: Dagster would lose the partition in range runs.
@@ -16,6 +16,7 @@ from taxi_pipeline.defs.checks.integrity import (
     weekly_totals_match_trips,
     zone_ids_unique,
 )
+from taxi_pipeline.defs.checks.versions import version_checks
 
 CHECKS = [
     columns_known,
@@ -30,6 +31,7 @@ CHECKS = [
     weekly_totals_match_trips,
     manhattan_stats_match_trips,
     columns_as_declared,
+    version_checks,
 ]
 """The checks of a run of days."""
 

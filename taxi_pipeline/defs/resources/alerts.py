@@ -1,4 +1,4 @@
-"""Messages to people about failed runs: to a webhook, and to chats."""
+"""Messages to people about failed runs, and about what they would want to know: to a webhook, and to chats."""
 
 import threading
 import time
@@ -45,8 +45,20 @@ class Alerts:
             "link": link,
         }
 
-    def post(self, message: Mapping[str, str | None]) -> Sequence[str]:
+    def notice(self, sentence: str, run_id: str) -> dict[str, str | None]:
+        """The message of a run that succeeded and has something to tell: a sentence, and a link to the run.
+
+        What comes from outside is text in the sentence: it mentions nobody and makes no link.
+        """
+        link = f"{self.ui_url}/runs/{run_id}"
+        return {"text": f"{as_plain_text(sentence)}\n{link}", "link": link}
+
+    def post(self, message: Mapping[str, str | None], *, title: str = "A run failed") -> Sequence[str]:
         """Send a message to all. Never raises: a server that is down must break nothing.
+
+        Args:
+            message: with its words as `text`.
+            title: of the message, where a chat shows one.
 
         Returns:
             What went wrong, without the addresses: a sentence for each place that did not take the message.
@@ -54,7 +66,7 @@ class Alerts:
         calls: dict[str, Callable[[], str | None]] = {}
         if self.webhook_url:
             calls["TAXI_ALERT_WEBHOOK_URL"] = partial(self._to_webhook, message)
-        calls |= {name: partial(self._to_chat, name, message) for name in self.chats.names}
+        calls |= {name: partial(self._to_chat, name, title, message) for name in self.chats.names}
         problems: dict[str, str | None] = dict.fromkeys(calls, f"no answer within {self.limit_seconds:g} s")
 
         def send(place: str) -> None:
@@ -67,7 +79,7 @@ class Alerts:
         for sending in sendings:
             sending.join(max(0, end - time.monotonic()))
         return [
-            f"The message about a failed run could not be sent to {place}: {problem}"
+            f"The message ({title}) could not be sent to {place}: {problem}"
             for place, problem in problems.items()
             if problem
         ]
@@ -84,9 +96,9 @@ class Alerts:
         except (requests.RequestException, ValueError) as error:  # its text holds the address
             return type(error).__name__
 
-    def _to_chat(self, name: str, message: Mapping[str, str | None]) -> str | None:
+    def _to_chat(self, name: str, title: str, message: Mapping[str, str | None]) -> str | None:
         try:
-            self.chats.post(name, "A run failed", message["text"] or "")
+            self.chats.post(name, title, message["text"] or "")
         except DeliveryError as error:
             return str(error)
         return None

@@ -17,6 +17,7 @@ from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import NothingLoadedError, Warehouse, WarehouseUnavailableError
 from taxi_pipeline.warehouse.tables import (
     LOADED_DAYS,
+    MONTH_COLUMN_CHANGES,
     TABLES,
     TLC_INDICATORS,
     TRIP_HISTOGRAMS,
@@ -307,6 +308,7 @@ def _is_older(session: DuckDBSession) -> bool:
     """True if an older version made the warehouse: a table, the last columns of one, or a view are missing."""
     for table in (
         WAREHOUSE_VERSION,
+        MONTH_COLUMN_CHANGES,
         ZONE_NEIGHBORS,
         TLC_INDICATORS,
         ZONE_HOURLY_VOIDS,

@@ -56,6 +56,10 @@ class DuckDBSession(Session):
         """
         return self._connection.sql(sql, params=list(values)).to_arrow_reader(num_rows)
 
+    def keep(self, name: str, sql: str) -> None:
+        """Keep the rows in a temporary table, which a session that only reads can have, too."""
+        self.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {sql}")
+
     def replace_days(
         self,
         table: Table,
@@ -134,9 +138,11 @@ class DuckDBSession(Session):
                 "from the storage and materialize taxi_trips_file, which verifies what it fetches"
             ) from error
 
-    def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
-        """Make the view `published_trips` on the connection."""
-        view_published_trips(self._connection, file.path, sources, shapes)
+    def view_typed(
+        self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], name: str
+    ) -> None:
+        """Make the view on the connection."""
+        view_published_trips(self._connection, file.path, sources, shapes, name=name)
         self._rows_published = file.num_rows
 
     def _num_parts(self, days: Days) -> int:

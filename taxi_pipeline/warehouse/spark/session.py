@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 _TABLES = {table.name: table for table in TABLES}
-_PUBLISHED = "published_trips"
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class IcebergSession(Session):
         self._id = secrets.token_hex(4)
         self._viewed: set[Table] = set()
         self._views: set[str] = set()
-        self._published: DataFrame | None = None
+        self._kept: dict[str, DataFrame] = {}
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of a query."""
@@ -144,21 +143,31 @@ class IcebergSession(Session):
                 raise
             raise UnusableFileError(f"{name} can't be loaded: {found[0][:500]}. Nothing was changed") from error
 
-    def view_typed(self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str]) -> None:
-        """Make the view `published_trips`, whose rows the cluster's workers read and type."""
+    def view_typed(
+        self, file: PublishedFile, sources: Mapping[str, Source], shapes: Mapping[int, str], name: str
+    ) -> None:
+        """Make the view, whose rows the cluster's workers read and type."""
+        # Read and typed once, although it is counted, and its trips and its rejected rows are selected one by one.
+        self._keep(name, typed_rows(self.spark, file, sources, shapes))
+
+    def keep(self, name: str, sql: str) -> None:
+        """Keep the rows on the disks of the cluster."""
+        self._keep(name, self._query(parse(sql), ()))
+
+    def _keep(self, name: str, frame: "DataFrame") -> None:
         from pyspark.storagelevel import StorageLevel
 
-        self._forget_published()
-        # Read and typed once, although it is counted, and its trips and its rejected rows are selected one by one.
-        self._published = typed_rows(self.spark, file, sources, shapes).persist(StorageLevel.DISK_ONLY)
-        self.view(_PUBLISHED, self._published)
+        self._forget(name)
+        self._kept[name] = frame.persist(StorageLevel.DISK_ONLY)
+        self.view(name, self._kept[name])
 
     def close(self) -> None:
         """Drop the views that the cluster holds for the session."""
         from pyspark.errors import PySparkException
 
         with suppress(PySparkException):  # a cluster that is gone holds nothing
-            self._forget_published()
+            for name in list(self._kept):
+                self._forget(name)
             for view in self._views:
                 self.spark.catalog.dropTempView(view)
 
@@ -169,10 +178,10 @@ class IcebergSession(Session):
         self._views.add(own)
         return own
 
-    def _forget_published(self) -> None:
-        if self._published is not None:
-            self._published.unpersist()
-            self._published = None
+    def _forget(self, name: str) -> None:
+        found = self._kept.pop(name, None)
+        if found is not None:
+            found.unpersist()
 
     def name_of(self, table: Table) -> str:
         """The name of the Iceberg table, with catalogue and namespace."""
@@ -243,7 +252,7 @@ class IcebergSession(Session):
         for found in list(own.find_all(exp.Table)):
             if found.name in _TABLES:
                 self._make_view(_TABLES[found.name])
-            if found.name in _TABLES or found.name == _PUBLISHED:
+            if found.name in _TABLES or found.name in self._kept:
                 view = exp.to_table(f"{found.name}_{self._id}")
                 found.replace(exp.alias_(view, found.alias or found.name, table=True))
         return self.ask(to_spark(own), arguments(values))

@@ -133,14 +133,17 @@ def typed_columns(sources: Mapping[str, Source], published: Mapping[str, Publish
     return [_typed(column, sources[column.name], published) for column in PUBLISHED_COLUMNS if column.name in sources]
 
 
-def stepwise(columns: Sequence[TypedColumn], first: Mapping[str, str] | None = None) -> str:
+def stepwise(
+    columns: Sequence[TypedColumn], first: Mapping[str, str] | None = None, *, relation: str = PUBLISHED
+) -> str:
     """A relation over the view `published` that has what the columns' steps give; it stands behind FROM.
 
     Args:
         columns: the columns.
         first: name → SQL over the view, of what the relation has besides.
+        relation: SQL for the view.
     """
-    relation, carried = PUBLISHED, ""
+    carried = ""
     for number, step in enumerate(_merged([[first or {}], *(typed.steps for typed in columns)])):
         found = ", ".join(f"{sql} AS {name}" for name, sql in step.items())
         relation, carried = f"(SELECT {carried}{found} FROM {relation}) AS step_{number}", "*, "
@@ -154,7 +157,9 @@ def _merged(several: Iterable[Steps]) -> list[dict[str, str]]:
     ]
 
 
-def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedColumn]) -> str:
+def typed_sql(
+    sources: Mapping[str, Source], published: Mapping[str, PublishedColumn], *, relation: str = PUBLISHED
+) -> str:
     """A SELECT of the published rows with those of our columns that the file feeds.
 
     Beside them `pickup_date`; `misfits`, the values without which the row is no trip and that fit no column, as text,
@@ -164,6 +169,7 @@ def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedCo
     Args:
         sources: column of `trips` → what feeds it.
         published: plain name → the column of the view `published`.
+        relation: SQL for the view.
     """
     found = typed_columns(sources, published)
     pickup = next(sql.value for sql in found if sql.column.name == "pickup_datetime")
@@ -177,7 +183,7 @@ def typed_sql(sources: Mapping[str, Source], published: Mapping[str, PublishedCo
         {_names(needed)} AS misfit_columns,
         {_reasons(others)} AS unfit_values,
         {_names(others)} AS unfit_columns
-    FROM {stepwise(found)}
+    FROM {stepwise(found, relation=relation)}
     """
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.zone_finder import ZoneFinder
+from taxi_pipeline.warehouse.interface import PUBLISHED_TRIPS
 from taxi_pipeline.warehouse.typing.casts import PUBLISHED, ZONE_FUNCTION, typed_sql
 from taxi_pipeline.warehouse.typing.column_names import columns_of, positions_of
 
@@ -20,8 +21,10 @@ def view_published_trips(
     sources: Mapping[str, Source],
     shapes: Mapping[int, str],
     rows: range | None = None,
+    *,
+    name: str = PUBLISHED_TRIPS,
 ) -> None:
-    """Make a published file readable as the view `published_trips`, as long as the connection is open.
+    """Make a published file readable as the view `published_trips`, or another, as long as the connection is open.
 
     Args:
         connection: on which the view is made.
@@ -29,6 +32,7 @@ def view_published_trips(
         sources: column of `trips` → what feeds it.
         shapes: zone id → WKT in degrees, where the file holds coordinates.
         rows: only these, counted from 0; None for all.
+        name: of the view.
 
     Raises:
         UnusableFileError: two columns of the file have the same name, and hold different values.
@@ -36,12 +40,14 @@ def view_published_trips(
     if shapes:
         make_zone_function(connection, shapes)
     positions = positions_of(file, sources)
-    published = columns_of(view_parquet(connection, file, rows), positions)
-    connection.execute(f"CREATE OR REPLACE TEMP VIEW published_trips AS {typed_sql(sources, published)}")
+    file_view = f"file_of_{name}"
+    published = columns_of(view_parquet(connection, file, rows, name=file_view), positions)
+    typed = typed_sql(sources, published, relation=f"{file_view} AS {PUBLISHED}")
+    connection.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {typed}")
 
 
 def view_parquet(
-    connection: "duckdb.DuckDBPyConnection", file: Path, rows: range | None = None
+    connection: "duckdb.DuckDBPyConnection", file: Path, rows: range | None = None, *, name: str = PUBLISHED
 ) -> "duckdb.DuckDBPyRelation":
     """Make a Parquet file readable as the view `published`, as long as the connection is open.
 
@@ -49,6 +55,7 @@ def view_parquet(
         connection: on which the view is made.
         file: the Parquet file.
         rows: only these, counted from 0; None for all.
+        name: of the view.
 
     Returns:
         The view's rows.
@@ -59,7 +66,7 @@ def view_parquet(
     )
     if rows is not None:
         relation = relation.filter(f"file_row_number BETWEEN {rows.start} AND {rows.stop - 1}")
-    connection.register(PUBLISHED, relation)
+    connection.register(name, relation)
     return relation
 
 

@@ -1,0 +1,47 @@
+"""The checks of how published months changed: that the comparisons add up, and that few rows changed."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from taxi_pipeline.defs.metadata import PREVIEW_ROWS, table
+from taxi_pipeline.defs.resources import POOL, WarehouseParam
+from taxi_pipeline.quality.version_changes import HEADER, large_changes, not_adding_up
+from taxi_pipeline.warehouse.interface import Session
+from taxi_pipeline.warehouse.month_changes import LARGE_SHARE
+
+_ADD_UP = dg.AssetCheckSpec(
+    "changes_add_up",
+    asset="month_changes",
+    description="Rows that are unchanged, changed or removed are those of the earlier file, rows that are unchanged, "
+    "changed or added those of the later one; that file has as many rows as were loaded from it.",
+)
+_FEW_CHANGED = dg.AssetCheckSpec(
+    "few_rows_changed",
+    asset="month_changes",
+    description=f"At most {LARGE_SHARE:.0%} of the rows of the last published version of each month differ from those "
+    "of the version that it replaced.",
+)
+
+
+@dg.multi_asset_check(specs=[_ADD_UP, _FEW_CHANGED], pool=POOL)
+def version_checks(warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
+    """Judge the comparisons of all months, in one step, because each step has its cost."""
+
+    def found(session: Session) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        return list(not_adding_up(session)), list(large_changes(session))
+
+    wrong, large = warehouse.query(found)
+    yield dg.AssetCheckResult(
+        check_name=_ADD_UP.name,
+        passed=not wrong,
+        description=f"{len(wrong)} comparisons do not add up" if wrong else "all add up",
+        metadata={"wrong": table(HEADER, wrong[:PREVIEW_ROWS])},
+    )
+    yield dg.AssetCheckResult(
+        check_name=_FEW_CHANGED.name,
+        passed=not large,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(large)} months have many rows that differ" if large else "no month has many that differ",
+        metadata={"months": table(HEADER, large[:PREVIEW_ROWS])},
+    )
