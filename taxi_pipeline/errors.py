@@ -38,6 +38,7 @@ TaxiPipelineError
   x PagesError
   x PortTakenError
   x ProjectError
+  x QuestionRefusedError
   x RefusedFileError
   x SampleError
   x SettingsError
