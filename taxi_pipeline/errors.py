@@ -5,6 +5,7 @@ console prints it without a traceback and exits with 1. A test compares this tre
 
 TaxiPipelineError
   x BadRequestError
+  x BadRequestedValueError
   x DeliveryError
     - DeliveryDelayedError
   x DeliveryFailure

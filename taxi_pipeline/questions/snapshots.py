@@ -81,7 +81,7 @@ class KeptCopy:
                 with DuckDBWarehouse(path, threads=2).read() as session:
                     yield session
                     return
-            except NothingLoadedError:
+            except WarehouseUnavailableError:
                 if path.is_file() or attempt == _ATTEMPTS:
                     raise
 
