@@ -19,6 +19,8 @@ from taxi_pipeline.warehouse.interface import NothingLoadedError, Session, Wareh
 from taxi_pipeline.warehouse.tables import TABLES, VENDORS
 from taxi_pipeline_tests.processes import held_by_another_process
 
+pytestmark = pytest.mark.slow  # each question is a process
+
 SHORT = Limits(seconds=1, rows=100, characters=10_000)
 
 
@@ -199,6 +201,20 @@ REFUSED = {
 """What is asked → words of the refusal."""
 
 
+def test_the_settings_hold(questions: Questions) -> None:
+    wanted = {
+        "access_mode": "read_only",
+        "enable_external_access": False,
+        "lock_configuration": True,
+        "autoload_known_extensions": False,
+        "autoinstall_known_extensions": False,
+        "temp_directory": "",
+        "threads": 2,
+    }
+    (row,) = questions.ask(f"SELECT {', '.join(f'current_setting({name!r})' for name in wanted)}").rows
+    assert dict(zip(wanted, row, strict=True)) == wanted
+
+
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Questions, Path]]:
     """Questions to one warehouse, in a folder with a file that nobody may see; it has not changed at the end."""
@@ -244,7 +260,6 @@ BOMBS = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sql", BOMBS)
 def test_what_would_never_end_or_fill_the_memory_is_ended(asked: tuple[Questions, Path], sql: str) -> None:
     """Some of these take gigabytes that DuckDB does not count, or hear no interrupt: the process is ended."""

@@ -63,8 +63,8 @@ class Answer:
 
     columns: list[AnswerColumn]
     rows: list[list[Any]]
-    """Values in the order of the columns. Decimals, dates, times, NaN and integers beyond 2^53 are text, exactly. (Of
-    DuckDB's infinite dates, which no table here has, it is 9999-12-31.)"""
+    """Values in the order of the columns. Decimals, dates, times, NaN and integers beyond 2^53 are text, exactly. (What
+    no table here has comes as Python has it: an infinite date as 9999-12-31, nanoseconds cut to microseconds.)"""
     cut: str | None
     """None when these are all rows; otherwise in words what was left out, and why."""
     seconds: float

@@ -58,7 +58,9 @@ def _limit_this_process(question: Mapping[str, Any]) -> None:
 
 
 def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
-    with duckdb.connect(question["database"], read_only=True, config=_config(question)) as connection:
+    with duckdb.connect(question["database"], read_only=True) as connection:
+        for setting, value in _settings(question).items():
+            connection.execute(f"SET {setting} = {value}")
         _require_one_select(connection, question["sql"])
         timer = threading.Timer(question["seconds"], connection.interrupt)
         timer.daemon = True
@@ -71,17 +73,18 @@ def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
         return {**answer, "seconds": round(time.monotonic() - began, 3)}
 
 
-def _config(question: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(question: Mapping[str, Any]) -> dict[str, str]:
+    """Setting → value as SQL, in the order in which DuckDB takes them: after the last ones no other can be set."""
     return {
-        "enable_external_access": False,
-        "autoinstall_known_extensions": False,
-        "autoload_known_extensions": False,
-        "temp_directory": "",
-        "memory_limit": f"{question['memory_mb']}MB",
-        "threads": question["threads"],
+        "memory_limit": f"'{int(question['memory_mb'])}MB'",
+        "threads": f"{int(question['threads'])}",
+        "temp_directory": "''",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
         # A name that is no table would be looked for among the variables of this process.
-        "python_enable_replacements": False,
-        "lock_configuration": True,
+        "python_enable_replacements": "false",
+        "enable_external_access": "false",
+        "lock_configuration": "true",
     }
 
 
