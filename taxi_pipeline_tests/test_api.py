@@ -1,7 +1,11 @@
 """The HTTP API, asked over a real socket: values, limits, tags, refusals, and its OpenAPI document by schemathesis."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -14,6 +18,7 @@ import schemathesis.specs.openapi.checks as openapi_checks
 from hypothesis import HealthCheck, given, settings
 
 from taxi_pipeline.opening import questions_of
+from taxi_pipeline.pages.listening import listening_socket
 from taxi_pipeline.questions.endpoints import (
     ENDPOINTS,
     LAST_ZONE_ID,
@@ -244,6 +249,33 @@ def test_before_anything_is_loaded_it_says_when_to_come_again(tmp_path: Path) ->
 def test_with_spark_there_is_no_api(tmp_path: Path) -> None:
     environment = {**SPARK, "TAXI_DATA_DIR": str(tmp_path), "TAXI_STORAGE_URL": "s3://bucket"}
     assert questions_of(Settings.from_environment(environment)) is None
+
+
+@pytest.mark.slow
+def test_the_console_command_serves_it(loaded: Pipeline) -> None:
+    with listening_socket("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    environment = {
+        **os.environ,
+        "TAXI_DATA_DIR": str(loaded.folder),
+        "DUCKDB_DATABASE": loaded.warehouse.location,
+        "TAXI_PAGES_URL": "http://pages.example.com/pages",
+    }
+    command = [sys.executable, "-W", "ignore", "-m", "taxi_pipeline", "pages", "--port", str(port)]
+    with subprocess.Popen(command, env=environment) as server:
+        get = ServedPages(port)
+        try:
+            while True:
+                assert server.poll() is None
+                try:
+                    assert len(data(get, "zones")) == 265
+                    break
+                except ConnectionRefusedError:
+                    time.sleep(0.05)
+            document = json.loads(get(DOCUMENT_PATH)[2])
+            assert document["servers"] == [{"url": "http://pages.example.com/pages"}]
+        finally:
+            server.terminate()
 
 
 def test_every_kept_answer_is_within_the_bound(get: ServedPages, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,3 +233,15 @@ def test_a_server_without_a_project_says_so_and_writes_no_frame(tmp_path: Path, 
     assert result.returncode != 0
     assert said in result.stderr
     assert result.stdout == ""
+
+
+def test_without_the_extra_it_says_what_to_install(project: Path) -> None:
+    code = "import sys; sys.modules['mcp'] = None; from taxi_pipeline.cli import main; main()"
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, "mcp", "--project", str(project)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "install the extra mcp, pip install 'taxi-pipeline[mcp]'" in result.stderr

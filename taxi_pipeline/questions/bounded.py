@@ -63,8 +63,7 @@ class Answer:
 
     columns: list[AnswerColumn]
     rows: list[list[Any]]
-    """Values in the order of the columns. Decimals, dates, times, NaN and integers beyond 2^53 are text, exactly. (What
-    no table here has comes as Python has it: an infinite date as 9999-12-31, nanoseconds cut to microseconds.)"""
+    """Values in the order of the columns. Decimals, dates, times, NaN and integers beyond 2^53 are text, exactly."""
     cut: str | None
     """None when these are all rows; otherwise in words what was left out, and why."""
     seconds: float

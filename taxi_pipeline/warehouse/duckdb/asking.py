@@ -9,6 +9,7 @@ asked, and how much of it is answered, is here; who asks, and of which file, is 
 """
 
 import json
+import re
 import resource
 import sys
 import threading
@@ -126,30 +127,33 @@ def _nodes(tree: Any, kind: str) -> Iterator[Mapping[str, Any]]:
 
 def _rows(connection: "duckdb.DuckDBPyConnection", question: Mapping[str, Any]) -> dict[str, Any]:
     """Run the SELECT, and take rows until a limit is reached."""
-    connection.execute(question["sql"])
-    columns = [{"name": name, "type": str(type_)} for name, type_, *_ in connection.description or ()]
+    asked = connection.sql(question["sql"])
+    types = [str(type_) for type_ in asked.types]
+    columns = [{"name": name, "type": type_} for name, type_ in zip(asked.columns, types, strict=True)]
+    # By position, because names may be there twice.
+    shown = [f"CAST(#{n} AS VARCHAR)" if _is_of_time(type_) else f"#{n}" for n, type_ in enumerate(types, start=1)]
+    found = asked.project(", ".join(shown)).limit(question["rows"] + 1).fetchall()
     rows: list[list[Any]] = []
-    left = question["characters"] - len(json.dumps(columns))
-    while left > 0 and (found := connection.fetchmany(_ROWS_AT_ONCE)):
-        for row in found:
-            if len(rows) == question["rows"]:
-                return {"columns": columns, "rows": rows, "cut": "rows"}
-            values = [_exact(value) for value in row]
-            left -= len(json.dumps(values, ensure_ascii=False))
-            if left < 0:
-                break
-            rows.append(values)
-        else:
-            continue
-        break
-    if left > 0:
-        return {"columns": columns, "rows": rows, "cut": None}
+    left = question["characters"] - len(json.dumps(columns, ensure_ascii=False))
+    for row in found[: question["rows"]]:
+        values = [_exact(value) for value in row]
+        left -= len(json.dumps(values, ensure_ascii=False))
+        if left < 0:
+            break
+        rows.append(values)
+    if left >= 0:
+        return {"columns": columns, "rows": rows, "cut": "rows" if len(found) > len(rows) else None}
     if not rows:
         raise _RefusedError(
             f"A single row has more than {question['characters']:,} characters: ask for fewer columns, or for the "
             "beginning of a text with left(column, 100)."
         )
     return {"columns": columns, "rows": rows, "cut": "characters"}
+
+
+def _is_of_time(type_: str) -> bool:
+    """True for types of which Python keeps less: it has no infinity, and no nanoseconds."""
+    return bool(re.fullmatch(r"(DATE|TIME|TIMESTAMP|INTERVAL)([ _][A-Z_ ]+)?", type_))
 
 
 def _exact(value: Any) -> Any:
