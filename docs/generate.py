@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from docs.data_dictionary import data_dictionary
 from taxi_pipeline.cli import main as cli
 from taxi_pipeline.project.files import SHIPPED
+from taxi_pipeline.questions.data_dictionary import data_dictionary
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -5,6 +5,7 @@ console prints it without a traceback and exits with 1. A test compares this tre
 
 TaxiPipelineError
   x BadRequestError
+  x BadRequestedValueError
   x DeliveryError
     - DeliveryDelayedError
   x DeliveryFailure
@@ -39,6 +40,7 @@ TaxiPipelineError
   x PagesError
   x PortTakenError
   x ProjectError
+  x QuestionRefusedError
   x RefusedFileError
   x SampleError
   x SettingsError

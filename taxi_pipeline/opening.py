@@ -11,6 +11,8 @@ from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.smtp import Postbox
 from taxi_pipeline.imports.inbox import Inbox
 from taxi_pipeline.pages.links import Pages
+from taxi_pipeline.questions.bounded import Questions
+from taxi_pipeline.questions.snapshots import KeptCopy
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage, open_storage
@@ -41,6 +43,15 @@ def warehouse_of(settings: Settings, *, log: Callable[[str], object] = _log) -> 
         s3_endpoint=settings.s3_endpoint,
         namespace=settings.catalog_namespace,
     )
+
+
+def questions_of(settings: Settings) -> Questions | None:
+    """Questions of others in SQL, asked of a copy of the warehouse. None with Spark. Nothing is copied yet."""
+    if settings.engine != "duckdb":
+        return None
+    # Somebody waits for the answer, so an older copy does where the warehouse is written to all the time.
+    warehouse = DuckDBWarehouse(settings.duckdb_database, lock_timeout_seconds=5)
+    return Questions(KeptCopy(warehouse, settings.scratch_dir / "questions"))
 
 
 def files_of(settings: Settings) -> Storage:

@@ -82,6 +82,7 @@ _LONGEST = (
     *("test_marts", "test_faults", "test_operations", "test_deploy", "test_system", "test_assets", "test_odd_months"),
     *("test_first_hour", "test_long_history", "test_cli", "test_real_data", "test_voids", "test_fleets"),
     *("test_wheel", "test_dev", "test_measured_marts", "test_run_launcher", "test_definitions", "test_monthly_report"),
+    "test_questions",
 )
 """The files of tests that take longest, in the order in which they begin.
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from docs.data_dictionary import data_dictionary
 from docs.generate import PAGES, command_line, settings
 from taxi_pipeline.cli import main as cli
+from taxi_pipeline.questions.data_dictionary import data_dictionary
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS

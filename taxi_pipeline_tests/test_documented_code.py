@@ -51,6 +51,7 @@ NOT_RUN = {
     "aws": "it changes a bucket",
     "cd": "it enters a folder",
     "cp": "it copies the files of a deployment",
+    "curl": "it asks a server that is running; test_api.py asks the same",
     "docker": "deploy/ needs a container engine; test_deploy.py checks its files",
     "eval": "it starts servers: make test-services does",
     "git": "it changes the clone",
@@ -120,6 +121,7 @@ RUN = {
     "docs/zone-segments.md: sql": 1,
     "data/requests/README.md: json": 1,
     "docs/server.md: json": 1,
+    "docs/questions.md: json": 1,
     "docs/delivery.md: yaml": 1,
 }
 """Page and language → number of blocks that the tests below run."""
@@ -263,6 +265,15 @@ def test_the_request_is_accepted() -> None:
 def test_the_rule_of_the_bucket_is_json() -> None:
     (rule,) = json.loads(only("json", "docs/server.md"))["Rules"]
     assert rule["Status"] == "Enabled"
+
+
+def test_the_configuration_of_a_client_starts_the_server(tmp_path: Path) -> None:
+    server = json.loads(only("json", "docs/questions.md"))["mcpServers"]["taxi-pipeline"]
+    assert Path(server["command"]).name == "taxi-pipeline"
+    name, option, folder = server["args"]
+    assert folder == "/path/to/project"
+    command = taxi_pipeline.commands[name]
+    assert command.make_context(name, [option, str(tmp_path)]).params == {"project": tmp_path}
 
 
 # Python and SQL

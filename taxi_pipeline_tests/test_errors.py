@@ -14,7 +14,15 @@ import taxi_pipeline
 from taxi_pipeline import errors
 from taxi_pipeline.errors import TaxiPipelineError
 
-OUTCOMES = {"ChangedError", "NoSampleError", "_NotModified", "_RefusedError", "_StoppedError", "_TryAgainError"}
+OUTCOMES = {
+    "ChangedError",
+    "NoSampleError",
+    "_NotFoundError",
+    "_NotModified",
+    "_RefusedError",
+    "_StoppedError",
+    "_TryAgainError",
+}
 """Exceptions by which two functions of a module talk to each other. None reaches a user."""
 
 

@@ -25,6 +25,7 @@ from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
 from taxi_pipeline.quality.reconciliation import segment_differences
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.quality.trip_totals import require_every_trip
+from taxi_pipeline.questions.endpoints import ENDPOINTS
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file
@@ -136,6 +137,10 @@ def test_every_module_with_sql_runs_statements_that_translate(
             version = Version.of(GREEN, file, content.columns)
             few = Version.of(GREEN, file, [name for name in content.columns if name != "tip_amount"])
             assert pipeline.warehouse.query(month_changes, few, version).examples
+        asked = {"fleet": ["green"], "from": date(2023, 1, 29), "to": date(2023, 2, 4), "zone": [74]}
+        for endpoint in ENDPOINTS:
+            values = {**asked, "fleet": "green"} if endpoint.path.endswith("zone-hours") else asked
+            assert pipeline.warehouse.query(endpoint.rows, values)
         # What is asked of real trips alone.
         assert pipeline.warehouse.query(indicators_of, date(2023, 2, 1)) == []
         months = pipeline.warehouse.query(loaded_months, Days(date(2023, 2, 1), date(2023, 2, 4)))

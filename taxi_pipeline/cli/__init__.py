@@ -15,6 +15,7 @@ from taxi_pipeline.cli.importing import import_files
 from taxi_pipeline.cli.init import init
 from taxi_pipeline.cli.load import load
 from taxi_pipeline.cli.materialize import materialize
+from taxi_pipeline.cli.mcp import mcp
 from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
@@ -40,5 +41,19 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (init, demo, dev, sample, snapshot, status, materialize, load, versions, import_files, export, pages):
+for command in (
+    init,
+    demo,
+    dev,
+    sample,
+    snapshot,
+    status,
+    materialize,
+    load,
+    versions,
+    import_files,
+    export,
+    pages,
+    mcp,
+):
     main.add_command(command)

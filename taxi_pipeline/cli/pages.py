@@ -3,7 +3,7 @@
 import click
 
 from taxi_pipeline.cli.options import read_settings
-from taxi_pipeline.opening import files_of
+from taxi_pipeline.opening import files_of, questions_of
 
 
 @click.command()
@@ -12,12 +12,14 @@ from taxi_pipeline.opening import files_of
 def pages(host: str, port: int) -> None:
     """Serve the reports, maps and tables to browsers; the `open` links of the Dagster UI lead here.
 
-    It only reads, and only what is below outputs/. It has no login: on a server, put it behind the proxy that has one.
-    It serves under localhost, the address that it listens on (all names of this machine with 0.0.0.0) and the host of
-    TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
+    It only reads, and only what is below outputs/. Below /api/v1/ it answers programs out of the rollups, as
+    /api/v1/openapi.json describes; not with TAXI_ENGINE=spark. It has no login: on a server, put it behind the proxy
+    that has one. It serves under localhost, the address that it listens on (all names of this machine with 0.0.0.0)
+    and the host of TAXI_PAGES_URL; TAXI_PAGES_HOSTS adds others.
     """
     from taxi_pipeline.pages.listening import listening_socket, serve
     from taxi_pipeline.pages.server import LOOPBACK_HOSTS, build_app, hosts_served
+    from taxi_pipeline.questions.http_api import api_routes
 
     settings = read_settings()
     files = files_of(settings)
@@ -27,4 +29,6 @@ def pages(host: str, port: int) -> None:
             click.echo(
                 f"Serving under {', '.join(hosts)}. Set TAXI_PAGES_URL or TAXI_PAGES_HOSTS to add others.", err=True
             )
-        serve(build_app(files, hosts), listening)
+        questions = questions_of(settings)
+        api = api_routes(questions.copy, settings.pages_url) if questions else ()
+        serve(build_app(files, hosts, api), listening)

@@ -7,7 +7,7 @@ block. A request without a body in its answer (HEAD, or for a file that has not 
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -20,7 +20,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.pages.links import PAGES_FOLDER
@@ -100,16 +100,17 @@ def own_names() -> list[str]:
     return [name.lower(), *(f"[{each}]" if ":" in each else each for each in found)]
 
 
-def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS) -> Starlette:
+def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS, others: Sequence[BaseRoute] = ()) -> Starlette:
     """Build the application for a storage.
 
     Args:
         files: the storage whose outputs are served.
         hosts: the hosts in whose name they are served, without ports.
+        others: what else is served, before names are looked for among the outputs.
     """
 
     def index(_: Request) -> Response:
-        groups = [(folder or "outputs", list(_shown_in(files, folder))) for folder in FOLDERS]
+        groups = [(folder or "outputs", list(shown_in(files, folder))) for folder in FOLDERS]
         return HTMLResponse(render(Path(__file__).with_name("index.html.jinja"), groups=groups))
 
     def page(request: Request) -> Response:
@@ -122,7 +123,7 @@ def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS) -> Starle
         return PlainTextResponse(str(error), status_code=503)
 
     return Starlette(
-        routes=[Route("/", index), Route("/health", health), Route("/{name:path}", page)],
+        routes=[Route("/", index), Route("/health", health), *others, Route("/{name:path}", page)],
         middleware=[
             Middleware(_WithHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts), www_redirect=False),
@@ -191,7 +192,7 @@ def _from_folder(folder: Path, name: str, request: Request) -> Response:
     path, status = _resolved(folder, name)
     # A file that is replaced is another inode, also within the same tick of the file system's clock.
     tag = f'"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"'
-    if _has_version(request, tag):
+    if has_version(request, tag):
         return Response(status_code=304, headers={"ETag": tag})
     return FileResponse(path, media_type=_media_type(name), headers={"ETag": tag}, stat_result=status)
 
@@ -220,7 +221,7 @@ def _resolved(folder: Path, name: str) -> tuple[Path, os.stat_result]:
 def _from_store(files: Storage, name: str, request: Request) -> Response:
     stored = files.describe(name)
     headers = {"ETag": f'"{stored.sha256}"'}
-    if _has_version(request, headers["ETag"]):
+    if has_version(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         headers["Content-Length"] = str(stored.size_bytes)
@@ -231,17 +232,17 @@ def _from_store(files: Storage, name: str, request: Request) -> Response:
         return _CopyResponse(copy.pop_all(), path, _media_type(name), headers)
 
 
-def _has_version(request: Request, tag: str) -> bool:
-    """True if the browser has this version of the file."""
-    known = request.headers.get("If-None-Match", "")
-    return tag in (part.strip().removeprefix("W/") for part in known.split(","))
+def has_version(request: Request, tag: str) -> bool:
+    """True if the browser has this version of what it asks for."""
+    known = [part.strip().removeprefix("W/") for part in request.headers.get("If-None-Match", "").split(",")]
+    return tag in known or "*" in known
 
 
 def _media_type(name: str) -> str | None:
     return MEDIA_TYPES.get(PurePosixPath(name).suffix)
 
 
-def _shown_in(files: Storage, folder: str) -> Iterator[tuple[str, str]]:
+def shown_in(files: Storage, folder: str) -> Iterator[tuple[str, str]]:
     """Name and relative URL of each file in a folder, the newest month first where names are months."""
     for name in sorted(files.list(f"{PAGES_FOLDER}{folder}*"), reverse=bool(folder)):
         shown = name.removeprefix(PAGES_FOLDER)

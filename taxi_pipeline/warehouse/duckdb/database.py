@@ -187,6 +187,11 @@ class DuckDBWarehouse(Warehouse):
         with DuckDBWarehouse(path, memory_limit=self._memory_limit, threads=self._threads).read() as session:
             yield session
 
+    def state(self) -> str | None:
+        """A text that is another one after each write, without opening the database; None where there is none."""
+        database, wal = _state_of(self.database, Path(f"{self.database}.wal"))
+        return None if database is None else f"{self.database.resolve()} {database} {wal}"
+
     def snapshot(self, target: Path) -> None:
         """Copy the database into a file of its own, which takes the place of an older copy when it is whole.
 

@@ -1,4 +1,4 @@
-"""The data dictionary, `docs/data-dictionary.md`, written from the declarations: tables, datasets, fleets, codes.
+"""The data dictionary, as the MCP server gives it and as `docs/data-dictionary.md` has it, from the declarations.
 
 All of it comes from `warehouse.tables`, `datasets.columns`, `tlc.fleets`, `tlc.codes` and `quality.tlc_report`. `make
 docs` writes the file, and a test fails when it is out of date.
