@@ -20,6 +20,7 @@ TaxiPipelineError
   x FinalFailure
   x FleetsFailed
   x InstanceError
+  x KeyFileError
   x LoadError
     - ConflictError
     - DamagedFileError
@@ -31,6 +32,7 @@ TaxiPipelineError
     - NoTripsYetError
     - UnusableFileError
       - UnlikelyFileError
+  x ManifestError
   x MartsError
   x MonthsFailed
   x NoPdfError
@@ -38,6 +40,7 @@ TaxiPipelineError
   x PagesError
   x PortTakenError
   x ProjectError
+  x RebuildError
   x RefusedFileError
   x SampleError
   x SettingsError

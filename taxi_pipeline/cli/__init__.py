@@ -13,11 +13,13 @@ from taxi_pipeline.cli.dev import dev
 from taxi_pipeline.cli.export import export
 from taxi_pipeline.cli.importing import import_files
 from taxi_pipeline.cli.init import init
+from taxi_pipeline.cli.manifest import manifest
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
 from taxi_pipeline.cli.status import status
+from taxi_pipeline.cli.verify import verify
 from taxi_pipeline.errors import TaxiPipelineError
 
 
@@ -38,5 +40,5 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (init, demo, dev, sample, snapshot, status, materialize, import_files, export, pages):
+for command in (init, demo, dev, sample, snapshot, status, materialize, import_files, export, pages, manifest, verify):
     main.add_command(command)
