@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from taxi_pipeline.cli.contract import contract
 from taxi_pipeline.cli.demo import demo
 from taxi_pipeline.cli.dev import dev
 from taxi_pipeline.cli.export import export
@@ -40,5 +41,19 @@ def main() -> None:
     """New York's taxi trips: verified tables, maps and reports."""
 
 
-for command in (init, demo, dev, sample, snapshot, status, materialize, import_files, export, pages, manifest, verify):
+for command in (
+    init,
+    demo,
+    dev,
+    sample,
+    snapshot,
+    status,
+    materialize,
+    import_files,
+    export,
+    pages,
+    manifest,
+    verify,
+    contract,
+):
     main.add_command(command)
