@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -19,10 +22,12 @@ from taxi_pipeline.defs.assets import month_manifest, week_summary, zone_hours
 from taxi_pipeline.defs.assets.single_trips import single_trips
 from taxi_pipeline.proof.comparison import differences_from
 from taxi_pipeline.proof.manifest import Manifest, ManifestError, manifest_of, read_manifest
-from taxi_pipeline.proof.rebuilding import RebuildError, rebuild_day, rebuild_month
+from taxi_pipeline.proof.rebuilding import RebuildError, reasons_of, rebuild_day, rebuild_month
 from taxi_pipeline.proof.signatures import KeyFileError, is_signed, sign
 from taxi_pipeline.storage import LocalFolder, Storage
 from taxi_pipeline.storage.bucket import Bucket
+from taxi_pipeline.tlc.fetch_note import FetchNote, Origin, write_note
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.object_stores import S3, STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, pipeline_in
 
@@ -376,6 +381,45 @@ def test_csv_is_made_again_as_well(mirror: Path, tmp_path: Path) -> None:
     rebuilt = rebuild_month(manifest, pipeline.files, JANUARY, tmp_path / "bench")
     assert list(rebuilt.equal) == ["datasets/zone_hours/fleet=green/month=2023-01.csv"]
     assert len(rebuild_day(manifest, pipeline.files, JANUARY, tmp_path / "day").equal) == 1
+
+
+def test_a_trip_that_differs_in_one_value_is_found(made: Pipeline, tmp_path: Path) -> None:
+    """And a file that is no Parquet, or has other columns, has none of the rows."""
+    files = copy_of(made, tmp_path / "copy")
+    name = "datasets/trips/fleet=green/month=2023-01.parquet"
+    good = pq.ParquetFile(tmp_path / "copy" / name).read()
+    row = good["pickup_date"].to_pylist().index(date(2023, 1, 7))
+    totals = good["total_amount"].to_pylist()
+    totals[row] += 1
+    position = good.column_names.index("total_amount")
+    spoilt = good.set_column(position, good.schema.field(position), pa.array(totals, good["total_amount"].type))
+    for number, content in enumerate((spoilt, good.drop_columns(["total_amount"]), None)):
+        path = tmp_path / "copy" / name
+        path.write_bytes(b"PAR1") if content is None else pq.write_table(content, path)
+        found_by_day = rebuild_day(manifest_after(files), files, date(2023, 1, 7), tmp_path / f"bench-{number}")
+        assert [finding.name for finding in found_by_day.findings] == [name]
+        other = rebuild_day(manifest_after(files), files, date(2023, 1, 8), tmp_path / f"other-{number}")
+        assert [finding.name for finding in other.findings] == ([] if content is spoilt else [name])
+
+
+def test_an_imported_month_is_told_from_a_fetched_one(tmp_path: Path) -> None:
+    files = local(tmp_path)
+    name = "raw/green_tripdata_2023-01.parquet"
+    origin = Origin(name="my trips.csv", sha256="0" * 64, imported_at="2026-11-30T08:15:00+00:00")
+    write_note(files, name, FetchNote(url="import:my%20trips.csv", sha256="0" * 64, origin=origin))
+    made = read_manifest(manifest_of(files, SETTINGS).text().encode(), "x")
+    assert {(file.name, file.origin) for file in made.files if file.imported} == {(name, "my trips.csv")}
+
+
+def test_the_data_folders_page_names_no_output_without_a_reason_why_it_is_not_made_again() -> None:
+    """Each output is made again or has a reason of its own; the last reason is for files of somebody else."""
+    page = (REPOSITORY / "data" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:outputs|datasets)/[^`]+)`", page)
+    examples = [name.replace("YYYY-MM-DD", "2025-01-05").replace("YYYY-MM", "2025-01") for name in named]
+    assert len(examples) > 20
+    for name in examples:
+        (reason,) = reasons_of({f"{name}x.json" if name.endswith("/") else name})
+        assert reason != "nothing here knows how it is made", name
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from hashlib import sha256
@@ -103,7 +103,7 @@ def rebuild_month(manifest: Manifest, files: Storage, month: date, folder: Path)
             findings.append(Finding(name, f"is not what the files in raw/ give: they give SHA-256 {found}"))
     made = {*equal, *(finding.name for finding in findings)}
     return Rebuilt(
-        Days.of_month(month), bench.made_from, equal, findings, _reasons(name for name in listed if name not in made)
+        Days.of_month(month), bench.made_from, equal, findings, reasons_of(name for name in listed if name not in made)
     )
 
 
@@ -132,10 +132,11 @@ def rebuild_day(manifest: Manifest, files: Storage, day: date, folder: Path) -> 
         raise RebuildError(
             f"the manifest has no dataset zone_hours or trips of {day:%Y-%m}, and no other file has rows of a day alone"
         )
-    return Rebuilt(Days(day, day), bench.made_from, equal, findings, _reasons(listed))
+    return Rebuilt(Days(day, day), bench.made_from, equal, findings, reasons_of(listed))
 
 
-def _reasons(names: "Iterator[str] | set[str]") -> dict[str, list[str]]:
+def reasons_of(names: Iterable[str]) -> dict[str, list[str]]:
+    """Reason → those of these outputs that are not made again for it."""
     reasons: dict[str, list[str]] = {}
     for name in sorted(names):
         reason = next(reason for pattern, reason in NOT_REBUILT if re.fullmatch(pattern, name, re.DOTALL))
@@ -279,20 +280,19 @@ class _Bench:
         return encoded(made, ZONE_HOURS, extension) == encoded(found, ZONE_HOURS, extension)
 
     def _trips_of_day(self, fleet: str, name: str, day: date) -> tuple[int, bool]:
-        from pyarrow import ArrowException, compute, parquet
+        from pyarrow import ArrowException, parquet
 
         with self._files.draft(name) as draft:
             num_rows = self._warehouse.query(write_trips, fleet, self._month, draft.path)
         made = parquet.read_table(io.BytesIO(self._files.read(name)))
         try:
             with self._source.local_copy(name) as path:
-                # As a file, since the folders of its path would become columns.
-                found = parquet.ParquetFile(path).read()
+                # Only the row groups of the day. The file is opened, since folders of its path would become columns.
+                with path.open("rb") as file:
+                    found = parquet.read_table(file, filters=[("pickup_date", "=", day)])
         except (ArrowException, OSError):
             return num_rows, False
-        if found.schema != made.schema:
-            return num_rows, False
-        return num_rows, made.equals(found.filter(compute.field("pickup_date") == day))
+        return num_rows, bool(made.equals(found))
 
 
 def _sha256_of_json(content: Mapping[str, Any]) -> str:
