@@ -286,10 +286,9 @@ class _Bench:
             num_rows = self._warehouse.query(write_trips, fleet, self._month, draft.path)
         made = parquet.read_table(io.BytesIO(self._files.read(name)))
         try:
-            with self._source.local_copy(name) as path:
-                # Only the row groups of the day. The file is opened, since folders of its path would become columns.
-                with path.open("rb") as file:
-                    found = parquet.read_table(file, filters=[("pickup_date", "=", day)])
+            # Only the row groups of the day. The file is opened, since folders of its path would become columns.
+            with self._source.local_copy(name) as path, path.open("rb") as file:
+                found = parquet.read_table(file, filters=[("pickup_date", "=", day)])
         except (ArrowException, OSError):
             return num_rows, False
         return num_rows, bool(made.equals(found))
