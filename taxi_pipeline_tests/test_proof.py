@@ -18,9 +18,10 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
+from taxi_pipeline.datasets.listing import list_datasets
 from taxi_pipeline.defs.assets import month_manifest, week_summary, zone_hours
 from taxi_pipeline.defs.assets.single_trips import single_trips
-from taxi_pipeline.proof.comparison import differences_from
+from taxi_pipeline.proof.comparison import differences_from, untrue_sums
 from taxi_pipeline.proof.manifest import Manifest, ManifestError, manifest_of, read_manifest
 from taxi_pipeline.proof.rebuilding import RebuildError, reasons_of, rebuild_day, rebuild_month
 from taxi_pipeline.proof.signatures import KeyFileError, is_signed, sign
@@ -400,6 +401,24 @@ def test_a_trip_that_differs_in_one_value_is_found(made: Pipeline, tmp_path: Pat
         assert [finding.name for finding in found_by_day.findings] == [name]
         other = rebuild_day(manifest_after(files), files, date(2023, 1, 8), tmp_path / f"other-{number}")
         assert [finding.name for finding in other.findings] == ([] if content is spoilt else [name])
+
+
+def test_a_list_beside_the_datasets_that_is_behind_is_found(tmp_path: Path) -> None:
+    """As after a process that was killed between a file and the list."""
+    files = LocalFolder(tmp_path)
+    name, other = (f"datasets/zone_hours/fleet=green/month=2023-0{month}.parquet" for month in (1, 2))
+    list_datasets(files, [files.write(name, b"first")])
+    assert list(untrue_sums(manifest_of(files, SETTINGS), files)) == []
+    files.write(name, b"again")
+    files.write(other, b"new")
+    assert [finding.what for finding in untrue_sums(manifest_of(files, SETTINGS), files)] == [
+        f"has another SHA-256 than the manifest of {name}: materialize its month again",
+        f"lacks {other}: materialize its month again",
+    ]
+    files.write("datasets/SHA256SUMS", b"\xff")
+    assert len(list(untrue_sums(manifest_of(files, SETTINGS), files))) == 2
+    files.delete("datasets/SHA256SUMS")
+    assert list(untrue_sums(manifest_of(files, SETTINGS), files)) == [], "no list, no untruth"
 
 
 def test_an_imported_month_is_told_from_a_fetched_one(tmp_path: Path) -> None:

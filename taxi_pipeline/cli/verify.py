@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from datetime import date
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ def verify(manifest: Path | None, key: Path | None, rebuild: tuple[date, bool] |
     With --rebuild outputs are made again in a temporary folder, and compared byte for byte. What is not proved is
     listed. Exits with 1 when anything is not as it should be.
     """
-    from taxi_pipeline.proof.comparison import differences_from
+    from taxi_pipeline.proof.comparison import differences_from, untrue_sums
     from taxi_pipeline.proof.manifest import NOT_COVERED, code_at_hand, read_manifest, shown
 
     settings = read_settings()
@@ -70,7 +71,7 @@ def verify(manifest: Path | None, key: Path | None, rebuild: tuple[date, bool] |
     place, content, signature = _given(manifest, files)
     found = read_manifest(content, place)
     num_findings = _check_signature(place, content, signature, key)
-    for finding in differences_from(found, files):
+    for finding in chain(differences_from(found, files), untrue_sums(found, files)):
         console.print(f"{shown(finding.name)} {finding.what}", style="red", soft_wrap=True)
         num_findings += 1
     num_inputs = sum(file.is_input for file in found.files)
@@ -79,9 +80,9 @@ def verify(manifest: Path | None, key: Path | None, rebuild: tuple[date, bool] |
         f"{sum(file.size_bytes for file in found.files):,} bytes.",
         soft_wrap=True,
     )
-    if rebuild:
-        num_findings += _rebuild(found, files, settings, rebuild)
-    _say_what_is_not_proved(found, same_code=dict(found.code) == code_at_hand(), rebuilt=rebuild is not None)
+    rebuilt = _rebuild(found, files, settings, rebuild) if rebuild else None
+    num_findings += len(rebuilt.findings) if rebuilt else 1 if rebuild else 0
+    _say_what_is_not_proved(found, same_code=dict(found.code) == code_at_hand(), rebuilt=rebuilt is not None)
     console.print(f"  {NOT_COVERED}: not in a manifest", soft_wrap=True)
     if num_findings:
         raise click.ClickException(f"{num_findings:,} finding{'s' if num_findings > 1 else ''}; see above")
@@ -124,8 +125,8 @@ def _check_signature(place: str, content: bytes, signature: bytes | None, key: P
     return 1
 
 
-def _rebuild(manifest: "Manifest", files: "Storage", settings: Settings, which: tuple[date, bool]) -> int:
-    """Make outputs again and say what came of it; gives the number of findings."""
+def _rebuild(manifest: "Manifest", files: "Storage", settings: Settings, which: tuple[date, bool]) -> "Rebuilt | None":
+    """Make outputs again and say what came of it; None when they could not be made."""
     from taxi_pipeline.errors import TaxiPipelineError
     from taxi_pipeline.proof.manifest import shown
     from taxi_pipeline.proof.rebuilding import rebuild_day, rebuild_month
@@ -138,11 +139,11 @@ def _rebuild(manifest: "Manifest", files: "Storage", settings: Settings, which: 
         rebuilt = (rebuild_month if is_month else rebuild_day)(manifest, files, day, folder)
     except TaxiPipelineError as error:
         console.print(f"{day:%Y-%m} was not made again: {error}", style="red", soft_wrap=True)
-        return 1
+        return None
     for finding in rebuilt.findings:
         console.print(f"{shown(finding.name)} {finding.what}", style="red", soft_wrap=True)
     _print_rebuilt(rebuilt)
-    return len(rebuilt.findings)
+    return rebuilt
 
 
 def _print_rebuilt(rebuilt: "Rebuilt") -> None:

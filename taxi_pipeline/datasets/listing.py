@@ -57,7 +57,7 @@ def list_datasets(files: Storage, written: Iterable[StoredFile]) -> None:
         written: the files as they were written.
     """
     with files.lock(PACKAGE_FILE):
-        there = [entry.name for entry in files.entries_below(FOLDER) if _FILE.fullmatch(entry.name)]
+        there = [entry.name for entry in files.entries_below(FOLDER) if is_dataset_file(entry.name)]
         known = {**_known(files), **{file.name: _Content(file.size_bytes, file.sha256) for file in written}}
         contents = {name: known.get(name) or _described(files, name) for name in sorted(there)}
         beside = {PACKAGE_FILE: _package(contents), **dict(_schemas(contents))}
@@ -68,6 +68,11 @@ def list_datasets(files: Storage, written: Iterable[StoredFile]) -> None:
             **{name: sha256(text.encode()).hexdigest() for name, text in beside.items()},
         }
         _write(files, SUMS_FILE, "".join(f"{sums[name]}  {_inside(name)}\n" for name in sorted(sums)))
+
+
+def read_sums(text: str) -> dict[str, str]:
+    """Name in the storage → SHA-256, of the lines of `SHA256SUMS`; a line of another form is left out."""
+    return {f"{FOLDER}/{found[2]}": found[1] for found in re.finditer(r"^([0-9a-f]{64})  (.+)$", text, re.MULTILINE)}
 
 
 def _known(files: Storage) -> dict[str, _Content]:
@@ -130,6 +135,11 @@ def _schemas(contents: Mapping[str, _Content]) -> Iterator[tuple[str, str]]:
     for table in PUBLISHED:
         if table.name in there:
             yield f"{FOLDER}/schemas/{table.name}.json", _json(table_schema(table))
+
+
+def is_dataset_file(name: str) -> bool:
+    """Whether a file of this name in the storage is a fleet's month of a dataset."""
+    return _FILE.fullmatch(name) is not None
 
 
 def table_schema(table: Table) -> dict[str, Any]:

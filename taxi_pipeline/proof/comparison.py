@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from taxi_pipeline.datasets.listing import SUMS_FILE, is_dataset_file, read_sums
 from taxi_pipeline.errors import TaxiPipelineError
-from taxi_pipeline.proof.manifest import ListedFile, Manifest, entries_of
+from taxi_pipeline.proof.manifest import ListedFile, Manifest, entries_of, shown
 from taxi_pipeline.storage import Entry, MissingFileError, Storage
 
 
@@ -37,6 +38,23 @@ def differences_from(manifest: Manifest, files: Storage) -> Iterator[Finding]:
         what = _difference(listed.get(name), there.get(name), files)
         if what:
             yield Finding(name, what)
+
+
+def untrue_sums(manifest: Manifest, files: Storage) -> Iterator[Finding]:
+    """Compare the list `SHA256SUMS` beside the datasets with a manifest, where the manifest has such a list.
+
+    A file of a dataset that the list lacks, or has with another SHA-256, would fail where it is handed over, although
+    it is as the manifest says: the process that wrote it was killed before it wrote the list.
+    """
+    listed = {file.name: file.sha256 for file in manifest.files}
+    if SUMS_FILE not in listed or not files.exists(SUMS_FILE):
+        return
+    sums = read_sums(files.read(SUMS_FILE).decode("utf-8", "replace"))
+    datasets = {name for name in listed if is_dataset_file(name)}
+    for name in sorted({*sums, *datasets}):
+        if sums.get(name) != listed.get(name):
+            what = "lacks" if name not in sums else "has another SHA-256 than the manifest of"
+            yield Finding(SUMS_FILE, f"{what} {shown(name)}: materialize its month again")
 
 
 def _difference(listed: ListedFile | None, entry: Entry | None, files: Storage) -> str:
