@@ -173,8 +173,8 @@ COMPILE := pip compile --quiet --universal --generate-hashes --no-strip-extras -
 PINNED := --no-annotate --constraint requirements/dev.txt
 requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what is pinned stays, UPGRADE=1 takes what is new
 	@$(UV) $(COMPILE) 3.11.5 --annotation-style line --extra dev --group docs -o requirements/dev.txt pyproject.toml
-	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra analysis --extra dbt --extra delivery --extra mcp --extra ui -o requirements/demo.txt pyproject.toml
-	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra delivery --extra s3 --extra postgres --extra spark -o requirements/server.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra analysis --extra dbt --extra delivery --extra mcp --extra sign --extra ui -o requirements/demo.txt pyproject.toml
+	@$(UV) $(COMPILE) 3.11 $(PINNED) --extra delivery --extra s3 --extra postgres --extra sign --extra spark -o requirements/server.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra notebook -o requirements/notebook.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra test -o requirements/test.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --group docs -o requirements/docs.txt

@@ -1,7 +1,8 @@
 """Write the pages of the reference from their sources: `make docs`. A test compares them.
 
 The data dictionary comes from the declarations of the tables, the command line from the commands, the settings from
-`.env.example`. And the files of a project that `taxi-pipeline init` writes are those of this one.
+`.env.example`, the data contracts from the declarations of tables, datasets and quality rules. And the files of a
+project that `taxi-pipeline init` writes are those of this one.
 """
 
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 
 from taxi_pipeline.cli import main as cli
+from taxi_pipeline.contract.odcs import as_yaml, contracts
 from taxi_pipeline.project.files import SHIPPED
 from taxi_pipeline.questions.data_dictionary import data_dictionary
 
@@ -72,7 +74,13 @@ def _uncommented(block: str) -> str:
     return "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
 
 
-PAGES = {"data-dictionary.md": data_dictionary, "command-line.md": command_line, "settings.md": settings}
+PAGES = {
+    "data-dictionary.md": data_dictionary,
+    "command-line.md": command_line,
+    "settings.md": settings,
+    "contract/datasets.odcs.yaml": lambda: as_yaml(contracts()["datasets"]),
+    "contract/warehouse.odcs.yaml": lambda: as_yaml(contracts()["warehouse"]),
+}
 """Name of the page in `docs/` → the function that writes it."""
 
 

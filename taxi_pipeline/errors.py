@@ -21,6 +21,7 @@ TaxiPipelineError
   x FinalFailure
   x FleetsFailed
   x InstanceError
+  x KeyFileError
   x LoadError
     - ConflictError
     - DamagedFileError
@@ -33,6 +34,7 @@ TaxiPipelineError
     - NoTripsYetError
     - UnusableFileError
       - UnlikelyFileError
+  x ManifestError
   x MartsError
   x MonthsFailed
   x NoPdfError
@@ -41,6 +43,7 @@ TaxiPipelineError
   x PortTakenError
   x ProjectError
   x QuestionRefusedError
+  x RebuildError
   x RefusedFileError
   x SampleError
   x SettingsError

@@ -144,6 +144,19 @@ class Settings:
         return self.data_dir / "inbox"
 
     @property
+    def of_outputs(self) -> dict[str, str]:
+        """Variable → value, of those that decide on what is in the outputs."""
+        return {
+            "TAXI_ACCEPT": ",".join(self.accepted),
+            "TAXI_DATASETS_FORMAT": self.datasets_format,
+            "TAXI_END_DATE": str(self.end_date or ""),
+            "TAXI_ENGINE": self.engine,
+            "TAXI_FLEETS": ",".join(self.fleets),
+            "TAXI_START_DATE": str(self.start_date),
+            "TAXI_TRIPS_DATASET": "on" if self.trips_dataset else "off",
+        }
+
+    @property
     def locks_url(self) -> str | None:
         """The Postgres database that all machines share, for locks on the files of an object store.
 

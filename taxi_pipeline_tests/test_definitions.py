@@ -167,8 +167,9 @@ def test_nothing_but_the_engine_imports_its_library() -> None:
 
 DIRECTION = tuple(
     (
-        "differences errors storage delivery required_files tlc warehouse sources analysis quality datasets outputs "
-        "sample pages questions exports imports project settings opening refresh_plan month_files defs cli"
+        "differences errors storage delivery required_files tlc warehouse sources analysis quality datasets contract "
+        "outputs sample pages questions exports imports proof project settings opening refresh_plan month_files defs "
+        "cli"
     ).split()
 )
 """The parts of the package from below to above. A part imports only those below it."""

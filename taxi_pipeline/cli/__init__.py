@@ -8,18 +8,21 @@ from typing import Any
 
 import click
 
+from taxi_pipeline.cli.contract import contract
 from taxi_pipeline.cli.demo import demo
 from taxi_pipeline.cli.dev import dev
 from taxi_pipeline.cli.export import export
 from taxi_pipeline.cli.importing import import_files
 from taxi_pipeline.cli.init import init
 from taxi_pipeline.cli.load import load
+from taxi_pipeline.cli.manifest import manifest
 from taxi_pipeline.cli.materialize import materialize
 from taxi_pipeline.cli.mcp import mcp
 from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
 from taxi_pipeline.cli.status import status
+from taxi_pipeline.cli.verify import verify
 from taxi_pipeline.cli.versions import versions
 from taxi_pipeline.errors import TaxiPipelineError
 
@@ -55,5 +58,8 @@ for command in (
     export,
     pages,
     mcp,
+    manifest,
+    verify,
+    contract,
 ):
     main.add_command(command)

@@ -35,6 +35,7 @@ ZONE_HOURS = Table(
         Column("tip_amount", "DECIMAL(18, 2)", "Sum of recorded tips", _DOLLARS, nullable=False),
         Column("total_amount", "DECIMAL(18, 2)", "Sum of totals", _DOLLARS, nullable=False),
     ),
+    key=("fleet", "pickup_date", "pickup_hour", "zone_id"),
 )
 
 MARKET_SHARES = Table(
@@ -65,6 +66,7 @@ MARKET_SHARES = Table(
             "0 to 1",
         ),
     ),
+    key=("fleet", "month", "company"),
 )
 
 _PICKUPS_AN_HOUR = "pickups an hour"
@@ -94,6 +96,7 @@ DEMAND_MODEL = Table(
         ),
         Column("median_of_8_weeks", "DOUBLE", "Their median; NULL when none is loaded"),
     ),
+    key=("fleet", "zone_id", "pickup_date", "pickup_hour"),
 )
 
 DEMAND_ERRORS = Table(
@@ -127,6 +130,7 @@ DEMAND_ERRORS = Table(
             "0 to 1",
         ),
     ),
+    key=("fleet", "month", "method"),
 )
 
 DATASETS = (ZONE_HOURS, MARKET_SHARES, DEMAND_MODEL, DEMAND_ERRORS)

@@ -10,9 +10,10 @@ import dagster as dg
 
 from taxi_pipeline.datasets.columns import DATASETS, dataset_file
 from taxi_pipeline.datasets.encoding import decoded, encoded
+from taxi_pipeline.datasets.listing import list_datasets
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, file_metadata, table, table_schema
 from taxi_pipeline.defs.partitions import fleet_and_month
-from taxi_pipeline.storage import MissingFileError, Storage
+from taxi_pipeline.storage import MissingFileError, Storage, StoredFile
 from taxi_pipeline.warehouse.tables import Table
 
 if TYPE_CHECKING:
@@ -83,15 +84,22 @@ class DatasetIOManager(dg.IOManager):
             WrongColumnsError: a frame has other columns than its dataset declares.
         """
         frames = obj if isinstance(obj, Mapping) else {context.asset_partition_key: obj}
-        for key, frame in frames.items():
-            shown = self._write(_TABLES[context.asset_key.path[-1]], key, frame)
-            # `context.add_output_metadata` knows no partitions.
-            dg.AssetExecutionContext.get().add_asset_metadata(shown, context.asset_key, partition_key=key)
+        written: list[StoredFile] = []
+        try:
+            for key, frame in frames.items():
+                shown = self._write(_TABLES[context.asset_key.path[-1]], key, frame, written)
+                # `context.add_output_metadata` knows no partitions.
+                dg.AssetExecutionContext.get().add_asset_metadata(shown, context.asset_key, partition_key=key)
+        finally:  # also of the partitions before one that fails
+            list_datasets(self._files, written)
 
-    def _write(self, declared: Table, partition_key: str, frame: "pd.DataFrame") -> dict[str, Any]:
-        """Write a partition's frame; returns the metadata of the file."""
+    def _write(
+        self, declared: Table, partition_key: str, frame: "pd.DataFrame", written: list[StoredFile]
+    ) -> dict[str, Any]:
+        """Write a partition's frame, and add the file to those written; returns its metadata."""
         name, _ = self._file(declared, partition_key)
         file = self._files.write(name, encoded(frame, declared, self._extension))
+        written.append(file)
         shown = frame.head(PREVIEW_ROWS).astype(object)
         rows = shown.where(shown.notna(), None).itertuples(index=False)
         return {

@@ -78,6 +78,9 @@ DEFECTS = (
     Defect("distances_are_plausible", TOO_FAR, 0.004, f"Trips of more than {MAX_PLAUSIBLE_MILES} miles."),
 )
 
+SIGMAS = 4
+"""Standard deviations of a count that random variation explains."""
+
 MAX_SHARE_OF_OTHER_TOTALS = 0.03
 """Largest share of a fleet's trips in a month whose net parts differ from the total; the month is reported above it. Of
 the real months at hand green 2020-03 has most, 1.8 %; yellow 2019-01 to -03 have 0.2 to 0.3 %."""
@@ -176,5 +179,5 @@ def level(trips_of: Mapping[tuple[str, date], int], fleet: str, day: date) -> Le
 
 
 def _random_variation(expected: float) -> float:
-    """Four standard deviations of a count with this mean."""
-    return 4 * math.sqrt(expected)
+    """So many standard deviations of a count with this mean."""
+    return SIGMAS * math.sqrt(expected)

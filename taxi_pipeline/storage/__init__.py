@@ -5,13 +5,14 @@ it gets there whole: in a folder (`local_folder`) or in an object store (`object
 decides its name and content. No Dagster.
 """
 
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile
+from taxi_pipeline.storage.interface import Draft, Entry, MissingFileError, Storage, StoredFile
 from taxi_pipeline.storage.local_folder import LocalFolder
 from taxi_pipeline.storage.opening import open_storage
 from taxi_pipeline.storage.whole_files import FileInUseError, StorageError
 
 __all__ = [
     "Draft",
+    "Entry",
     "FileInUseError",
     "LocalFolder",
     "MissingFileError",

@@ -150,6 +150,13 @@ class Bucket:
         with self._explaining(folder):
             return [found["path"] for found in obstore.list_with_delimiter(self._store, folder or None)["objects"]]
 
+    def names_below(self, folder: str) -> list[str]:
+        """The names of the objects in a folder and in all folders below."""
+        import obstore
+
+        with self._explaining(folder):
+            return [found["path"] for part in obstore.list(self._store, folder) for found in part]
+
     def delete(self, name: str) -> None:
         """Remove an object, if it exists."""
         import obstore

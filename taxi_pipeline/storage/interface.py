@@ -26,6 +26,16 @@ class StoredFile:
     """SHA-256 of the bytes, hexadecimal."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What lies in the storage under a name."""
+
+    name: str
+    """Relative to the storage, with forward slashes."""
+    oddity: str = ""
+    """What it is where it is no regular file, for example `a symbolic link`; empty for a file."""
+
+
 class Draft:
     """A file that is being written: a local path now, the named file when its block ends."""
 
@@ -120,6 +130,26 @@ class Storage(ABC):
         """The names of the files in one folder that match, sorted: `raw/yellow_tripdata_????-??.parquet`.
 
         Wildcards stand after the last slash only. Files whose own name begins with a dot are left out.
+        """
+
+    @abstractmethod
+    def entries_below(self, folder: str) -> Sequence[Entry]:
+        """All that lies below a folder, at any depth, sorted by name; hidden files, too, and what is no file.
+
+        Left out are what the storage itself puts there: locks, and drafts that are not finished. Symbolic links are
+        listed, and not followed.
+
+        Raises:
+            StorageError: a folder can't be listed.
+        """
+
+    @abstractmethod
+    def digest(self, name: str) -> StoredFile:
+        """URI, size and SHA-256 of a file, from reading all of its bytes now; `describe` may know them by a note.
+
+        Raises:
+            MissingFileError: there is no such file.
+            StorageError: it can't be read.
         """
 
     @abstractmethod

@@ -1,11 +1,13 @@
 """Named files in a folder of this machine."""
 
+import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name, is_listed
-from taxi_pipeline.storage.whole_files import locked, replacing, sha256_of
+from taxi_pipeline.storage.interface import Draft, Entry, MissingFileError, Storage, StoredFile, checked_name, is_listed
+from taxi_pipeline.storage.whole_files import LOCKS, StorageError, is_draft, locked, replacing, sha256_of
 
 
 class LocalFolder(Storage):
@@ -75,6 +77,26 @@ class LocalFolder(Storage):
             f"{prefix}{path.name}" for path in parent.iterdir() if is_listed(path.name, wildcard) and path.is_file()
         )
 
+    def entries_below(self, folder: str) -> Sequence[Entry]:
+        """All that lies below a folder; symbolic links are not followed."""
+        top = self._path(folder)
+        found = []
+        for parent, folders, names in os.walk(top, onerror=_refuse):
+            paths = [Path(parent, name) for name in (*names, *folders)]
+            found += [
+                Entry(name=path.relative_to(self._root).as_posix(), oddity=_oddity_of(path))
+                for path in paths
+                if (path.name in names or path.is_symlink()) and not is_draft(path.name) and not _is_lock(path)
+            ]
+        return sorted(found, key=lambda entry: entry.name)
+
+    def digest(self, name: str) -> StoredFile:
+        """The same as `describe`, which reads the file."""
+        try:
+            return self.describe(name)
+        except PermissionError as error:
+            raise StorageError(f"{self.uri(name)} can't be read: {error.strerror}. Make it readable") from error
+
     def delete(self, name: str) -> None:
         """Remove a file, if it exists."""
         self._path(name).unlink(missing_ok=True)
@@ -92,6 +114,31 @@ class LocalFolder(Storage):
 
     def _describe(self, name: str, path: Path) -> StoredFile:
         return StoredFile(name=name, uri=self.uri(name), size_bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def _refuse(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # a folder that is not there has nothing below it
+        raise StorageError(f"{error.filename} can't be listed: {error.strerror}. Make the folder readable") from error
+
+
+def _is_lock(path: Path) -> bool:
+    return path.parent.name == LOCKS and path.suffix == ".lock"
+
+
+_ODDITIES = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _oddity_of(path: Path) -> str:
+    """What the path is where it is no regular file of the storage."""
+    if "\\" in path.name:
+        return "a name with a backslash, which no storage takes"
+    return _ODDITIES.get(stat.S_IFMT(path.lstat().st_mode), "")
 
 
 def _uri_of(path: Path) -> str:

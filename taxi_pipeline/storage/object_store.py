@@ -2,15 +2,18 @@
 
 import hashlib
 import mimetypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from taxi_pipeline.storage.bucket import Bucket, ChangedError, StoredObject
-from taxi_pipeline.storage.interface import Draft, MissingFileError, Storage, StoredFile, checked_name, is_listed
+from taxi_pipeline.storage.interface import Draft, Entry, MissingFileError, Storage, StoredFile, checked_name, is_listed
 from taxi_pipeline.storage.locks import Locks
 from taxi_pipeline.storage.scratch import Scratch
 from taxi_pipeline.storage.whole_files import StorageError, explaining_disk_errors, sha256_of
+
+Result = TypeVar("Result")
 
 _SHA256 = "sha256"
 """Name of the metadata that holds an object's SHA-256, so that describing a file does not mean reading it."""
@@ -104,6 +107,23 @@ class ObjectStore(Storage):
         folder, _, wildcard = pattern.rpartition("/")
         return sorted(name for name in self._bucket.names(folder) if is_listed(name.rpartition("/")[2], wildcard))
 
+    def entries_below(self, folder: str) -> Sequence[Entry]:
+        """All objects whose names begin with that of the folder."""
+        return [Entry(name=name) for name in sorted(self._bucket.names_below(checked_name(folder)))]
+
+    def digest(self, name: str) -> StoredFile:
+        """Read the object once, and keep no copy."""
+        name = checked_name(name)
+
+        def digested(found: StoredObject) -> StoredFile:
+            sha256, size_bytes = hashlib.sha256(), 0
+            for part in self._bucket.parts(name, e_tag=found.e_tag):
+                sha256.update(part)
+                size_bytes += len(part)
+            return self._stored_file(name, size_bytes, sha256.hexdigest())
+
+        return self._of_one_version(name, digested)
+
     def delete(self, name: str) -> None:
         """Remove an object, if it exists."""
         self._bucket.delete(checked_name(name))
@@ -119,13 +139,19 @@ class ObjectStore(Storage):
         return self._bucket.put(stored.name, content, attributes=attributes)
 
     def _current_copy(self, name: str) -> Path:
-        for _ in range(_ATTEMPTS):
-            found = self._bucket.head(name)
+        def copy(found: StoredObject) -> Path:
             kept, path = self._copies.get(name, (None, None))
             if kept and path and kept.e_tag == found.e_tag and path.is_file():
                 return path
+            return self._download(name, found)
+
+        return self._of_one_version(name, copy)
+
+    def _of_one_version(self, name: str, use: Callable[[StoredObject], Result]) -> Result:
+        """What is made of an object's current version; again when it is replaced meanwhile."""
+        for _ in range(_ATTEMPTS):
             with suppress(ChangedError):
-                return self._download(name, found)
+                return use(self._bucket.head(name))
         raise StorageError(
             f"{self.uri(name)} was replaced each of {_ATTEMPTS} times that it was read. Run again when less is going on"
         )

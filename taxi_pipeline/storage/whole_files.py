@@ -9,6 +9,7 @@ import fcntl
 import glob
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,9 @@ from taxi_pipeline.errors import TaxiPipelineError
 
 LOCK_TIMEOUT_SECONDS = 900
 """How long to wait for a file that another process has locked: longer than the longest wait for a server."""
+
+LOCKS = ".locks"
+"""Name of the folder in which the locks of a folder's files lie."""
 
 _ADVICE_BY_ERRNO = {
     errno.ENOSPC: "free some space",
@@ -87,7 +91,7 @@ def locked(target: Path, *, timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> It
     """
     from filelock import FileLock, Timeout
 
-    lock_file = target.parent / ".locks" / f"{target.name}.lock"
+    lock_file = target.parent / LOCKS / f"{target.name}.lock"
     make_folder(lock_file.parent)
     lock = FileLock(
         lock_file, timeout=timeout_seconds, on_acquired=lambda handle: write_whole(handle, f"{os.getpid()}\n")
@@ -111,6 +115,11 @@ def sha256_of(path: Path) -> str:
     """The hexadecimal SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file of this name, without folders, is one that is being written, or was by a killed process."""
+    return re.fullmatch(r"\..*\.\w{8}\.tmp(\.\w+)*", name, re.DOTALL) is not None
 
 
 def write_whole(handle: int, text: str) -> None:

@@ -22,6 +22,13 @@ SURE_DELAY = timedelta(days=120)
 
 LONGEST_MONTH = timedelta(days=31)
 
+LATE_DAYS = (LONGEST_MONTH + USUAL_DELAY).days
+"""Age of the newest loaded day, in days, above which it is late. Just before a month is published, that day is as old
+as a month and the TLC's usual delay."""
+
+TOO_LATE_DAYS = (LONGEST_MONTH + LONGEST_DELAY).days
+"""Age of the newest loaded day, in days, above which it is an error: the TLC has never been so late."""
+
 
 def must_be_published(month: date, today: date) -> bool:
     """True if the month ended so long ago that its file exists for sure."""

@@ -7,6 +7,7 @@ import dagster as dg
 
 from taxi_pipeline.datasets.columns import dataset_file
 from taxi_pipeline.datasets.contents import missing_days
+from taxi_pipeline.datasets.listing import list_datasets
 from taxi_pipeline.datasets.single_trips import write_trips
 from taxi_pipeline.defs.automation import window_complete
 from taxi_pipeline.defs.costs import Cost
@@ -49,6 +50,7 @@ def single_trips(
             num_trips = write_trips(session, fleet, month, draft.path)
             require_every_trip(session, fleet, month, draft.path)
             missing, synthetic = missing_days(session, fleet, month), is_synthetic(session)
+        list_datasets(files, [draft.stored])
         facts = {
             "missing_days": ", ".join(map(str, spans_of(missing))) or "none",
             "synthetic": synthetic,

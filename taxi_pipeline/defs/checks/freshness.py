@@ -13,16 +13,9 @@ from taxi_pipeline.defs.assets.tlc_records import TLC_TRIP_RECORDS
 from taxi_pipeline.defs.metadata import table
 from taxi_pipeline.defs.resources import POOL, TlcParam, WarehouseParam
 from taxi_pipeline.tlc.months import new_york_today
-from taxi_pipeline.tlc.publication_delay import LONGEST_DELAY, LONGEST_MONTH, USUAL_DELAY
+from taxi_pipeline.tlc.publication_delay import LATE_DAYS, TOO_LATE_DAYS
 from taxi_pipeline.warehouse.coverage import newest_days
 from taxi_pipeline.warehouse.interface import NothingLoadedError
-
-LATE_DAYS = (LONGEST_MONTH + USUAL_DELAY).days
-"""Age of the newest loaded day, in days, above which the check warns. Just before a month is published, that day is as
-old as a month and the TLC's usual delay."""
-
-TOO_LATE_DAYS = (LONGEST_MONTH + LONGEST_DELAY).days
-"""Age of the newest loaded day, in days, above which the check fails: the TLC has never been so late."""
 
 
 @dg.asset_check(asset=TLC_TRIP_RECORDS, pool=POOL)
