@@ -274,8 +274,10 @@ def test_the_configuration_of_a_client_starts_the_server(tmp_path: Path) -> None
     assert Path(server["command"]).name == "taxi-pipeline"
     name, option, folder = server["args"]
     assert folder == "/path/to/project"
-    command = taxi_pipeline.commands[name]
-    assert command.make_context(name, [option, str(tmp_path)]).params == {"project": tmp_path}
+    # As in `parse_taxi_pipeline`: a command keeps its option for help as it first was.
+    context = click.Context(taxi_pipeline, info_name="taxi-pipeline", **taxi_pipeline.context_settings)
+    params = taxi_pipeline.commands[name].make_context(name, [option, str(tmp_path)], parent=context).params
+    assert params == {"project": tmp_path}
 
 
 # Python and SQL
