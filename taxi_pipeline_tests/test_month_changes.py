@@ -25,18 +25,27 @@ from hypothesis import strategies as st
 
 from taxi_pipeline.defs.assets import month_changes as month_changes_asset
 from taxi_pipeline.defs.resources.alerts import Alerts
-from taxi_pipeline.outputs.month_changes.comparison import comparisons, not_compared, write_comparison
+from taxi_pipeline.outputs.month_changes.comparison import (
+    comparable,
+    comparisons,
+    never_compared,
+    not_compared,
+    write_comparison,
+)
 from taxi_pipeline.outputs.month_changes.page import page_of, sentence_of
 from taxi_pipeline.storage import LocalFolder
-from taxi_pipeline.tlc.fetch_note import note_name, read_note
+from taxi_pipeline.tlc.fetch_note import Origin, note_name, read_note, write_note
 from taxi_pipeline.tlc.fleets import FLEETS, GREEN
+from taxi_pipeline.tlc.held_months import forget_imported
 from taxi_pipeline.tlc.kept_versions import (
     ALL_VERSIONS,
     NoSuchVersionError,
     find_version,
+    keep_version,
     kept_versions,
     pin,
     put_in_place,
+    replacements,
     unpin,
 )
 from taxi_pipeline.tlc.source import TlcSource, trips_file
@@ -402,6 +411,82 @@ def test_a_version_in_its_place_stays_there_until_it_is_unpinned(published: Publ
     assert published.kept == [second, third, first], "in the order in which they were replaced"
 
 
+def pairs_of(published: Published) -> list[tuple[str, str]]:
+    found = comparable(published.files, ["green"])
+    return [(each.replacement.earlier, each.replacement.later) for each in found]
+
+
+def test_what_is_compared_is_what_happened(published: Published) -> None:
+    """Regression: after an older version was loaded and replaced again, two versions were compared that never met."""
+    first, second, third = published.fetch_versions(3)
+    put_in_place(published.files, find_version(published.files, second), num_kept=ALL_VERSIONS)
+    unpin(published.files, NAME)
+    published.publish(20)
+    fourth = published.fetch()
+    assert pairs_of(published) == [(first, second), (second, third), (third, second), (second, fourth)]
+    put_in_place(published.files, find_version(published.files, second), num_kept=ALL_VERSIONS)
+    unpin(published.files, NAME)
+    assert published.fetch() == fourth
+    assert pairs_of(published)[4:] == [(fourth, second)], "a pair that meets again is compared once"
+
+
+def test_a_replacement_that_was_announced_twice_is_one(published: Published) -> None:
+    """A process that was killed after it kept a version, and before another took its place, keeps it again."""
+    first, second = published.fetch_versions(2)
+    with published.files.local_copy(NAME) as path:
+        newer = Path(shutil.copyfile(path, published.folder / "newer.parquet"))
+    kept = find_version(published.files, first)
+    with published.files.local_copy(kept.kept_name) as path, published.files.draft(NAME) as draft:
+        shutil.copyfile(path, draft.path)
+    published.files.write(note_name(NAME), published.files.read(note_name(kept.kept_name)))
+    keep_version(published.files, NAME, newer, num_kept=ALL_VERSIONS)
+    assert [(each.earlier, each.later) for each in replacements(published.files)] == [(first, second)]
+
+
+def test_a_damaged_history_fails_nothing(published: Published) -> None:
+    first, second = published.fetch_versions(2)
+    published.files.write("raw/versions/green_tripdata_2023-02.json", "[{")
+    assert pairs_of(published) == []
+    published.publish(30)
+    third = published.fetch()
+    assert pairs_of(published) == [(second, third)]
+    assert published.kept == [first, second]
+
+
+def test_a_version_whose_note_is_damaged_is_kept_all_the_same(published: Published) -> None:
+    """Regression: it was listed by no command, and no retention reached it."""
+    first, second = published.fetch_versions(2)
+    kept = find_version(published.files, first)
+    published.files.write(note_name(kept.kept_name), "{")
+    assert published.kept == [first]
+    put_in_place(published.files, find_version(published.files, first), num_kept=ALL_VERSIONS)
+    assert published.fetch() == first
+    unpin(published.files, NAME)
+    assert published.fetch() == second
+    published.files.write("raw/versions/green_tripdata_2023-02.other.parquet", "no version")
+    assert published.kept == [second, first], "and a file without a version in its name is none"
+
+
+def test_what_an_import_took_away_is_kept(published: Published) -> None:
+    """Regression: --forget deleted the only copy of a version."""
+    published.fetch_versions(1)
+    note = read_note(published.files, NAME)
+    assert note
+    origin = Origin(name="mine.csv", sha256="0" * 64, imported_at="2026-11-30T08:15:00+00:00")
+    write_note(published.files, NAME, replace(note, origin=origin))
+    assert forget_imported(published.files, NAME) == origin
+    assert not published.files.exists(NAME)
+    (kept,) = kept_versions(published.files, NAME)
+    assert (kept.sha256, kept.note.origin) == (note.sha256, origin)
+
+
+def test_a_version_that_went_before_it_was_compared_is_named(published: Published) -> None:
+    first, second, third = published.fetch_versions(3, num_kept=1)
+    assert pairs_of(published) == [(second, third)]
+    (words,) = never_compared(published.files)
+    assert words.startswith(f"green/2023-02: {first[:12]}, replaced by {second[:12]} at 20")
+
+
 def test_what_is_in_its_place_can_be_pinned(published: Published) -> None:
     (first,) = published.fetch_versions(1)
     pin(published.files, NAME)
@@ -498,6 +583,18 @@ def test_a_republished_month_is_compared_once(republishing: Pipeline) -> None:
     assert republishing.files.read_text("outputs/month_changes.html") == page
     (shown,) = table_of(event.materialization.metadata["preview"])
     assert (shown["month"], shown["rows_changed"]) == ("2023-02", 10)
+
+
+def test_a_damaged_answer_is_made_again(republishing: Pipeline) -> None:
+    """Regression: each run failed with the words of the JSON reader, and without the name of the file."""
+    publish_again(republishing, TEN_TIPS)
+    republishing.run("2023-02-01", "2023-02-28")
+    (answer,) = comparisons(republishing.files)
+    whole = republishing.files.read(f"{answer['stem']}.json")
+    for damaged in ("{", "[]", "{}"):
+        republishing.files.write(f"{answer['stem']}.json", damaged)
+        republishing.run("2023-02-01", "2023-02-28", select=[month_changes_asset])
+        assert republishing.files.read(f"{answer['stem']}.json") == whole
 
 
 def test_an_answer_outlives_the_older_version(republishing: Pipeline) -> None:
@@ -597,11 +694,24 @@ def test_the_commands_load_an_older_version_and_the_newest_again(
     done = command("load", "--newest", "green/2023-02")
     assert done.startswith("0\n"), done
     assert first not in {version for (version,) in pipeline.rows("SELECT file_version FROM loaded_days")}
+    publish_again(pipeline, "SELECT * FROM published WHERE file_row_number % 4 = 0")
+    refused = " ".join(command("load", "--newest", "green/2023-02").split())
+    assert refused.startswith("1 "), "what is published now is judged as ever"
+    assert "TAXI_ACCEPT" in refused
+    published = own_mirror / "trip-data" / GREEN.file_name(FEBRUARY)
+    mine = tmp_path / "mine.parquet"
+    shutil.copyfile(pipeline.folder / "raw" / GREEN.file_name(FEBRUARY), mine)
+    pq.write_table(pq.read_table(mine).slice(1).replace_schema_metadata(pq.read_metadata(published).metadata), mine)
+    assert command("import", "--replace", str(mine)).startswith("0\n")
+    refused = " ".join(command("load", "--newest", "green/2023-02").split())
+    assert refused.startswith("1 ")
+    assert "taxi-pipeline import --forget green/2023-02" in refused
     for arguments, answer in {
         ("--version", "00000000"): "no version with the SHA-256 00000000 is kept",
         ("--version", "xyz"): "'xyz' is not 8 to 64 hexadecimal digits",
         ("--newest", "yellow/2023-02"): "yellow/2023-02 can't be loaded: TAXI_FLEETS is green; add yellow",
         (): "Give --version or --newest",
+        ("--version", first, "--newest", "green/2023-02"): "green/2023-02 is asked for twice: a month has one version",
     }.items():
         refused = command("load", *arguments)
         assert not refused.startswith("0\n")
@@ -639,7 +749,7 @@ def answer_of(**values: Any) -> dict[str, Any]:
 def test_the_finding_is_a_sentence() -> None:
     assert sentence_of(answer_of()) == "green 2023-02 has another file with the same 1,000 rows"
     found = answer_of(rows_changed=1, rows_removed=2, rows_after=998)
-    assert sentence_of(found) == "green 2023-02 has another file: 1 row changed, 2 rows removed, 0.3% of 1,000"
+    assert sentence_of(found) == "green 2023-02 has another file: 1 row changed, 2 rows removed, 0.3% of all"
 
 
 def test_names_of_columns_are_text_and_bounded() -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -321,6 +322,14 @@ def test_a_month_that_is_loaded_in_part_is_made_again_with_its_days(made: Pipeli
     assert rebuilt.findings == []
     assert "outputs/month_manifest/2023-02.json" in rebuilt.equal
     assert "datasets/trips/fleet=green/month=2023-02.parquet" in rebuilt.equal
+
+
+def test_a_month_of_which_nothing_can_be_made_again_is_a_finding(made: Pipeline, tmp_path: Path) -> None:
+    """Regression: without reports and datasets nothing was made again, and all was as it should be."""
+    listed = manifest_after(made.files)
+    only_inputs = replace(listed, files=[file for file in listed.files if file.is_input])
+    with pytest.raises(RebuildError, match=r"no output that is made of 2023-01 alone: make some by .* --reports"):
+        rebuild_month(only_inputs, made.files, date(2023, 1, 1), tmp_path)
 
 
 def test_an_output_that_the_published_files_do_not_give_is_found(made: Pipeline, tmp_path: Path) -> None:

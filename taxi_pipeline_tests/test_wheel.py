@@ -5,33 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from taxi_pipeline_tests.conftest import REPOSITORY
+from taxi_pipeline_tests.installed_wheel import build_wheel, install_wheel
 from taxi_pipeline_tests.project_copies import PACKAGE
 
 pytestmark = pytest.mark.slow
-
-NOT_SHIPPED = shutil.ignore_patterns("__pycache__", "target", "logs", ".user.yml")
-"""What Python and dbt leave in the package's folder."""
-BUILD = "import setuptools.build_meta as backend, sys; print(backend.build_wheel(sys.argv[1]))"
-
-
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel out of a copy of the source tree, with the setuptools that is installed."""
-    source = folder / "source"
-    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=NOT_SHIPPED)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(REPOSITORY / name, source)
-    environment = {**os.environ, "SOURCE_DATE_EPOCH": "1735689600"}
-    command = [sys.executable, "-W", "ignore", "-c", BUILD, str(folder)]
-    result = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return folder / result.stdout.split()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -42,13 +24,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of a new environment, in which the wheel is; other packages are those of this environment."""
-    folder = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    names = {"base": str(folder), "platbase": str(folder)}
-    Path(sysconfig.get_path("purelib", vars=names), "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
-    python = folder / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
-    return folder / "bin"
+    return install_wheel(wheel, tmp_path_factory.mktemp("installed"))
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ def _forget(settings: Settings, months: tuple[tuple[Fleet, date], ...]) -> list[
     """Remove imported months; gives those that are none."""
     files, missing = files_of(settings), []
     for fleet, month in months:
-        if origin := forget_imported(files, trips_file(fleet, month)):
+        if origin := forget_imported(files, trips_file(fleet, month), num_kept=settings.num_kept_versions):
             console.print(f"removed {fleet.month_name(month)}, which was imported from {origin.name}", soft_wrap=True)
         else:
             missing.append(f"{fleet.month_name(month)} was not imported. Nothing was changed")

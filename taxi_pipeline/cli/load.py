@@ -1,6 +1,7 @@
 """The command `load`: a month from an older version of its file, and back to the newest one."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -12,8 +13,8 @@ from taxi_pipeline.cli.terminal import console
 from taxi_pipeline.opening import files_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
-from taxi_pipeline.tlc.held_months import note_of_copy
-from taxi_pipeline.tlc.kept_versions import find_version, pin, put_in_place, unpin
+from taxi_pipeline.tlc.held_months import held_note, note_of_copy
+from taxi_pipeline.tlc.kept_versions import KeptVersion, find_version, pin, put_in_place, unpin
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.source import month_of_file, trips_file
 
@@ -52,45 +53,65 @@ def load(versions: tuple[str, ...], newest: tuple[tuple[Fleet, date], ...]) -> N
     if not versions and not newest:
         raise click.UsageError("Give --version or --newest.")
     settings = read_settings()
-    months = [_pin(settings, sha256) for sha256 in versions] + [_unpin(settings, *month) for month in newest]
-    # Whoever asks for a version wants it, also where it has far more or fewer rows than the one that is loaded.
+    found = [_find(settings, sha256) for sha256 in versions]
+    months = [month_of_file(name) for name, _ in found]
+    _refuse_twice([*months, *newest])
+    for fleet, month in (*months, *newest):
+        _refuse_other_fleets(settings, fleet, month)
+    for name, kept in found:
+        _pin(settings, name, kept)
+    for fleet, month in newest:
+        _unpin(settings, fleet, month)
+    # Whoever asks for a version wants it, also where it has far more or fewer rows than the one that is loaded. What is
+    # published now is judged as ever.
     asked = replace(settings, accepted=(*settings.accepted, *(fleet.month_name(month) for fleet, month in months)))
-    for month in sorted({month for _, month in months}):
+    for month in sorted({month for _, month in (*months, *newest)}):
         materialize_days(asked, Days.of_month(month))
 
 
-def _pin(settings: Settings, sha256: str) -> tuple[Fleet, date]:
-    """Put a version in its place."""
-    files = files_of(settings)
-    if (in_place := _in_place(settings, sha256)) is not None:
-        fleet, month = in_place
-        pin(files, trips_file(fleet, month))
-        console.print(f"{fleet.month_name(month)} is pinned to the version that is in its place", soft_wrap=True)
-        return in_place
-    kept = find_version(files, sha256)
-    fleet, month = month_of_file(kept.name)
-    _refuse_other_fleets(settings, fleet, month)
-    put_in_place(files, kept, num_kept=settings.num_kept_versions)
-    console.print(f"{fleet.month_name(month)} is pinned to version {kept.sha256}", soft_wrap=True)
-    return fleet, month
+def _find(settings: Settings, sha256: str) -> tuple[str, KeptVersion | None]:
+    """The name of the month's file, and the kept version; None for one that is in its place.
 
-
-def _in_place(settings: Settings, sha256: str) -> tuple[Fleet, date] | None:
-    """The fleet's month whose file has this SHA-256 now."""
+    Raises:
+        NoSuchVersionError: no version has this SHA-256, or several have.
+    """
     files = files_of(settings)
     for fleet in (FLEETS[name] for name in settings.fleets):
         for name in files.list(f"raw/{fleet.file_pattern}"):
             note = note_of_copy(files, name)
             if note and note.sha256 and note.sha256.startswith(sha256):
-                return month_of_file(name)
-    return None
+                return name, None
+    kept = find_version(files, sha256)
+    return kept.name, kept
 
 
-def _unpin(settings: Settings, fleet: Fleet, month: date) -> tuple[Fleet, date]:
-    _refuse_other_fleets(settings, fleet, month)
-    if not unpin(files_of(settings), trips_file(fleet, month)):
+def _pin(settings: Settings, name: str, kept: KeptVersion | None) -> None:
+    files = files_of(settings)
+    fleet, month = month_of_file(name)
+    if kept is None:
+        pin(files, name)
+        console.print(f"{fleet.month_name(month)} is pinned to the version that is in its place", soft_wrap=True)
+        return
+    put_in_place(files, kept, num_kept=settings.num_kept_versions)
+    console.print(f"{fleet.month_name(month)} is pinned to version {kept.sha256}", soft_wrap=True)
+
+
+def _unpin(settings: Settings, fleet: Fleet, month: date) -> None:
+    files, name = files_of(settings), trips_file(fleet, month)
+    unpinned = unpin(files, name)
+    if (note := held_note(files, name)) and note.origin:
+        raise click.ClickException(
+            f"{fleet.month_name(month)} was imported from {note.origin.name}, so nothing that is published takes its "
+            f"place. Remove it first: taxi-pipeline import --forget {fleet.month_name(month)}"
+        )
+    if not unpinned:
         console.print(f"{fleet.month_name(month)} was not pinned; it is loaded all the same", soft_wrap=True)
-    return fleet, month
+
+
+def _refuse_twice(months: Sequence[tuple[Fleet, date]]) -> None:
+    for fleet, month in months:
+        if months.count((fleet, month)) > 1:
+            raise click.UsageError(f"{fleet.month_name(month)} is asked for twice: a month has one version.")
 
 
 def _refuse_other_fleets(settings: Settings, fleet: Fleet, month: date) -> None:

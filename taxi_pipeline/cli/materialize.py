@@ -152,6 +152,7 @@ def _print_failed_checks(checks: "Sequence[FailedCheck]") -> None:
 def _print_results(settings: Settings, days: Days) -> None:
     """The closing tables: what the days hold, and which files were written."""
     from taxi_pipeline.defs.assets.metrics import FILES
+    from taxi_pipeline.defs.assets.month_changes import MONTH_CHANGES_FILE
     from taxi_pipeline.defs.assets.reports import pdf_file, report_file
     from taxi_pipeline.warehouse.coverage import loaded_totals
 
@@ -162,7 +163,7 @@ def _print_results(settings: Settings, days: Days) -> None:
         table.add_row(fleet, f"{num_days:,}", f"{trips:,}", f"{rejected:,}")
     console.print(table)
     reports = [name(month.first) for month in days.by_month() for name in (report_file, pdf_file)]
-    outputs = [files.describe(name) for name in (*FILES, *reports) if files.exists(name)]
+    outputs = [files.describe(name) for name in (*FILES, MONTH_CHANGES_FILE, *reports) if files.exists(name)]
     database = [local_file(settings.duckdb_database)] if settings.engine == "duckdb" else []
     print_files(
         "written",

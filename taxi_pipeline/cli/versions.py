@@ -43,9 +43,10 @@ def versions(months: tuple[tuple[Fleet, date], ...]) -> None:
 def _add_rows(table: Table, files: Storage, name: str) -> None:
     month = name.rpartition("/")[2].removesuffix(".parquet").replace("_tripdata_", " ")
     for kept in kept_versions(files, name):
-        replaced = datetime.fromisoformat(str(kept.note.replaced_at))
+        when = kept.note.replaced_at
+        replaced = f"{datetime.fromisoformat(when):%Y-%m-%d %H:%M} UTC" if when else "at a time that is not known"
         size = f"{files.size_bytes(kept.kept_name):,}"
-        table.add_row(month, kept.sha256[:_DIGITS], size, f"replaced {replaced:%Y-%m-%d %H:%M} UTC{_origin(kept.note)}")
+        table.add_row(month, kept.sha256[:_DIGITS], size, f"replaced {replaced}{_origin(kept.note)}")
     if note := note_of_copy(files, name):
         state = "in its place, pinned" if note.pinned else "in its place"
         table.add_row(month, str(note.sha256)[:_DIGITS], f"{files.size_bytes(name):,}", f"{state}{_origin(note)}")

@@ -47,6 +47,7 @@ NOT_REBUILT = (
     (r"datasets/demand_model/.*", "it is learned from the twelve months before"),
     (r"datasets/demand_errors/.*|outputs/demand_(model|errors)/.*", "the forecast is learned from other months"),
     (r"outputs/reports/.*", "a report compares its month with the month before and the year before"),
+    (r"outputs/month_changes.*", "it compares versions of months, with the time when one replaced another"),
     (r"outputs/week_summary/.*", "a week is compared with the one before, and both must lie in the month"),
     (r"outputs/(trips_by_week|manhattan_map|city_map|zone_explorer).*", "it is made of all loaded days"),
     (r"outputs/(congestion_fee|zone_segments|extreme_days|daily_highs)\..*", "it is made of all loaded days"),
@@ -101,6 +102,11 @@ def rebuild_month(manifest: Manifest, files: Storage, month: date, folder: Path)
             equal.append(name)
         else:
             findings.append(Finding(name, f"is not what the files in raw/ give: they give SHA-256 {found}"))
+    if not equal and not findings:
+        raise RebuildError(
+            f"the manifest has no output that is made of {month:%Y-%m} alone: make some by taxi-pipeline materialize "
+            "--reports, and write the manifest again"
+        )
     made = {*equal, *(finding.name for finding in findings)}
     return Rebuilt(
         Days.of_month(month), bench.made_from, equal, findings, reasons_of(name for name in listed if name not in made)

@@ -50,6 +50,7 @@ FROM (
     SELECT *, row_number() OVER (PARTITION BY fleet, month ORDER BY replaced_at DESC) AS age
     FROM month_changes
 ) AS numbered
-WHERE age = 1 AND rows_changed + rows_added + rows_removed > ? * greatest(rows_before, rows_after)
+WHERE age = 1
+    AND rows_changed + rows_added + rows_removed > ? * (rows_unchanged + rows_changed + rows_added + rows_removed)
 ORDER BY fleet, month
 """

@@ -14,7 +14,7 @@ from taxi_pipeline.storage import Storage, StoredFile
 from taxi_pipeline.tlc.download import FetchedFile
 from taxi_pipeline.tlc.fetch_note import FetchNote, Origin, note_name, read_note, write_note
 from taxi_pipeline.tlc.http_transfer import FetchError
-from taxi_pipeline.tlc.kept_versions import keep_version
+from taxi_pipeline.tlc.kept_versions import ALL_VERSIONS, keep_copy, keep_version
 
 
 def note_of_copy(files: Storage, name: str) -> FetchNote | None:
@@ -100,8 +100,13 @@ def store_imported(
     return draft.stored, note
 
 
-def forget_imported(files: Storage, name: str) -> Origin | None:
-    """Remove an imported month, so that the next run fetches the published one.
+def forget_imported(files: Storage, name: str, *, num_kept: int = ALL_VERSIONS) -> Origin | None:
+    """Remove an imported month, so that the next run fetches the published one. It stays among the kept versions.
+
+    Args:
+        files: the storage.
+        name: of the month's file.
+        num_kept: how many replaced versions are kept; 0 to keep none.
 
     Returns:
         The origin of what was removed; None when there was no imported file, and nothing is changed.
@@ -110,6 +115,8 @@ def forget_imported(files: Storage, name: str) -> Origin | None:
         note = held_note(files, name)
         if note is None or note.origin is None:
             return None
+        if num_kept:
+            keep_copy(files, name, note)
         files.delete(name)
         files.delete(note_name(name))
         return note.origin

@@ -1,10 +1,13 @@
 """Older versions of months: what was in `raw/` before a newer version took its place, kept by its SHA-256.
 
 `raw/versions/green_tripdata_2024-01.<sha256>.parquet` is a version of `raw/green_tripdata_2024-01.parquet`, with its
-note beside it. How two versions differ is in `warehouse.month_changes`; that a version in its place stays there until
-somebody asks for another is said in `held_months`.
+note beside it; `raw/versions/green_tripdata_2024-01.json` lists which version replaced which, and when. How two
+versions differ is in `warehouse.month_changes`; that a version in its place stays there until somebody asks for another
+is said in `held_months`.
 """
 
+import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from taxi_pipeline.errors import LoadError
-from taxi_pipeline.storage import Storage
+from taxi_pipeline.storage import MissingFileError, Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fetch_note import FetchNote, note_name, read_note, write_note
 
@@ -41,6 +44,20 @@ class KeptVersion:
         return _kept_name(self.name, self.sha256)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """That one version of a month's file took the place of another."""
+
+    name: str
+    """The name of the month's file in the storage."""
+    earlier: str
+    """SHA-256 of the version that was replaced."""
+    later: str
+    """SHA-256 of the one that took its place."""
+    replaced_at: str
+    """When, in UTC."""
+
+
 def keep_version(files: Storage, name: str, newer: Path, *, num_kept: int) -> None:
     """Keep the verified file that is in its place, before another takes it. The name must be locked.
 
@@ -55,23 +72,37 @@ def keep_version(files: Storage, name: str, newer: Path, *, num_kept: int) -> No
     Raises:
         StorageError: the storage does not take the copy; nothing is replaced.
     """
-    note = read_note(files, name)
-    if not num_kept or note is None or not note.sha256 or not files.exists(name) or note.sha256 == sha256_of(newer):
+    note, sha256 = read_note(files, name), sha256_of(newer)
+    if not num_kept or note is None or not note.sha256 or not files.exists(name) or note.sha256 == sha256:
         return
-    kept = KeptVersion(
-        name=name,
-        sha256=note.sha256,
-        note=replace(note, failure=None, pinned=False, replaced_at=datetime.now(UTC).isoformat()),
-    )
-    if files.describe(name).sha256 != note.sha256:
+    replaced_at = keep_copy(files, name, note)
+    if replaced_at is None:
         return
-    if not (files.exists(kept.kept_name) and files.describe(kept.kept_name).sha256 == note.sha256):
-        with files.local_copy(name) as current, files.draft(kept.kept_name) as draft:
-            shutil.copyfile(current, draft.path)
-    write_note(files, kept.kept_name, kept.note)
+    _record(files, Replacement(name=name, earlier=note.sha256, later=sha256, replaced_at=replaced_at))
     for old in kept_versions(files, name)[:-num_kept]:
         files.delete(old.kept_name)
         files.delete(note_name(old.kept_name))
+
+
+def keep_copy(files: Storage, name: str, note: FetchNote) -> str | None:
+    """Copy the file that is in its place to the kept versions. The name must be locked.
+
+    Args:
+        files: the storage.
+        name: of the month's file.
+        note: of the file; names the version that was verified.
+
+    Returns:
+        When, in UTC; None, and nothing is kept, when the file is not the version that was verified.
+    """
+    if not note.sha256 or files.describe(name).sha256 != note.sha256:
+        return None
+    kept, now = _kept_name(name, note.sha256), datetime.now(UTC).isoformat()
+    if not (files.exists(kept) and files.describe(kept).sha256 == note.sha256):
+        with files.local_copy(name) as current, files.draft(kept) as draft:
+            shutil.copyfile(current, draft.path)
+    write_note(files, kept, replace(note, failure=None, pinned=False, replaced_at=now))
+    return now
 
 
 def kept_versions(files: Storage, name: str | None = None) -> Sequence[KeptVersion]:
@@ -84,6 +115,19 @@ def kept_versions(files: Storage, name: str | None = None) -> Sequence[KeptVersi
     month = "*" if name is None else _stem(name)
     found = (_read(files, kept_name) for kept_name in files.list(f"{_FOLDER}/{month}.*.parquet"))
     return sorted((kept for kept in found if kept), key=lambda kept: (kept.name, kept.note.replaced_at or ""))
+
+
+def replacements(files: Storage) -> Sequence[Replacement]:
+    """Which version replaced which, by month and in the order of time, since versions are kept."""
+    return [found for name in files.list(f"{_FOLDER}/*_tripdata_????-??.json") for found in _history(files, name)]
+
+
+def file_of_version(files: Storage, name: str, sha256: str) -> str | None:
+    """The name of the file that has a version of a month, kept or in its place; None when it is not there any more."""
+    note = read_note(files, name)
+    if note and note.sha256 == sha256 and files.exists(name):
+        return name
+    return _kept_name(name, sha256) if files.exists(_kept_name(name, sha256)) else None
 
 
 def find_version(files: Storage, sha256: str) -> KeptVersion:
@@ -152,12 +196,39 @@ def unpin(files: Storage, name: str) -> bool:
         return True
 
 
+def _record(files: Storage, replacement: Replacement) -> None:
+    """Add a replacement to the history of a month, unless it is the last one there: of a process that was killed."""
+    history = f"{_FOLDER}/{_stem(replacement.name)}.json"
+    found = _history(files, history)
+    if found and (found[-1].earlier, found[-1].later) == (replacement.earlier, replacement.later):
+        return
+    entries = [
+        {"earlier": each.earlier, "later": each.later, "replaced_at": each.replaced_at}
+        for each in (*found, replacement)
+    ]
+    files.write(history, json.dumps(entries, indent=2) + "\n")
+
+
+def _history(files: Storage, history: str) -> list[Replacement]:
+    """The replacements of a month; empty when there are none, or the file is damaged."""
+    stem = history.rpartition("/")[2].removesuffix(".json")
+    try:
+        return [Replacement(name=f"raw/{stem}.parquet", **entry) for entry in json.loads(files.read(history))]
+    except (MissingFileError, ValueError, TypeError):
+        return []
+
+
 def _read(files: Storage, kept_name: str) -> KeptVersion | None:
-    """A kept version; None for a file without its note, as a process leaves it that is killed before it writes one."""
-    note = read_note(files, kept_name)
+    """A kept version; None for a file that is none.
+
+    Where its note is missing or damaged, as when a process is killed before it writes one, its name says which it is.
+    """
     stem, _, sha256 = kept_name.rpartition("/")[2].removesuffix(".parquet").rpartition(".")
-    if note is None or note.sha256 != sha256 or note.replaced_at is None:
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         return None
+    note = read_note(files, kept_name)
+    if note is None or note.sha256 != sha256:
+        note = FetchNote(url="", sha256=sha256)
     return KeptVersion(name=f"raw/{stem}.parquet", sha256=sha256, note=note)
 
 

@@ -93,9 +93,9 @@ class MonthChanges:
 
     @property
     def share(self) -> float:
-        """Changed, added and removed rows as a share of the rows of the larger file; 0 where both are empty."""
+        """Changed, added and removed rows as a share of the rows that are in either file; 0 where both are empty."""
         differing = self.num_changed + self.num_added + self.num_removed
-        return differing / max(self.num_earlier, self.num_later, 1)
+        return differing / max(differing + self.num_unchanged, 1)
 
 
 @dataclass(frozen=True)

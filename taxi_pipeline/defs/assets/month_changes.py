@@ -11,7 +11,7 @@ import dagster as dg
 from taxi_pipeline.defs.costs import Cost
 from taxi_pipeline.defs.metadata import PREVIEW_ROWS, link, table, table_facts, table_metadata, written
 from taxi_pipeline.defs.resources import POOL, Alerts, AlertsParam, FilesParam, PagesParam, TlcParam, WarehouseParam
-from taxi_pipeline.outputs.month_changes.comparison import comparisons, not_compared, write_comparison
+from taxi_pipeline.outputs.month_changes.comparison import comparisons, never_compared, not_compared, write_comparison
 from taxi_pipeline.outputs.month_changes.page import page_of, sentence_of, share_of, table_rows
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.trip_files import UnusableFileError
@@ -49,7 +49,7 @@ def month_changes(
     with files.lock(MONTH_CHANGES_FILE):
         new, problems = _compare(context, warehouse, files, tlc.fleets)
         _tell(context, alerts, new)
-        answers = comparisons(files)
+        answers, missed = comparisons(files), never_compared(files)
         rows = dict(zip((MONTH_CHANGES, MONTH_COLUMN_CHANGES), table_rows(answers), strict=True))
         if warehouse.query(rows_of_tables, list(rows)) != rows:  # each write makes all outputs count as older
             warehouse.change(replace_tables, rows)
@@ -64,6 +64,7 @@ def month_changes(
             "compared_now": ", ".join(f"{answer['fleet']} {answer['month']}" for answer in new) or "none",
             "preview": table(header, [[answer[name] for name in header] for answer in answers[:PREVIEW_ROWS]]),
             **({"not_compared": "; ".join(problems)} if problems else {}),
+            **({"never_compared": "; ".join(missed[:PREVIEW_ROWS])} if missed else {}),
         },
     )
 
@@ -77,9 +78,9 @@ def _compare(
         The answers, and why others could not be compared: their files are damaged.
     """
     answers, problems = [], []
-    for replacement in not_compared(files, fleets):
+    for found in not_compared(files, fleets):
         try:
-            answers.append(write_comparison(warehouse, files, replacement))
+            answers.append(write_comparison(warehouse, files, found))
             context.log.info(sentence_of(answers[-1]))
         except UnusableFileError as error:
             problems.append(str(error))

@@ -1,6 +1,7 @@
 """The checks of how published months changed: that the comparisons add up, and that few rows changed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
@@ -19,17 +20,20 @@ _ADD_UP = dg.AssetCheckSpec(
 _FEW_CHANGED = dg.AssetCheckSpec(
     "few_rows_changed",
     asset="month_changes",
-    description=f"At most {LARGE_SHARE:.0%} of the rows of the last published version of each month differ from those "
-    "of the version that it replaced.",
+    description=f"At most {LARGE_SHARE:.0%} of the rows of each month's newest version and the one that it replaced "
+    "differ.",
 )
+
+_NAMED = 5
+"""Months that a description names."""
 
 
 @dg.multi_asset_check(specs=[_ADD_UP, _FEW_CHANGED], pool=POOL)
 def version_checks(warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
     """Judge the comparisons of all months, in one step, because each step has its cost."""
 
-    def found(session: Session) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
-        return list(not_adding_up(session)), list(large_changes(session))
+    def found(session: Session) -> tuple[Sequence[tuple[Any, ...]], Sequence[tuple[Any, ...]]]:
+        return not_adding_up(session), large_changes(session)
 
     wrong, large = warehouse.query(found)
     yield dg.AssetCheckResult(
@@ -42,6 +46,15 @@ def version_checks(warehouse: WarehouseParam) -> Iterator[dg.AssetCheckResult]:
         check_name=_FEW_CHANGED.name,
         passed=not large,
         severity=dg.AssetCheckSeverity.WARN,
-        description=f"{len(large)} months have many rows that differ" if large else "no month has many that differ",
+        description=_in_words(large) or "no month has many rows that differ",
         metadata={"months": table(HEADER, large[:PREVIEW_ROWS])},
     )
+
+
+def _in_words(large: Sequence[Sequence[Any]]) -> str:
+    shown = [
+        f"{fleet} {month:%Y-%m}: {changed:,} rows changed, {added:,} added, {removed:,} removed"
+        for fleet, month, _, _, changed, added, removed in large[:_NAMED]
+    ]
+    more = f"; and {len(large) - _NAMED} more" if len(large) > _NAMED else ""
+    return f"{'; '.join(shown)}{more}"

@@ -5,11 +5,10 @@ the older version is no longer kept. Its numbers are counted in `warehouse.month
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.storage.whole_files import sha256_of
 from taxi_pipeline.tlc.fleets import Fleet
-from taxi_pipeline.tlc.held_months import note_of_copy
-from taxi_pipeline.tlc.kept_versions import KeptVersion, kept_versions
+from taxi_pipeline.tlc.kept_versions import Replacement, file_of_version, replacements
 from taxi_pipeline.tlc.source import month_of_file
 from taxi_pipeline.tlc.trip_files import UnusableFileError, read_trip_file
 from taxi_pipeline.warehouse.interface import PublishedFile, Session, Warehouse
@@ -27,49 +25,50 @@ from taxi_pipeline.warehouse.month_changes import NAMED_BY, Version, month_chang
 FOLDER = "outputs/month_changes"
 ROWS_HEADER = (*NAMED_BY, "kind", "rows", "column", "before", "after")
 """Of the CSV with the differing rows: a line for each changed column, and for each row that was added or removed."""
+_ENTRIES = {
+    *("fleet", "month", "replaced_at", "earlier_sha256", "later_sha256", "synthetic", "schema", "columns"),
+    *("rows_before", "rows_after", "rows_unchanged", "rows_changed", "rows_added", "rows_removed"),
+    *("rows_paired_otherwise", "total_amount_change", "trip_distance_change"),
+}
+"""Of an answer."""
 _SHORT = 12
 """Digits of a SHA-256 in names of files and in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replacement:
-    """A version of a month's file, and the one that took its place."""
+class Comparable:
+    """A version of a month's file and the one that took its place, both of which are there."""
 
     fleet: Fleet
     month: date
-    earlier: KeptVersion
+    replacement: Replacement
+    earlier_name: str
+    """Name of the earlier version in the storage."""
     later_name: str
-    """Name of the later version in the storage."""
-    later_sha256: str
 
     @property
     def stem(self) -> str:
         """Name of the files about it, without their suffix."""
-        versions = f"{self.earlier.sha256[:_SHORT]}-{self.later_sha256[:_SHORT]}"
+        versions = f"{self.replacement.earlier[:_SHORT]}-{self.replacement.later[:_SHORT]}"
         return f"{FOLDER}/{self.fleet.name}_{self.month:%Y-%m}.{versions}"
 
 
-def replacements(files: Storage, fleets: Collection[str]) -> Iterator[Replacement]:
-    """The versions of these fleets' months that were replaced, and what replaced each, in the order of time."""
-    for name, found in groupby(kept_versions(files), key=lambda kept: kept.name):
-        fleet, month = month_of_file(name)
-        if fleet.name not in fleets:
+def comparable(files: Storage, fleets: Collection[str]) -> Iterator[Comparable]:
+    """What can be compared of these fleets' months, in the order of time; a pair of versions once."""
+    seen: set[str] = set()
+    for replacement in replacements(files):
+        fleet, month = month_of_file(replacement.name)
+        earlier = file_of_version(files, replacement.name, replacement.earlier)
+        later = file_of_version(files, replacement.name, replacement.later)
+        if fleet.name not in fleets or earlier is None or later is None:
             continue
-        kept, now = list(found), note_of_copy(files, name)
-        later = [(version.kept_name, version.sha256) for version in kept[1:]]
-        later += [(name, now.sha256)] if now and now.sha256 else []
-        for earlier, (later_name, later_sha256) in zip(kept, later, strict=False):
-            if earlier.sha256 != later_sha256:
-                yield Replacement(
-                    fleet=fleet,
-                    month=month,
-                    earlier=earlier,
-                    later_name=later_name,
-                    later_sha256=later_sha256,
-                )
+        found = Comparable(fleet=fleet, month=month, replacement=replacement, earlier_name=earlier, later_name=later)
+        if found.stem not in seen:
+            seen.add(found.stem)
+            yield found
 
 
-def write_comparison(warehouse: Warehouse, files: Storage, replacement: Replacement) -> dict[str, Any]:
+def write_comparison(warehouse: Warehouse, files: Storage, found: Comparable) -> dict[str, Any]:
     """Compare two versions, and write the answer as JSON, and the first differing rows as CSV.
 
     Returns:
@@ -79,43 +78,64 @@ def write_comparison(warehouse: Warehouse, files: Storage, replacement: Replacem
         UnusableFileError: one of the files is damaged, or the engine can't read it.
         MissingZonesError: a file holds coordinates, and the zones are not loaded.
     """
-    earlier, later = replacement.earlier, replacement.later_name
-    with files.lock(earlier.name), ExitStack() as stack:
-        before = stack.enter_context(_version(files, replacement.fleet, earlier.kept_name, earlier.sha256))
-        after = stack.enter_context(_version(files, replacement.fleet, later, replacement.later_sha256))
+    replacement = found.replacement
+    with files.lock(replacement.name), ExitStack() as stack:
+        before = stack.enter_context(_version(files, found.fleet, found.earlier_name, replacement.earlier))
+        after = stack.enter_context(_version(files, found.fleet, found.later_name, replacement.later))
         with warehouse.read() as session:
-            found, rows = _compared(session, before, after)
+            numbers, rows = _compared(session, before, after)
         schema = _changed_schema(before.file.path, after.file.path)
         synthetic = read_trip_file(after.file.path).synthetic
     answer = {
-        "fleet": replacement.fleet.name,
-        "month": f"{replacement.month:%Y-%m}",
-        "replaced_at": earlier.note.replaced_at,
-        "earlier_sha256": earlier.sha256,
-        "later_sha256": replacement.later_sha256,
+        "fleet": found.fleet.name,
+        "month": f"{found.month:%Y-%m}",
+        "replaced_at": replacement.replaced_at,
+        "earlier_sha256": replacement.earlier,
+        "later_sha256": replacement.later,
         "synthetic": synthetic,
-        **found,
+        **numbers,
         "schema": schema,
     }
-    files.write(f"{replacement.stem}.csv", csv_text(ROWS_HEADER, rows))
-    files.write(f"{replacement.stem}.json", json.dumps(answer, indent=2) + "\n")  # last: it says that all is there
+    files.write(f"{found.stem}.csv", csv_text(ROWS_HEADER, rows))
+    files.write(f"{found.stem}.json", json.dumps(answer, indent=2) + "\n")  # last: it says that all is there
     return answer
 
 
 def comparisons(files: Storage) -> list[dict[str, Any]]:
     """All answers, the newest replacement first."""
-    found = [json.loads(files.read(name)) | {"stem": name.removesuffix(".json")} for name in _answers(files)]
-    return sorted(found, key=lambda answer: (answer["replaced_at"], answer["stem"]), reverse=True)
+    return sorted(_answers(files).values(), key=lambda answer: (answer["replaced_at"], answer["stem"]), reverse=True)
 
 
-def not_compared(files: Storage, fleets: Collection[str]) -> list[Replacement]:
-    """The replacements without an answer."""
-    done = set(_answers(files))
-    return [found for found in replacements(files, fleets) if f"{found.stem}.json" not in done]
+def not_compared(files: Storage, fleets: Collection[str]) -> list[Comparable]:
+    """What can be compared, and has no answer yet, or one that is damaged."""
+    done = _answers(files)
+    return [found for found in comparable(files, fleets) if found.stem not in done]
 
 
-def _answers(files: Storage) -> Sequence[str]:
-    return files.list(f"{FOLDER}/*.json")
+def never_compared(files: Storage) -> list[str]:
+    """The replacements that have no answer, and get none since one of the versions is not kept any more, in words."""
+    done = {(answer["earlier_sha256"], answer["later_sha256"]) for answer in _answers(files).values()}
+    return [
+        f"{month_of_file(each.name)[0].month_name(month_of_file(each.name)[1])}: {each.earlier[:_SHORT]}, replaced by "
+        f"{each.later[:_SHORT]} at {each.replaced_at}"
+        for each in replacements(files)
+        if (each.earlier, each.later) not in done
+        and None in (file_of_version(files, each.name, sha256) for sha256 in (each.earlier, each.later))
+    ]
+
+
+def _answers(files: Storage) -> dict[str, dict[str, Any]]:
+    """Name of the files about it, without their suffix → the answer; without those that are damaged."""
+    found = {}
+    for name in files.list(f"{FOLDER}/*.json"):
+        stem = name.removesuffix(".json")
+        try:
+            answer = json.loads(files.read(name)) | {"stem": stem}
+        except (ValueError, TypeError):
+            continue
+        if answer.keys() >= _ENTRIES:
+            found[stem] = answer
+    return found
 
 
 @contextmanager

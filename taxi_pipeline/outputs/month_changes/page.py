@@ -21,13 +21,13 @@ _MOST_COLUMNS = 60
 
 
 def share_of(answer: Mapping[str, Any]) -> float:
-    """The changed, added and removed rows of a comparison as a share of the rows of the larger file."""
+    """The changed, added and removed rows of a comparison as a share of the rows that are in either file."""
     differing = answer["rows_changed"] + answer["rows_added"] + answer["rows_removed"]
-    return differing / max(answer["rows_before"], answer["rows_after"], 1)
+    return differing / max(differing + answer["rows_unchanged"], 1)
 
 
 def sentence_of(answer: Mapping[str, Any]) -> str:
-    """The finding of a comparison: `green 2024-01 was published again: 3 of 56,551 rows changed, …`."""
+    """The finding of a comparison: `green 2024-01 was published again: 3 rows changed, …`."""
     named = f"{answer['fleet']} {answer['month']}"
     parts = [
         f"{answer[f'rows_{kind}']:,} {'row' if answer[f'rows_{kind}'] == 1 else 'rows'} {kind}"
@@ -36,7 +36,7 @@ def sentence_of(answer: Mapping[str, Any]) -> str:
     ]
     if not parts:
         return f"{named} has another file with the same {answer['rows_after']:,} rows"
-    return f"{named} has another file: {', '.join(parts)}, {percent(share_of(answer))} of {answer['rows_before']:,}"
+    return f"{named} has another file: {', '.join(parts)}, {percent(share_of(answer))} of all"
 
 
 def page_of(answers: Sequence[Mapping[str, Any]]) -> str:
