@@ -45,7 +45,7 @@ DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),--instance $(SERVER_INSTANCE))
 IN_THE_DEMO = test -f $(DEMO)/dagster.yaml || { echo "There is no demo in $(DEMO): make demo" >&2; exit 1; }; \
 	cd $(DEMO) && export DAGSTER_HOME="$$PWD"
 
-.PHONY: help demo demo-ui demo-mail tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
+.PHONY: help demo demo-ui demo-mail tour dev test test-fast test-wheel services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -84,6 +84,17 @@ test: $(TEST_READY) ## All tests that need no server, three at a time: one mostl
 
 test-fast: $(TEST_READY) ## The tests that need neither Dagster nor a browser, in less than a minute; ends at the first failure
 	@$(BIN)/python -m pytest -m fast --exitfirst --quiet --numprocesses 3
+
+# The folder of the tests holds what git knows, and what is new, but not the package: only the installed one is found.
+test-wheel: | $(UV_READY) ## The fast tests on the built wheel, in an environment of its own; PYTHON=python3.13 tries that one
+	@rm -rf build/wheel && mkdir -p build/wheel/tests
+	@echo "Installing the wheel into .venv-wheel ..." >&2
+	@$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv-wheel
+	@$(INSTALL) --python .venv-wheel/bin/python --requirement requirements/test.txt
+	@$(UV) build --quiet --python .venv-wheel/bin/python --no-build-isolation --out-dir build/wheel
+	@$(UV) pip install --quiet --python .venv-wheel/bin/python --no-deps build/wheel/*.whl
+	@git ls-files -z --cached --others --exclude-standard -- ':!taxi_pipeline/' | tar -c --null -T - | tar -x -C build/wheel/tests
+	@cd build/wheel/tests && "$(CURDIR)/.venv-wheel/bin/python" -m pytest -m fast --quiet --numprocesses 3
 
 services: $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
 	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)
@@ -135,7 +146,7 @@ zone-places: $(TEST_READY) ## Find anew in which places of the city the zones li
 	@$(BIN)/python -m docs.zone_places "$(ZONES)"
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf .venv .venv-wheel .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
