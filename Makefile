@@ -21,6 +21,7 @@ DOCS_READY := .venv/.ready-docs
 DEV_READY := .venv/.ready-dev
 SERVICES_READY := .venv-services/.ready
 CLUSTER_READY := .venv-cluster/.ready
+RELEASE_READY := .venv-release/.ready
 # Files that hold all of others.
 HOLDS_test := demo notebook server
 HOLDS_dev := docs test $(HOLDS_test)
@@ -45,7 +46,7 @@ DEMO_INSTANCE := $(if $(DAGSTER_POSTGRES_URL),--instance $(SERVER_INSTANCE))
 IN_THE_DEMO = test -f $(DEMO)/dagster.yaml || { echo "There is no demo in $(DEMO): make demo" >&2; exit 1; }; \
 	cd $(DEMO) && export DAGSTER_HOME="$$PWD"
 
-.PHONY: help demo demo-ui demo-mail tour dev test test-fast services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
+.PHONY: help demo demo-ui demo-mail tour dev test test-fast test-wheel release-files services services-stop test-services test-cluster coverage bench lint format docs docs-site baselines screenshots zone-shapes zone-places requirements clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
@@ -85,6 +86,33 @@ test: $(TEST_READY) ## All tests that need no server, three at a time: one mostl
 test-fast: $(TEST_READY) ## The tests that need neither Dagster nor a browser, in less than a minute; ends at the first failure
 	@$(BIN)/python -m pytest -m fast --exitfirst --quiet --numprocesses 3
 
+# The folder of the tests holds what git knows, and what is new, but not the package: only the installed one is found.
+test-wheel: | $(UV_READY) ## The fast tests on the built wheel, in an environment of its own; PYTHON=python3.13 tries that one
+	@rm -rf build/wheel && mkdir -p build/wheel/tests
+	@echo "Installing the wheel into .venv-wheel ..." >&2
+	@$(UV) venv --quiet --clear --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv-wheel
+	@$(INSTALL) --python .venv-wheel/bin/python --requirement requirements/test.txt
+	@$(UV) build --quiet --python .venv-wheel/bin/python --no-build-isolation --out-dir build/wheel
+	@$(UV) pip install --quiet --python .venv-wheel/bin/python --no-deps build/wheel/*.whl
+	@git ls-files -z --cached --others --exclude-standard -- ':!taxi_pipeline/' | tar -c --null -T - | tar -x -C build/wheel/tests
+	@cd build/wheel/tests && "$(CURDIR)/.venv-wheel/bin/python" -m pytest -m fast --quiet --numprocesses 3
+
+# setuptools writes the time of the build into the source archive: it is packed again, with the time of the commit.
+release-files: $(TEST_READY) $(RELEASE_READY) ## What a release has, in dist/release: the packages, built twice and compared, and their bill of materials
+	@rm -rf dist/release && mkdir -p dist/release/packages dist/release/again
+	@export SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) && for folder in packages again; do \
+		$(UV) build --quiet --python $(BIN)/python --no-build-isolation --out-dir dist/release/$$folder && \
+		rm -rf dist/release/unpacked dist/release/$$folder/.gitignore && mkdir dist/release/unpacked && \
+		tar -x -z -f dist/release/$$folder/*.tar.gz -C dist/release/unpacked && \
+		tar -c --sort=name --mtime=@$$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+			-C dist/release/unpacked $$(ls dist/release/unpacked) | gzip -n -9 > dist/release/packed && \
+		mv dist/release/packed dist/release/$$folder/*.tar.gz || exit; done
+	@diff -r dist/release/packages dist/release/again
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .venv-release/bin/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --short-PURLs --output-file dist/release/sbom.cdx.json requirements/demo.txt
+	@rm -rf dist/release/again dist/release/unpacked
+	@ls dist/release/packages dist/release/sbom.cdx.json
+
 services: $(SERVICES_READY) $(if $(CLUSTER),$(CLUSTER_READY)) ## PostgreSQL and an S3 server on loopback, and the variables to use them; CLUSTER=1 for Spark, too; DETACH=1 for the background
 	@$(BIN)/python -m taxi_pipeline_tests.services $(if $(CLUSTER),--cluster) $(if $(DETACH),--detach)
 
@@ -105,10 +133,11 @@ coverage: $(TEST_READY) ## What the last runs of test, test-services and test-cl
 bench: $(TEST_READY) $(SERVICES_READY) $(if $(findstring cluster,$(or $(BENCH),cluster)),$(CLUSTER_READY)) ## Measure speed and memory; BENCH="month import" takes some cases, options as in python -m benchmarks --help
 	@$(BIN)/python -W ignore -m benchmarks $(BENCH)
 
-lint: $(DEV_READY) ## Formatting, lint and types
+lint: $(DEV_READY) ## Formatting, lint, types, and what makes workflows unsafe
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright --warnings
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
 
 format: $(DEV_READY) ## Format, and fix what the linter can
 	@$(BIN)/ruff format .
@@ -135,7 +164,7 @@ zone-places: $(TEST_READY) ## Find anew in which places of the city the zones li
 	@$(BIN)/python -m docs.zone_places "$(ZONES)"
 
 clean: ## Remove the environment, the demo and caches; your own data and runs stay
-	rm -rf .venv .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
+	rm -rf .venv .venv-wheel .venv-release .venv-services .venv-cluster $(DEMO) data/.dbt taxi_pipeline/marts/target .hypothesis .pytest_cache .ruff_cache .coverage .coverage.* build dist *.egg-info
 	find taxi_pipeline taxi_pipeline_tests -name __pycache__ -type d -exec rm -rf {} +
 
 .venv/pyvenv.cfg:
@@ -178,5 +207,5 @@ requirements: | $(UV_READY) ## Write requirements/ out of pyproject.toml; what i
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra notebook -o requirements/notebook.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --extra test -o requirements/test.txt pyproject.toml
 	@$(UV) $(COMPILE) 3.11.5 $(PINNED) --group docs -o requirements/docs.txt
-	@for group in services cluster uv; do \
+	@for group in services cluster uv release; do \
 		$(UV) $(COMPILE) 3.11 --annotation-style line --group $$group -o requirements/$$group.txt || exit; done

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from taxi_pipeline_tests.pipelines import Pipeline
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+IN_A_CHECKOUT = (REPOSITORY / "taxi_pipeline").is_dir()
+"""False in `make test-wheel`: the tests run beside no package, on the one that is installed."""
 TLC_MIRROR = REPOSITORY.parent / "shared" / "tlc"
 
 SETTINGS = (
@@ -118,6 +120,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _is_fast(item):
             item.add_marker(pytest.mark.fast)
+        if item.get_closest_marker("checkout") and not IN_A_CHECKOUT:
+            item.add_marker(pytest.mark.skip(reason="needs taxi_pipeline/ of the clone"))
 
     rank = {name: number for number, name in enumerate(_LONGEST)}
     if hasattr(config, "workerinput"):

@@ -42,7 +42,7 @@ def read(path: Path) -> Any:
     ("schema", "path"),
     [
         ("vendor.compose-spec", "deploy/compose.yaml"),
-        ("vendor.github-workflows", ".github/workflows/ci.yml"),
+        *(("vendor.github-workflows", f".github/workflows/{name}.yml") for name in ("ci", "release")),
         ("vendor.dependabot", ".github/dependabot.yml"),
         ("vendor.citation-file-format", "CITATION.cff"),
     ],

@@ -74,6 +74,7 @@ SAMPLE = ("sample", "--start", "2023-01-01", "--end", "2023-01-01")
 def test_the_console_prints_an_error_without_a_traceback(tmp_path: Path, command: tuple[str, ...], said: str) -> None:
     """Regression: a folder that can't be written gave a traceback, and advice to set a variable that does not help."""
     (tmp_path / "file").write_text("x")
+    (tmp_path / "dagster.yaml").touch()  # a project: an installed wheel refuses outside of one
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "taxi_pipeline", *command],
         cwd=tmp_path,

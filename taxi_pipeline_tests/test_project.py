@@ -43,6 +43,7 @@ def test_what_is_shipped_is_what_this_project_has(name: str, copy: str) -> None:
     assert (SHIPPED / copy).read_bytes() == (REPOSITORY / name).read_bytes(), "run make docs"
 
 
+@pytest.mark.checkout
 def test_a_new_project_has_the_settings_and_the_marts_of_this_one(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["init", str(tmp_path / "mine")])
     assert result.exit_code == 0, result.output
@@ -80,6 +81,7 @@ def test_a_file_is_no_place_for_a_project(tmp_path: Path) -> None:
         demo_in(tmp_path / "file").write_files()
 
 
+@pytest.mark.checkout
 def test_the_project_is_the_nearest_from_the_current_folder_upwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_folder_with_other_files_does_not_become_a_demo(tmp_path: Path) -> Non
     assert (tmp_path / "mine" / ".env").read_bytes() == (REPOSITORY / ".env.example").read_bytes()
 
 
+@pytest.mark.checkout
 def test_a_demo_of_an_older_version_is_made_anew(tmp_path: Path) -> None:
     """Regression: the demo's trips counted as made when one file was there, whatever had made it."""
     made = demo_in(tmp_path / "demo")

@@ -145,6 +145,7 @@ def test_every_variable_is_read(variable: str) -> None:
     assert changed != Settings.from_environment(before)
 
 
+@pytest.mark.checkout
 def test_the_code_reads_the_variables_that_are_documented_and_no_others() -> None:
     """The names stand in `settings.py` as the first argument of what reads them."""
     code = (REPOSITORY / "taxi_pipeline" / "settings.py").read_text(encoding="utf-8")
@@ -194,6 +195,7 @@ def test_database_follows_data_dir_and_zones_follow_tlc_url(tmp_path: Path) -> N
     assert settings.zones_url == f"{tmp_path.as_uri()}/misc/taxi_zones.zip"
 
 
+@pytest.mark.checkout
 def test_relative_paths_are_relative_to_the_project_wherever_a_command_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

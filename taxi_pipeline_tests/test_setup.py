@@ -1,12 +1,16 @@
 """The set-up of the project: the files in `requirements/`, and the modules that tests may import."""
 
+import importlib.metadata
+import json
 import re
+import sysconfig
 import tomllib
 from pathlib import Path
 
 import pytest
 
-from taxi_pipeline_tests.conftest import REPOSITORY
+import taxi_pipeline
+from taxi_pipeline_tests.conftest import IN_A_CHECKOUT, REPOSITORY
 
 FILES = sorted((REPOSITORY / "requirements").glob("*.txt"))
 OF_THE_PROJECT = ("demo", "server", "notebook", "test", "docs")
@@ -63,3 +67,11 @@ def test_no_test_imports_another() -> None:
         path for folder in ("taxi_pipeline_tests", "benchmarks", "docs") for path in (REPOSITORY / folder).rglob("*.py")
     ]
     assert [path.name for path in files if imports.search(path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.skipif(IN_A_CHECKOUT, reason="make test-wheel runs this")
+def test_the_package_is_that_of_the_wheel() -> None:
+    """Else all other tests of `make test-wheel` would say nothing about what users install."""
+    assert Path(taxi_pipeline.__file__).is_relative_to(sysconfig.get_path("purelib"))
+    origin = json.loads(importlib.metadata.distribution("taxi-pipeline").read_text("direct_url.json") or "{}")
+    assert origin["url"].endswith(".whl"), "not editable"

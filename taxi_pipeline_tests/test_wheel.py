@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -12,6 +13,8 @@ import pytest
 
 from taxi_pipeline_tests.installed_wheel import build_wheel, install_wheel
 from taxi_pipeline_tests.project_copies import PACKAGE
+from taxi_pipeline_tests.running_dagster import wait_for
+from taxi_pipeline_tests.services.servers import free_ports
 
 pytestmark = pytest.mark.slow
 
@@ -132,3 +135,20 @@ def test_the_demo_is_made_in_a_folder_of_its_own(installed: Path, empty: Path) -
     assert "2024-12-01" in status
     assert status.count("2025-01-31") == 3, "of each fleet"
     assert [path.name for path in empty.iterdir()] == ["taxi-demo"]
+
+
+def test_without_the_extra_ui_the_servers_start_without_a_warning(installed: Path, empty: Path) -> None:
+    """Regression: `dagster dev`, which is all that the base install has, told to use the program that was not there."""
+    run(installed / "taxi-pipeline", "init", "mine", folder=empty)
+    port, pages_port = map(str, free_ports(2))
+    command = [installed / "taxi-pipeline", "dev", "mine", "--port", port, "--pages-port", pages_port]
+    log = empty / "dev.log"
+    with log.open("wb") as output, subprocess.Popen(command, cwd=empty, stdout=output, stderr=output) as running:
+        try:
+            wait_for("the services", lambda: "Launching Dagster services" in log.read_text() or running.poll())
+            running.send_signal(signal.SIGINT)
+            assert running.wait(60) == 0, log.read_text()
+        finally:
+            running.kill()
+    assert not (installed / "dg").exists()
+    assert "superseded" not in log.read_text()

@@ -93,5 +93,7 @@ def _own_port(url: str) -> int | None:
 def _ui() -> list[str]:
     """Dagster's program: `dg dev`, which takes the place of `dagster dev`, where the extra `ui` is installed."""
     dg = Path(sys.executable).with_name("dg")
-    program = [str(dg)] if dg.is_file() else [sys.executable, "-m", "dagster"]
+    # `-W` finds no class of a library: FutureWarning is what Dagster's SupersessionWarning is derived from.
+    quiet = ("-W", "ignore:Function `dev_command` is superseded:FutureWarning")  # `dg dev` is not at hand
+    program = [str(dg)] if dg.is_file() else [sys.executable, *quiet, "-m", "dagster"]
     return [*program, "dev", "--workspace", WORKSPACE]
