@@ -125,6 +125,7 @@ RUN = {
     "docs/server.md: json": 1,
     "docs/questions.md: json": 1,
     "docs/delivery.md: yaml": 1,
+    "docs/lineage.md: yaml": 1,
 }
 """Page and language → number of blocks that the tests below run."""
 
