@@ -15,6 +15,7 @@ from taxi_pipeline.outputs.month_changes.comparison import comparisons, never_co
 from taxi_pipeline.outputs.month_changes.page import page_of, sentence_of, share_of, table_rows
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.trip_files import UnusableFileError
+from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.month_changes import LARGE_SHARE
 from taxi_pipeline.warehouse.reference import replace_tables, rows_of_tables
@@ -61,6 +62,7 @@ def month_changes(
             **link(file, pages),
             **table_facts(MONTH_CHANGES, len(answers)),
             **spent.so_far(rows=sum(answer["rows_after"] for answer in new), bytes_written=file.size_bytes),
+            "synthetic": warehouse.query(is_synthetic),
             "compared_now": ", ".join(f"{answer['fleet']} {answer['month']}" for answer in new) or "none",
             "preview": table(header, [[answer[name] for name in header] for answer in answers[:PREVIEW_ROWS]]),
             **({"not_compared": "; ".join(problems)} if problems else {}),
