@@ -356,7 +356,7 @@ def load(bench: Bench) -> None:
 
 def versions(bench: Bench) -> None:
     """The comparison of two versions of a month, against its load, when few rows differ and when all do."""
-    for which, most in (("few", 1.0), ("all", 6.0)):
+    for which, most in (("few", 1.0), ("all", 8.0)):
         folder = bench.fresh(f"versions_{which}")
         arguments = (which, bench.mirror, "yellow", f"{MARCH[0]:%Y-%m}", folder)
         measured = run([BIN / "python", "-m", "benchmarks.versions", *map(str, arguments)], {**os.environ})
