@@ -479,6 +479,14 @@ def test_unpacking_is_bounded_by_what_arrives(imports: Imports, monkeypatch: pyt
         imports.take(zipped(GOOD))
 
 
+def test_short_names_of_amounts_are_those_of_the_columns() -> None:
+    """Regression: a column `total` was left out with a warning, and the month had no dollars."""
+    needed = ["VendorID", "lpep_pickup_datetime", "lpep_dropoff_datetime", "PULocationID", "DOLocationID"]
+    found = columns_of([*needed, "trip_distance", "Fare", "tip", "TOTAL"])
+    assert found.published[-3:] == ("fare_amount", "tip_amount", "total_amount")
+    assert found.unknown == ()
+
+
 def test_names_of_columns_are_shown_as_text() -> None:
     with pytest.raises(RefusedFileError) as refused:
         columns_of(["\x1b[31mred", "x" * 1000, *("y" * 50 for _ in range(100))])

@@ -22,6 +22,9 @@ OTHER_NAMES: Mapping[str, str] = {
     "dropoff_location_id": "DOLocationID",
     "pu_location": "PULocationID",
     "do_location": "DOLocationID",
+    "fare": "fare_amount",
+    "tip": "tip_amount",
+    "total": "total_amount",
 }
 """Names under which columns circulate → the published name."""
 
