@@ -39,6 +39,8 @@ from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.tables import (
     CODE_TABLES,
+    MONTH_CHANGES,
+    MONTH_COLUMN_CHANGES,
     SOURCE_TABLES,
     TABLES,
     TLC_INDICATORS,
@@ -294,7 +296,8 @@ def table_of(value: dg.MetadataValue | None) -> list[dict[str, Any]]:
 
 def tables_of(pipeline: Pipeline) -> dict[str, Any]:
     """All rows of the tables of trips."""
-    others = (ZONES, *CODE_TABLES, TLC_INDICATORS, *SOURCE_TABLES, WAREHOUSE_VERSION)
+    of_versions = (MONTH_CHANGES, MONTH_COLUMN_CHANGES)  # with the time when one replaced another
+    others = (ZONES, *CODE_TABLES, TLC_INDICATORS, *SOURCE_TABLES, *of_versions, WAREHOUSE_VERSION)
     with pipeline.warehouse.read() as session:
         return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
 
