@@ -55,8 +55,9 @@ LOADING = ("taxi_trips_file", "taxi_trips", "zone_hourly_trips", "borough_flows"
 """The assets that bring days of trips into the warehouse."""
 _THE_WAREHOUSE = ("taxi_zones_file", "taxi_zones", "code_tables", *LOADING)
 DATASET_ASSETS = (zone_hours, market_shares, demand_model, demand_errors, single_trips)
-CONTENT_TABLES = tuple(table for table in TABLES if table is not WAREHOUSE_VERSION)
-"""The tables whose rows do not depend on how often the warehouse was written to."""
+_OF_VERSIONS = (MONTH_CHANGES, MONTH_COLUMN_CHANGES)
+CONTENT_TABLES = tuple(table for table in TABLES if table not in (*_OF_VERSIONS, WAREHOUSE_VERSION))
+"""The tables whose rows depend neither on how often the warehouse was written to, nor on when a file was replaced."""
 GROUPS = {
     "tlc": {"tlc_trip_records"},
     "raw_files": {"taxi_trips_file", "taxi_zones_file"},
@@ -296,8 +297,7 @@ def table_of(value: dg.MetadataValue | None) -> list[dict[str, Any]]:
 
 def tables_of(pipeline: Pipeline) -> dict[str, Any]:
     """All rows of the tables of trips."""
-    of_versions = (MONTH_CHANGES, MONTH_COLUMN_CHANGES)  # with the time when one replaced another
-    others = (ZONES, *CODE_TABLES, TLC_INDICATORS, *SOURCE_TABLES, *of_versions, WAREHOUSE_VERSION)
+    others = (ZONES, *CODE_TABLES, TLC_INDICATORS, *SOURCE_TABLES, *_OF_VERSIONS, WAREHOUSE_VERSION)
     with pipeline.warehouse.read() as session:
         return {t.name: session.rows(f"SELECT * FROM {t.name} ORDER BY ALL") for t in TABLES if t not in others}
 
