@@ -483,7 +483,7 @@ def test_what_an_import_took_away_is_kept(published: Published) -> None:
 def test_a_version_that_went_before_it_was_compared_is_named(published: Published) -> None:
     first, second, third = published.fetch_versions(3, num_kept=1)
     assert pairs_of(published) == [(second, third)]
-    (words,) = never_compared(published.files)
+    (words,) = never_compared(published.files, comparisons(published.files))
     assert words.startswith(f"green/2023-02: {first[:12]}, replaced by {second[:12]} at 20")
 
 

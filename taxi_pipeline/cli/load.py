@@ -12,6 +12,7 @@ from taxi_pipeline.cli.options import FleetMonth, read_settings
 from taxi_pipeline.cli.terminal import console
 from taxi_pipeline.opening import files_of
 from taxi_pipeline.settings import Settings
+from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.held_months import held_note, note_of_copy
 from taxi_pipeline.tlc.kept_versions import KeptVersion, find_version, pin, put_in_place, unpin
@@ -53,15 +54,16 @@ def load(versions: tuple[str, ...], newest: tuple[tuple[Fleet, date], ...]) -> N
     if not versions and not newest:
         raise click.UsageError("Give --version or --newest.")
     settings = read_settings()
-    found = [_find(settings, sha256) for sha256 in versions]
+    files = files_of(settings)
+    found = [_find(files, settings.fleets, sha256) for sha256 in versions]
     months = [month_of_file(name) for name, _ in found]
     _refuse_twice([*months, *newest])
     for fleet, month in (*months, *newest):
         _refuse_other_fleets(settings, fleet, month)
     for name, kept in found:
-        _pin(settings, name, kept)
+        _pin(files, name, kept, num_kept=settings.num_kept_versions)
     for fleet, month in newest:
-        _unpin(settings, fleet, month)
+        _unpin(files, fleet, month)
     # Whoever asks for a version wants it, also where it has far more or fewer rows than the one that is loaded. What is
     # published now is judged as ever.
     asked = replace(settings, accepted=(*settings.accepted, *(fleet.month_name(month) for fleet, month in months)))
@@ -69,15 +71,14 @@ def load(versions: tuple[str, ...], newest: tuple[tuple[Fleet, date], ...]) -> N
         materialize_days(asked, Days.of_month(month))
 
 
-def _find(settings: Settings, sha256: str) -> tuple[str, KeptVersion | None]:
+def _find(files: Storage, fleets: Sequence[str], sha256: str) -> tuple[str, KeptVersion | None]:
     """The name of the month's file, and the kept version; None for one that is in its place.
 
     Raises:
         NoSuchVersionError: no version has this SHA-256, or several have.
     """
-    files = files_of(settings)
-    for fleet in (FLEETS[name] for name in settings.fleets):
-        for name in files.list(f"raw/{fleet.file_pattern}"):
+    for fleet in fleets:
+        for name in files.list(f"raw/{FLEETS[fleet].file_pattern}"):
             note = note_of_copy(files, name)
             if note and note.sha256 and note.sha256.startswith(sha256):
                 return name, None
@@ -85,19 +86,18 @@ def _find(settings: Settings, sha256: str) -> tuple[str, KeptVersion | None]:
     return kept.name, kept
 
 
-def _pin(settings: Settings, name: str, kept: KeptVersion | None) -> None:
-    files = files_of(settings)
+def _pin(files: Storage, name: str, kept: KeptVersion | None, *, num_kept: int) -> None:
     fleet, month = month_of_file(name)
     if kept is None:
         pin(files, name)
         console.print(f"{fleet.month_name(month)} is pinned to the version that is in its place", soft_wrap=True)
         return
-    put_in_place(files, kept, num_kept=settings.num_kept_versions)
+    put_in_place(files, kept, num_kept=num_kept)
     console.print(f"{fleet.month_name(month)} is pinned to version {kept.sha256}", soft_wrap=True)
 
 
-def _unpin(settings: Settings, fleet: Fleet, month: date) -> None:
-    files, name = files_of(settings), trips_file(fleet, month)
+def _unpin(files: Storage, fleet: Fleet, month: date) -> None:
+    name = trips_file(fleet, month)
     unpinned = unpin(files, name)
     if (note := held_note(files, name)) and note.origin:
         raise click.ClickException(

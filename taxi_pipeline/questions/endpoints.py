@@ -172,7 +172,7 @@ def _weeks(session: Session, values: Mapping[str, Any]) -> list[tuple[Any, ...]]
         day=sunday,
         fleets=placeholders(fleets),
     )
-    last = Days(weeks.first, weeks.last).in_weeks().last
+    last = weeks.in_weeks().last
     return session.rows(sql, [weeks.first, last, weeks.first, weeks.last, *fleets])
 
 

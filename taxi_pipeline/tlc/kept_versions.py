@@ -72,13 +72,13 @@ def keep_version(files: Storage, name: str, newer: Path, *, num_kept: int) -> No
     Raises:
         StorageError: the storage does not take the copy; nothing is replaced.
     """
-    note, sha256 = read_note(files, name), sha256_of(newer)
-    if not num_kept or note is None or not note.sha256 or not files.exists(name) or note.sha256 == sha256:
+    note = read_note(files, name)
+    if not num_kept or note is None or not note.sha256 or not files.exists(name):
         return
-    replaced_at = keep_copy(files, name, note)
-    if replaced_at is None:
+    later = sha256_of(newer)  # only where there is something to keep: a month that is new is not read once more
+    if later == note.sha256 or (replaced_at := keep_copy(files, name, note)) is None:
         return
-    _record(files, Replacement(name=name, earlier=note.sha256, later=sha256, replaced_at=replaced_at))
+    _record(files, Replacement(name=name, earlier=note.sha256, later=later, replaced_at=replaced_at))
     for old in kept_versions(files, name)[:-num_kept]:
         files.delete(old.kept_name)
         files.delete(note_name(old.kept_name))

@@ -94,8 +94,12 @@ class MonthChanges:
     @property
     def share(self) -> float:
         """Changed, added and removed rows as a share of the rows that are in either file; 0 where both are empty."""
-        differing = self.num_changed + self.num_added + self.num_removed
-        return differing / max(differing + self.num_unchanged, 1)
+        return differing_share(self.num_unchanged, self.num_changed + self.num_added + self.num_removed)
+
+
+def differing_share(num_unchanged: int, num_differing: int) -> float:
+    """Changed, added and removed rows as a share of the rows that are in either of two files; 0 without rows."""
+    return num_differing / max(num_differing + num_unchanged, 1)
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ NAMED_BY = ("pickup_datetime", "dropoff_datetime", "pickup_zone_id", "dropoff_zo
 
 def _examples(session: Session, names: Sequence[str], keys: Sequence[Sequence[str]]) -> list[tuple[Any, ...]]:
     named = [name for name in NAMED_BY if name in names]
-    order = ", ".join(f"coalesce(earlier_{name}, later_{name}) NULLS FIRST" for name in ("pickup_datetime", *named[1:]))
+    order = ", ".join(f"coalesce(earlier_{name}, later_{name}) NULLS FIRST" for name in named)
     rest = ", ".join(f"{side}_{name} NULLS FIRST" for name in names for side in ("earlier", "later"))
     listed = ", ".join(f"{side}_{name}" for name in names for side in ("earlier", "later"))
     rows = session.rows(

@@ -50,7 +50,8 @@ def month_changes(
     with files.lock(MONTH_CHANGES_FILE):
         new, problems = _compare(context, warehouse, files, tlc.fleets)
         _tell(context, alerts, new)
-        answers, missed = comparisons(files), never_compared(files)
+        answers = comparisons(files)
+        missed = never_compared(files, answers)
         rows = dict(zip((MONTH_CHANGES, MONTH_COLUMN_CHANGES), table_rows(answers), strict=True))
         if warehouse.query(rows_of_tables, list(rows)) != rows:  # each write makes all outputs count as older
             warehouse.change(replace_tables, rows)

@@ -16,7 +16,7 @@ from taxi_pipeline.quality.evaluation import QUALITY_CHECKS, Verdict, evaluate_l
 from taxi_pipeline.storage import Storage
 from taxi_pipeline.tlc.fleets import FLEETS, Fleet
 from taxi_pipeline.tlc.months import Days, month_of
-from taxi_pipeline.tlc.source import TlcSource, trips_file
+from taxi_pipeline.tlc.source import TlcSource, month_of_file, trips_file
 from taxi_pipeline.tlc.trip_files import read_trip_file
 
 
@@ -56,9 +56,9 @@ def _trip_files(tlc: TlcSource, files: Storage, days: Days | None) -> list[tuple
     """Fleet, month and name of the fetched files of these days; of all months when there are none."""
     if days is None:
         return [
-            (fleet, date.fromisoformat(f"{name.removesuffix('.parquet')[-7:]}-01"), name)
-            for fleet in (FLEETS[name] for name in tlc.fleets)
-            for name in files.list(f"raw/{fleet.file_pattern}")
+            (*month_of_file(name), name)
+            for fleet in tlc.fleets
+            for name in files.list(f"raw/{FLEETS[fleet].file_pattern}")
         ]
     expected = [
         (fleet, month_of(days.first), trips_file(fleet, month_of(days.first)))

@@ -5,7 +5,7 @@ the older version is no longer kept. Its numbers are counted in `warehouse.month
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -49,23 +49,38 @@ class Comparable:
     @property
     def stem(self) -> str:
         """Name of the files about it, without their suffix."""
-        versions = f"{self.replacement.earlier[:_SHORT]}-{self.replacement.later[:_SHORT]}"
-        return f"{FOLDER}/{self.fleet.name}_{self.month:%Y-%m}.{versions}"
+        return _stem_of(self.replacement)
 
 
-def comparable(files: Storage, fleets: Collection[str]) -> Iterator[Comparable]:
-    """What can be compared of these fleets' months, in the order of time; a pair of versions once."""
-    seen: set[str] = set()
+def _stem_of(replacement: Replacement) -> str:
+    fleet, month = month_of_file(replacement.name)
+    versions = f"{replacement.earlier[:_SHORT]}-{replacement.later[:_SHORT]}"
+    return f"{FOLDER}/{fleet.name}_{month:%Y-%m}.{versions}"
+
+
+def comparable(files: Storage, fleets: Collection[str], done: Collection[str] = ()) -> Iterator[Comparable]:
+    """What can be compared of these fleets' months, in the order of time; a pair of versions once.
+
+    Args:
+        files: the storage.
+        fleets: names of the fleets.
+        done: names of the files about pairs to leave out, without their suffix; the versions are not looked for.
+    """
+    seen = set(done)
     for replacement in replacements(files):
         fleet, month = month_of_file(replacement.name)
-        earlier = file_of_version(files, replacement.name, replacement.earlier)
-        later = file_of_version(files, replacement.name, replacement.later)
-        if fleet.name not in fleets or earlier is None or later is None:
+        stem = _stem_of(replacement)
+        if fleet.name not in fleets or stem in seen:
             continue
-        found = Comparable(fleet=fleet, month=month, replacement=replacement, earlier_name=earlier, later_name=later)
-        if found.stem not in seen:
-            seen.add(found.stem)
-            yield found
+        earlier, later = _files_of(files, replacement)
+        if earlier is not None and later is not None:
+            seen.add(stem)
+            yield Comparable(fleet=fleet, month=month, replacement=replacement, earlier_name=earlier, later_name=later)
+
+
+def _files_of(files: Storage, replacement: Replacement) -> list[str | None]:
+    """The names of the files that have the earlier and the later version; None for one that is not there any more."""
+    return [file_of_version(files, replacement.name, sha256) for sha256 in (replacement.earlier, replacement.later)]
 
 
 def write_comparison(warehouse: Warehouse, files: Storage, found: Comparable) -> dict[str, Any]:
@@ -103,30 +118,30 @@ def write_comparison(warehouse: Warehouse, files: Storage, found: Comparable) ->
 
 def comparisons(files: Storage) -> list[dict[str, Any]]:
     """All answers, the newest replacement first."""
-    return sorted(_answers(files).values(), key=lambda answer: (answer["replaced_at"], answer["stem"]), reverse=True)
+    return sorted(_answers(files), key=lambda answer: (answer["replaced_at"], answer["stem"]), reverse=True)
 
 
 def not_compared(files: Storage, fleets: Collection[str]) -> list[Comparable]:
     """What can be compared, and has no answer yet, or one that is damaged."""
-    done = _answers(files)
-    return [found for found in comparable(files, fleets) if found.stem not in done]
+    return list(comparable(files, fleets, {answer["stem"] for answer in _answers(files)}))
 
 
-def never_compared(files: Storage) -> list[str]:
+def never_compared(files: Storage, answers: Iterable[Mapping[str, Any]]) -> list[str]:
     """The replacements that have no answer, and get none since one of the versions is not kept any more, in words."""
-    done = {(answer["earlier_sha256"], answer["later_sha256"]) for answer in _answers(files).values()}
+    done = {answer["stem"] for answer in answers}
     return [
-        f"{month_of_file(each.name)[0].month_name(month_of_file(each.name)[1])}: {each.earlier[:_SHORT]}, replaced by "
-        f"{each.later[:_SHORT]} at {each.replaced_at}"
-        for each in replacements(files)
-        if (each.earlier, each.later) not in done
-        and None in (file_of_version(files, each.name, sha256) for sha256 in (each.earlier, each.later))
+        _in_words(each) for each in replacements(files) if _stem_of(each) not in done and None in _files_of(files, each)
     ]
 
 
-def _answers(files: Storage) -> dict[str, dict[str, Any]]:
-    """Name of the files about it, without their suffix → the answer; without those that are damaged."""
-    found = {}
+def _in_words(replacement: Replacement) -> str:
+    fleet, month = month_of_file(replacement.name)
+    earlier, later = replacement.earlier[:_SHORT], replacement.later[:_SHORT]
+    return f"{fleet.month_name(month)}: {earlier}, replaced by {later} at {replacement.replaced_at}"
+
+
+def _answers(files: Storage) -> Iterator[dict[str, Any]]:
+    """The answers, each with the name of the files about it, without their suffix; without those that are damaged."""
     for name in files.list(f"{FOLDER}/*.json"):
         stem = name.removesuffix(".json")
         try:
@@ -134,8 +149,7 @@ def _answers(files: Storage) -> dict[str, dict[str, Any]]:
         except (ValueError, TypeError):
             continue
         if answer.keys() >= _ENTRIES:
-            found[stem] = answer
-    return found
+            yield answer
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from taxi_pipeline.outputs.origin import origin_of
 from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.outputs.text import percent
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.warehouse.month_changes import MAX_EXAMPLES
+from taxi_pipeline.warehouse.month_changes import MAX_EXAMPLES, differing_share
 
 _MOST_COLUMNS = 60
 """Names of columns in one sentence."""
@@ -23,11 +23,11 @@ _MOST_COLUMNS = 60
 def share_of(answer: Mapping[str, Any]) -> float:
     """The changed, added and removed rows of a comparison as a share of the rows that are in either file."""
     differing = answer["rows_changed"] + answer["rows_added"] + answer["rows_removed"]
-    return differing / max(differing + answer["rows_unchanged"], 1)
+    return differing_share(answer["rows_unchanged"], differing)
 
 
 def sentence_of(answer: Mapping[str, Any]) -> str:
-    """The finding of a comparison: `green 2024-01 was published again: 3 rows changed, …`."""
+    """The finding of a comparison: `green 2024-01 has another file: 3 rows changed, …`."""
     named = f"{answer['fleet']} {answer['month']}"
     parts = [
         f"{answer[f'rows_{kind}']:,} {'row' if answer[f'rows_{kind}'] == 1 else 'rows'} {kind}"
@@ -60,8 +60,8 @@ def _change(answer: Mapping[str, Any]) -> dict[str, Any]:
         "title": f"{FLEETS[answer['fleet']].title}, {date.fromisoformat(answer['month'] + '-01'):%B %Y}",
         "seen": f"{datetime.fromisoformat(answer['replaced_at']):%Y-%m-%d %H:%M} UTC",
         "share": percent(share_of(answer)),
-        "money": f"{signed(Decimal(answer['total_amount_change']), ',.2f')}",
-        "miles": f"{signed(Decimal(answer['trip_distance_change']), ',.2f')}",
+        "money": signed(Decimal(answer["total_amount_change"]), ",.2f"),
+        "miles": signed(Decimal(answer["trip_distance_change"]), ",.2f"),
         "schema": _schema_words(answer["schema"]),
         "csv": f"{answer['stem'].removeprefix('outputs/')}.csv",
     }
