@@ -23,6 +23,7 @@ TaxiPipelineError
   x InstanceError
   x KeyFileError
   x LoadError
+    - AuditError
     - ConflictError
     - DamagedFileError
     - LastFetchFailedError

@@ -145,7 +145,7 @@ def test_killed_loads_are_as_if_they_had_never_been_or_as_if_they_were_done(
         assert _whole(loader.warehouse, counts)
     _load_undisturbed(loader, editions[1], MONTHS)
     assert contents(loader.warehouse) == contents(expected[1])
-    assert leftovers(loader.warehouse) == set()
+    assert leftovers(loader.warehouse) == {}
 
 
 def _load_undisturbed(loader: Loader, edition: Path, months: Sequence[Days]) -> None:
@@ -180,4 +180,4 @@ def test_parts_of_the_cluster_are_killed_while_two_months_load(editions: list[Pa
             assert _whole(loader.warehouse, counts), victim
         _load_undisturbed(loader, editions[1], months)
         assert contents(loader.warehouse) == contents(expected[1])
-        assert leftovers(loader.warehouse) == set()
+        assert leftovers(loader.warehouse) == {}

@@ -1,11 +1,15 @@
 """The Spark engine's promises: all of a session or nothing of it, whoever else works, whatever is killed."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,23 +27,23 @@ from taxi_pipeline.warehouse.interface import (
 )
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
-from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_at
+from taxi_pipeline.warehouse.spark import SparkWarehouse, publishing
+from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES
+from taxi_pipeline.warehouse.spark.publishing import AuditError
 from taxi_pipeline.warehouse.tables import (
     LOADED_DAYS,
     TLC_INDICATORS,
     TRIPS,
     ZONE_HOURLY_DROPOFFS,
-    ZONE_HOURLY_TRIPS,
-    ZONE_HOURLY_VOIDS,
 )
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services import spark as spark_server
-from taxi_pipeline_tests.services.fixtures import fresh_database
-from taxi_pipeline_tests.services.warehouses import counted_loads, leftovers, loads_in, settings_of, spark_warehouse
+from taxi_pipeline_tests.services.fixtures import fresh_database, service
+from taxi_pipeline_tests.services.warehouses import leftovers, settings_of, spark_warehouse
 from taxi_pipeline_tests.void_rows import VOIDED, load_trips
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def test_a_block_that_raises_leaves_nothing(warehouse: SparkWarehouse, tmp_path:
         assert session.row("SELECT sum(num_trips) FROM zone_hourly_trips") == (50,)
         raise ZeroDivisionError
     assert contents(warehouse) == before
-    assert leftovers(warehouse) == set()
+    assert leftovers(warehouse) == {}
 
 
 def test_a_reader_sees_one_state_while_a_month_is_replaced(warehouse: SparkWarehouse, tmp_path: Path) -> None:
@@ -95,7 +99,7 @@ def test_a_reader_sees_one_state_while_a_month_is_replaced(warehouse: SparkWareh
     with warehouse.read() as session:
         assert session.row("SELECT count(*) FROM trips") == (50,)
         assert warehouse_version(session) == version + 1
-    assert leftovers(warehouse) == set(), "what was replaced is deleted"
+    assert leftovers(warehouse) == {}
 
 
 @pytest.mark.parametrize("before", ["no tables", "a month"])
@@ -104,14 +108,14 @@ def test_of_two_sessions_on_the_same_month_the_second_is_refused(tmp_path: Path,
     if before == "a month":
         warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "old", 27))
     winner: dict[str, Counter[tuple[Any, ...]]] = {}
-    conflict = pytest.raises(ConflictError, match="another run has changed green 2023-02-01 to 2023-02-28")
+    conflict = pytest.raises(ConflictError, match="another run has changed green 2023-02 since")
     with conflict, warehouse.write() as slow:
         load_days(slow, GREEN, [Days(date(2023, 2, 1), date(2023, 2, 10))], month_with(tmp_path / "a", 30))
         warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
         winner |= contents(warehouse)
     assert contents(warehouse) == winner
     assert winner["trips"].total() == 50
-    assert leftovers(warehouse) == set()
+    assert leftovers(warehouse) == {}
 
 
 def test_sessions_on_different_months_do_not_disturb_each_other(warehouse: SparkWarehouse, tmp_path: Path) -> None:
@@ -130,7 +134,7 @@ def test_sessions_on_different_months_do_not_disturb_each_other(warehouse: Spark
         (january.first, 0, 31),
         (FEBRUARY.first, 50, 1),
     ]
-    assert leftovers(warehouse) == set()
+    assert leftovers(warehouse) == {}
 
 
 def _load(folder: Path, namespace: str, files: LocalFolder) -> None:
@@ -149,7 +153,7 @@ def test_what_another_process_commits_is_seen_by_the_next_session(warehouse: Spa
         assert session.row("SELECT count(*) FROM trips") == (50,)
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "c", 40))
     assert [month.num_trips for month in months(warehouse)] == [40]
-    assert leftovers(warehouse) == set()
+    assert leftovers(warehouse) == {}
 
 
 def _load_and_die(folder: Path, namespace: str, files: LocalFolder) -> None:
@@ -167,15 +171,14 @@ def test_what_a_killed_session_wrote_is_never_counted_and_the_next_one_deletes_i
     child.join()
     assert child.exitcode == -signal.SIGKILL
     assert contents(warehouse) == before
-    (left,) = leftovers(warehouse)
+    assert leftovers(warehouse)["trips"] == [50]
     with warehouse.read() as session:
         assert session.unfinished() == [UnfinishedLoad("green", FEBRUARY.first, 50)]
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "c", 40))
     assert [month.num_trips for month in months(warehouse)] == [40]
-    assert left not in set().union(*loads_in(warehouse).values())
     with warehouse.read() as session:
         assert session.unfinished() == []
-    assert leftovers(warehouse) == set()
+    assert leftovers(warehouse) == {}
 
 
 def _load_zones(folder: Path, namespace: str, catalog_url: str) -> None:
@@ -202,9 +205,6 @@ def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Pa
     warehouse.change(count_again, Days(date(2023, 2, 1), date(2023, 2, 9)), ["borough_flows"])
     assert contents(warehouse) == before
     assert warehouse.query(warehouse_version) == version + 2
-    loads = counted_loads(warehouse)
-    assert loads[TRIPS.name].isdisjoint(loads[ZONE_HOURLY_TRIPS.name])
-    assert len(loads["borough_flows"]) == 2
 
 
 def console(command: str, warehouse: SparkWarehouse, folder: Path) -> str:
@@ -232,8 +232,9 @@ def test_status_and_snapshot_from_the_console(tmp_path: Path) -> None:
     with warehouse.write() as session:
         load_days(session, GREEN, [Days(FEBRUARY.first, FEBRUARY.first)], month_with(tmp_path / "b", 50))
         status = console("status", warehouse, tmp_path)
+        assert console("upgrade", warehouse, tmp_path) == f"Nothing to do in {warehouse.location}.\n"
     assert ["green", "2023-02-01", "2023-02-28", "0", "30"] in [line.split()[:5] for line in status.splitlines()]
-    assert "Not counted: 3 trips of green 2023-02." in status
+    assert "Not published: green 2023-02 with 31 trips." in status, "those of the other days, and three of the first"
     assert f"kept as v2: SELECT … FROM {warehouse.name}.trips VERSION AS OF 'v2'" in console(
         "snapshot", warehouse, tmp_path
     )
@@ -248,56 +249,180 @@ def test_a_named_version_can_be_queried_when_the_month_was_replaced(warehouse: S
         assert asked.collect()[0].found == 30
 
 
-def test_maintenance_leaves_one_file_a_month_and_nothing_of_killed_loads(
-    warehouse: SparkWarehouse, tmp_path: Path
-) -> None:
+def test_a_month_is_one_file_and_maintenance_leaves_what_is_staged(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Also where maintenance has rewritten the month's files between staging and publishing."""
     files = month_with(tmp_path / "a", 40)
-    for first, last in ((1, 9), (10, 19), (20, 28)):
+    for first, last in ((1, 9), (10, 28)):
         warehouse.change(load_days, GREEN, [Days(date(2023, 2, first), date(2023, 2, last))], files)
-    abandoned = f"{load_at(1_600_000_000)}aaaaa"
-    with warehouse.read() as session:
-        session.ask(
-            f"INSERT INTO {session.name_of(TRIPS)} SELECT * EXCEPT ({LOAD}), '{abandoned}' FROM "
-            f"{session.name_of(TRIPS)} LIMIT 1"
-        )
     before = contents(warehouse)
-    assert leftovers(warehouse) == {abandoned}
-    done = warehouse.maintain()
-    assert not [said for said in done.values() if "next time" in said], done
-    assert contents(warehouse) == before
-    assert leftovers(warehouse) == set()
+    with warehouse.write() as session:
+        load_days(session, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        done = warehouse.maintain()
+        assert not [said for said in done.values() if "next time" in said], done
+        assert contents(warehouse) == before
+        catalog, _, namespace = warehouse.name.partition(".")
+        for table in (TRIPS, LOADED_DAYS):
+            session.ask(
+                f"CALL {catalog}.system.rewrite_data_files(table => '{namespace}.{table.name}', "
+                "options => map('rewrite-all', 'true'))"
+            )
+    assert [month.num_trips for month in months(warehouse)] == [50]
+    after = contents(warehouse)
+    assert {name: after[name].total() for name in ("trips", "rejected_trips", "loaded_days")} == {
+        "trips": 50, "rejected_trips": 1, "loaded_days": 28,
+    }  # fmt: skip
     with warehouse.read() as session:
         files_of = session.ask(f"SELECT count(*) AS found FROM {session.name_of(TRIPS)}.files").collect()
     assert files_of[0].found == 1
 
 
-def test_views_of_the_catalogue_have_what_counts(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """This holds while another month is loaded, which is in the tables already."""
+def test_the_bare_tables_have_what_counts(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """This holds for every reader, at every moment of a load, and for a month that loses its rejected rows."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     expected = contents(warehouse)
-    with warehouse.write() as session:
+    seen: list[tuple[int, int]] = []
+    ended = Event()
+    with ThreadPoolExecutor(1) as pool:
+        bare = BareTables(warehouse)
+        asking = pool.submit(bare.ask_until, ended, seen)
+        try:
+            with warehouse.write() as session:
+                load_days(session, GREEN, [FEBRUARY], whole_month_with(tmp_path / "b", 50))
+                for table in DAILY_TABLES:
+                    found = session.ask(f"SELECT * FROM {session.name_of(table)}")
+                    assert found.columns == list(table.column_names)
+                    assert found.count() == expected[table.name].total(), table.name
+        finally:
+            ended.set()
+        asking.result()
+        seen.append(bare.counts())
+    assert {trips for trips, _ in seen} == {30, 50}
+    assert {rejected for _, rejected in seen} <= {1, 0}
+    assert seen[0] == (30, 1)
+    assert seen[-1] == (50, 0)
+
+
+class BareTables:
+    """A reader of the tables without the pipeline, with a connection of its own, which keeps what it knows of them."""
+
+    def __init__(self, warehouse: SparkWarehouse) -> None:
+        from taxi_pipeline.warehouse.spark.connection import connect
+
+        remote = os.environ["TAXI_TEST_SPARK_REMOTE"]
+        settings = {**warehouse._catalog_settings(), "spark.app.name": "bare"}
+        self._spark = connect(remote, settings, patience_seconds=5)
+        self._name = warehouse.name
+
+    def counts(self) -> tuple[int, int]:
+        """The trips and the rejected rows as they are for everyone."""
+        for table in ("trips", "rejected_trips"):
+            self._spark.catalog.refreshTable(f"{self._name}.{table}")
+        return self._count("trips"), self._count("rejected_trips")
+
+    def ask_until(self, ended: Event, seen: list[tuple[int, int]]) -> None:
+        """Count them again and again, as they are in the reader's own copy."""
+        while not ended.is_set():
+            seen.append((self._count("trips"), self._count("rejected_trips")))
+
+    def _count(self, table: str) -> int:
+        return self._spark.sql(f"SELECT count(*) FROM {self._name}.{table}").collect()[0][0]
+
+
+def whole_month_with(folder: Path, num_trips: int) -> LocalFolder:
+    """A month like `month_with`, without a rejected row."""
+    folder.mkdir(exist_ok=True)
+    return published(
+        folder, [{**good_row(n), PICKUP: good_row()[PICKUP].replace(day=1 + n % 20)} for n in range(num_trips)]
+    )
+
+
+def _load_and_die_publishing(folder: Path, namespace: str, files: LocalFolder, num_parts: int) -> None:
+    published_parts: list[Any] = []
+    publish_part = publishing._publish_part
+
+    def die_after_some(*arguments: Any) -> None:
+        if len(published_parts) == num_parts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        published_parts.append(arguments)
+        publish_part(*arguments)
+
+    publishing._publish_part = die_after_some
+    spark_warehouse(folder, namespace).change(load_days, GREEN, [FEBRUARY], files)
+
+
+@pytest.mark.parametrize("num_parts", [0, 3])
+def test_what_was_decided_is_published_although_its_session_is_killed(
+    warehouse: SparkWarehouse, tmp_path: Path, num_parts: int
+) -> None:
+    """Who only reads publishes the rest; so all of the load is there, or none."""
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    arguments = (tmp_path, warehouse.name.partition(".")[2], whole_month_with(tmp_path / "b", 50), num_parts)
+    child = process(_load_and_die_publishing, *arguments)
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    assert [month.num_trips for month in months(warehouse)] == [50]
+    after = contents(warehouse)
+    assert (after["trips"].total(), after["rejected_trips"].total()) == (50, 0)
+    assert leftovers(warehouse) == {}
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "c", 40))
+    assert [month.num_trips for month in months(warehouse)] == [40]
+
+
+def test_what_does_not_add_up_is_not_published(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = contents(warehouse)
+    refused = pytest.raises(AuditError, match=r"trips of green 2023-02 does not add up: 48 rows .* loaded_days says 50")
+    with refused, warehouse.write() as session:
         load_days(session, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+        session.replace_days(TRIPS, "green", FEBRUARY, "SELECT * FROM trips WHERE pickup_date < DATE '2023-02-20'")
+    assert contents(warehouse) == before
+    assert leftovers(warehouse) == {}
+
+
+def test_tables_of_an_older_version_are_carried_over(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Their rows had marks, and `loaded_days` named those that count: here `a`, and `b` for the first day."""
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = contents(warehouse)
+    with warehouse.read() as session:
+        recorded = session.name_of(LOADED_DAYS)
         for table in DAILY_TABLES:
-            view = session.ask(f"SELECT * FROM {warehouse.name}.counted_{table.name}")
-            assert view.columns == list(table.column_names)
-            assert view.count() == expected[table.name].total(), table.name
-    empty = [table.name for table in DAILY_TABLES if not expected[table.name].total()]
-    assert empty == [ZONE_HOURLY_VOIDS.name], "the month has no voids"
+            name = session.name_of(table)
+            session.ask(f"ALTER TABLE {name} ADD COLUMN load STRING")
+            of_first = f"{to_spark(parse(table.day))} = DATE '2023-02-01'"
+            session.ask(f"UPDATE {name} SET load = CASE WHEN {of_first} THEN 'b' ELSE 'a' END")
+            session.ask(f"INSERT INTO {name} SELECT * EXCEPT (load), 'b' FROM {name} WHERE load = 'a'")
+            session.ask(f"INSERT INTO {name} SELECT * EXCEPT (load), 'c' FROM {name} WHERE load = 'b'")
+            session.ask(f"ALTER TABLE {recorded} ADD COLUMN {table.name}_load STRING")
+            session.ask(
+                f"CREATE VIEW {warehouse.name}.counted_{table.name} AS SELECT * FROM {name} WHERE load IS NOT NULL"
+            )
+        marks = ", ".join(
+            f"{table.name}_load = CASE WHEN pickup_date = DATE '2023-02-01' THEN 'b' ELSE 'a' END"
+            for table in DAILY_TABLES
+        )
+        session.ask(f"UPDATE {recorded} SET {marks}")
+        session.ask(f"DROP TABLE {warehouse.name}.publications")
+    with pytest.raises(WarehouseUnavailableError, match="taxi-pipeline upgrade"):
+        warehouse.query(warehouse_version)
+    assert "trips: rows that do not count were deleted" in console("upgrade", warehouse, tmp_path)
+    warehouse.change(replace_zones, ZONES, "zones", synthetic=False)
+    assert contents(warehouse) == before
+    assert warehouse.upgrade() == {}
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+    assert [month.num_trips for month in months(warehouse)] == [50]
 
 
 def test_a_catalogue_of_an_older_version_gets_what_was_declared_since(
     warehouse: SparkWarehouse, tmp_path: Path
 ) -> None:
-    """Tables, their loads, and views; what was loaded before is there all the same."""
+    """Tables and views; what was loaded before is there all the same."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     before = contents(warehouse)
     newer = ZONE_HOURLY_DROPOFFS
     with warehouse.read() as session:
         session.ask(f"DROP VIEW {warehouse.name}.net_parts")
-        session.ask(f"DROP VIEW {warehouse.name}.counted_{newer.name}")
         session.ask(f"DROP TABLE {session.name_of(newer)}")
         session.ask(f"DROP TABLE {session.name_of(TLC_INDICATORS)}")
-        session.ask(f"ALTER TABLE {session.name_of(LOADED_DAYS)} DROP COLUMN {newer.name}_load")
     with warehouse.read() as session:
         assert session.rows(f"SELECT count(*) FROM {newer.name}") == [(0,)]
     warehouse.change(count_again, FEBRUARY, ["zone_hourly_trips"])
@@ -313,17 +438,13 @@ import pyarrow.compute as pc
 from pyiceberg.catalog.sql import SqlCatalog
 url, namespace = sys.argv[1:]
 catalog = SqlCatalog("taxi", uri=url.replace("postgresql://", "postgresql+psycopg2://"))
-days = catalog.load_table(f"{namespace}.loaded_days").scan().to_arrow()
 trips = catalog.load_table(f"{namespace}.trips").scan(row_filter="fleet = 'green'").to_arrow()
-counted = trips.join(
-    days, ["fleet", "pickup_date", "load"], ["fleet", "pickup_date", "trips_load"], "left semi"
-)
-print(counted.num_rows, pc.sum(counted["total_amount"]))
+print(trips.num_rows, pc.sum(trips["total_amount"]))
 """
 
 
 def test_pyiceberg_reads_the_tables(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """It reads by the same catalogue without Spark; the join is the one of docs/cluster.md."""
+    """It reads by the same catalogue without Spark."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
     python = spark_server.HOME / "bin" / "python"
     command = [python, "-W", "ignore", "-c", READ_WITH_PYICEBERG]
@@ -357,10 +478,8 @@ def test_a_warehouse_of_an_older_version_gets_the_tables_that_were_declared_sinc
         ((net,),) = session.ask(f"SELECT count(*) FROM {warehouse.name}.net_trips").collect()
         assert net == 0
         for statement in (
-            "DROP VIEW {}.counted_zone_hourly_voids",
             "DROP VIEW {}.net_trips",
             "DROP TABLE {}.zone_hourly_voids",
-            "ALTER TABLE {}.loaded_days DROP COLUMN zone_hourly_voids_load",
         ):
             session.ask(statement.format(warehouse.name))
     with warehouse.read() as session:
@@ -379,8 +498,28 @@ def test_a_session_that_only_reads_changes_nothing(warehouse: SparkWarehouse) ->
 
 def test_a_cluster_that_does_not_answer_is_named(tmp_path: Path) -> None:
     away = SparkWarehouse(
-        remote="sc://127.0.0.1:9", catalog_url="postgresql://u:p@h/d", storage_url="file:///x", namespace="n",
-        patience_seconds=0.1,
+        remote="sc://127.0.0.1:9/;token=secret", catalog_url="postgresql://u:p@h/d", storage_url="file:///x",
+        namespace="n", patience_seconds=0.1,
     )  # fmt: skip
-    with pytest.raises(WarehouseUnavailableError, match=r"does not answer at sc://127\.0\.0\.1:9.*SPARK_REMOTE"):
+    with pytest.raises(WarehouseUnavailableError, match=r"does not answer at 127\.0\.0\.1:9.*SPARK_REMOTE") as raised:
         away.query(warehouse_version)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda url: re.sub("//[^@]*@", "//nobody:secret@", url), "refuses the cluster: .*nobody"),
+        (lambda url: re.sub(r"@[^/]*/", "@127.0.0.1:9/", url), "Postgres does not answer at 127.0.0.1:9"),
+        (lambda url: f"{url}?sslmode=require", "SSL"),
+    ],
+)
+def test_a_catalogue_that_refuses_is_named(tmp_path: Path, change: Callable[[str], str], said: str) -> None:
+    """Postgres that is away, knows no such user, or has no TLS where the URL asks for it."""
+    url = change(service("TAXI_TEST_POSTGRES_URL", started_by="make test-cluster"))
+    warehouse = spark_warehouse(tmp_path, catalog_url=url)
+    warehouse._patience_seconds = 0.1
+    with pytest.raises(WarehouseUnavailableError, match=said) as raised:
+        warehouse.query(warehouse_version)
+    assert "TAXI_CATALOG_URL" in str(raised.value)
+    assert "secret" not in str(raised.value)

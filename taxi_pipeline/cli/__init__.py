@@ -22,6 +22,7 @@ from taxi_pipeline.cli.pages import pages
 from taxi_pipeline.cli.sample import sample
 from taxi_pipeline.cli.snapshot import snapshot
 from taxi_pipeline.cli.status import status
+from taxi_pipeline.cli.upgrade import upgrade
 from taxi_pipeline.cli.verify import verify
 from taxi_pipeline.cli.versions import versions
 from taxi_pipeline.errors import TaxiPipelineError
@@ -58,6 +59,7 @@ for command in (
     export,
     pages,
     mcp,
+    upgrade,
     manifest,
     verify,
     contract,

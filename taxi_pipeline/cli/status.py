@@ -56,8 +56,8 @@ def status() -> None:
         )
     for load in unfinished:
         console.print(
-            f"Not counted: {load.num_trips:,} trips of {load.fleet} {load.month:%Y-%m}. A run is loading them, or was "
-            "killed; then the next run of the month deletes them.",
+            f"Not published: {load.fleet} {load.month:%Y-%m} with {load.num_trips:,} trips. A run is loading the "
+            "month, or was killed; then the next run of the month deletes them.",
             style="yellow",
         )
 

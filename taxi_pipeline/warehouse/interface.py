@@ -70,7 +70,7 @@ class PublishedFile:
 
 @dataclass(frozen=True)
 class UnfinishedLoad:
-    """Trips of a month that no day counts: a run is loading them, or was killed."""
+    """A month's trips that nobody sees yet: a run is loading them, or was killed."""
 
     fleet: str
     month: date
@@ -262,6 +262,18 @@ class Warehouse(ABC):
             Table → what was done.
 
         Raises:
+            WarehouseUnavailableError: the warehouse can't be opened.
+        """
+        return {}
+
+    def upgrade(self) -> dict[str, str]:
+        """Carry tables of an older version over, where they can't be as they are next written to.
+
+        Returns:
+            Table → what was done; empty where there was nothing to do.
+
+        Raises:
+            NothingLoadedError: there are no tables.
             WarehouseUnavailableError: the warehouse can't be opened.
         """
         return {}

@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -155,14 +156,15 @@ class SparkCluster:
         self._ports = {"master": master, "connect": connect_port or free}
         self._logs = folder / "logs"
         self._commands = spark.commands(home, folder, self._ports, settings or {})
-        self._variables = spark.environment(home, credentials)
+        self._token = secrets.token_hex(16)
+        self._variables = spark.environment(home, credentials, self._token)
         self._stack = ExitStack()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     @property
     def url(self) -> str:
-        """URL of Spark Connect."""
-        return f"sc://127.0.0.1:{self._ports['connect']}"
+        """URL of Spark Connect; to `localhost` the client sends the token without TLS."""
+        return f"sc://localhost:{self._ports['connect']}/;token={self._token}"
 
     @contextmanager
     def running(self) -> "Iterator[SparkCluster]":

@@ -36,6 +36,7 @@ SETTINGS = {
     "spark.driver.memory": "1g",
     "spark.executor.memory": "1g",
     "spark.ui.enabled": "false",
+    "spark.connect.grpc.binding.address": "127.0.0.1",
 }
 
 
@@ -76,18 +77,20 @@ def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mappi
     }  # fmt: skip
 
 
-def environment(home: Path, credentials: Mapping[str, str]) -> dict[str, str]:
+def environment(home: Path, credentials: Mapping[str, str], token: str) -> dict[str, str]:
     """The environment of each of the processes.
 
     Args:
         home: Spark's folder.
         credentials: variables of the object store; executors read published files, and Iceberg its tables.
+        token: that the clients of Spark Connect must send.
     """
     return {
         "SPARK_HOME": str(home),
         "SPARK_LOCAL_IP": "127.0.0.1",
         # The executors run functions of this package.
         "PYSPARK_PYTHON": sys.executable,
+        "SPARK_CONNECT_AUTHENTICATE_TOKEN": token,
         **credentials,
     }
 
@@ -104,7 +107,7 @@ def fetch_jars() -> None:
     options = [option for name in names for option in ("--conf", f"{name}={SETTINGS[name]}")]
     with tempfile.NamedTemporaryFile(suffix=".py") as nothing:
         command = [str(home / "bin" / "spark-submit"), "--master", "local[1]", *options, nothing.name]
-        subprocess.run(command, env={**os.environ, **environment(home, {})}, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env={**os.environ, **environment(home, {}, "")}, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

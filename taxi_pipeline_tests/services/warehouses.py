@@ -9,8 +9,7 @@ import pytest
 from taxi_pipeline.warehouse.duckdb import DuckDBWarehouse
 from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.spark import SparkWarehouse
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, LOAD, load_column
-from taxi_pipeline.warehouse.tables import LOADED_DAYS
+from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES
 from taxi_pipeline_tests.services.fixtures import service
 
 SPARK = pytest.param("spark", marks=pytest.mark.cluster)
@@ -53,23 +52,19 @@ def settings_of(warehouse: SparkWarehouse) -> dict[str, str]:
     }
 
 
-def loads_in(warehouse: SparkWarehouse) -> dict[str, set[str]]:
-    """Daily table → the loads of its rows, whether they count or not."""
+def leftovers(warehouse: SparkWarehouse) -> dict[str, list[int]]:
+    """Table → the numbers of rows of snapshots that were staged and are neither published nor deleted."""
+    found: dict[str, list[int]] = {}
     with warehouse.read() as session:
-        return {
-            table.name: {row.load for row in session.ask(f"SELECT {LOAD} FROM {session.name_of(table)}").collect()}
-            for table in DAILY_TABLES
-        }
-
-
-def counted_loads(warehouse: SparkWarehouse) -> dict[str, set[str]]:
-    """Daily table → the loads that count."""
-    with warehouse.read() as session:
-        rows = session.ask(f"SELECT * FROM {session.name_of(LOADED_DAYS)}").collect()
-    return {table.name: {row[load_column(table)] for row in rows} for table in DAILY_TABLES}
-
-
-def leftovers(warehouse: SparkWarehouse) -> set[str]:
-    """Loads of which there are rows, and which count nowhere."""
-    found, counted = loads_in(warehouse), counted_loads(warehouse)
-    return set().union(*(found[name] - counted[name] for name in found))
+        for table in ICEBERG_TABLES:
+            name = session.name_of(table)
+            current = {row.snapshot_id for row in session.ask(f"SELECT snapshot_id FROM {name}.history").collect()}
+            snapshots = session.ask(f"SELECT snapshot_id, summary FROM {name}.snapshots").collect()
+            published = {row.summary.get("published-wap-id") for row in snapshots}
+            left = [
+                int(row.summary.get("added-records", 0))
+                for row in snapshots
+                if row.snapshot_id not in current and row.summary.get("wap.id") not in published
+            ]
+            found |= {table.name: left} if left else {}
+    return found

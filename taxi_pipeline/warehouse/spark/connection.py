@@ -7,9 +7,10 @@ waits for ever. So connections are kept, and sessions of the warehouse share the
 
 import atexit
 import socket
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -43,8 +44,23 @@ def connect(remote: str, settings: Mapping[str, str], *, patience_seconds: float
     Raises:
         WarehouseUnavailableError: the cluster does not answer.
     """
-    _wait_for_server(remote, patience_seconds)
+    wait_for_server(remote, DEFAULT_PORT, patience_seconds, what="Spark Connect", variable="SPARK_REMOTE")
     return _kept(remote, tuple(sorted(settings.items()))).usable()
+
+
+_STAGING = threading.Lock()
+"""Threads of a process share its connection, which stages for one of them at a time."""
+
+
+@contextmanager
+def staging(spark: "SparkSession", wap_id: str) -> Iterator[None]:
+    """What is written in the block becomes a snapshot that is no reader's, until it is published by its `wap.id`."""
+    with _STAGING:
+        spark.conf.set("spark.wap.id", wap_id)
+        try:
+            yield
+        finally:
+            spark.conf.unset("spark.wap.id")
 
 
 class _Connection:
@@ -96,22 +112,30 @@ def _kept(remote: str, settings: tuple[tuple[str, str], ...]) -> _Connection:
     return _Connection(remote, dict(settings))
 
 
-def _wait_for_server(remote: str, patience_seconds: float) -> None:
-    """Wait a bounded time until the cluster listens.
+def wait_for_server(url: str, port: int, patience_seconds: float, *, what: str, variable: str) -> None:
+    """Wait a bounded time until a server listens.
+
+    Args:
+        url: of the server; what may be secret in it is not shown.
+        port: where the URL has none.
+        patience_seconds: how long to wait.
+        what: the server, for the message.
+        variable: that names the URL.
 
     Raises:
-        WarehouseUnavailableError: the cluster does not listen in this time.
+        WarehouseUnavailableError: it does not listen in this time.
     """
-    url = urlsplit(remote)
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or port
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            with socket.create_connection((url.hostname or "", url.port or DEFAULT_PORT), timeout=5):
+            with socket.create_connection((host, port), timeout=5):
                 return
         except OSError as error:
             if time.monotonic() > deadline:
                 raise WarehouseUnavailableError(
-                    f"Spark Connect does not answer at {remote}: {error}. Start it, or correct SPARK_REMOTE; "
+                    f"{what} does not answer at {host}:{port}: {error}. Start it, or correct {variable}; "
                     "nothing was changed"
                 ) from error
         time.sleep(0.5)

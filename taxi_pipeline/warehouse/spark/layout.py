@@ -1,80 +1,81 @@
-"""The layout of the declared tables in Iceberg: types, partitions, order, and the loads of their rows.
+"""The layout of the declared tables in Iceberg: types, partitions, order, and the parts that are replaced at once.
 
-Iceberg commits one table at a time. So each row of a table that is loaded by days carries the load that wrote it, and
-`loaded_days` names for each day the load that counts in each of these tables. It is written last: one commit of it
-makes all that a session wrote visible.
+A daily table has a partition for each fleet and month. Sessions write whole partitions, each as a snapshot that nobody
+sees, and `publishing` makes them current. So the tables alone are right for every reader.
 """
 
-import secrets
-import time
+from dataclasses import dataclass
+from datetime import date
 
+from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.spark.dialect import parse, spark_type, to_spark
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, Kind, Table
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, Column, Kind, Table
 from taxi_pipeline.warehouse.views import View
-
-LOAD = "load"
-"""Column of the daily tables with the name of the load that wrote the row. In Iceberg only; no statement of the
-pipeline sees it."""
 
 DAILY_TABLES = tuple(table for table in TABLES if table.kind is Kind.DAILY)
 WHOLE_TABLES = tuple(table for table in TABLES if table.kind is Kind.WHOLE)
 ICEBERG_TABLES = (LOADED_DAYS, *DAILY_TABLES, *WHOLE_TABLES)
 
+PUBLICATIONS = Table(
+    "publications",
+    "The newest decisions to publish what sessions have written: a row for each part of a table. A session adds its "
+    "rows in one commit; from then on its parts are published, by whoever finds the rows if the session is killed.",
+    (
+        Column("scope", "VARCHAR", "What is replaced: fleet and month, or the name of a small table", nullable=False),
+        Column("load", "VARCHAR", "Name of the session's load", nullable=False),
+        Column("table_name", "VARCHAR", "Table that the part belongs to", nullable=False),
+        Column("wap_id", "VARCHAR", "`wap.id` under which the part was written", nullable=False),
+        Column("snapshot_id", "BIGINT", "Snapshot that holds the part; NULL where the part has no rows"),
+    ),
+    order="table_name",
+)
+"""Of this engine only; its number of commits is the warehouse's version."""
+
 FILE_BYTES = 256 << 20
 """Wanted size of a data file, in bytes."""
 
 
-def new_load() -> str:
-    """Make a name for a session's load; later names sort after earlier ones.
+@dataclass(frozen=True)
+class Part:
+    """What a session replaces at once: a fleet's month in a table of days, or a small table."""
 
-    Iceberg keeps sixteen characters of a text's bounds, and needs them all to delete a load without reading it: so the
-    name has eleven hexadecimal digits of the time, and five random ones.
-    """
-    return f"{load_at(time.time())}{secrets.token_hex(3)[:5]}"
+    table: Table
+    scope: str
+    """Fleet and month, `green 2023-02`; for a small table its name."""
 
+    @classmethod
+    def of_month(cls, table: Table, fleet: str, day: date) -> "Part":
+        """The part of a table of days that holds a day of a fleet."""
+        return cls(table, f"{fleet} {day:%Y-%m}")
 
-def load_at(seconds: float) -> str:
-    """The first characters of the names of loads that begin at a moment.
+    @classmethod
+    def whole(cls, table: Table) -> "Part":
+        """A small table."""
+        return cls(table, table.name)
 
-    Args:
-        seconds: since 1970.
-    """
-    return f"{int(seconds * 1000):011x}"
+    @property
+    def of_days(self) -> bool:
+        """True for a fleet's month."""
+        return " " in self.scope
 
+    @property
+    def sql(self) -> str:
+        """Spark's SQL that is true for the table's rows of the part. Fleets are names of our own."""
+        if not self.of_days:
+            return "TRUE"
+        fleet, _, month = self.scope.partition(" ")
+        days = Days.of_month(date.fromisoformat(f"{month}-01"))
+        column = self.table.month
+        return f"(fleet = '{fleet}' AND {column} >= DATE '{days.first}' AND {column} <= DATE '{days.last}')"
 
-def load_column(table: Table) -> str:
-    """The column of `loaded_days` that names the load whose rows count in a daily table."""
-    return f"{table.name}_load"
-
-
-def counted_sql(table: Table, rows: str, loaded_days: str) -> str:
-    """Spark's SQL for the rows of a daily table that count, without their load.
-
-    Args:
-        table: the declared table.
-        rows: SQL of the relation with its rows.
-        loaded_days: SQL of the relation with the rows of `loaded_days`.
-    """
-    return (
-        f"SELECT {', '.join(table.column_names)} FROM {rows} AS found LEFT SEMI JOIN "
-        f"(SELECT fleet AS of_fleet, pickup_date AS of_day, {load_column(table)} AS counts FROM {loaded_days}) AS days "
-        f"ON fleet = of_fleet AND {day_of(table)} = of_day AND {LOAD} = counts"
-    )
-
-
-def view_sql(table: Table, namespace: str) -> str:
-    """The statement that makes the view `counted_…` of a daily table, for queries without the pipeline.
-
-    Args:
-        table: the declared table.
-        namespace: catalogue and namespace of the tables.
-    """
-    counted = counted_sql(table, f"{namespace}.{table.name}", f"{namespace}.{LOADED_DAYS.name}")
-    return f"CREATE OR REPLACE VIEW {namespace}.counted_{table.name} AS {counted}"
+    @property
+    def order(self) -> tuple[bool, str, str]:
+        """Its place among the parts of a load: `loaded_days` is published last, for it says what is loaded."""
+        return self.table is LOADED_DAYS, self.table.name, self.scope
 
 
 def declared_view_sql(view: View, namespace: str) -> str:
-    """The statement that makes a declared view, over the rows that count.
+    """The statement that makes a declared view.
 
     Args:
         view: the declared view.
@@ -83,22 +84,14 @@ def declared_view_sql(view: View, namespace: str) -> str:
     from sqlglot import exp
 
     tree = parse(view.select).copy()
-    names = {table.name: f"counted_{table.name}" for table in DAILY_TABLES}
     for found in tree.find_all(exp.Table):
-        found.replace(exp.to_table(f"{namespace}.{names.get(found.name, found.name)}", alias=found.alias or found.name))
+        found.replace(exp.to_table(f"{namespace}.{found.name}", alias=found.alias or found.name))
     return f"CREATE OR REPLACE VIEW {namespace}.{view.name} AS {to_spark(tree)}"
 
 
 def day_of(table: Table) -> str:
     """Spark's SQL for the day to which a row of the table belongs."""
     return to_spark(parse(table.day))
-
-
-def extra_columns(table: Table) -> dict[str, str]:
-    """Columns that the Iceberg table has beside the declared ones → Spark's type."""
-    if table is LOADED_DAYS:
-        return {load_column(daily): "STRING" for daily in DAILY_TABLES}
-    return {LOAD: "STRING"} if table in DAILY_TABLES else {}
 
 
 def create_sql(table: Table, name: str) -> list[str]:
@@ -111,24 +104,21 @@ def create_sql(table: Table, name: str) -> list[str]:
     columns = [
         f"{column.name} {spark_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.columns
     ]
-    columns += [f"{column} {type_}" for column, type_ in extra_columns(table).items()]
     by_month = table is LOADED_DAYS or table in DAILY_TABLES
-    partitions = f"PARTITIONED BY (fleet, months({table.month}))" if by_month else ""
+    partitions = f"(fleet, months({table.month}))" if by_month else "(scope)" if table is PUBLICATIONS else ""
     properties = {
         "format-version": "2",
         "write.parquet.compression-codec": "zstd",
         "write.target-file-size-bytes": str(FILE_BYTES),
         # One task writes a partition, so that a month becomes one file.
-        "write.distribution-mode": "hash" if by_month else "none",
+        "write.distribution-mode": "hash" if partitions else "none",
+        "write.wap.enabled": "true",
         "commit.retry.num-retries": "20",
     }
-    if table in DAILY_TABLES:
-        # Without exact bounds of the load, a delete of a load would read and rewrite the files.
-        properties[f"write.metadata.metrics.column.{LOAD}"] = "full"
     set_properties = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
     statements = [
-        f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)}) USING iceberg {partitions} "
-        f"TBLPROPERTIES ({set_properties})"
+        f"CREATE TABLE IF NOT EXISTS {name} ({', '.join(columns)}) USING iceberg "
+        f"{f'PARTITIONED BY {partitions} ' if partitions else ''}TBLPROPERTIES ({set_properties})"
     ]
     if by_month:
         statements.append(f"ALTER TABLE {name} WRITE DISTRIBUTED BY PARTITION LOCALLY ORDERED BY {table.order}")

@@ -1,20 +1,18 @@
-"""Maintenance of the Iceberg tables: it compacts files, deletes rows of killed loads and expires old snapshots.
+"""Maintenance of the Iceberg tables: it compacts files and expires old snapshots, those of killed loads among them.
 
 It may run while months are loaded. Iceberg refuses its commit where a load has changed the same files; then that table
 is left for the next time.
 """
 
-import time
 from datetime import UTC, datetime, timedelta
 
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, ICEBERG_TABLES, LOAD, load_at
-from taxi_pipeline.warehouse.spark.session import IcebergSession, collect
+from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, PUBLICATIONS
+from taxi_pipeline.warehouse.spark.session import IcebergSession
+from taxi_pipeline.warehouse.spark.state import collect
 from taxi_pipeline.warehouse.tables import TRIPS, Table
 
 KEPT = timedelta(days=7)
-"""Age at which a snapshot without a name expires. A query that takes longer may fail."""
-ABANDONED_AFTER = timedelta(days=1)
-"""Age at which the rows of an uncommitted load are deleted; no load takes that long."""
+"""Age at which a snapshot without a name expires, also one of a killed load. A query that takes longer may fail."""
 _UNKNOWN_FILES_AFTER = timedelta(days=3)
 """Age at which files that no table names are deleted. It is Iceberg's own default; younger files may belong to a commit
 that is being made."""
@@ -32,7 +30,7 @@ def maintain(session: IcebergSession) -> dict[str, str]:
     from pyspark.errors import PySparkException
 
     done: dict[str, str] = {}
-    for table in ICEBERG_TABLES:
+    for table in (*ICEBERG_TABLES, PUBLICATIONS):
         try:
             done[table.name] = _maintain_table(session, table)
         except PySparkException as error:
@@ -41,7 +39,6 @@ def maintain(session: IcebergSession) -> dict[str, str]:
 
 
 def _maintain_table(session: IcebergSession, table: Table) -> str:
-    deleted = _delete_abandoned(session, table) if table in DAILY_TABLES else 0
     catalog, _, namespace = session.namespace.partition(".")
     call = f"CALL {catalog}.system."
     named = f"table => '{namespace}.{table.name}'"
@@ -53,17 +50,7 @@ def _maintain_table(session: IcebergSession, table: Table) -> str:
         f"{call}remove_orphan_files({named}, older_than => {_ago(_UNKNOWN_FILES_AFTER)}, prefix_listing => true)"
     )
     files, into = rewritten[0][:2]
-    return f"{deleted} abandoned loads deleted, {files} files made {into}"
-
-
-def _delete_abandoned(session: IcebergSession, table: Table) -> int:
-    """Delete the rows of loads that no day names and that are too old to be at work; returns the number of loads."""
-    found = collect(session.ask(f"SELECT DISTINCT {LOAD} FROM {session.as_seen(table)}"))
-    newest = load_at(time.time() - ABANDONED_AFTER.total_seconds())
-    abandoned = sorted(load for load in {load for (load,) in found} - session.counted_loads(table) if load < newest)
-    if abandoned:
-        session.delete_loads(table, abandoned)
-    return len(abandoned)
+    return f"{files} files made {into}"
 
 
 def _ago(span: timedelta) -> str:

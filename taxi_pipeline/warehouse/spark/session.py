@@ -1,15 +1,14 @@
-"""A session on the cluster: statements about the declared tables become queries of Iceberg tables and changes of them.
+"""A session on the cluster: statements about the declared tables become queries of Iceberg tables and staged parts.
 
-Statements read temporary views of the declared tables. A view shows one version of its table, and of a daily table
-only the rows whose load `loaded_days` names; in a session that writes, less the rows that the session deleted, and with
-those that it wrote. `commits` makes these changes everyone's.
+Statements read temporary views of the declared tables. A view shows one version of its table; in a session that writes,
+with the parts that the session has replaced. Those are snapshots that no other session sees until `publishing` makes
+them current.
 """
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,17 +17,12 @@ from taxi_pipeline.tlc.fleets import Source
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.interface import PublishedFile, Session, UnfinishedLoad
+from taxi_pipeline.warehouse.spark.connection import staging
 from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.file_reader import typed_rows
-from taxi_pipeline.warehouse.spark.layout import (
-    ICEBERG_TABLES,
-    LOAD,
-    WHOLE_TABLES,
-    counted_sql,
-    day_of,
-    load_column,
-)
-from taxi_pipeline.warehouse.tables import LOADED_DAYS, TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
+from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, WHOLE_TABLES, Part, day_of
+from taxi_pipeline.warehouse.spark.state import Versions, collect, current_versions
+from taxi_pipeline.warehouse.tables import TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,28 +33,8 @@ if TYPE_CHECKING:
 _TABLES = {table.name: table for table in TABLES}
 
 
-@dataclass(frozen=True)
-class Versions:
-    """The version of each table that a session sees."""
-
-    snapshots: Mapping[str, int]
-    """`loaded_days` and daily table → id of its snapshot; tables without any commit are missing."""
-    version: int
-    """The pipeline's own version: the number of writes to the warehouse."""
-
-
-@dataclass
-class Changes:
-    """The changes that a session has made to a table."""
-
-    replaced: list[tuple[str, Days]] = field(default_factory=list)
-    """Fleets and days that the session has replaced, for tables of days."""
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
-    """For `loaded_days`: the written rows. For a small table: its whole new content."""
-
-
 class IcebergSession(Session):
-    """One state of the tables. With a load it can write; nothing of that is seen by others before `commits.commit`."""
+    """One state of the tables. With a load it can write; no other session sees that before `publishing.publish`."""
 
     def __init__(self, spark: "SparkSession", namespace: str, versions: Versions, load: str | None = None) -> None:
         """Make a session; it asks nothing yet.
@@ -75,7 +49,10 @@ class IcebergSession(Session):
         self.namespace = namespace
         self.versions = versions
         self.load = load
-        self.changes: dict[Table, Changes] = {}
+        self.staged: dict[Part, str] = {}
+        """The parts that the session has replaced, with the `wap.id` of their newest rows."""
+        self._num_staged = 0
+        self._snapshots: dict[str, int | None] = {}
         self._id = secrets.token_hex(4)
         self._viewed: set[Table] = set()
         self._views: set[str] = set()
@@ -98,25 +75,47 @@ class IcebergSession(Session):
         values: Sequence[Any] = (),
         columns: Sequence[str] | None = None,
     ) -> None:
-        """Append the rows of the SELECT under the session's load; the days' older rows count no longer for it."""
+        """Stage the month: the rows of the SELECT, and those of its other days as they are."""
         names = columns or table.column_names
         found = self.view("found", self._query(parse(select), values).toDF(*names))
-        self._delete_own_days(table, fleet, days)
-        self._changed(table).replaced.append((fleet, days))
         typed = [
             f"CAST({column.name if column.name in names else 'NULL'} AS {spark_type(column.type)}) AS {column.name}"
             for column in table.columns
         ]
-        loaded = self.ask(f"SELECT {', '.join(typed)}, :load AS {LOAD} FROM {found}", {"load": self.load})
-        loaded.writeTo(self.name_of(table)).append()
+        rows = self.ask(f"SELECT {', '.join(typed)} FROM {found}")
+        part = Part.of_month(table, fleet, days.first)
+        if days != Days.of_month(days.first):
+            day = day_of(table)
+            others = f"{part.sql} AND NOT ({day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}')"
+            rows = self._rows_of(table).where(others).unionAll(rows)
+        self._stage(part, rows)
 
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
-        """Keep the rows in this process until the session is committed."""
-        changes = self._changed(table)
-        new = [tuple(row) for row in rows]
-        days = {row[:2] for row in new}
-        kept = [row for row in changes.rows if row[:2] not in days] if table.kind is Kind.RECORD else []
-        changes.rows = [*kept, *new]
+        """Stage the table; of `loaded_days` the months of the rows, with their other days as they are."""
+        if table.kind is not Kind.RECORD:
+            self._stage(Part.whole(table), self._frame(table, rows))
+            return
+        months: dict[Part, list[Sequence[Any]]] = {}
+        for row in rows:
+            months.setdefault(Part.of_month(table, row[0], row[1]), []).append(row)
+        for part, of_month in months.items():
+            new = self._frame(table, of_month)
+            days = ", ".join(f"DATE '{row[1]}'" for row in of_month)
+            others = self._rows_of(table).where(f"{part.sql} AND pickup_date NOT IN ({days})")
+            self._stage(part, others.unionAll(new))
+
+    def _stage(self, part: Part, rows: "DataFrame") -> None:
+        """Write a part's rows where nobody sees them."""
+        if self.load is None:
+            raise ValueError(f"the session only reads, so {part.table.name} can't be changed")
+        self._num_staged += 1
+        wap_id = f"{self.load}-{self._num_staged}"
+        with staging(self.spark, wap_id):
+            # One task writes the part, into one file: to distribute its rows would be a job more, of as many rows.
+            writer = rows.coalesce(1).writeTo(self.name_of(part.table)).option("distribution-mode", "none")
+            writer.option("snapshot-property.scope", part.scope).overwritePartitions()
+        self.staged[part] = wap_id
+        self._viewed.discard(part.table)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Column name → SQL type as declared, for the columns that the Iceberg table has."""
@@ -197,47 +196,19 @@ class IcebergSession(Session):
         """Small table → the snapshot that the session sees: the newest when it first wants one of them."""
         return current_versions(self.spark, self.namespace, *WHOLE_TABLES)
 
-    def as_seen(self, table: Table) -> str:
-        """SQL for the Iceberg table in the version that the session sees, with all its columns."""
-        snapshots = self._whole_tables if table in WHOLE_TABLES else self.versions.snapshots
-        snapshot = snapshots.get(table.name)
-        name = self.name_of(table)
-        return f"(SELECT * FROM {name} WHERE FALSE)" if snapshot is None else f"{name} VERSION AS OF {snapshot}"
-
-    def counted_loads(self, table: Table) -> set[str | None]:
-        """The loads whose rows count in a daily table."""
-        named = self.ask(f"SELECT DISTINCT {load_column(table)} FROM {self.as_seen(LOADED_DAYS)}")
-        return {load for (load,) in collect(named)}
-
-    def delete_loads(self, table: Table, loads: Iterable[str], months: Mapping[str, Days] | None = None) -> None:
-        """Delete the rows of loads from a table of days.
-
-        Args:
-            table: the declared table.
-            loads: names of the loads.
-            months: fleet → whole months; rows outside of them stay. None for all rows.
-        """
-        listed = ", ".join(f"'{load}'" for load in loads)
-        within = f"({within_sql(table.month, months.items())}) AND " if months else ""
-        self.ask(f"DELETE FROM {self.name_of(table)} WHERE {within}{LOAD} IN ({listed})")
-
     def unfinished(self) -> list[UnfinishedLoad]:
-        """Trips that runs are loading now, or that killed runs left.
-
-        Only Iceberg's notes on the files are read. Each file holds the rows of one load. Files that maintenance has
-        compacted are left out.
-        """
-        bounds = f"readable_metrics.{LOAD}"
-        files = self.ask(
-            f"SELECT partition.fleet, partition.pickup_date_month, {bounds}.lower_bound AS of_load, "
-            f"CAST(sum(record_count) AS BIGINT) FROM {self.name_of(TRIPS)}.files "
-            f"WHERE {bounds}.lower_bound = {bounds}.upper_bound GROUP BY ALL ORDER BY ALL"
+        """Trips that runs have staged now, or that killed runs left. Only Iceberg's notes on the files are read."""
+        name = self.name_of(TRIPS)
+        staged = self.ask(
+            "SELECT summary['scope'], max_by(CAST(summary['added-records'] AS BIGINT), committed_at) "
+            f"FROM {name}.snapshots WHERE summary['scope'] IS NOT NULL "
+            f"AND snapshot_id NOT IN (SELECT snapshot_id FROM {name}.history) AND summary['wap.id'] NOT IN "
+            f"(SELECT summary['published-wap-id'] FROM {name}.snapshots WHERE summary['published-wap-id'] IS NOT NULL) "
+            "GROUP BY ALL ORDER BY ALL"
         )
-        counted = self.counted_loads(TRIPS)
         return [
-            UnfinishedLoad(fleet, date(1970 + months // 12, 1 + months % 12, 1), num_trips)
-            for fleet, months, load, num_trips in collect(files)
-            if load not in counted
+            UnfinishedLoad(scope.partition(" ")[0], date.fromisoformat(f"{scope.partition(' ')[2]}-01"), num_trips)
+            for scope, num_trips in collect(staged)
         ]
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> "DataFrame":
@@ -267,86 +238,30 @@ class IcebergSession(Session):
         """The rows of a table that statements see now."""
         if table is WAREHOUSE_VERSION:
             return self.ask(f"SELECT CAST({self.versions.version} AS BIGINT) AS version")
-        changes = self.changes_of(table)
-        match table.kind:
-            case Kind.WHOLE if table in self.changes:
-                return self.frame(table, changes.rows)
-            case Kind.DAILY:
-                return self._rows_of_days(table, changes.replaced)
-        listed = f"SELECT {', '.join(table.column_names)} FROM {self.as_seen(table)}"
-        if not changes.rows:
-            return self.ask(listed)
-        written = self.frame(table, changes.rows)
-        return self.ask(listed).join(written, ["fleet", "pickup_date"], "left_anti").unionAll(written)
-
-    def _rows_of_days(self, table: Table, replaced: Sequence[tuple[str, Days]]) -> "DataFrame":
-        """The rows that count in a table of days, where the session's own take the place of those it replaced."""
-        counted = counted_sql(table, self.as_seen(table), self.as_seen(LOADED_DAYS))
-        if not replaced:
-            return self.ask(counted)
         listed = ", ".join(table.column_names)
-        return self.ask(
-            f"{counted} WHERE ({within_sql(day_of(table), replaced)}) IS NOT TRUE "
-            f"UNION ALL SELECT {listed} FROM {self.name_of(table)} WHERE {LOAD} = :load",
-            {"load": self.load},
-        )
+        name = self.name_of(table)
+        parts = [part for part in self.staged if part.table is table]
+        others = f" WHERE NOT ({' OR '.join(part.sql for part in parts)})" if parts else ""
+        selects = []
+        snapshot = (self._whole_tables if table in WHOLE_TABLES else self.versions.snapshots).get(table.name)
+        if snapshot is not None:
+            selects.append(f"SELECT {listed} FROM {name} VERSION AS OF {snapshot}{others}")
+        for part in parts:
+            if (staged := self._snapshot_of(part)) is not None:
+                selects.append(f"SELECT {listed} FROM {name} VERSION AS OF {staged} WHERE {part.sql}")
+        return self.ask(" UNION ALL ".join(selects) or f"SELECT {listed} FROM {name} WHERE FALSE")
 
-    def frame(self, table: Table, rows: Sequence[tuple[Any, ...]]) -> "DataFrame":
+    def _snapshot_of(self, part: Part) -> int | None:
+        """The snapshot that holds the rows of a part that the session has staged; None where it has none."""
+        wap_id = self.staged[part]
+        if wap_id not in self._snapshots:
+            found = self.ask(
+                f"SELECT snapshot_id FROM {self.name_of(part.table)}.snapshots WHERE summary['wap.id'] = :wap_id",
+                {"wap_id": wap_id},
+            )
+            self._snapshots[wap_id] = next((snapshot for (snapshot,) in collect(found)), None)
+        return self._snapshots[wap_id]
+
+    def _frame(self, table: Table, rows: Sequence[Sequence[Any]]) -> "DataFrame":
         """Rows of this process as a data frame."""
-        return self.spark.createDataFrame(list(rows), schema(table.column_types))
-
-    def changes_of(self, table: Table) -> Changes:
-        """What the session did to a table; nothing where it did not touch it."""
-        return self.changes.get(table, Changes())
-
-    def _changed(self, table: Table) -> Changes:
-        if self.load is None:
-            raise ValueError(f"the session only reads, so {table.name} can't be changed")
-        self._viewed.discard(table)
-        return self.changes.setdefault(table, Changes())
-
-    def _delete_own_days(self, table: Table, fleet: str, days: Days) -> None:
-        """Delete the rows that this session itself has written of the days, where it replaces days twice."""
-        earlier = self.changes_of(table).replaced
-        if any(fleet == of and days.first <= span.last and span.first <= days.last for of, span in earlier):
-            within = within_sql(day_of(table), [(fleet, days)])
-            self.ask(f"DELETE FROM {self.name_of(table)} WHERE {LOAD} = :load AND ({within})", {"load": self.load})
-
-
-def within_sql(day: str, spans: Iterable[tuple[str, Days]]) -> str:
-    """SQL that is true for rows of these fleets and days.
-
-    A BETWEEN would not do in a DELETE: Spark 4.1.3 turns an expression in it into a common one, which Iceberg 1.12 then
-    does not find.
-
-    Args:
-        day: SQL for the row's day, or for a date in its month where the spans are whole months.
-        spans: fleets, which are names of our own, and days of each.
-    """
-    return " OR ".join(
-        f"(fleet = '{fleet}' AND {day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}')" for fleet, days in spans
-    )
-
-
-def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
-    """Table → id of its newest snapshot; without tables that nothing was written to."""
-    for table in tables:
-        see_commits_of_others(spark, f"{namespace}.{table.name}")
-    queries = [
-        f"SELECT '{table.name}', snapshot_id FROM {namespace}.{table.name}.refs WHERE name = 'main'" for table in tables
-    ]
-    return dict(collect(spark.sql(" UNION ALL ".join(queries))))
-
-
-def see_commits_of_others(spark: "SparkSession", name: str) -> None:
-    """Make the connection's catalogue forget its copy of an Iceberg table's metadata.
-
-    The copy saves several requests to the store in each statement. The catalogue updates it with the connection's own
-    commits; it learns of other connections' commits here, or half a minute after its last question.
-    """
-    spark.catalog.refreshTable(name)
-
-
-def collect(frame: "DataFrame") -> list[tuple[Any, ...]]:
-    """The rows of a data frame as Python's own values."""
-    return list(zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True))
+        return self.spark.createDataFrame([tuple(row) for row in rows], schema(table.column_types))

@@ -1,8 +1,10 @@
 """The warehouse on a cluster: its address, its tables, and sessions that see one version of them."""
 
 import importlib.util
+import re
+import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -13,26 +15,19 @@ from taxi_pipeline.warehouse.interface import (
     Warehouse,
     WarehouseUnavailableError,
 )
-from taxi_pipeline.warehouse.spark import maintenance
-from taxi_pipeline.warehouse.spark.commits import commit, roll_back
-from taxi_pipeline.warehouse.spark.connection import connect
+from taxi_pipeline.warehouse.spark import carrying_over, maintenance
+from taxi_pipeline.warehouse.spark.connection import connect, wait_for_server
 from taxi_pipeline.warehouse.spark.dialect import spark_type
 from taxi_pipeline.warehouse.spark.layout import (
     DAILY_TABLES,
     ICEBERG_TABLES,
+    PUBLICATIONS,
     create_sql,
     declared_view_sql,
-    extra_columns,
-    new_load,
-    view_sql,
 )
-from taxi_pipeline.warehouse.spark.session import (
-    IcebergSession,
-    Versions,
-    collect,
-    current_versions,
-    see_commits_of_others,
-)
+from taxi_pipeline.warehouse.spark.publishing import publish, roll_back, settled_versions
+from taxi_pipeline.warehouse.spark.session import IcebergSession
+from taxi_pipeline.warehouse.spark.state import Decisions, Versions, collect
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, Table
 from taxi_pipeline.warehouse.views import VIEWS
 
@@ -41,6 +36,12 @@ if TYPE_CHECKING:
 
 CATALOG = "taxi"
 """Name of the catalogue in Spark, and of its rows in the database: readers must use the same."""
+
+_POSTGRES_PORT = 5432
+_REFUSALS = re.compile(
+    r"[^\n]*(?:authentication failed|does not exist|pg_hba\.conf|SSL|connection attempt failed)[^\n]*"
+)
+"""What Postgres' driver says when another try would end alike."""
 
 _FILE_IO = {"s3": "org.apache.iceberg.aws.s3.S3FileIO", "gs": "org.apache.iceberg.gcp.gcs.GCSFileIO"}
 
@@ -62,7 +63,8 @@ class SparkWarehouse(Warehouse):
 
         Args:
             remote: URL of Spark Connect, `sc://host:15002`.
-            catalog_url: the Postgres database with the Iceberg catalogue, `postgresql://user:password@host/database`.
+            catalog_url: the Postgres database with the Iceberg catalogue, `postgresql://user:password@host/database`;
+                parameters, such as `?sslmode=verify-full`, are for Postgres' JDBC driver.
             storage_url: URL of the files, `file://`, `s3://` or `gs://`; the tables are below `warehouse/`.
             s3_endpoint: URL of an S3 server that is not Amazon's.
             namespace: namespace of the tables in the catalogue.
@@ -81,6 +83,8 @@ class SparkWarehouse(Warehouse):
         self._storage_url = storage_url
         self._s3_endpoint = s3_endpoint
         self.name = f"{CATALOG}.{namespace}"
+        self._published: set[str] = set()
+        """Loads of which this process knows that they are published."""
 
     @property
     def location(self) -> str:
@@ -116,17 +120,18 @@ class SparkWarehouse(Warehouse):
         versions = self._versions(spark)
         if versions is None:
             self._make_tables(spark)
-            versions = Versions({}, 0)
+            versions = Versions({}, Decisions(None, 0, {}))
         else:
             self._add_new_columns(spark)
-        with closing(IcebergSession(spark, self.name, versions, new_load())) as session:
+        with closing(IcebergSession(spark, self.name, versions, secrets.token_hex(8))) as session:
             try:
                 yield session
             except BaseException:
                 with suppress(PySparkException):  # the next session of the months deletes them
                     roll_back(session)
                 raise
-            commit(session)
+            publish(session)
+            self._published.add(session.load or "")
 
     def read_without_waiting(self) -> AbstractContextManager[IcebergSession]:
         """Open a session like `read`, which waits for nobody here."""
@@ -157,15 +162,57 @@ class SparkWarehouse(Warehouse):
         with self.read() as session:
             return maintenance.maintain(session)
 
+    def upgrade(self) -> dict[str, str]:
+        """Carry tables of an older version over, which held rows that did not count. Nothing else may run meanwhile.
+
+        Raises:
+            NothingLoadedError: there are no tables.
+            WarehouseUnavailableError: the cluster does not answer.
+        """
+        spark = self._connect()
+        if not self._has_tables(spark):
+            raise NothingLoadedError(self.location)
+        done = carrying_over.carry_over(spark, self.name)
+        self._make(spark, [PUBLICATIONS])
+        self._make_declared_views(spark)
+        return done
+
+    def _has_tables(self, spark: "SparkSession") -> bool:
+        """Whether the catalogue has all tables: `loaded_days` is made last.
+
+        The catalogue's own tables in Postgres are made by this, where they don't exist.
+
+        Raises:
+            WarehouseUnavailableError: Postgres refuses the connection.
+        """
+        from pyspark.errors import PySparkException
+
+        try:
+            return _despite_others(lambda: spark.catalog.tableExists(self._name(LOADED_DAYS)))
+        except PySparkException as error:
+            refusal = _REFUSALS.search(str(error))
+            if refusal is None:
+                raise
+            url = urlsplit(self._catalog_url)
+            raise WarehouseUnavailableError(
+                f"the catalogue at {url.hostname}:{url.port or _POSTGRES_PORT} refuses the cluster: "
+                f"{refusal[0].strip()[:300]}. Correct TAXI_CATALOG_URL; nothing was changed"
+            ) from error
+
     def _connect(self) -> "SparkSession":
-        return connect(self._remote, self._catalog_settings(), patience_seconds=self._patience_seconds)
+        spark = connect(self._remote, self._catalog_settings(), patience_seconds=self._patience_seconds)
+        wait_for_server(
+            self._catalog_url, _POSTGRES_PORT, self._patience_seconds, what="Postgres", variable="TAXI_CATALOG_URL"
+        )
+        return spark
 
     def _catalog_settings(self) -> Mapping[str, str]:
         url = urlsplit(self._catalog_url)
         settings = {
             "": "org.apache.iceberg.spark.SparkCatalog",
             ".type": "jdbc",
-            ".uri": f"jdbc:postgresql://{url.hostname}:{url.port or 5432}{url.path}",
+            ".uri": f"jdbc:postgresql://{url.hostname}:{url.port or _POSTGRES_PORT}{url.path}"
+            + (f"?{url.query}" if url.query else ""),
             ".jdbc.user": unquote(url.username or ""),
             ".jdbc.password": unquote(url.password or ""),
             ".jdbc.schema-version": "V1",
@@ -181,33 +228,31 @@ class SparkWarehouse(Warehouse):
 
     def _make_tables(self, spark: "SparkSession") -> None:
         _despite_others(lambda: spark.sql(f"CREATE NAMESPACE IF NOT EXISTS {self.name}"))
-        self._make(spark, list(reversed(ICEBERG_TABLES)))
+        self._make(spark, [PUBLICATIONS, *reversed(ICEBERG_TABLES)])
         self._make_declared_views(spark)
 
     def _make_missing_tables(self, spark: "SparkSession") -> None:
-        """Make the tables that were declared since the catalogue was made. No day names a load of them yet."""
+        """Make the tables that were declared since the catalogue was made.
+
+        Raises:
+            WarehouseUnavailableError: the tables are of a version that marked the rows that count.
+        """
         found = {name for _, name, *_ in collect(spark.sql(f"SHOW TABLES IN {self.name}"))}
-        missing = [table for table in ICEBERG_TABLES if table.name not in found]
-        if any(table in DAILY_TABLES for table in missing):
-            columns = spark.table(self._name(LOADED_DAYS)).columns
-            for column, type_ in extra_columns(LOADED_DAYS).items():
-                if column not in columns:
-                    spark.sql(f"ALTER TABLE {self._name(LOADED_DAYS)} ADD COLUMN {column} {type_}")
-        self._make(spark, missing)
+        if PUBLICATIONS.name not in found:
+            raise WarehouseUnavailableError(
+                f"{self.name} was made by an older version, whose tables hold rows that do not count. Stop all runs, "
+                "then carry it over once: taxi-pipeline upgrade"
+            )
+        self._make(spark, [table for table in ICEBERG_TABLES if table.name not in found])
 
     def _make(self, spark: "SparkSession", tables: Sequence[Table]) -> None:
         for table in tables:
             for statement in create_sql(table, self._name(table)):
                 _despite_others(lambda statement=statement: spark.sql(statement))
-        self._make_views(spark, [table for table in tables if table in DAILY_TABLES])
 
     def _make_declared_views(self, spark: "SparkSession") -> None:
         for view in VIEWS:
             _despite_others(lambda view=view: spark.sql(declared_view_sql(view, self.name)))
-
-    def _make_views(self, spark: "SparkSession", tables: Iterable[Table]) -> None:
-        for table in tables:
-            _despite_others(lambda table=table: spark.sql(view_sql(table, self.name)))
 
     def _add_new_columns(self, spark: "SparkSession") -> None:
         """Give tables of an older version the columns that were declared since.
@@ -218,7 +263,7 @@ class SparkWarehouse(Warehouse):
         for table in (LOADED_DAYS, *DAILY_TABLES):
             found = spark.table(self._name(table)).columns
             missing = [column for column in table.columns if column.name not in found]
-            unknown = sorted({*found} - {*table.column_names} - {*extra_columns(table)})
+            unknown = sorted({*found} - {*table.column_names})
             if unknown or not all(column.nullable for column in missing):
                 raise WarehouseUnavailableError(
                     f"{self._name(table)} was made by another version: it has the columns {', '.join(found)}, where "
@@ -227,39 +272,17 @@ class SparkWarehouse(Warehouse):
                 )
             for column in missing:
                 spark.sql(f"ALTER TABLE {self._name(table)} ADD COLUMN {column.name} {spark_type(column.type)}")
-            if missing and table in DAILY_TABLES:
-                self._make_views(spark, [table])
         if not all(spark.catalog.tableExists(f"{self.name}.{view.name}") for view in VIEWS):
             self._make_declared_views(spark)
 
     def _versions(self, spark: "SparkSession") -> Versions | None:
-        """The tables' versions; None where `loaded_days`, which is made last, does not exist.
-
-        Rows that count are deleted only after `loaded_days` has named others. So while `loaded_days` is the same
-        before and after, all rows that it names are in the versions of the other tables.
-        """
-        # Also makes the catalogue's own tables in Postgres where they don't exist.
-        if not _despite_others(lambda: spark.catalog.tableExists(self._name(LOADED_DAYS))):
+        """The tables' versions; None where `loaded_days`, which is made last, does not exist."""
+        if not self._has_tables(spark):
             return None
         self._make_missing_tables(spark)
-        record, version = self._record(spark)
-        while True:
-            found = current_versions(spark, self.name, *DAILY_TABLES)
-            record_before, (record, version) = record, self._record(spark)
-            if record == record_before:
-                return Versions({**found, **({LOADED_DAYS.name: record} if record else {})}, version)
-
-    def _record(self, spark: "SparkSession") -> tuple[int | None, int]:
-        """The newest snapshot of `loaded_days`, and how many commits it has had."""
-        name = self._name(LOADED_DAYS)
-        see_commits_of_others(spark, name)
-        ((snapshot, version),) = collect(
-            spark.sql(
-                f"SELECT (SELECT max(snapshot_id) FROM {name}.refs WHERE name = 'main'), max(latest_sequence_number) "
-                f"FROM {name}.metadata_log_entries"
-            )
-        )
-        return snapshot, version
+        versions = settled_versions(spark, self.name, self._published)
+        self._published = set(versions.decisions.loads)
+        return versions
 
     def _name(self, table: Table) -> str:
         return f"{self.name}.{table.name}"
@@ -276,7 +299,9 @@ def _despite_others(action: Callable[[], Result]) -> Result:
         try:
             return action()
         except PySparkException as error:
-            if not any(name in str(error) for name in ("UncheckedSQLException", "AlreadyExistsException")):
+            said = str(error)
+            others = any(name in said for name in ("UncheckedSQLException", "AlreadyExistsException"))
+            if not others or _REFUSALS.search(said):
                 raise
         time.sleep(pause_seconds)
     return action()

@@ -1,0 +1,287 @@
+"""Write, audit, publish: what a session has written becomes everyone's, all of it or nothing.
+
+Iceberg commits one table at a time. So a session stages each part that it replaces: a snapshot that no reader sees.
+When it ends, its parts are audited, and then decided on: one commit of `publications`, which Iceberg refuses when
+another session has decided on the same month since this one began. From then on the parts are published one by one,
+which changes metadata only, and `loaded_days` last. A process that is killed in between leaves the decision: the next
+session of anyone, also one that only reads, publishes the rest. To publish a part twice changes nothing.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from taxi_pipeline.errors import LoadError
+from taxi_pipeline.warehouse.interface import ConflictError
+from taxi_pipeline.warehouse.spark.dialect import schema
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, Part
+from taxi_pipeline.warehouse.spark.session import IcebergSession
+from taxi_pipeline.warehouse.spark.state import (
+    WAP_OF_SNAPSHOT,
+    Decisions,
+    Staged,
+    Versions,
+    collect,
+    current_versions,
+    in_order,
+    quoted,
+    read_decisions,
+    see_commits_of_others,
+    unpublished_loads,
+)
+from taxi_pipeline.warehouse.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrameWriterV2
+    from pyspark.sql.connect.session import SparkSession
+
+_ATTEMPTS = 20
+"""Times that a commit is tried again after others' commits; Iceberg tries as often by itself."""
+_SCOPES = "scopes"
+"""Property of a snapshot of `publications`: the scopes that were decided on, separated by semicolons."""
+
+
+class AuditError(LoadError):
+    """What a session has written does not add up; nothing of it was published."""
+
+
+def settled_versions(spark: "SparkSession", namespace: str, known: Collection[str] = ()) -> Versions:
+    """The versions of all tables, of a moment at which nothing that was decided is unpublished.
+
+    Args:
+        spark: the connection.
+        namespace: catalogue and namespace of the tables.
+        known: loads that are known to be published.
+    """
+    decisions = read_decisions(spark, namespace)
+    while True:
+        if not decisions.loads.keys() <= set(known):
+            roll_forward(spark, namespace, decisions)
+        found = current_versions(spark, namespace, LOADED_DAYS, *DAILY_TABLES)
+        before, decisions = decisions, read_decisions(spark, namespace)
+        if decisions.snapshot == before.snapshot:
+            return Versions(found, decisions)
+
+
+def roll_forward(spark: "SparkSession", namespace: str, decisions: Decisions) -> None:
+    """Publish what was decided and is not published yet."""
+    for load in unpublished_loads(spark, namespace, decisions):
+        for part in decisions.loads[load]:
+            see_commits_of_others(spark, f"{namespace}.{part.table.name}")
+        _publish_parts(spark, namespace, load, decisions.loads[load])
+
+
+def publish(session: IcebergSession) -> None:
+    """Audit what a session has staged, decide on it, and publish it.
+
+    When the cluster fails after the decision, the next session publishes the rest.
+
+    Raises:
+        AuditError: what was staged does not add up; nothing was changed.
+        ConflictError: another session has changed the same months since this one began; nothing was changed.
+    """
+    from pyspark.errors import PySparkException
+
+    left = _staged_snapshots(session)
+    wap_ids = {snapshot: wap_id for found in left.values() for snapshot, (wap_id, _) in found.items()}
+    snapshots = {wap_id: snapshot for snapshot, wap_id in wap_ids.items()}
+    parts = in_order({part: Staged(wap_id, snapshots.get(wap_id)) for part, wap_id in session.staged.items()})
+    try:
+        _audit(session, parts, left)
+        _decide(session, parts)
+    except LoadError:
+        roll_back(session)
+        raise
+    _publish_parts(session.spark, session.namespace, session.load or "", parts)
+    own = {staged.snapshot for staged in parts.values()}
+    with suppress(PySparkException):  # all is published, and the next session of the months deletes them
+        for table, found in left.items():
+            _expire(session, table, found.keys() - own)
+
+
+def roll_back(session: IcebergSession) -> None:
+    """Delete what a session has staged, of which nothing was decided."""
+    for table, found in _staged_snapshots(session).items():
+        own = [snapshot for snapshot, (wap_id, _) in found.items() if wap_id.startswith(f"{session.load}-")]
+        _expire(session, table, own)
+
+
+_Staged = Mapping[int, tuple[str, int]]
+"""Snapshot that is no reader's → its `wap.id`, and the number of its rows."""
+
+
+def _staged_snapshots(session: IcebergSession) -> dict[Table, _Staged]:
+    """Table → snapshots with parts that the session replaces, by whichever session they were staged.
+
+    Those of others are of sessions that were killed, or that can't be decided on once this one is.
+    """
+    scopes: dict[Table, set[str]] = {}
+    for part in session.staged:
+        scopes.setdefault(part.table, set()).add(part.scope)
+    queries = [
+        f"SELECT '{table.name}', snapshot_id, {WAP_OF_SNAPSHOT}, "
+        "CAST(coalesce(summary['added-records'], '0') AS BIGINT), summary['published-wap-id'] IS NOT NULL "
+        f"FROM {session.name_of(table)}.snapshots WHERE summary['scope'] IN ({quoted(sorted(names))}) "
+        "OR summary['published-wap-id'] IS NOT NULL"
+        f" UNION ALL SELECT '{table.name}', snapshot_id, NULL, 0, TRUE FROM {session.name_of(table)}.history"
+        for table, names in scopes.items()
+    ]
+    rows = collect(session.ask(" UNION ALL ".join(queries))) if queries else []
+    public = {(name, key) for name, snapshot, wap_id, _, published in rows if published for key in (snapshot, wap_id)}
+    return {
+        table: {
+            snapshot: (wap_id, num_rows)
+            for name, snapshot, wap_id, num_rows, published in rows
+            if name == table.name and not published and not {(name, snapshot), (name, wap_id)} & public
+        }
+        for table in scopes
+    }
+
+
+def _audit(session: IcebergSession, parts: Mapping[Part, Staged], left: Mapping[Table, _Staged]) -> None:
+    """Compare what Iceberg counts in the staged files of each month with what `loaded_days` says of its days.
+
+    Raises:
+        AuditError: they differ.
+    """
+    for part, recorded in parts.items():
+        if part.table is not LOADED_DAYS or recorded.snapshot is None:
+            continue
+        days = collect(
+            session.ask(
+                f"SELECT num_trips, num_rejected FROM {session.name_of(LOADED_DAYS)} "
+                f"VERSION AS OF {recorded.snapshot} WHERE {part.sql}"
+            )
+        )
+        for table, expects in zip((TRIPS, REJECTED_TRIPS), map(sum, zip(*days, strict=True)), strict=True):
+            staged = parts.get(Part(table, part.scope))
+            if staged is None:
+                continue
+            _, found = left[table][staged.snapshot] if staged.snapshot else ("", 0)
+            if found != expects:
+                raise AuditError(
+                    f"{table.name} of {part.scope} does not add up: {found:,} rows were written, and loaded_days says "
+                    f"{expects:,}. Nothing was published: run it again, and report it if it happens twice"
+                )
+
+
+def _decide(session: IcebergSession, parts: Mapping[Part, Staged]) -> None:
+    """Write the decision to publish the parts: one commit, after which the session can't be undone.
+
+    Small tables are no reason for a conflict: the session that decides last is right.
+
+    Raises:
+        ConflictError: another session has decided on the same months since this one began.
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.functions import expr
+
+    rows = [
+        (part.scope, session.load, part.table.name, staged.wap_id, staged.snapshot) for part, staged in parts.items()
+    ]
+    frame = session.spark.createDataFrame(rows, schema(PUBLICATIONS.column_types))
+    scopes = {part.scope for part in parts}
+    name = f"{session.namespace}.{PUBLICATIONS.name}"
+    decisions = session.versions.decisions
+    for attempt in range(1, _ATTEMPTS + 1):
+        # Rows of loads that are published go, so that the table stays small.
+        replaced = f"scope IN ({quoted(['', *sorted(scopes)])}) OR load IN ({quoted(['', *decisions.loads])})"
+        writer = frame.writeTo(name).option(f"snapshot-property.{_SCOPES}", ";".join(sorted(scopes)))
+        try:
+            _validated(writer, decisions.snapshot).overwrite(expr(replaced))
+            return
+        except PySparkException as error:
+            if not _is_conflict(error) or attempt == _ATTEMPTS:
+                raise
+            decisions = settled_versions(session.spark, session.namespace).decisions
+            if taken := _decided_since(session) & {part.scope for part in parts if part.of_days}:
+                raise ConflictError(
+                    f"another run has changed {', '.join(sorted(taken))} since this one began to load them. This one "
+                    "changed nothing: run it again"
+                ) from error
+
+
+def _validated(writer: "DataFrameWriterV2", snapshot: int | None) -> "DataFrameWriterV2":
+    """Make Iceberg refuse the writer's commit when rows that it replaces were changed after a snapshot."""
+    writer.option("isolation-level", "serializable")
+    if snapshot is not None:
+        writer.option("validate-from-snapshot-id", str(snapshot))
+    return writer
+
+
+def _is_conflict(error: Exception) -> bool:
+    return "Found conflicting" in str(error) or "conflicting deleted" in str(error)
+
+
+def _decided_since(session: IcebergSession) -> set[str]:
+    """The scopes that were decided on after the session's own version of the decisions."""
+    name = f"{session.namespace}.{PUBLICATIONS.name}"
+    see_commits_of_others(session.spark, name)
+    found = collect(session.ask(f"SELECT snapshot_id, parent_id, summary['{_SCOPES}'] FROM {name}.snapshots"))
+    parents = {parent: (snapshot, scopes) for snapshot, parent, scopes in found}
+    decided: set[str] = set()
+    newest = session.versions.decisions.snapshot
+    while newest in parents:
+        newest, scopes = parents[newest]
+        decided |= set((scopes or "").split(";"))
+    return decided
+
+
+def _publish_parts(spark: "SparkSession", namespace: str, load: str, parts: Mapping[Part, Staged]) -> None:
+    for part, staged in parts.items():
+        _publish_part(spark, namespace, load, part, staged)
+
+
+def _publish_part(spark: "SparkSession", namespace: str, load: str, part: Part, staged: Staged) -> None:
+    """Make a staged part current, unless it was published before."""
+    from pyspark.errors import PySparkException
+
+    catalog, _, database = namespace.partition(".")
+    table = f"table => '{database}.{part.table.name}'"
+    if staged.snapshot is not None:
+        try:
+            spark.sql(f"CALL {catalog}.system.publish_changes({table}, wap_id => '{staged.wap_id}')")
+            return
+        except PySparkException as error:
+            if "DuplicateWAPCommitException" in str(error):
+                return
+            if "Cannot cherry-pick" not in str(error):
+                raise
+    _write_part(spark, namespace, load, part, staged)
+
+
+def _write_part(spark: "SparkSession", namespace: str, load: str, part: Part, staged: Staged) -> None:
+    """Publish a part that Iceberg can't cherry-pick: it has no rows, or maintenance has rewritten the old files.
+
+    Of this table nothing else can have changed since the snapshot that is read first, or the load is no longer the one
+    that was decided on last: then it was published, and what came after it is left alone.
+    """
+    from pyspark.errors import PySparkException
+    from pyspark.sql.connect.functions import expr
+
+    name = f"{namespace}.{part.table.name}"
+    for attempt in range(1, _ATTEMPTS + 1):
+        newest = current_versions(spark, namespace, part.table).get(part.table.name)
+        if part not in read_decisions(spark, namespace).loads.get(load, {}):
+            return
+        version = "" if staged.snapshot is None else f" VERSION AS OF {staged.snapshot}"
+        rows = spark.sql(f"SELECT * FROM {name}{version} WHERE {part.sql if version else 'FALSE'}")
+        writer = rows.writeTo(name).option("snapshot-property.published-wap-id", staged.wap_id)
+        try:
+            _validated(writer, newest).overwrite(expr(part.sql))
+            return
+        except PySparkException as error:
+            if not _is_conflict(error) or attempt == _ATTEMPTS:
+                raise
+
+
+def _expire(session: IcebergSession, table: Table, snapshots: Iterable[int]) -> None:
+    """Delete staged snapshots and their files."""
+    listed = ", ".join(map(str, sorted(snapshots)))
+    if not listed:
+        return
+    catalog, _, database = session.namespace.partition(".")
+    session.ask(
+        f"CALL {catalog}.system.expire_snapshots(table => '{database}.{table.name}', "
+        f"older_than => TIMESTAMP_LTZ '1970-01-01 00:00:00', snapshot_ids => ARRAY({listed}))"
+    )
