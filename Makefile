@@ -5,6 +5,8 @@ PORT ?= 3000
 # Where nobody chose a port, that of the links in the demo's runs, or of TAXI_PAGES_URL, counts.
 PAGES := $(if $(PAGES_PORT),--pages-port $(PAGES_PORT))
 MAIL_PORT ?= 8025
+# With TRIPS_PER_DAY=1000 the demo is a small one, in a quarter of the time.
+SIZE := $(if $(TRIPS_PER_DAY),--trips-per-day $(TRIPS_PER_DAY))
 
 BIN := .venv/bin
 # uv from the PATH, else one that make puts into .venv.
@@ -52,7 +54,7 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(DEMO_READY) $(SERVER_READY) ## Two months of synthetic trips through the whole graph
-	@$(BIN)/taxi-pipeline demo $(DEMO) $(PAGES) $(DEMO_INSTANCE)
+	@$(BIN)/taxi-pipeline demo $(DEMO) $(SIZE) $(PAGES) $(DEMO_INSTANCE)
 	@echo "The same, shorter:                 make demo-ui"
 
 demo-ui: $(DEMO_READY) $(SERVER_READY) ## The Dagster UI on the demo's runs

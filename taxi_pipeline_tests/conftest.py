@@ -6,6 +6,7 @@ Each process of tests imports this module first: Dagster and data frames are imp
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from functools import cache
@@ -145,6 +146,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     # dbt would make each process a second slower; test_marts.py has the marts.
     monkeypatch.setenv("TAXI_MARTS", "off")
     monkeypatch.setenv("TAXI_NOTEBOOKS", "off")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_history() -> Iterator[None]:
+    """Ephemeral instances keep their events with less work."""
+    if "dagster" not in sys.modules:  # none of the files of tests needs it
+        yield
+        return
+    from taxi_pipeline_tests.quick_history import quick_history
+
+    with quick_history():
+        yield
 
 
 _SEEN_STATEMENTS: dict[str, Path] = {}

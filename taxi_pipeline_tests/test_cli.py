@@ -29,8 +29,10 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_server import Answer, faulty_server
+from taxi_pipeline_tests.pipelines import Pipeline
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+MakePipeline = Callable[..., Pipeline]
 
 
 @pytest.fixture
@@ -253,14 +255,16 @@ def _on_a_terminal(environment: dict[str, str]) -> str:
 
 
 @pytest.mark.slow
-def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
+def test_snapshot_copies_the_warehouse_while_another_process_holds_it(
+    taxi_pipeline: Run, make_pipeline: MakePipeline, mirror: Path, tmp_path: Path
+) -> None:
     empty = taxi_pipeline("snapshot")
     assert (empty.returncode, "there is no warehouse at" in empty.stderr) == (1, True)
     url = taxi_pipeline("snapshot", "--output", "s3://bucket/copy.duckdb")
     assert (url.returncode, "is no file of this machine" in url.stderr) == (2, True)
     nowhere = taxi_pipeline("snapshot", "--output", "/proc/copy.duckdb")
     assert (nowhere.returncode, "no file can be made in /proc" in nowhere.stderr) == (1, True)
-    assert taxi_pipeline("materialize", "--start", "2023-02-07", "--end", "2023-02-07").returncode == 0
+    make_pipeline(mirror).load("2023-02-07")
     with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as held:
         ((trips,),) = held.execute("SELECT count(*) FROM trips").fetchall()
         result = taxi_pipeline("snapshot")
@@ -273,10 +277,12 @@ def test_snapshot_copies_the_warehouse_while_another_process_holds_it(taxi_pipel
 
 
 @pytest.mark.slow
-def test_status_shows_what_is_loaded_also_while_another_process_holds_it(taxi_pipeline: Run, tmp_path: Path) -> None:
+def test_status_shows_what_is_loaded_also_while_another_process_holds_it(
+    taxi_pipeline: Run, make_pipeline: MakePipeline, mirror: Path, tmp_path: Path
+) -> None:
     assert "Nothing is loaded in" in taxi_pipeline("status").stdout
     for day in ("2023-01-31", "2023-02-03"):
-        assert taxi_pipeline("materialize", "--start", day, "--end", day).returncode == 0
+        make_pipeline(mirror).load(day)
     with duckdb.connect(str(tmp_path / "data" / "staging" / "data.duckdb")) as held:
         ((trips, version),) = held.execute(
             "SELECT sum(num_trips), max_by(file_version, pickup_date) FROM loaded_days"
