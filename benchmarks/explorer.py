@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.outputs.explorer.cube import WEEKDAYS, Entries
+from taxi_pipeline.outputs.explorer.cube import WEEKDAYS, Entries, PairEntries
 from taxi_pipeline.outputs.explorer.data import packed_data
 from taxi_pipeline.outputs.explorer.page import page_of
 
@@ -118,10 +118,30 @@ def drawn(
     return entries
 
 
-def page_with(session: Any, entries: Sequence[Entries], fleets: Sequence[str], num_weeks: int) -> str:
+def drawn_pairs(session: Any, trips_per_day: Mapping[str, int], num_months: int) -> list[PairEntries]:
+    """Trips from zone to zone in so many months, as often as those of the warehouse at so many a day."""
+    import numpy as np
+
+    numbers = np.random.default_rng(32)
+    entries = []
+    for fleet, per_day in trips_per_day.items():
+        rows = session.rows(
+            "SELECT pickup_zone_id, dropoff_zone_id, count(*) FROM trips WHERE fleet = ? GROUP BY ALL ORDER BY ALL",
+            [fleet],
+        )
+        pickups, dropoffs, trips = (np.array(column) for column in zip(*rows, strict=True))
+        drawn = numbers.poisson(trips * (30.4 * per_day / trips.sum()), (num_months, len(trips)))
+        month, pair = np.nonzero(drawn)
+        entries.append(PairEntries(fleet, pickups[pair], dropoffs[pair], month, drawn[month, pair]))
+    return entries
+
+
+def page_with(session: Any, entries: Sequence[Entries], trips_per_day: Mapping[str, int], num_weeks: int) -> str:
     """The page as it is with these trips, and with the zones of the warehouse."""
+    fleets = tuple(trips_per_day)
     weeks = [date(2014, 1, 5) + timedelta(weeks=n) for n in range(num_weeks)]
-    data = packed_data(session, fleets, weeks, entries)
+    pairs = drawn_pairs(session, trips_per_day, num_weeks * 12 // 52)
+    data = packed_data(session, fleets, weeks, entries, pairs)
     data["days"] = {fleet: [127] * num_weeks for fleet in (*fleets, "all")}
     return page_of(data)
 
@@ -163,7 +183,7 @@ def main(folder: Path) -> None:
     with pipeline.warehouse.read() as session:
         rates = rates_of(session, fleets)
         pages = [
-            (name, page_with(session, drawn(rates, trips_per_day, num_weeks), tuple(trips_per_day), num_weeks))
+            (name, page_with(session, drawn(rates, trips_per_day, num_weeks), trips_per_day, num_weeks))
             for name, trips_per_day, num_weeks in HISTORIES
         ]
     for name, html in pages:

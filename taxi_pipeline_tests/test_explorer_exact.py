@@ -20,7 +20,7 @@ from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 NUM_SELECTIONS = 200
-READ = (Path(__file__).parent / "explorer_readings.js").read_text()
+READ = Path(__file__).parent / "explorer_readings.js"
 """Makes a selection with the page's own code and reads what the page shows then: for each of many."""
 
 
@@ -135,7 +135,7 @@ def differences(
     with browser_or_skip() as browser:
         page = browser.new_page(viewport={"width": 1300, "height": 900})
         open_explorer(page, (folder / "page.html").as_uri())
-        shown = page.evaluate(READ, [each.fragment() for each in selections])
+        shown = page.evaluate(READ.read_text(), [each.fragment() for each in selections])
         page.close()
     assert len({json.dumps(each) for each in shown}) > len(shown) / 2, "the page follows what is chosen"
     with pipeline.warehouse.read() as session:
@@ -152,19 +152,63 @@ def differences(
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """Three weeks and two days of four fleets, and voids of one day. Read it, never write to it."""
+    """Four weeks and two days of four fleets, and voids of one day. Read it, never write to it."""
     mirror = tmp_path_factory.mktemp("mirror")
-    days = Days(date(2023, 1, 8), date(2023, 1, 30))
-    for fleet, trips in zip(FLEETS, (400, 150, 150, 400), strict=True):
+    days = Days(date(2023, 1, 8), date(2023, 2, 6))
+    for fleet, trips in zip(FLEETS, (300, 100, 100, 300), strict=True):
         write_mirror(mirror, days, fleet=fleet, trips_per_day=trips)
     pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, FLEETS)
-    pipeline.load("2023-01-08", "2023-01-30")
+    pipeline.load("2023-01-08", "2023-02-06")
     return pipeline
 
 
 @pytest.mark.slow
 def test_any_selection_is_what_sql_counts(loaded: Pipeline, tmp_path: Path) -> None:
     assert differences(loaded, FLEETS, tmp_path) == ([], 1)
+
+
+ENDS = """(fragments) => fragments.map((fragment) => {
+  choose(viewFromFragment(fragment));
+  const labelled = (path) => /([\\d,]+) of their trips/.exec(path.getAttribute("aria-label")) || [0, "0"];
+  const trips = (path) => Number(labelled(path)[1].replaceAll(",", ""));
+  const paths = [...document.querySelectorAll("#map path[data-zone]")];
+  return [
+    document.getElementById("pairs-note").textContent,
+    Object.fromEntries(paths.map((path) => [path.dataset.zone, trips(path)]).filter(([, number]) => number)),
+  ];
+})"""
+
+
+@pytest.mark.slow
+def test_where_trips_of_zones_go_and_come_from_is_what_sql_counts(loaded: Pipeline, tmp_path: Path) -> None:
+    """By months, in which the chosen weeks lie; the page names them."""
+    months = {"2023-01-08..2023-01-15": ("2023-01", "<"), "2023-01-29..2023-02-05": ("2023-01 to 2023-02", "<=")}
+    (tmp_path / "page.html").write_text(page_of(loaded.warehouse.query(explorer_data, FLEETS)))
+    asked = [
+        (count, fleet, weeks, zones)
+        for count in ("pickups", "dropoffs")
+        for fleet in ("all", "fhvhv")
+        for weeks in months
+        for zones in ("132", "79 132 230")
+    ]
+    fragments = [f"show={count},{fleet},{weeks}&zone={zones}&map=ends" for count, fleet, weeks, zones in asked]
+    with browser_or_skip() as browser:
+        page = browser.new_page()
+        open_explorer(page, (tmp_path / "page.html").as_uri())
+        shown = page.evaluate(ENDS, fragments)
+        page.close()
+    with loaded.warehouse.read() as session:
+        for (count, fleet, weeks, zones), (note, ends) in zip(asked, shown, strict=True):
+            here, there = ("pickup", "dropoff") if count == "pickups" else ("dropoff", "pickup")
+            words, until = months[weeks]
+            rows = session.rows(
+                f"SELECT {there}_zone_id, count(*) FROM trips WHERE {here}_zone_id IN ({zones.replace(' ', ',')}) "
+                f"AND (fleet = ? OR ? = 'all') AND pickup_date {until} '2023-02-{'01' if until == '<' else '28'}' "
+                "GROUP BY ALL",
+                [fleet, fleet],
+            )
+            assert ends == {str(zone): trips for zone, trips in rows if zone < 264}
+            assert note.startswith(f"{sum(trips for _, trips in rows):,} trips, of the months {words}.")
 
 
 @pytest.mark.slow

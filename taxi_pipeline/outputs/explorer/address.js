@@ -54,6 +54,7 @@ function viewAsFragment(view) {
   if (view.than) parts.set("than", selectionAsText(view.than));
   if (view.borough !== "all") parts.set("borough", view.borough);
   if (view.zones.length) parts.set("zone", view.zones.join(" "));
+  if (view.isOfEnds) parts.set("map", "ends");
   return parts.toString();
 }
 
@@ -65,6 +66,7 @@ function viewFromFragment(fragment) {
     selection: selectionFromText(parts.get("show")),
     than: parts.has("than") ? selectionFromText(parts.get("than")) : null,
     borough,
+    isOfEnds: parts.get("map") === "ends",
     zones: placed.filter((zone) => zones.includes(zone.id) && (borough === "all" || zone.borough === borough)).map((zone) => zone.id),
   };
 }

@@ -36,8 +36,10 @@ const periodOf = (week) => Math.floor(week / periodWeeks);
 async function unpackBlock(n) {
   const header = data.blocks[n];
   const text = document.getElementById(`block-${n}`);
-  cubes.set(cubeName(header.fleet, header.count, !header.hours), new Cube(header, await unpacked(text.textContent)));
+  const bytes = await unpacked(text.textContent);
   text.remove();
+  if (header.count === "pairs") pairsOf.set(header.fleet, new Pairs(header, bytes));
+  else cubes.set(cubeName(header.fleet, header.count, !header.hours), new Cube(header, bytes));
 }
 
 const fleetsOf = (selection) => (selection.fleet === "all" ? data.fleets.map((fleet) => fleet.key) : [selection.fleet]);

@@ -54,6 +54,53 @@ class Block:
     packed: bytes
 
 
+@dataclass(frozen=True)
+class PairEntries:
+    """Counted trips of one fleet from zone to zone: four arrays of equal length."""
+
+    fleet: str
+    pickups: "np.ndarray"
+    """Zone ids."""
+    dropoffs: "np.ndarray"
+    """Zone ids."""
+    months: "np.ndarray"
+    """Months since the first one."""
+    trips: "np.ndarray"
+
+
+def packed_pairs(entries: Sequence[PairEntries], num_months: int, most_bytes: int) -> tuple[int, list[Block]]:
+    """Pack trips from zone to zone by month if that fits, else by quarter, by year, or for all months together.
+
+    Args:
+        entries: of all fleets.
+        num_months: number of months.
+        most_bytes: what all blocks may take together; all months together may take more.
+
+    Returns:
+        Months of a period, and the blocks. A block has for each pair of zones, by pickup and drop-off, a number for
+        each period: first the ids of all pickups and those of all drop-offs, two bytes each, then the numbers. Low
+        bytes come before the next higher ones, as in rows.
+    """
+    for months in (1, 3, 12):
+        blocks = [_pairs_block(each, num_months, months) for each in entries]
+        if sum(len(block.packed) for block in blocks) <= most_bytes:
+            return months, blocks
+    return max(1, num_months), [_pairs_block(each, num_months, max(1, num_months)) for each in entries]
+
+
+def _pairs_block(entries: PairEntries, num_months: int, months: int) -> Block:
+    import numpy as np
+
+    num_periods = -(-num_months // months)
+    pairs, position = np.unique(entries.pickups.astype(np.int64) * NUM_ZONES + entries.dropoffs, return_inverse=True)
+    cells = np.zeros((len(pairs), num_periods), np.uint32)
+    np.add.at(cells, (position.ravel(), entries.months // months), entries.trips)
+    width = _width(int(cells.max(initial=0)))
+    parts = [_planes(pairs // NUM_ZONES, 2), _planes(pairs % NUM_ZONES, 2), _planes(cells.ravel(), width)]
+    header = {"fleet": entries.fleet, "count": "pairs", "pairs": len(pairs), "periods": num_periods, "width": width}
+    return Block(header, gzip.compress(b"".join(parts), _LEVEL, mtime=0))
+
+
 def packed_within(entries: Sequence[Entries], num_weeks: int, most_bytes: int) -> tuple[int, list[Block], list[Block]]:
     """Pack the entries by week if that fits, else by as few weeks together as fit.
 
@@ -116,11 +163,7 @@ def _block(
     cells = np.zeros((len(zones), num_slots * num_periods), np.uint32)
     np.add.at(cells, (position[entries.zones], slots * num_periods + periods), entries.trips)
     widths = [_width(int(row.max())) for row in cells]
-    rows = (
-        # Low bytes first, then the next higher ones: those are mostly zero.
-        row.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width].T.tobytes()
-        for row, width in zip(cells, widths, strict=True)
-    )
+    rows = (_planes(row, width) for row, width in zip(cells, widths, strict=True))
     header = {
         "fleet": entries.fleet,
         "count": entries.count,
@@ -130,6 +173,13 @@ def _block(
         "widths": widths,
     }
     return Block(header, gzip.compress(b"".join(rows), _LEVEL, mtime=0))
+
+
+def _planes(numbers: "np.ndarray", width: int) -> bytes:
+    """Numbers as bytes: all low ones first, then the next higher ones, which are mostly zero."""
+    import numpy as np
+
+    return numbers.astype("<u4").view(np.uint8).reshape(-1, 4)[:, :width].T.tobytes()
 
 
 def _width(largest: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from taxi_pipeline.outputs.explorer.cube import NUM_ZONES, WEEKDAYS, Entries, packed_within
+from taxi_pipeline.outputs.explorer.cube import NUM_ZONES, WEEKDAYS, Entries, PairEntries, packed_pairs, packed_within
 from taxi_pipeline.outputs.geometry import on_plane
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
@@ -19,6 +19,9 @@ from taxi_pipeline.warehouse.sql import placeholders, week_start
 
 MOST_BYTES = 8_000_000
 """The largest page. What does not fit is coarser in time."""
+
+_PAIRS_SHARE = 0.2
+"""What trips from zone to zone may take of the packed numbers."""
 
 _REST_BYTES = 500_000
 """More than D3, the page's own scripts and its words take."""
@@ -42,7 +45,8 @@ def explorer_data(session: Session, fleets: Sequence[str], most_bytes: int = MOS
     )
     weeks = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)] if first else []
     entries = [each for fleet in fleets for each in _entries(session, fleet, weeks)] if weeks else []
-    return packed_data(session, fleets, weeks, entries, most_bytes)
+    pairs = [_pairs(session, fleet, weeks[0]) for fleet in fleets] if weeks else []
+    return packed_data(session, fleets, weeks, entries, pairs, most_bytes)
 
 
 def packed_data(
@@ -50,6 +54,7 @@ def packed_data(
     fleets: Sequence[str],
     weeks: Sequence[date],
     entries: Sequence[Entries],
+    pairs: Sequence[PairEntries],
     most_bytes: int = MOST_BYTES,
 ) -> dict[str, Any]:
     """Put the counted trips beside what else the page needs, so that the page has at most so many bytes.
@@ -59,6 +64,7 @@ def packed_data(
         fleets: names of the fleets.
         weeks: the Sundays of all weeks.
         entries: the trips of these fleets and weeks.
+        pairs: the same trips from zone to zone; months since that of the first week.
         most_bytes: of the page.
 
     Returns:
@@ -78,12 +84,19 @@ def packed_data(
     }
     # Base64 writes three bytes as four letters.
     room = (most_bytes - _REST_BYTES - len(json.dumps(data))) * 3 // 4
+    num_months = 1 + max((int(each.months.max()) for each in pairs if len(each.months)), default=0)
+    months_per_period, by_pair = packed_pairs(
+        [each for each in pairs if len(each.months)], num_months, round(_PAIRS_SHARE * room)
+    )
+    room -= sum(len(block.packed) for block in by_pair)
     weeks_per_period, by_slot, by_week = packed_within(entries, len(weeks), room)
     return {
         **data,
         "weeks_per_period": weeks_per_period,
+        "months_per_period": months_per_period,
+        "num_months": num_months,
         "pickups": _totals(entries),
-        "blocks": [*by_slot, *by_week],
+        "blocks": [*by_slot, *by_week, *by_pair],
     }
 
 
@@ -97,6 +110,13 @@ def _entries(session: Session, fleet: str, weeks: Sequence[date]) -> list[Entrie
         if inside.any():
             found.append(Entries(fleet, count, zones[inside], days[inside], hours[inside], trips[inside]))
     return found
+
+
+def _pairs(session: Session, fleet: str, first: date) -> PairEntries:
+    """Count a fleet's trips of all loaded days from zone to zone, by month: the only question that reads the trips."""
+    rows = session.table(_PAIRS, [12 * first.year + first.month, fleet])
+    months, pickups, dropoffs, trips = (rows.column(n).to_numpy() for n in range(4))
+    return PairEntries(fleet, pickups, dropoffs, months, trips)
 
 
 def _totals(entries: Sequence[Entries]) -> dict[int, int]:
@@ -160,6 +180,18 @@ FROM borough_flows
 WHERE fleet IN ({{fleets}})
 GROUP BY fleet, pickup_borough, dropoff_borough, period
 ORDER BY fleet, pickup_borough, dropoff_borough, period
+"""
+
+_PAIRS = """
+SELECT
+    CAST(12 * EXTRACT(YEAR FROM trips.pickup_date) + EXTRACT(MONTH FROM trips.pickup_date) - ? AS INTEGER) AS month,
+    CAST(pickup_zone_id AS INTEGER) AS pickup_zone_id,
+    CAST(dropoff_zone_id AS INTEGER) AS dropoff_zone_id,
+    count(*) AS num_trips
+FROM trips
+JOIN loaded_days ON loaded_days.fleet = trips.fleet AND loaded_days.pickup_date = trips.pickup_date
+WHERE trips.fleet = ?
+GROUP BY EXTRACT(YEAR FROM trips.pickup_date), EXTRACT(MONTH FROM trips.pickup_date), pickup_zone_id, dropoff_zone_id
 """
 
 _COUNTED = {

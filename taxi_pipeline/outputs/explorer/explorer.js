@@ -115,11 +115,14 @@ function show(isMoving = false) {
     if (changes) parts.push(changes.get(zone.id) === null ? "too few to compare" : `${signed(changes.get(zone.id))} compared`);
     return parts.join(", ");
   };
-  if (changes) showDifferences(changes);
-  else showCounts(trips, shown);
   showWeeks();
   showHours();
   showWords(trips, ranked, everywhere, days);
+  const ends = hasOwnZones() ? otherEnds(view.selection, isCounted) : new Map();
+  if (view.isOfEnds && hasOwnZones()) showEnds(ends);
+  else if (changes) showDifferences(changes);
+  else showCounts(trips, shown);
+  showPairs(ends);
   showControls();
   for (const table of tables) table.show();
   if (!isMoving) keepInAddress();
@@ -137,6 +140,46 @@ function showCounts(trips, shown) {
   map.show((zone) => ({ shade: `s${shadeOf(trips.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zones, isShown);
   const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: d3.format("~s")(start) }));
   showKey(byId("key"), `${words()} per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+}
+
+/* Whether it is about some zones, and not about the whole city. */
+const hasOwnZones = () => view.zones.length > 0 || view.borough !== "all";
+
+/* Every zone by how many trips of the chosen zones have their other end there. */
+function showEnds(ends) {
+  const all = sum(placed.map((zone) => ends.get(zone.id) || 0));
+  const verb = endOf(view.selection) === "pickups" ? "end" : "begin";
+  describe = (zone) => (ends.get(zone.id) ? `${number.format(ends.get(zone.id))} of their trips ${verb} here, ${percent(ends.get(zone.id) / all)}` : `none of their trips ${verb} here`);
+  const starts = roundClasses(placed.map((zone) => ends.get(zone.id) || 0));
+  map.show((zone) => ({ shade: `s${shadeOf(ends.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zones, () => true);
+  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: d3.format("~s")(start) }));
+  byId("summary").textContent = `The map shows ${number.format(all)} trips of the months ${pairMonthsInWords(view.selection)}, all weekdays and hours, where they ${verb}.`;
+  showKey(byId("key"), `${endsTitle()}: trips per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+}
+
+const endsTitle = () => (endOf(view.selection) === "pickups" ? `Where trips from ${heading()} end` : `Where trips to ${heading()} begin`);
+
+function showPairs(ends) {
+  byId("pairs-part").hidden = !hasOwnZones();
+  byId("ends").setAttribute("aria-pressed", String(view.isOfEnds));
+  if (!hasOwnZones()) return;
+  const placedEnds = placed.filter((zone) => ends.get(zone.id)).sort((a, b) => ends.get(b.id) - ends.get(a.id) || a.id - b.id);
+  const known = sum(placedEnds.map((zone) => ends.get(zone.id)));
+  const others = sum([...ends.values()]) - known;
+  const verb = endOf(view.selection) === "pickups" ? "end" : "begin";
+  byId("pairs-title").textContent = endsTitle();
+  const notes = [`${number.format(known + others)} trips${view.selection.count === "net" ? ", as published" : ""}, of the months ${pairMonthsInWords(view.selection)}${needsSlots(view.selection) ? ", all weekdays and hours" : ""}.`];
+  if (others) notes.push(`Shares are of trips that ${verb} in a known zone; ${number.format(others)} more ${verb} in none.`);
+  byId("pairs-note").textContent = notes.join(" ");
+  const most = placedEnds.length ? ends.get(placedEnds[0].id) : 1;
+  showList(
+    byId("pairs"),
+    placedEnds.slice(0, BUSIEST).map((zone) => ({
+      name: zone.zone,
+      number: `${number.format(ends.get(zone.id))}, ${percent(ends.get(zone.id) / known)}`,
+      share: ends.get(zone.id) / most,
+    })),
+  );
 }
 
 function showDifferences(changes) {
@@ -386,8 +429,17 @@ function csv() {
   };
   const now = columns(view.selection);
   const then = view.than ? columns(view.than) : () => [];
+  if (view.isOfEnds && hasOwnZones()) return csvOfEnds(quoted);
   const header = ["zone_id", "zone", "borough", "trips", "trips_per_day", ...(view.than ? ["compared_trips", "compared_trips_per_day"] : [])];
   const lines = placed.filter(isShown).map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ...now(zone), ...then(zone)].join(","));
+  return `${[header.join(","), ...lines].join("\n")}\n`;
+}
+
+/* The other ends of the trips of the chosen zones: what the map shows then. */
+function csvOfEnds(quoted) {
+  const ends = otherEnds(view.selection, isCounted);
+  const header = ["zone_id", "zone", "borough", endOf(view.selection) === "pickups" ? "trips_that_end_here" : "trips_that_begin_here"];
+  const lines = placed.map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ends.get(zone.id) || 0].join(","));
   return `${[header.join(","), ...lines].join("\n")}\n`;
 }
 
@@ -428,6 +480,7 @@ function start() {
   byId("compare").addEventListener("click", () => choose({ than: view.than ? null : view.selection }));
   byId("play").addEventListener("click", play);
   byId("csv").addEventListener("click", download);
+  byId("ends").addEventListener("click", () => choose({ isOfEnds: !view.isOfEnds }));
   byId("print").addEventListener("click", () => print());
   byId("closer").addEventListener("click", () => map.zoomBy(1.6));
   byId("farther").addEventListener("click", () => map.zoomBy(1 / 1.6));

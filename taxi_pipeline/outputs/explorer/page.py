@@ -15,6 +15,7 @@ SCRIPTS = (
     "d3.min.js",
     "cube.js",
     "counts.js",
+    "flows.js",
     "address.js",
     "map.js",
     "charts.js",
