@@ -403,6 +403,25 @@ def queries(bench: Bench) -> None:
             bench.add("queries", what, _ms(ours), against, ratio=ours / bare, most=1.2)
 
 
+def explorer(bench: Bench) -> None:
+    """Years in the zone explorer, in a browser: the page's size, and how fast it answers."""
+    folder = bench.fresh("explorer")
+    for line in run([BIN / "python", "-m", "benchmarks.explorer", folder], _pythonpath()).output.splitlines():
+        name, size, together, paint, memory, middle_answer, late_answer = json.loads(line)
+        weeks = "week by week" if together == 1 else f"{together} weeks together"
+        bench.note("explorer", f"{name}: page, {weeks}", f"{size / 1e6:.1f} MB", bound="≤ 8 MB", holds=size <= 8e6)
+        bench.note("explorer", f"{name}: first paint", _ms(paint), bound="≤ 300 ms", holds=paint <= 0.3)
+        bench.note(
+            "explorer",
+            f"{name}: memory of the numbers",
+            f"{memory / 1e6:.0f} MB",
+            bound="≤ 200 MB",
+            holds=memory <= 200e6,
+        )
+        answers = f"{middle_answer * 1000:.1f} ms, {late_answer * 1000:.1f} ms"
+        bench.note("explorer", f"{name}: answer, median and 95 %", answers, bound="≤ 16 ms", holds=late_answer <= 0.016)
+
+
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:,.0f} ms"
 
@@ -604,6 +623,7 @@ CASES: dict[str, Callable[[Bench], None]] = {
     "load": load,
     "versions": versions,
     "queries": queries,
+    "explorer": explorer,
     "backfill": backfill,
     "big_fleet": big_fleet,
     "year": year,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from taxi_pipeline_tests.browsers import opened_browser
+from taxi_pipeline_tests.browsers import open_explorer, opened_browser
 from taxi_pipeline_tests.running_dagster import dagster_dev
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ def main() -> None:
             _keep(page, "monthly_report")
         explorer = (DEMO / "outputs" / "zone_explorer.html").as_uri()
         with _page(browser, (1300, 1150)) as page:
-            page.goto(f"{explorer}#show=pickups,all,hours 6-9&than=pickups,all,hours 20-23&zone=132")
+            open_explorer(page, f"{explorer}#show=pickups,all,hours 6-9&than=pickups,all,hours 20-23&zone=132")
             _keep(page, "zone_explorer")
         with _page(browser, (390, 844), dark=True) as page:
-            page.goto(f"{explorer}#borough=Manhattan")
+            open_explorer(page, f"{explorer}#borough=Manhattan")
             page.locator("#map").evaluate("map => map.scrollIntoView()")
             page.wait_for_timeout(500)
             _keep(page, "zone_explorer_phone")

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -48,3 +48,9 @@ def browser_or_skip() -> "Iterator[Browser]":
         except NoBrowserError as error:
             pytest.skip(f"no browser: {error}")
         yield browser
+
+
+def open_explorer(page: "Page", url: str) -> None:
+    """Open the zone explorer, and wait until all its numbers are unpacked and shown."""
+    page.goto(url)
+    page.wait_for_selector("body[data-unpacked=all]")

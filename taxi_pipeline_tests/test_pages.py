@@ -13,7 +13,7 @@ from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.pages.listening import PagesError, listening_socket
 from taxi_pipeline.pages.server import hosts_served
 from taxi_pipeline.storage import LocalFolder, Storage, StoredFile
-from taxi_pipeline_tests.browsers import browser_or_skip
+from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, materializations_of
 from taxi_pipeline_tests.served_pages import served
@@ -249,7 +249,7 @@ def test_the_explorer_works_as_it_is_served(mirror: Path, make_pipeline: Callabl
         said: list[str] = []
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto(f"{get.url}/zone_explorer.html")
+        open_explorer(page, f"{get.url}/zone_explorer.html")
         assert page.locator("#map path[aria-label]").count() == 263, said
         assert page.locator("#map path.s8").count() + page.locator("#map path.s1").count() > 0
         page.goto(get.url)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from taxi_pipeline.defs.assets import city_map, monthly_report, zone_explorer
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
-from taxi_pipeline_tests.browsers import browser_or_skip
+from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer
 from taxi_pipeline_tests.pipelines import LOADING, Pipeline, materializations_of, pipeline_in
 
 FILE = "trip-data/fhv_tripdata_2023-02.parquet"
@@ -106,7 +106,7 @@ def test_the_explorer_divides_by_what_is_on_its_map(loaded: Pipeline, counted: d
     others = ends.pop("Unknown", 0) + ends.pop("N/A", 0)
     with browser_or_skip() as browser:
         page = browser.new_page()
-        page.goto((loaded.folder / "outputs" / "zone_explorer.html").as_uri())
+        open_explorer(page, (loaded.folder / "outputs" / "zone_explorer.html").as_uri())
         words = str(page.locator(f'#map path[aria-label^="{zone}, {borough}"]').get_attribute("aria-label"))
         assert f"{trips / counted['known']:.1%} of New York" in words
         assert page.locator("#summary").inner_text() == (

@@ -1,6 +1,6 @@
 """Group `metrics`: tables, maps and the explorer. Each asset rebuilds its whole file from the hourly table.
 
-That takes milliseconds. Rebuilding the whole file makes it the same whatever the order and the chunks in which days
+That takes milliseconds; the explorer packs for seconds, and counts pairs of zones in the trips. Rebuilding the whole file makes it the same whatever the order and the chunks in which days
 were loaded. A file is locked while it is made, so if several runs make it at once, the one that writes last has also
 read last.
 """
@@ -199,11 +199,11 @@ def city_map(warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages:
 def zone_explorer(
     warehouse: WarehouseParam, files: FilesParam, tlc: TlcParam, pages: PagesParam
 ) -> dg.MaterializeResult:
-    """outputs/zone_explorer.html: an interactive map of the zones by week. One file, opens without a network.
+    """outputs/zone_explorer.html: an interactive map of the zones. One file, opens without a network.
 
-    Choose pickups or drop-offs, a fleet, weeks or hours; point at a zone for its numbers, click it (or find it by its
-    name) for its weeks, its hours and where its borough's trips end. Two choices can be compared on the map, the weeks
-    played, and the numbers saved as CSV. All loaded days of the configured fleets are in it.
+    Choose pickups or drop-offs, a fleet, weeks, weekdays, hours and zones, in any combination: the numbers are exact.
+    Two choices can be compared on the map, the weeks played, and the numbers saved as CSV. All loaded days of the
+    configured fleets are in it.
     """
     spent = Cost()
     from taxi_pipeline.outputs.explorer.data import explorer_data
@@ -221,7 +221,7 @@ def zone_explorer(
             **spent.so_far(bytes_written=file.size_bytes),
             "preview": picture(preview_of(data), "Pickups in New York"),
             "weeks": len(data["weeks"]),
-            "trips": sum(sum(map(sum, zones.values())) for zones in data["weekly"]["pickups"].values()),
+            "trips": sum(data["pickups"].values()),
             "synthetic": data["synthetic"],
         },
     )

@@ -4,18 +4,29 @@
 const CHART_HEIGHT = 150;
 const MARGIN = { left: 48, right: 6, top: 8, bottom: 22 };
 
-/* `onBrush` gets the first and the last bar, or null for all. */
+/* Widths are measured once: a measure after each change would make the browser lay out the page again. */
+const widths = new Map();
+
+function widthOf(place) {
+  if (!widths.has(place)) widths.set(place, place.clientWidth);
+  return widths.get(place);
+}
+
+/* `onBrush` gets the first and the last bar, or null for all, and whether the brush still moves. */
 function makeBars(place, { label, onBrush, onPoint }) {
   const svg = d3.select(place).append("svg").attr("height", CHART_HEIGHT);
   const grid = svg.append("g").attr("class", "axis");
   const below = svg.append("g").attr("class", "axis");
   const marks = svg.append("g");
   const brushed = svg.append("g").attr("class", "brush").attr("aria-hidden", "true");
+  let isMoving = false;
+  let before = "";
+  let size = "";
 
   return {
     /* Bars are { value, words, isChosen, isPinned, isPartial }; `ticks` are positions with a label. */
     show(bars, ticks, range) {
-      const width = Math.max(240, place.clientWidth);
+      const width = Math.max(240, widthOf(place));
       const x = d3.scaleBand(d3.range(bars.length), [MARGIN.left, width - MARGIN.right]).paddingInner(bars.length > 80 ? 0 : 0.15);
       const y = d3.scaleLinear([0, d3.max(bars, (bar) => bar.value) || 1], [CHART_HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4);
       /* The view box lets the chart shrink on paper, where nothing is drawn anew. */
@@ -29,26 +40,40 @@ function makeBars(place, { label, onBrush, onPoint }) {
         .attr("y", CHART_HEIGHT - 6)
         .attr("text-anchor", "middle")
         .text((tick) => tick.text);
-      marks
-        .selectAll("rect")
-        .data(bars)
-        .join("rect")
-        .attr("x", (_, n) => x(n))
-        .attr("width", Math.max(0.5, x.bandwidth()))
-        .attr("y", (bar) => y(bar.value))
-        .attr("height", (bar) => y(0) - y(bar.value))
-        .attr("role", "img")
-        .attr("aria-label", (bar) => bar.words)
-        .attr("class", (bar) => `bar${bar.isChosen ? "" : " pale"}${bar.isPinned ? " pinned" : ""}${bar.isPartial ? " partial" : ""}`);
+      const rects = marks.selectAll("rect").data(bars).join("rect");
+      if (size !== `${width} ${bars.length}`) {
+        size = `${width} ${bars.length}`;
+        rects
+          .attr("x", (_, n) => x(n))
+          .attr("width", Math.max(0.5, x.bandwidth()))
+          .attr("role", "img");
+      }
+      const ground = y(0);
+      rects.each(function (bar) {
+        const top = y(bar.value);
+        setChanged(this, "y", String(top));
+        setChanged(this, "height", String(ground - top));
+        setChanged(this, "aria-label", bar.words);
+        setChanged(this, "class", `bar${bar.isChosen ? "" : " pale"}${bar.isPinned ? " pinned" : ""}${bar.isPartial ? " partial" : ""}`);
+      });
       const nearest = (position) => Math.max(0, Math.min(bars.length - 1, Math.floor((position - MARGIN.left) / x.step())));
+      brushed
+        .select(".overlay")
+        .on("pointermove", (event) => onPoint(event, { label: label(), words: bars[nearest(d3.pointer(event)[0])]?.words }))
+        .on("pointerleave", (event) => onPoint(event, null));
+      /* A brush that moves stays under the pointer, and one whose place is the same is not drawn again. */
+      const now = `${width} ${bars.length} ${range}`;
+      if (isMoving || now === before) return;
+      before = now;
       const brush = d3
         .brushX()
         .extent([[MARGIN.left, MARGIN.top], [width - MARGIN.right, CHART_HEIGHT - MARGIN.bottom]])
-        .on("end", (event) => {
+        .on("brush end", (event) => {
           if (!event.sourceEvent) return;
-          if (!event.selection) return onBrush(null);
-          const [first, last] = [nearest(event.selection[0]), nearest(event.selection[1] - 0.01)];
-          return onBrush([first, last]);
+          isMoving = event.type === "brush";
+          if (!isMoving) before = "";
+          if (event.selection) onBrush([nearest(event.selection[0]), nearest(event.selection[1] - 0.01)], isMoving);
+          else if (!isMoving) onBrush(null, false);
         });
       brushed.call(brush);
       brushed.call(brush.move, range ? [x(range[0]), x(range[1]) + x.bandwidth()] : null);

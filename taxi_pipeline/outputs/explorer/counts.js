@@ -1,6 +1,12 @@
 /* What follows from what is chosen: sums, rates per day, classes and differences. Nothing here is drawn. */
 "use strict";
 
+/**
+ * What is counted. `net` are pickups without both rows of voids. Weeks are positions in `data.weeks`, weekdays begin with
+ * Sunday; null is all of them, and hours that are not known with them.
+ * @typedef {{ count: "pickups" | "net" | "dropoffs", fleet: string, from: number, to: number, weekdays: number[] | null, hours: number[] | null }} Selection
+ */
+
 const data = JSON.parse(document.getElementById("data").textContent);
 const lastWeek = Math.max(0, data.weeks.length - 1);
 const placed = data.zones.filter((zone) => zone.path);
@@ -19,72 +25,147 @@ const sum = (values, from = 0, to = values.length - 1) => {
   for (let n = from; n <= to; n++) total += values[n];
   return total;
 };
-const added = (rows, length) => {
-  const total = new Array(length).fill(0);
-  for (const row of rows) for (let n = 0; n < length; n++) total[n] += row[n];
-  return total;
-};
 
-/* A selection is { count: "pickups", "net" (pickups without both rows of voids) or "dropoffs", fleet: key or "all", from, to: weeks, hours: [first, last] or null }.
-   With hours it has all weeks: trips are counted by week or by hour, not by both. */
+/* The numbers, as blocks are unpacked: by fleet, count, and whether hours are told apart. */
+const cubes = new Map();
+const cubeName = (fleet, count, isWeekly) => `${fleet} ${count} ${isWeekly ? "weeks" : "slots"}`;
+/* How many weeks a period has in the numbers with hours. */
+const periodWeeks = data.weeks_per_period;
+const periodOf = (week) => Math.floor(week / periodWeeks);
+
+async function unpackBlock(n) {
+  const header = data.blocks[n];
+  const text = document.getElementById(`block-${n}`);
+  const bytes = await unpacked(text.textContent);
+  text.remove();
+  if (header.count === "pairs") pairsOf.set(header.fleet, new Pairs(header, bytes));
+  else cubes.set(cubeName(header.fleet, header.count, !header.hours), new Cube(header, bytes));
+}
 
 const fleetsOf = (selection) => (selection.fleet === "all" ? data.fleets.map((fleet) => fleet.key) : [selection.fleet]);
 
 /* The end of the trips that is counted. */
 const endOf = (selection) => (selection.count === "dropoffs" ? "dropoffs" : "pickups");
 
-/* Zone id → its trips per week or per hour. */
-function rowsOf(selection, kind) {
-  const found = new Map();
+/* The names of what is counted with a sign: voids are taken away. */
+const signedCounts = (selection) => ({ pickups: [["pickups", 1]], dropoffs: [["dropoffs", 1]], net: [["pickups", 1], ["voids", -1]] })[selection.count];
+
+/* Whether the numbers of a selection are still packed. */
+const isPacked = (selection) =>
+  data.blocks.some((header) => fleetsOf(selection).includes(header.fleet) && signedCounts(selection).some(([count]) => count === header.count) && !cubes.has(cubeName(header.fleet, header.count, !header.hours)));
+
+/** The cubes that are added up, each with its sign. @returns {[Cube, number][]} */
+function cubesOf(selection, isWeekly = false) {
+  const found = [];
   for (const fleet of fleetsOf(selection)) {
-    for (const [id, values] of Object.entries(data[kind][endOf(selection)][fleet])) {
-      const before = found.get(+id);
-      found.set(+id, before ? added([before, values], values.length) : values);
-    }
-    if (selection.count !== "net") continue;
-    for (const [id, voids] of Object.entries(data[kind].voids[fleet])) {
-      if (found.has(+id)) found.set(+id, found.get(+id).map((trips, n) => trips - voids[n]));
+    for (const [count, sign] of signedCounts(selection)) {
+      const cube = cubes.get(cubeName(fleet, count, isWeekly && periodWeeks > 1));
+      if (cube) found.push([cube, sign]);
     }
   }
   return found;
 }
 
-/* Zone id → its trips. */
+/* Whether weekdays or hours are chosen: only numbers with hours answer then. */
+const needsSlots = (selection) => Boolean(selection.weekdays || selection.hours);
+
+/** The same selection of whole periods, where numbers with hours are coarser than weeks. @param {Selection} selection */
+function widened(selection) {
+  if (periodWeeks === 1 || !needsSlots(selection)) return selection;
+  return { ...selection, from: periodOf(selection.from) * periodWeeks, to: Math.min(lastWeek, (periodOf(selection.to) + 1) * periodWeeks - 1) };
+}
+
+/** The slots of a cube that are chosen. @param {Cube} cube @returns {number[]} */
+function slotsOf(cube, weekdays, hours) {
+  if (!cube.hours) return [0];
+  const slots = [];
+  for (let slot = 0; slot < cube.slots; slot++) {
+    const [weekday, hour] = [Math.floor(slot / cube.hours), slot % cube.hours];
+    if ((!weekdays || weekdays.includes(weekday)) && (!hours || hours.includes(hour))) slots.push(slot);
+  }
+  return slots;
+}
+
+/** Zone id → its trips. @param {Selection} selection @returns {Map<number, number>} */
 function tripsByZone(selection) {
-  const [kind, from, to] = selection.hours ? ["hourly", ...selection.hours] : ["weekly", selection.from, selection.to];
+  const isWeekly = !needsSlots(selection);
   const found = new Map();
-  for (const [id, values] of rowsOf(selection, kind)) found.set(id, sum(values, from, to));
+  for (const [cube, sign] of cubesOf(selection, isWeekly)) {
+    const slots = slotsOf(cube, selection.weekdays, selection.hours);
+    const [from, to] = cube.hours ? [periodOf(selection.from), periodOf(selection.to)] : [selection.from, selection.to];
+    const bySlot = cube.bySlot(from, to);
+    for (const id of cube.zones) {
+      const first = id * cube.slots;
+      let trips = 0;
+      for (let n = 0; n < slots.length; n++) trips += bySlot[first + slots[n]];
+      found.set(id, (found.get(id) || 0) + sign * trips);
+    }
+  }
   return found;
 }
 
-function loadedDays(selection) {
-  const days = data.days[selection.fleet] || [];
-  return selection.hours ? sum(days) : sum(days, selection.from, selection.to);
+/**
+ * Trips of some zones by week, or by period where a period has several weeks and weekdays or hours are chosen; of all
+ * weeks.
+ * @returns {number[]}
+ */
+function tripsByWeek(selection, isWanted) {
+  const isWeekly = !needsSlots(selection);
+  const length = isWeekly || periodWeeks === 1 ? data.weeks.length : periodOf(lastWeek) + 1;
+  const total = new Array(length).fill(0);
+  for (const [cube, sign] of cubesOf(selection, isWeekly)) {
+    const cells = cube.byCell(isWanted);
+    for (const slot of slotsOf(cube, selection.weekdays, selection.hours)) {
+      const first = slot * cube.periods;
+      for (let n = 0; n < length; n++) total[n] += sign * cells[first + n];
+    }
+  }
+  return total;
 }
 
-/* Trips per week or hour of one zone, or of all zones of a borough, or of all. */
-function seriesOf(selection, kind, length, zone, borough) {
-  const rows = rowsOf(selection, kind);
-  if (zone !== null) return rows.get(zone) || new Array(length).fill(0);
-  const shown = borough === "all" ? [...rows.values()] : [...rows].filter(([id]) => zoneOf.get(id).borough === borough).map(([, row]) => row);
-  return added(shown, length);
+/** Trips of some zones by weekday and hour, of the chosen weeks. @returns {number[][]} the last hour is the unknown one */
+function tripsByWeekdayAndHour(selection, isWanted) {
+  const total = Array.from({ length: SLOT_DAYS }, () => new Array(25).fill(0));
+  for (const [cube, sign] of cubesOf(selection)) {
+    const bySlot = cube.bySlot(periodOf(selection.from), periodOf(selection.to));
+    for (const id of cube.zones) {
+      if (!isWanted(id)) continue;
+      for (let slot = 0, at = id * cube.slots; slot < cube.slots; slot++, at++) {
+        total[Math.floor(slot / cube.hours)][slot % cube.hours] += sign * bySlot[at];
+      }
+    }
+  }
+  return total;
 }
 
-/* Where trips from a borough end, or trips to it begin: borough → trips. Hours are not known here. */
+/** Loaded days of a week that are chosen. @param {number} week @param {number[] | null} weekdays */
+function loadedDaysOf(fleet, week, weekdays) {
+  const loaded = (data.days[fleet] || [])[week] || 0;
+  let days = 0;
+  for (let n = 0; n < SLOT_DAYS; n++) days += loaded & (1 << n) && (!weekdays || weekdays.includes(n)) ? 1 : 0;
+  return days;
+}
+
+function loadedDays({ fleet, from, to, weekdays }) {
+  let days = 0;
+  for (let week = from; week <= to; week++) days += loadedDaysOf(fleet, week, weekdays);
+  return days;
+}
+
+/* Where trips from a borough end, or trips to it begin: borough → trips. Weekdays and hours are not known here. */
 function flowsOf(selection, borough) {
   const [here, there] = endOf(selection) === "pickups" ? [0, 1] : [1, 0];
-  const [from, to] = selection.hours ? [0, lastWeek] : [selection.from, selection.to];
   const found = new Map();
   for (const fleet of fleetsOf(selection)) {
     for (const flow of data.flows[fleet]) {
       if (borough !== "all" && flow[here] !== borough) continue;
-      found.set(flow[there], (found.get(flow[there]) || 0) + sum(flow[2], from, to));
+      found.set(flow[there], (found.get(flow[there]) || 0) + sum(flow[2], selection.from, selection.to));
     }
   }
   return [...found].filter(([, trips]) => trips).sort((a, b) => b[1] - a[1]);
 }
 
-/* The same rule as `classes.py`: the least count of up to eight classes with about as many zones in each. */
+/* The same rule as `palette.py`: the least count of up to eight classes with about as many zones in each. */
 function roundClasses(counts) {
   const ranked = counts.filter((count) => count > 0).sort((a, b) => a - b);
   const starts = new Set();

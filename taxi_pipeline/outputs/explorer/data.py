@@ -1,13 +1,15 @@
-"""The explorer's data for each fleet: trips by zone and week, by zone and hour, and from borough to borough.
+"""The explorer's data for each fleet: trips by zone, week, weekday and hour, and from borough to borough.
 
 Trips by zone are counted where they begin and where they end, as published. Beside them are the rows of voids, which
-the page takes away for net pickups.
+the page takes away for net pickups. Weeks and weekdays are those of the pickup, hours those of the end that is counted.
 """
 
+import json
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
+from taxi_pipeline.outputs.explorer.cube import NUM_ZONES, WEEKDAYS, Entries, PairEntries, packed_pairs, packed_within
 from taxi_pipeline.outputs.geometry import on_plane
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
@@ -15,28 +17,61 @@ from taxi_pipeline.warehouse.coverage import is_synthetic
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline.warehouse.sql import placeholders, week_start
 
-Counts = dict[str, dict[int, list[int]]]
-"""Fleet → zone id → trips per week, or per hour of the day."""
+MOST_BYTES = 8_000_000
+"""The largest page. What does not fit is coarser in time."""
+
+_PAIRS_SHARE = 0.2
+"""What trips from zone to zone may take of the packed numbers."""
+
+_REST_BYTES = 500_000
+"""More than D3, the page's own scripts and its words take."""
 
 
-def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
+def explorer_data(session: Session, fleets: Sequence[str], most_bytes: int = MOST_BYTES) -> dict[str, Any]:
     """Collect the explorer's data.
 
     Args:
         session: the warehouse.
         fleets: names of the fleets to count.
+        most_bytes: of the page.
 
     Returns:
-        Values that `page_of` writes into the page as JSON. Weeks without trips between the first and the last have
-        zeros.
+        Values that `page_of` writes into the page as JSON, and `blocks` with the trips by zone, which it writes as they
+        are packed. Weeks without trips between the first and the last have zeros.
     """
     period = week_start("pickup_date")
     first, last = session.row(
         f"SELECT min({period}), max({period}) FROM loaded_days WHERE fleet IN ({placeholders(fleets)})", fleets
     )
     weeks = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)] if first else []
+    entries = [each for fleet in fleets for each in _entries(session, fleet, weeks)] if weeks else []
+    pairs = [_pairs(session, fleet, weeks[0]) for fleet in fleets] if weeks else []
+    return packed_data(session, fleets, weeks, entries, pairs, most_bytes)
+
+
+def packed_data(
+    session: Session,
+    fleets: Sequence[str],
+    weeks: Sequence[date],
+    entries: Sequence[Entries],
+    pairs: Sequence[PairEntries],
+    most_bytes: int = MOST_BYTES,
+) -> dict[str, Any]:
+    """Put the counted trips beside what else the page needs, so that the page has at most so many bytes.
+
+    Args:
+        session: the warehouse, for zones, loaded days and flows.
+        fleets: names of the fleets.
+        weeks: the Sundays of all weeks.
+        entries: the trips of these fleets and weeks.
+        pairs: the same trips from zone to zone; months since that of the first week.
+        most_bytes: of the page.
+
+    Returns:
+        As `explorer_data`.
+    """
     map_size, zones = _zones(session)
-    return {
+    data = {
         "fleets": [{"key": fleet, "title": FLEETS[fleet].title} for fleet in fleets],
         "weeks": [str(week) for week in weeks],
         "days": _loaded_days(session, fleets, weeks),
@@ -46,25 +81,64 @@ def explorer_data(session: Session, fleets: Sequence[str]) -> dict[str, Any]:
         "zones": zones,
         "borough_titles": BOROUGH_TITLES,
         "flows": _flows(session, fleets, weeks),
-        "weekly": {
-            "pickups": _counts(session, _BY_WEEK, "zone_hourly_trips", "pickup", fleets, weeks),
-            "voids": _counts(session, _BY_WEEK, "zone_hourly_voids", "pickup", fleets, weeks),
-            "dropoffs": _counts(session, _BY_WEEK, "zone_hourly_dropoffs", "dropoff", fleets, weeks),
-        },
-        "hourly": {
-            "pickups": _counts(session, _BY_HOUR, "zone_hourly_trips", "pickup", fleets, range(24)),
-            "voids": _counts(session, _BY_HOUR, "zone_hourly_voids", "pickup", fleets, range(24)),
-            "dropoffs": _counts(session, _BY_HOUR, "zone_hourly_dropoffs", "dropoff", fleets, range(24)),
-        },
+    }
+    # Base64 writes three bytes as four letters.
+    room = (most_bytes - _REST_BYTES - len(json.dumps(data))) * 3 // 4
+    num_months = 1 + max((int(each.months.max()) for each in pairs if len(each.months)), default=0)
+    months_per_period, by_pair = packed_pairs(
+        [each for each in pairs if len(each.months)], num_months, round(_PAIRS_SHARE * room)
+    )
+    room -= sum(len(block.packed) for block in by_pair)
+    weeks_per_period, by_slot, by_week = packed_within(entries, len(weeks), room)
+    return {
+        **data,
+        "weeks_per_period": weeks_per_period,
+        "months_per_period": months_per_period,
+        "num_months": num_months,
+        "pickups": _totals(entries),
+        "blocks": [*by_slot, *by_week, *by_pair],
     }
 
 
+def _entries(session: Session, fleet: str, weeks: Sequence[date]) -> list[Entries]:
+    """Read the hourly tables of a fleet; kinds without a trip are left out."""
+    found = []
+    for count, (table, end) in _COUNTED.items():
+        rows = session.table(_BY_HOUR.format(table=table, end=end), [weeks[0], fleet, weeks[0]])
+        zones, days, hours, trips = (rows.column(n).to_numpy() for n in range(4))
+        inside = days < WEEKDAYS * len(weeks)
+        if inside.any():
+            found.append(Entries(fleet, count, zones[inside], days[inside], hours[inside], trips[inside]))
+    return found
+
+
+def _pairs(session: Session, fleet: str, first: date) -> PairEntries:
+    """Count a fleet's trips of all loaded days from zone to zone, by month: the only question that reads the trips."""
+    rows = session.table(_PAIRS, [12 * first.year + first.month, fleet])
+    months, pickups, dropoffs, trips = (rows.column(n).to_numpy() for n in range(4))
+    return PairEntries(fleet, pickups, dropoffs, months, trips)
+
+
+def _totals(entries: Sequence[Entries]) -> dict[int, int]:
+    """Zone id → its pickups, of all fleets and weeks."""
+    import numpy as np
+
+    totals = np.zeros(NUM_ZONES, np.int64)
+    for each in entries:
+        if each.count == "pickups":
+            np.add.at(totals, each.zones, each.trips)
+    return {zone_id: int(totals[zone_id]) for zone_id in np.flatnonzero(totals).tolist()}
+
+
 def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[int]]:
-    """Fleet → number of loaded days in each week; `all` counts the days of which any fleet is loaded."""
-    place = {week: n for n, week in enumerate(weeks)}
+    """Fleet → the loaded days of each week: 1 for its Sunday, 2 for Monday, 4 …, added up; `all` has those of any."""
     days: dict[str, list[int]] = {fleet: [0] * len(weeks) for fleet in (*fleets, "all")}
-    for fleet, period, num_days in session.rows(_DAYS.format(fleets=placeholders(fleets)), [*fleets, *fleets]):
-        days[fleet][place[period]] = num_days
+    for fleet, day in session.rows(_DAYS.format(fleets=placeholders(fleets)), fleets):
+        week, weekday = divmod((day - weeks[0]).days, WEEKDAYS)
+        if week >= len(weeks):
+            continue
+        for key in (fleet, "all"):
+            days[key][week] |= 1 << weekday
     return days
 
 
@@ -96,28 +170,9 @@ def _flows(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> di
     return {fleet: [[*pair, trips] for pair, trips in pairs.items()] for fleet, pairs in flows.items()}
 
 
-def _counts(
-    session: Session, sql: str, table: str, end: str, fleets: Sequence[str], positions: Sequence[Any]
-) -> Counts:
-    counts: Counts = {fleet: {} for fleet in fleets}
-    place = {position: n for n, position in enumerate(positions)}
-    sql = sql.format(table=table, end=end, fleets=placeholders(fleets))
-    for fleet, zone_id, position, trips in session.rows(sql, fleets):
-        counts[fleet].setdefault(zone_id, [0] * len(positions))[place[position]] = trips
-    return counts
-
-
 _VOID_ROWS = "SELECT CAST(coalesce(sum(num_trips), 0) AS BIGINT) FROM zone_hourly_voids WHERE fleet IN ({fleets})"
 
-_DAYS = f"""
-SELECT fleet, {week_start("pickup_date")} AS period, count(*)
-FROM loaded_days WHERE fleet IN ({{fleets}})
-GROUP BY fleet, period
-UNION ALL
-SELECT 'all', {week_start("pickup_date")} AS period, count(DISTINCT pickup_date)
-FROM loaded_days WHERE fleet IN ({{fleets}})
-GROUP BY period
-"""
+_DAYS = "SELECT fleet, pickup_date FROM loaded_days WHERE fleet IN ({fleets})"
 
 _FLOWS = f"""
 SELECT fleet, pickup_borough, dropoff_borough, {week_start("pickup_date")} AS period, CAST(sum(num_trips) AS BIGINT)
@@ -127,18 +182,31 @@ GROUP BY fleet, pickup_borough, dropoff_borough, period
 ORDER BY fleet, pickup_borough, dropoff_borough, period
 """
 
-_BY_WEEK = f"""
-SELECT fleet, {{end}}_zone_id, {week_start("pickup_date")} AS period, CAST(sum(num_trips) AS BIGINT)
-FROM {{table}}
-WHERE fleet IN ({{fleets}})
-GROUP BY fleet, {{end}}_zone_id, period
-ORDER BY fleet, {{end}}_zone_id, period
+_PAIRS = """
+SELECT
+    CAST(12 * EXTRACT(YEAR FROM trips.pickup_date) + EXTRACT(MONTH FROM trips.pickup_date) - ? AS INTEGER) AS month,
+    CAST(pickup_zone_id AS INTEGER) AS pickup_zone_id,
+    CAST(dropoff_zone_id AS INTEGER) AS dropoff_zone_id,
+    count(*) AS num_trips
+FROM trips
+JOIN loaded_days ON loaded_days.fleet = trips.fleet AND loaded_days.pickup_date = trips.pickup_date
+WHERE trips.fleet = ?
+GROUP BY EXTRACT(YEAR FROM trips.pickup_date), EXTRACT(MONTH FROM trips.pickup_date), pickup_zone_id, dropoff_zone_id
 """
 
+_COUNTED = {
+    "pickups": ("zone_hourly_trips", "pickup"),
+    "voids": ("zone_hourly_voids", "pickup"),
+    "dropoffs": ("zone_hourly_dropoffs", "dropoff"),
+}
+"""What is counted → its table, and the end of the trips whose zone and hour it has."""
+
 _BY_HOUR = """
-SELECT fleet, {end}_zone_id, {end}_hour, CAST(sum(num_trips) AS BIGINT)
+SELECT
+    CAST({end}_zone_id AS INTEGER) AS zone_id,
+    CAST(date_diff('day', CAST(? AS DATE), pickup_date) AS INTEGER) AS day,
+    CAST(coalesce({end}_hour, 24) AS INTEGER) AS hour,
+    CAST(num_trips AS BIGINT) AS num_trips
 FROM {table}
-WHERE fleet IN ({fleets}) AND {end}_hour IS NOT NULL
-GROUP BY fleet, {end}_zone_id, {end}_hour
-ORDER BY fleet, {end}_zone_id, {end}_hour
+WHERE fleet = ? AND pickup_date >= ?
 """
