@@ -12,6 +12,7 @@ files themselves.
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.tlc.codes import LICENSEES
@@ -130,8 +131,9 @@ class Era:
         """How many of the published columns are used or known."""
         return sum(plain_name(name) in self._known for name in published)
 
-    @property
+    @cached_property
     def _known(self) -> frozenset[str]:
+        # Kept: it is asked for with each column of each file, of all fleets' eras.
         return self.no_values_of_trips.union(*map(spellings, self.sources.values()))
 
 
