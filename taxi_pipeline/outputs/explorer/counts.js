@@ -15,7 +15,10 @@ const boroughs = [...new Set(placed.map((zone) => zone.borough))].sort();
 const boroughName = (borough) => data.borough_titles[borough] || borough;
 
 const NUM_SHADES = 8;
-const ROUND = [1, 2, 3, 5, 7];
+const ROUND = [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9];
+const LEAST_POWER = -3;
+const BUSY_CLASSES = 7;
+const MOST_OF_THE_BUSY = 5;
 const CHANGES = [-0.5, -0.2, -0.05, 0.05, 0.2, 0.5];
 /* With fewer trips in both selections a change is chance. */
 const FEW = 10;
@@ -165,19 +168,55 @@ function flowsOf(selection, borough) {
   return [...found].filter(([, trips]) => trips).sort((a, b) => b[1] - a[1]);
 }
 
-/* The same rule as `palette.py`: the least count of up to eight classes with about as many zones in each. */
+/* The same rule as `palette.py`: the least value of up to eight classes. One is for the half with fewer trips; in the busy
+   half each border is about as many times the one before it, as far as no class has more than a fifth of that half. */
 function roundClasses(counts) {
   const ranked = counts.filter((count) => count > 0).sort((a, b) => a - b);
-  const starts = new Set();
-  for (let n = 0; ranked.length && n < NUM_SHADES; n++) starts.add(roundedDown(ranked[Math.floor((ranked.length * n) / NUM_SHADES)]));
-  return [...starts].sort((a, b) => a - b);
+  if (!ranked.length) return [];
+  const busy = busyStarts(ranked.slice(Math.floor(ranked.length / 2)));
+  const least = roundedDown(ranked[0]);
+  return least < busy[0] ? [least, ...busy] : busy;
+}
+
+/* The borders with the fewest counts beyond a fifth in a class, then with the smallest factor from border to border. */
+function busyStarts(ranked) {
+  const borders = [...new Set(ranked.map(roundedDown))].sort((a, b) => a - b);
+  const before = borders.map((border, n) => (n ? d3.bisectLeft(ranked, border) : 0));
+  const most = Math.floor(ranked.length / MOST_OF_THE_BUSY);
+  const beyond = (counts) => Math.max(0, counts - most);
+  /* For each border as the start of the last so many classes: what is the worst of them, and where the next begins. */
+  const best = [borders.map((border, n) => [beyond(ranked.length - before[n]), ranked.at(-1) / border, n])];
+  while (best.length < Math.min(BUSY_CLASSES, borders.length)) {
+    const last = best.at(-1);
+    const end = borders.length - best.length;
+    best.push(
+      borders.slice(0, end).map((border, n) => {
+        let found = [Infinity, Infinity, -1];
+        for (let after = n + 1; after <= end; after++) {
+          const excess = Math.max(beyond(before[after] - before[n]), last[after][0]);
+          const factor = Math.max(borders[after] / border, last[after][1]);
+          if (excess < found[0] || (excess === found[0] && factor < found[1])) found = [excess, factor, after];
+        }
+        return found;
+      }),
+    );
+  }
+  const starts = [borders[0]];
+  let n = 0;
+  for (const later of best.slice(1).reverse()) {
+    n = later[n][2];
+    starts.push(borders[n]);
+  }
+  return starts;
 }
 
 function roundedDown(count) {
-  let power = 1;
-  while (10 * power <= count) power *= 10;
-  return Math.max(1, ...ROUND.map((factor) => factor * power).filter((number) => number <= count));
+  let power = LEAST_POWER;
+  while (timesTenTo(1, power + 1) <= count) power += 1;
+  return Math.max(0.001, ...ROUND.map((factor) => timesTenTo(factor, power)).filter((number) => number <= count));
 }
+
+const timesTenTo = (factor, power) => (power >= 0 ? factor * 10 ** power : factor / 10 ** -power);
 
 /* From 1 for few to 8 for many; 0 for nothing. */
 function shadeOf(count, starts) {
