@@ -4,7 +4,7 @@
 /**
  * What is counted. `net` are pickups without both rows of voids. Weeks are positions in `data.weeks`, weekdays begin with
  * Sunday; null is all of them, and hours that are not known with them.
- * @typedef {{ count: "pickups" | "net" | "dropoffs", fleet: string, from: number, to: number, weekdays: number[] | null, hours: number[] | null }} Selection
+ * @typedef {{ count: "pickups" | "net" | "dropoffs", fleet: string, from: number, to: number, weekdays: number[] | null, hours: number[] | null }} Choice
  */
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -59,6 +59,7 @@ const isPacked = (selection) =>
 
 /** The cubes that are added up, each with its sign. @returns {[Cube, number][]} */
 function cubesOf(selection, isWeekly = false) {
+  /** @type {[Cube, number][]} */
   const found = [];
   for (const fleet of fleetsOf(selection)) {
     for (const [count, sign] of signedCounts(selection)) {
@@ -72,7 +73,7 @@ function cubesOf(selection, isWeekly = false) {
 /* Whether weekdays or hours are chosen: only numbers with hours answer then. */
 const needsSlots = (selection) => Boolean(selection.weekdays || selection.hours);
 
-/** The same selection of whole periods, where numbers with hours are coarser than weeks. @param {Selection} selection */
+/** The same selection of whole periods, where numbers with hours are coarser than weeks. @param {Choice} selection */
 function widened(selection) {
   if (periodWeeks === 1 || !needsSlots(selection)) return selection;
   return { ...selection, from: periodOf(selection.from) * periodWeeks, to: Math.min(lastWeek, (periodOf(selection.to) + 1) * periodWeeks - 1) };
@@ -89,7 +90,7 @@ function slotsOf(cube, weekdays, hours) {
   return slots;
 }
 
-/** Zone id → its trips. @param {Selection} selection @returns {Map<number, number>} */
+/** Zone id → its trips. @param {Choice} selection @returns {Map<number, number>} */
 function tripsByZone(selection) {
   const isWeekly = !needsSlots(selection);
   const found = new Map();
