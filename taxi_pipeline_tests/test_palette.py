@@ -1,5 +1,7 @@
 """Classes of counts: round borders, balanced, and one shade each, from pale to dark."""
 
+import random
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -23,16 +25,29 @@ from taxi_pipeline.outputs.palette import (
         ([], [], []),
         ([0, 0], [], []),
         ([0, 1], [1], [1]),
-        ([999] * 9, [700], [1]),
+        ([999] * 9, [900], [1]),
         ([1, 1, 1, 1, 1000, 1000, 1000, 1000], [1, 1000], [1, 8]),
-        (list(range(1, 801)), [1, 100, 200, 300, 500, 700], [1, 2, 4, 5, 7, 8]),
+        (list(range(1, 801)), [1, 400, 450, 500, 600, 700, 800], [1, 2, 3, 5, 6, 7, 8]),
+        ([0.02, 0.4, 3.3], [0.02, 0.4, 3], [1, 5, 8]),
     ],
 )
 def test_borders_are_round_and_shades_go_from_first_to_last(
-    counts: list[int], starts: list[int], shades: list[int]
+    counts: list[float], starts: list[float], shades: list[int]
 ) -> None:
     classes = round_classes(counts)
     assert (classes.starts, classes.shades) == (starts, shades)
+
+
+def test_at_most_a_fifth_of_the_busy_half_is_in_a_class() -> None:
+    """Regression: a third of the busier zones, with most of the trips, had a map's darkest colour."""
+    numbers = random.Random(0)  # noqa: S311 - no secrets
+    for _ in range(50):
+        spread = numbers.uniform(1.2, 2.5)
+        counts = sorted(numbers.lognormvariate(5, spread) for _ in range(263))
+        busy = counts[len(counts) // 2 :]
+        shades = Counter(map(round_classes(counts).of, busy))
+        assert max(shades.values()) <= len(busy) / 5
+        assert len(shades) == NUM_SHADES - 1
 
 
 @given(st.lists(st.integers(0, 10**9), max_size=300))

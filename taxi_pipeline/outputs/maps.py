@@ -46,7 +46,7 @@ def draw_manhattan_map(stats: Mapping[str, Any]) -> bytes:
         figure = Figure(figsize=(SIZE_INCHES, SIZE_INCHES), dpi=DPI, facecolor="white")
         axes = figure.add_axes((0.0, 0.035, 1.0, 0.875))
         frame(figure, axes, zones)
-        _fill(figure, {axes: zones}, key_at=(0.58, 0.105))
+        _fill(figure, {axes: zones}, stats["coverage"]["num_days"], key_at=(0.58, 0.105))
         if zones["num_trips"].any():
             _name_busiest(axes, zones)
         _add_texts(figure, stats["coverage"], "Manhattan", int(zones["num_trips"].sum()))
@@ -73,7 +73,7 @@ def draw_city_map(stats: Mapping[str, Any]) -> bytes:
         manhattan = zones[zones["borough"] == "Manhattan"]
         frame(figure, enlarged, manhattan)
         frame(figure, city, zones)
-        _fill(figure, {city: zones, enlarged: manhattan}, key_at=(0.70, 0.085))
+        _fill(figure, {city: zones, enlarged: manhattan}, stats["coverage"]["num_days"], key_at=(0.70, 0.085))
         _name_boroughs(city, zones)
         enlarged.set_title("Manhattan, enlarged", fontsize=10, color=MUTED, loc="left", x=0.06, pad=0)
         num_trips = int(zones["num_trips"].sum())
@@ -103,12 +103,15 @@ def frame(figure: "Figure", axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     axes.set_ylim((south + north - height) / 2, (south + north + height) / 2)
 
 
-def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tuple[float, float]) -> None:
+def _fill(
+    figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", num_days: int, key_at: tuple[float, float]
+) -> None:
     """Colour zones with pickups, hatch those without, on each map; and draw the key.
 
     Args:
         figure: the figure that holds the maps.
         maps: axes whose frame is set → the zones on them, with `num_trips`; the first has all of them.
+        num_days: days that are counted; the classes are of pickups a day.
         key_at: left and bottom of the colours' key, as shares of the figure.
     """
     from matplotlib.patches import Rectangle
@@ -122,10 +125,11 @@ def _fill(figure: "Figure", maps: "Mapping[Axes, gpd.GeoDataFrame]", key_at: tup
         figure.add_artist(Rectangle((left, bottom - 0.05), 0.016, 0.016, hatch="//////", **style))
         figure.text(left + 0.023, bottom - 0.042, "No pickups", fontsize=9, color=INK, va="center")
     if (trips > 0).any():
-        classes = round_classes(trips.tolist())
+        days = max(1, num_days)
+        classes = round_classes(count / days for count in trips.tolist())
         for axes, zones in maps.items():
             filled = zones[zones["num_trips"] > 0]
-            colors = [SHADES[classes.of(count) - 1] for count in filled["num_trips"].tolist()]
+            colors = [SHADES[classes.of(count / days) - 1] for count in filled["num_trips"].tolist()]
             _plot(axes, filled, color=colors, edgecolor="white", linewidth=0.6)
         _draw_key(figure, classes, left, bottom)
 
@@ -138,8 +142,8 @@ def _draw_key(figure: "Figure", classes: Classes, left: float, bottom: float) ->
     for n, (start, shade) in enumerate(zip(classes.starts, classes.shades, strict=True)):
         x = left + n * width
         figure.add_artist(Rectangle((x, bottom), width, 0.016, facecolor=SHADES[shade - 1], edgecolor="white"))
-        figure.text(x, bottom - 0.006, short(start), fontsize=8.5, color=INK, va="top")
-    figure.text(left, bottom + 0.024, "Pickups per zone, from … on", fontsize=9, color=INK)
+        figure.text(x, bottom - 0.006, short(start) if start >= 1 else f"{start:g}", fontsize=8.5, color=INK, va="top")
+    figure.text(left, bottom + 0.024, "Pickups a day per zone, from … on", fontsize=9, color=INK)
 
 
 def _plot(axes: "Axes", zones: "gpd.GeoDataFrame", **style: Any) -> None:

@@ -35,15 +35,24 @@ apart; the last is the one that is nearest to another for readers without red co
 Source: Okabe and Ito, Color Universal Design, 2008.
 """
 
-_ROUND = (1, 2, 3, 5, 7)
-"""First digits of a round number; a power of ten follows."""
+_ROUND = (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9)
+"""What a round number is, times a power of ten. With fewer of them a fifth can't be kept."""
+
+_LEAST_POWER = -3
+"""Of a round number; what is less is rounded up to it."""
+
+_BUSY_CLASSES = 7
+"""Of the busy half; one is left for the other half."""
+
+_MOST_OF_THE_BUSY = 5
+"""At most one in so many of the busy half is in the same class, where their counts allow it."""
 
 
 @dataclass(frozen=True)
 class Classes:
     """Ranges of counts, each with a shade of its own."""
 
-    starts: Sequence[int]
+    starts: Sequence[float]
     """The least count of each class, ascending; empty when no count is above zero."""
 
     def of(self, count: float) -> int:
@@ -64,24 +73,71 @@ def round_classes(counts: Iterable[float]) -> Classes:
     """Divide counts into classes with round borders.
 
     Args:
-        counts: counts of trips; those of zero get no class.
+        counts: counts of trips, or trips a day; those of zero get no class.
 
     Returns:
-        Up to eight classes, with about as many counts in each.
+        Up to eight classes: one for the half with fewer trips, the others for the busy half. There each border is about
+        as many times the one before it, as far as no class has more than a fifth of the busy half: so the picture tells
+        the busiest apart.
     """
     ranked = sorted(count for count in counts if count > 0)
     if not ranked:
         return Classes([])
-    quantiles = (ranked[len(ranked) * n // NUM_SHADES] for n in range(NUM_SHADES))
-    return Classes(sorted({_rounded_down(count) for count in quantiles}))
+    busy = _busy_starts(ranked[len(ranked) // 2 :])
+    least = _rounded_down(ranked[0])
+    return Classes([least, *busy] if least < busy[0] else busy)
 
 
-def _rounded_down(count: float) -> int:
-    """The largest round number that is not more than the count; one at least."""
-    power = 1
-    while 10 * power <= count:
-        power *= 10
-    return max((factor * power for factor in _ROUND if factor * power <= count), default=1)
+def _busy_starts(ranked: Sequence[float]) -> list[float]:
+    """Choose borders among these ascending counts.
+
+    Returns:
+        Those with the fewest counts beyond a fifth in a class, and of them those with the smallest factor from border
+        to border.
+    """
+    borders = sorted({_rounded_down(count) for count in ranked})
+    before = [0, *(bisect.bisect_left(ranked, border) for border in borders[1:])]
+    most = len(ranked) // _MOST_OF_THE_BUSY
+
+    def beyond(num_counts: int) -> int:
+        return max(0, num_counts - most)
+
+    # For each border as the start of the last so many classes: what is the worst of them, and where the next begins.
+    best = [[(beyond(len(ranked) - before[n]), ranked[-1] / border, n) for n, border in enumerate(borders)]]
+    for _ in range(1, min(_BUSY_CLASSES, len(borders))):
+        last = best[-1]
+        best.append(
+            [
+                min(
+                    (
+                        max(beyond(before[after] - before[n]), last[after][0]),
+                        max(borders[after] / border, last[after][1]),
+                        after,
+                    )
+                    for after in range(n + 1, len(borders) - len(best) + 1)
+                )
+                for n, border in enumerate(borders[: len(borders) - len(best)])
+            ]
+        )
+    starts, n = [borders[0]], 0
+    for later in reversed(best[1:]):
+        n = later[n][2]
+        starts.append(borders[n])
+    return starts
+
+
+def _rounded_down(count: float) -> float:
+    """The largest round number that is not more than the count."""
+    power = _LEAST_POWER
+    while _times_ten_to(1, power + 1) <= count:
+        power += 1
+    return max((number for factor in _ROUND if (number := _times_ten_to(factor, power)) <= count), default=0.001)
+
+
+def _times_ten_to(factor: float, power: int) -> float:
+    """A factor times a power of ten, as JavaScript computes it, too: tenths are divided, so that 3 tenths are 0.3."""
+    number = factor * 10**power if power >= 0 else factor / 10**-power
+    return int(number) if number == int(number) else number
 
 
 def palette_css() -> str:

@@ -1,8 +1,8 @@
 """Group `metrics`: tables, maps and the explorer. Each asset rebuilds its whole file from the hourly table.
 
-That takes milliseconds; the explorer packs for seconds, and counts pairs of zones in the trips. Rebuilding the whole file makes it the same whatever the order and the chunks in which days
-were loaded. A file is locked while it is made, so if several runs make it at once, the one that writes last has also
-read last.
+That takes milliseconds; the explorer packs for seconds, and counts pairs of zones in the trips. Rebuilding the whole
+file makes it the same whatever the order and the chunks in which days were loaded. A file is locked while it is made,
+so if several runs make it at once, the one that writes last has also read last.
 """
 
 import json

@@ -1,6 +1,7 @@
 /* What is chosen, in the address of the page: a link shows the same view. */
 "use strict";
 
+/** @type {Choice} */
 const DEFAULTS = { count: "pickups", fleet: data.fleets.length > 1 ? "all" : data.fleets[0].key, from: 0, to: lastWeek, weekdays: null, hours: null };
 
 /** Ascending numbers as text: 0-2.5. @param {number[]} numbers */

@@ -4,7 +4,7 @@
 /**
  * What is counted. `net` are pickups without both rows of voids. Weeks are positions in `data.weeks`, weekdays begin with
  * Sunday; null is all of them, and hours that are not known with them.
- * @typedef {{ count: "pickups" | "net" | "dropoffs", fleet: string, from: number, to: number, weekdays: number[] | null, hours: number[] | null }} Selection
+ * @typedef {{ count: "pickups" | "net" | "dropoffs", fleet: string, from: number, to: number, weekdays: number[] | null, hours: number[] | null }} Choice
  */
 
 const data = JSON.parse(document.getElementById("data").textContent);
@@ -15,7 +15,10 @@ const boroughs = [...new Set(placed.map((zone) => zone.borough))].sort();
 const boroughName = (borough) => data.borough_titles[borough] || borough;
 
 const NUM_SHADES = 8;
-const ROUND = [1, 2, 3, 5, 7];
+const ROUND = [1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 4.5, 5, 6, 7, 8, 9];
+const LEAST_POWER = -3;
+const BUSY_CLASSES = 7;
+const MOST_OF_THE_BUSY = 5;
 const CHANGES = [-0.5, -0.2, -0.05, 0.05, 0.2, 0.5];
 /* With fewer trips in both selections a change is chance. */
 const FEW = 10;
@@ -56,6 +59,7 @@ const isPacked = (selection) =>
 
 /** The cubes that are added up, each with its sign. @returns {[Cube, number][]} */
 function cubesOf(selection, isWeekly = false) {
+  /** @type {[Cube, number][]} */
   const found = [];
   for (const fleet of fleetsOf(selection)) {
     for (const [count, sign] of signedCounts(selection)) {
@@ -69,7 +73,7 @@ function cubesOf(selection, isWeekly = false) {
 /* Whether weekdays or hours are chosen: only numbers with hours answer then. */
 const needsSlots = (selection) => Boolean(selection.weekdays || selection.hours);
 
-/** The same selection of whole periods, where numbers with hours are coarser than weeks. @param {Selection} selection */
+/** The same selection of whole periods, where numbers with hours are coarser than weeks. @param {Choice} selection */
 function widened(selection) {
   if (periodWeeks === 1 || !needsSlots(selection)) return selection;
   return { ...selection, from: periodOf(selection.from) * periodWeeks, to: Math.min(lastWeek, (periodOf(selection.to) + 1) * periodWeeks - 1) };
@@ -86,7 +90,7 @@ function slotsOf(cube, weekdays, hours) {
   return slots;
 }
 
-/** Zone id → its trips. @param {Selection} selection @returns {Map<number, number>} */
+/** Zone id → its trips. @param {Choice} selection @returns {Map<number, number>} */
 function tripsByZone(selection) {
   const isWeekly = !needsSlots(selection);
   const found = new Map();
@@ -165,19 +169,55 @@ function flowsOf(selection, borough) {
   return [...found].filter(([, trips]) => trips).sort((a, b) => b[1] - a[1]);
 }
 
-/* The same rule as `palette.py`: the least count of up to eight classes with about as many zones in each. */
+/* The same rule as `palette.py`: the least value of up to eight classes. One is for the half with fewer trips; in the busy
+   half each border is about as many times the one before it, as far as no class has more than a fifth of that half. */
 function roundClasses(counts) {
   const ranked = counts.filter((count) => count > 0).sort((a, b) => a - b);
-  const starts = new Set();
-  for (let n = 0; ranked.length && n < NUM_SHADES; n++) starts.add(roundedDown(ranked[Math.floor((ranked.length * n) / NUM_SHADES)]));
-  return [...starts].sort((a, b) => a - b);
+  if (!ranked.length) return [];
+  const busy = busyStarts(ranked.slice(Math.floor(ranked.length / 2)));
+  const least = roundedDown(ranked[0]);
+  return least < busy[0] ? [least, ...busy] : busy;
+}
+
+/* The borders with the fewest counts beyond a fifth in a class, then with the smallest factor from border to border. */
+function busyStarts(ranked) {
+  const borders = [...new Set(ranked.map(roundedDown))].sort((a, b) => a - b);
+  const before = borders.map((border, n) => (n ? d3.bisectLeft(ranked, border) : 0));
+  const most = Math.floor(ranked.length / MOST_OF_THE_BUSY);
+  const beyond = (counts) => Math.max(0, counts - most);
+  /* For each border as the start of the last so many classes: what is the worst of them, and where the next begins. */
+  const best = [borders.map((border, n) => [beyond(ranked.length - before[n]), ranked.at(-1) / border, n])];
+  while (best.length < Math.min(BUSY_CLASSES, borders.length)) {
+    const last = best.at(-1);
+    const end = borders.length - best.length;
+    best.push(
+      borders.slice(0, end).map((border, n) => {
+        let found = [Infinity, Infinity, -1];
+        for (let after = n + 1; after <= end; after++) {
+          const excess = Math.max(beyond(before[after] - before[n]), last[after][0]);
+          const factor = Math.max(borders[after] / border, last[after][1]);
+          if (excess < found[0] || (excess === found[0] && factor < found[1])) found = [excess, factor, after];
+        }
+        return found;
+      }),
+    );
+  }
+  const starts = [borders[0]];
+  let n = 0;
+  for (const later of best.slice(1).reverse()) {
+    n = later[n][2];
+    starts.push(borders[n]);
+  }
+  return starts;
 }
 
 function roundedDown(count) {
-  let power = 1;
-  while (10 * power <= count) power *= 10;
-  return Math.max(1, ...ROUND.map((factor) => factor * power).filter((number) => number <= count));
+  let power = LEAST_POWER;
+  while (timesTenTo(1, power + 1) <= count) power += 1;
+  return Math.max(0.001, ...ROUND.map((factor) => timesTenTo(factor, power)).filter((number) => number <= count));
 }
+
+const timesTenTo = (factor, power) => (power >= 0 ? factor * 10 ** power : factor / 10 ** -power);
 
 /* From 1 for few to 8 for many; 0 for nothing. */
 function shadeOf(count, starts) {

@@ -25,6 +25,8 @@ function signed(change) {
   const text = Math.abs(100 * change).toFixed(Math.abs(change) < 0.1 ? 1 : 0);
   return `${Number(text) ? (change < 0 ? "−" : "+") : ""}${text}%`;
 }
+/* A border of classes. */
+const short = (value) => (value < 1 ? String(value) : d3.format("~s")(value));
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%`);
 
 /* Ascending numbers as words: each range by its first and last. */
@@ -136,10 +138,12 @@ function keepInAddress() {
 }
 
 function showCounts(trips, shown) {
-  const starts = roundClasses(shown.map((zone) => trips.get(zone.id) || 0));
-  map.show((zone) => ({ shade: `s${shadeOf(trips.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zones, isShown);
-  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: d3.format("~s")(start) }));
-  showKey(byId("key"), `${words()} per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+  const days = Math.max(1, loadedDays(view.selection));
+  const perDay = (zone) => (trips.get(zone.id) || 0) / days;
+  const starts = roundClasses(shown.map(perDay));
+  map.show((zone) => ({ shade: `s${shadeOf(perDay(zone), starts)}`, words: describe(zone) }), view.zones, isShown);
+  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: short(start) }));
+  showKey(byId("key"), `${words()} a day per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
 }
 
 /* Whether it is about some zones, and not about the whole city. */
@@ -152,7 +156,7 @@ function showEnds(ends) {
   describe = (zone) => (ends.get(zone.id) ? `${number.format(ends.get(zone.id))} of their trips ${verb} here, ${percent(ends.get(zone.id) / all)}` : `none of their trips ${verb} here`);
   const starts = roundClasses(placed.map((zone) => ends.get(zone.id) || 0));
   map.show((zone) => ({ shade: `s${shadeOf(ends.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zones, () => true);
-  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: d3.format("~s")(start) }));
+  const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: short(start) }));
   byId("summary").textContent = `The map shows ${number.format(all)} trips of the months ${pairMonthsInWords(view.selection)}, all weekdays and hours, where they ${verb}.`;
   showKey(byId("key"), `${endsTitle()}: trips per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
 }
