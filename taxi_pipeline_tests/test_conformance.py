@@ -240,7 +240,7 @@ def test_mean_durations_leave_out_implausible_trips(warehouse: Warehouse) -> Non
 
     def load(session: Session) -> None:
         for fleet in ("green", "fhv"):
-            put(session, fleet, FEBRUARY)
+            put(session, fleet, FEBRUARY, *[pickup] * len(trips_of_green))
             values = [value for end, miles in trips_of_green for value in (fleet, pickup.date(), pickup, end, miles)]
             session.replace_days(TRIPS, fleet, FEBRUARY, select, values, columns)
 
