@@ -142,7 +142,7 @@ def _draw_key(figure: "Figure", classes: Classes, left: float, bottom: float) ->
     for n, (start, shade) in enumerate(zip(classes.starts, classes.shades, strict=True)):
         x = left + n * width
         figure.add_artist(Rectangle((x, bottom), width, 0.016, facecolor=SHADES[shade - 1], edgecolor="white"))
-        figure.text(x, bottom - 0.006, short(start) if start >= 1 else f"{start:g}", fontsize=8.5, color=INK, va="top")
+        figure.text(x, bottom - 0.006, short(start), fontsize=8.5, color=INK, va="top")
     figure.text(left, bottom + 0.024, "Pickups a day per zone, from … on", fontsize=9, color=INK)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def short(number: int) -> str:
-    """Write a round number in few letters: 700, 2k, 10M."""
+def short(number: float) -> str:
+    """Write a round number in few letters: 0.3, 700, 2k, 10M."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if number >= unit:
             return f"{number / unit:g}{letter}"
-    return str(number)
+    return f"{number:g}"
 
 
 def percent(share: float) -> str:
