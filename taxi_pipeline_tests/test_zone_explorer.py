@@ -520,7 +520,7 @@ def test_a_link_shows_the_same_view(page: "Page") -> None:
     texts = ("#title", "#compared", "#chosen", "#chosen-numbers", "#summary")
     before = [page.locator(text).inner_text() for text in texts], shades(page)
     page.wait_for_function("location.hash.includes('zone=132') && location.hash.includes('2023-01-15..')")
-    link = page.url
+    link = page.evaluate("location.href")  # page.url follows later
     page.goto("about:blank")
     open_explorer(page, link)
     assert ([page.locator(text).inner_text() for text in texts], shades(page)) == before

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def short(number: float) -> str:
-    """Write a round number in few letters: 0.5, 700, 2k, 10M."""
+    """Write a round number in few letters: 0.3, 700, 2k, 10M."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if number >= unit:
             return f"{number / unit:g}{letter}"

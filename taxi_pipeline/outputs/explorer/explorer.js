@@ -120,7 +120,7 @@ function show(isMoving = false) {
   showWeeks();
   showHours();
   showWords(trips, ranked, everywhere, days);
-  const ends = hasOwnZones() ? otherEnds(view.selection, isCounted) : new Map();
+  const ends = hasOwnZones() ? otherEnds(view.selection, countedZones()) : new Map();
   if (view.isOfEnds && hasOwnZones()) showEnds(ends);
   else if (changes) showDifferences(changes);
   else showCounts(trips, shown);
@@ -145,6 +145,9 @@ function showCounts(trips, shown) {
   const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: short(start) }));
   showKey(byId("key"), `${words()} a day per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
 }
+
+/* The ids of the zones whose trips are in the charts. */
+const countedZones = () => data.zones.map((zone) => zone.id).filter(isCounted);
 
 /* Whether it is about some zones, and not about the whole city. */
 const hasOwnZones = () => view.zones.length > 0 || view.borough !== "all";
@@ -441,7 +444,7 @@ function csv() {
 
 /* The other ends of the trips of the chosen zones: what the map shows then. */
 function csvOfEnds(quoted) {
-  const ends = otherEnds(view.selection, isCounted);
+  const ends = otherEnds(view.selection, countedZones());
   const header = ["zone_id", "zone", "borough", endOf(view.selection) === "pickups" ? "trips_that_end_here" : "trips_that_begin_here"];
   const lines = placed.map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ends.get(zone.id) || 0].join(","));
   return `${[header.join(","), ...lines].join("\n")}\n`;

@@ -55,11 +55,23 @@ function pairMonthsInWords(selection) {
   return from === to ? text(from) : `${text(from)} to ${text(to)}`;
 }
 
-/** Where the trips of some zones end, or where those that end there begin: zone id → trips. @returns {Map<number, number>} */
-function otherEnds(selection, isWanted) {
-  const found = new Map();
+/* What was added up last, and of what: weekdays and hours change nothing here. */
+let lastEnds = { of: "", ends: new Map() };
+
+/**
+ * Where the trips of some zones end, or where those that end there begin: zone id → trips.
+ * @param {Choice} selection @param {number[]} zones ids @returns {Map<number, number>}
+ */
+function otherEnds(selection, zones) {
+  const [first, last] = pairPeriodsOf(selection);
+  const of = [selection.fleet, endOf(selection), first, last, pairsOf.size, ...zones].join(" ");
+  if (of === lastEnds.of) return lastEnds.ends;
+  const wanted = new Uint8Array(NUM_ZONE_IDS);
+  for (const id of zones) wanted[id] = 1;
+  const ends = new Map();
   for (const fleet of fleetsOf(selection)) {
-    pairsOf.get(fleet)?.addTo(found, endOf(selection), isWanted, ...pairPeriodsOf(selection));
+    pairsOf.get(fleet)?.addTo(ends, endOf(selection), (id) => wanted[id] === 1, first, last);
   }
-  return found;
+  lastEnds = { of, ends };
+  return ends;
 }
