@@ -181,6 +181,15 @@ def test_what_a_killed_session_wrote_is_never_counted_and_the_next_one_deletes_i
     assert leftovers(warehouse) == {}
 
 
+def test_of_two_sessions_on_a_small_table_the_last_is_right(warehouse: SparkWarehouse) -> None:
+    """Regression: the first one deleted what the other had staged, which could not be published then."""
+    with warehouse.write() as slow:
+        replace_zones(slow, ZONES[:1], "zones", synthetic=False)
+        warehouse.change(replace_zones, ZONES, "zones", synthetic=False)
+    with warehouse.read() as session:
+        assert session.rows("SELECT zone_id FROM zones") == [(74,)]
+
+
 def _load_zones(folder: Path, namespace: str, catalog_url: str) -> None:
     warehouse = spark_warehouse(folder, namespace, catalog_url=catalog_url)
     warehouse.change(replace_zones, ZONES, "zones", synthetic=False)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, Part
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, WHOLE_TABLES, Part
 from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline.warehouse.spark.state import (
     WAP_OF_SNAPSHOT,
@@ -96,14 +96,19 @@ def publish(session: IcebergSession) -> None:
     own = {staged.snapshot for staged in parts.values()}
     with suppress(PySparkException):  # all is published, and the next session of the months deletes them
         for table, found in left.items():
-            _expire(session, table, found.keys() - own)
+            # What others have staged of these months can't be decided on any more; of a small table it can.
+            stale = found if table not in WHOLE_TABLES else _of_session(session, found)
+            _expire(session, table, {*stale} - own)
 
 
 def roll_back(session: IcebergSession) -> None:
     """Delete what a session has staged, of which nothing was decided."""
     for table, found in _staged_snapshots(session).items():
-        own = [snapshot for snapshot, (wap_id, _) in found.items() if wap_id.startswith(f"{session.load}-")]
-        _expire(session, table, own)
+        _expire(session, table, _of_session(session, found))
+
+
+def _of_session(session: IcebergSession, staged: "_Staged") -> list[int]:
+    return [snapshot for snapshot, (wap_id, _) in staged.items() if wap_id.startswith(f"{session.load}-")]
 
 
 _Staged = Mapping[int, tuple[str, int]]
@@ -113,7 +118,7 @@ _Staged = Mapping[int, tuple[str, int]]
 def _staged_snapshots(session: IcebergSession) -> dict[Table, _Staged]:
     """Table → snapshots with parts that the session replaces, by whichever session they were staged.
 
-    Those of others are of sessions that were killed, or that can't be decided on once this one is.
+    Those of others are of sessions that were killed, or that are at work.
     """
     scopes: dict[Table, set[str]] = {}
     for part in session.staged:
@@ -210,7 +215,7 @@ def _validated(writer: "DataFrameWriterV2", snapshot: int | None) -> "DataFrameW
 
 
 def _is_conflict(error: Exception) -> bool:
-    return "Found conflicting" in str(error) or "conflicting deleted" in str(error)
+    return "Found conflicting" in str(error)
 
 
 def _decided_since(session: IcebergSession) -> set[str]:
