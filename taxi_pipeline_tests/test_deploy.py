@@ -62,10 +62,11 @@ def test_manifests_of_kubernetes_follow_its_schema() -> None:
 def test_only_the_proxy_is_published_and_on_loopback() -> None:
     services = read(DEPLOY / "compose.yaml")["services"]
     published = {name: found["ports"] for name, found in services.items() if "ports" in found}
-    assert published == {"proxy": ["127.0.0.1:3000:3000"]}
+    assert published == {"proxy": ["127.0.0.1:3000:3000", "127.0.0.1:3001:3001"]}
     for name, found in services.items():
         assert "healthcheck" in found, name
         assert found["restart"] == "unless-stopped", name
+        assert found["security_opt"] == ["no-new-privileges:true"], name
     for name in ("code", "webserver", "daemon", "pages"):
         assert services[name]["read_only"], name
         assert services[name]["cap_drop"] == ["ALL"], name
@@ -73,13 +74,27 @@ def test_only_the_proxy_is_published_and_on_loopback() -> None:
     assert with_warehouse == ["code"], "DuckDB's file has one user"
 
 
-def test_no_secret_is_in_the_files() -> None:
-    example = (DEPLOY / "secrets.env.example").read_text()
-    names = set(re.findall(r"^([A-Z_]+)=", example, flags=re.MULTILINE))
+def test_each_service_has_the_secrets_and_the_networks_that_it_needs() -> None:
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (DEPLOY / "secrets.example").glob("*.env")}
+    names = {name for text in files.values() for name in re.findall(r"^([A-Z_]+)=", text, flags=re.MULTILINE)}
     assert {"POSTGRES_PASSWORD", "DAGSTER_POSTGRES_URL", "AWS_SECRET_ACCESS_KEY"} <= names
-    for name, found in read(DEPLOY / "compose.yaml")["services"].items():
-        assert not names & set(found.get("environment", {})), f"{name}: they come from the file of secrets"
-    assert "deploy/secrets.env" in (REPOSITORY / ".gitignore").read_text()
+    assert "choose" not in "".join(files.values()), "no sample password works"
+    services = read(DEPLOY / "compose.yaml")["services"]
+    for name, found in services.items():
+        assert not names & set(found.get("environment", {})), f"{name}: they come from the files of secrets"
+    given = {name: found.get("env_file", []) for name, found in services.items()}
+    secrets = {name: {Path(path).stem for path in ([of] if isinstance(of, str) else of)} for name, of in given.items()}
+    networks = {name: set(found["networks"]) for name, found in services.items()}
+    all_of_them = set(files)
+    assert secrets == {
+        "postgres": {"database"}, "s3": {"store"}, "code": all_of_them, "daemon": all_of_them,
+        "webserver": {"database"}, "pages": {"store"}, "proxy": set(),
+    }  # fmt: skip
+    assert networks == {
+        "postgres": {"inside"}, "s3": {"store"}, "code": {"inside", "store"}, "daemon": {"inside", "store"},
+        "webserver": {"outside", "inside"}, "pages": {"outside", "store"}, "proxy": {"outside"},
+    }  # fmt: skip
+    assert "/deploy/secrets/" in (REPOSITORY / ".gitignore").read_text().splitlines()
 
 
 def test_the_instances_differ_only_in_what_a_server_needs() -> None:
@@ -134,6 +149,10 @@ class Deployment:
             for key, value in declared["environment"].items()
         }
         environment = {**os.environ, **settings, **self.variables, "PATH": f"{BIN}:{os.environ['PATH']}"}
+        if "secrets/database.env" not in declared["env_file"]:
+            del environment["DAGSTER_POSTGRES_URL"]
+        if "secrets/store.env" not in declared["env_file"]:
+            environment = {key: value for key, value in environment.items() if not key.startswith("AWS_")}
         with (self.folder / f"{name}.log").open("ab") as log:
             self.running[name] = subprocess.Popen(
                 [str(part) for part in command],
