@@ -5,12 +5,13 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -29,13 +30,14 @@ from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.spark import SparkWarehouse, publishing
 from taxi_pipeline.warehouse.spark.dialect import parse, to_spark
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS
 from taxi_pipeline.warehouse.spark.publishing import AuditError
 from taxi_pipeline.warehouse.tables import (
     LOADED_DAYS,
     TLC_INDICATORS,
     TRIPS,
     ZONE_HOURLY_DROPOFFS,
+    ZONE_HOURLY_VOIDS,
 )
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
@@ -45,9 +47,6 @@ from taxi_pipeline_tests.services import spark as spark_server
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
 from taxi_pipeline_tests.services.warehouses import leftovers, settings_of, spark_warehouse
 from taxi_pipeline_tests.void_rows import VOIDED, load_trips
-
-if TYPE_CHECKING:
-    from collections import Counter
 
 pytestmark = pytest.mark.cluster
 
@@ -205,6 +204,25 @@ def test_several_may_be_the_first(tmp_path: Path) -> None:
         with spark_warehouse(tmp_path, "first", catalog_url=catalog_url).read() as session:
             assert len(session.rows("SELECT * FROM zones")) == len(ZONES)
             assert warehouse_version(session) == 4
+
+
+def num_commits(warehouse: SparkWarehouse) -> Counter[str]:
+    """Table → the commits that it has had."""
+    with warehouse.read() as session:
+        names = [table.name for table in (LOADED_DAYS, *DAILY_TABLES, PUBLICATIONS)]
+        counts = [f"SELECT '{name}', count(*) FROM {warehouse.name}.{name}.metadata_log_entries" for name in names]
+        return Counter(dict(map(tuple, session.ask(" UNION ALL ".join(counts)).collect())))
+
+
+def test_a_load_costs_two_commits_a_table(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """One that stages and one that publishes; a table without rows has none to stage. A decision is one more."""
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
+    before = num_commits(warehouse)
+    warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
+    assert num_commits(warehouse) - before == Counter(
+        {table.name: 1 if table is ZONE_HOURLY_VOIDS else 2 for table in (LOADED_DAYS, *DAILY_TABLES)}
+        | {PUBLICATIONS.name: 1}
+    )
 
 
 def test_rollups_are_counted_again_alone(warehouse: SparkWarehouse, tmp_path: Path) -> None:
