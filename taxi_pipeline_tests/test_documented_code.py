@@ -46,8 +46,7 @@ PAGES = (
 
 NOT_RUN = {
     "CONTRIBUTING.md: python": "signatures without bodies; the whole of them is datasets/demand.py",
-    "docs/cluster.md: python": "it needs the catalogue of a cluster; test_iceberg.py reads in the same way",
-    "docs/cluster.md: sql": "it needs a Spark session; test_iceberg.py asks the same tables",
+    "docs/cluster.md: python": "it needs a cluster; test_iceberg.py runs it",
     "aws": "it changes a bucket",
     "cd": "it enters a folder",
     "cp": "it copies the files of a deployment",

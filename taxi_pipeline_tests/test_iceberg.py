@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -40,6 +41,7 @@ from taxi_pipeline.warehouse.tables import (
     ZONE_HOURLY_VOIDS,
 )
 from taxi_pipeline.warehouse.tables import ZONES as ZONES_TABLE
+from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process
@@ -459,25 +461,29 @@ def test_a_catalogue_of_an_older_version_gets_what_was_declared_since(
         assert session.rows(f"SELECT count(*) FROM {TLC_INDICATORS.name}") == [(0,)]
 
 
-READ_WITH_PYICEBERG = """
-import sys
-import pyarrow.compute as pc
-from pyiceberg.catalog.sql import SqlCatalog
-url, namespace = sys.argv[1:]
-catalog = SqlCatalog("taxi", uri=url.replace("postgresql://", "postgresql+psycopg2://"))
-trips = catalog.load_table(f"{namespace}.trips").scan(row_filter="fleet = 'green'").to_arrow()
-print(trips.num_rows, pc.sum(trips["total_amount"]))
-"""
-
-
-def test_pyiceberg_reads_the_tables(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """It reads by the same catalogue without Spark."""
+@pytest.mark.parametrize(
+    ("of", "python"), [("pyspark", Path(sys.executable)), ("pyiceberg", spark_server.HOME / "bin/python")]
+)
+def test_others_read_the_tables_as_documented(warehouse: SparkWarehouse, tmp_path: Path, of: str, python: str) -> None:
+    """What docs/cluster.md shows, with the addresses of this cluster."""
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 30))
-    python = spark_server.HOME / "bin" / "python"
-    command = [python, "-W", "ignore", "-c", READ_WITH_PYICEBERG]
-    arguments = [os.environ["TAXI_TEST_POSTGRES_URL"], warehouse.name.partition(".")[2]]
-    found = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
-    assert found.stdout.split() == ["30", "450.00"], found.stderr
+    blocks = re.findall("```python\n(.*?)```", (REPOSITORY / "docs" / "cluster.md").read_text(), flags=re.DOTALL)
+    (code,) = [block for block in blocks if f"from {of}" in block]
+    login = urlsplit(os.environ["TAXI_TEST_POSTGRES_URL"])
+    for shown, real in (
+        ("user:password@db.example.com/catalog", f"{login.netloc}{login.path}"),
+        ("db.example.com:5432/catalog", f"{login.hostname}:{login.port}{login.path}"),
+        ('"user"', f'"{login.username}"'),
+        ('"password"', f'"{login.password}"'),
+        ("s3://my-bucket/taxi", tmp_path.as_uri()),
+        ("org.apache.iceberg.aws.s3.S3FileIO", "org.apache.iceberg.hadoop.HadoopFileIO"),
+        ("sc://spark.example.com:15002", os.environ["TAXI_TEST_SPARK_REMOTE"]),
+        ("warehouse.trips", f"{warehouse.name.partition('.')[2]}.trips"),
+    ):
+        code = code.replace(shown, real)
+    command = [python, "-W", "ignore", "-c", code]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert re.search(r"\b30\b", found.stdout), found.stderr
 
 
 def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
