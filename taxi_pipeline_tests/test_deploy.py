@@ -5,6 +5,7 @@ The same commands with the same configuration run here as processes; the hosts a
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,6 +96,25 @@ def test_each_service_has_the_secrets_and_the_networks_that_it_needs() -> None:
         "webserver": {"outside", "inside"}, "pages": {"outside", "store"}, "proxy": {"outside"},
     }  # fmt: skip
     assert "/deploy/secrets/" in (REPOSITORY / ".gitignore").read_text().splitlines()
+
+
+def test_passwords_are_chosen_as_documented(tmp_path: Path) -> None:
+    """And the workflow that tries the deployment chooses them in the same way."""
+    copied = shutil.copytree(DEPLOY, tmp_path / "deploy")
+    (shown,) = re.findall(
+        r"```sh\n(cp -r secrets\.example .*?)docker compose build", (DEPLOY / "README.md").read_text(), re.DOTALL
+    )
+    subprocess.run(["bash", "-e", "-c", shown], cwd=copied, check=True)
+    database = dict(re.findall(r"^(\w+)=(.*)$", (copied / "secrets" / "database.env").read_text(), re.MULTILINE))
+    store = dict(re.findall(r"^(\w+)=(.*)$", (copied / "secrets" / "store.env").read_text(), re.MULTILINE))
+    assert len(database["POSTGRES_PASSWORD"]) == 32
+    assert (
+        database["DAGSTER_POSTGRES_URL"] == f"postgresql://taxi:{database['POSTGRES_PASSWORD']}@postgres:5432/dagster"
+    )
+    assert len(store["AWS_SECRET_ACCESS_KEY"]) == 32
+    steps = read(REPOSITORY / ".github" / "workflows" / "ci.yml")["jobs"].values()
+    commands = [step.get("run", "") for job in steps for step in job["steps"]]
+    assert [re.sub(" +#.*", "", line) for line in shown.splitlines()] in [text.splitlines() for text in commands]
 
 
 def test_the_instances_differ_only_in_what_a_server_needs() -> None:

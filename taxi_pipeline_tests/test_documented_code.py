@@ -58,6 +58,7 @@ NOT_RUN = {
     "helm": "it needs a cluster of Kubernetes; test_deploy.py checks the values",
     "kubectl": "it needs a cluster of Kubernetes; test_deploy.py checks the file",
     "openssl": "it makes keys; test_proof.py checks a signature with it",
+    "sed": "it changes files; test_deploy.py runs it",
     "sha256sum": "it reads the demo's files; test_dataset_lists.py runs it",
     "pip": "it installs; test_setup.py checks the files of requirements",
     "python3": "it makes an environment",
@@ -239,7 +240,7 @@ def test_shell_commands_are_what_their_programs_accept(block: Block, monkeypatch
         elif words[:2] == [".venv/bin/python", "-c"]:
             compile(words[2], str(block), "exec")
         else:
-            assert not program or program in NOT_RUN, f"{block}: {words}"
+            assert not program or program in NOT_RUN or re.match("[a-z]+=", program), f"{block}: {words}"
 
 
 @TYPERS
