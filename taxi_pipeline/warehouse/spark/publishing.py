@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 20
 """Times that a commit is tried again after others' commits; Iceberg tries as often by itself."""
+_WAS_PUBLISHED = ("DuplicateWAPCommitException", "CherrypickAncestorCommitException")
+"""What Iceberg raises where a part is published already; the second where another process publishes at the same time."""
 _SCOPES = "scopes"
 """Property of a snapshot of `publications`: the scopes that were decided on, separated by semicolons."""
 
@@ -248,7 +250,7 @@ def _publish_part(spark: "SparkSession", namespace: str, load: str, part: Part, 
             spark.sql(f"CALL {catalog}.system.publish_changes({table}, wap_id => '{staged.wap_id}')")
             return
         except PySparkException as error:
-            if "DuplicateWAPCommitException" in str(error):
+            if any(name in str(error) for name in _WAS_PUBLISHED):
                 return
             if "Cannot cherry-pick" not in str(error):
                 raise
