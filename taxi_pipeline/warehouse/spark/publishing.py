@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 20
 """Times that a commit is tried again after others' commits; Iceberg tries as often by itself."""
 _WAS_PUBLISHED = ("DuplicateWAPCommitException", "CherrypickAncestorCommitException")
-"""What Iceberg raises where a part is published already; the second where another process publishes at the same time."""
+"""What Iceberg raises where a part is published; the second where another process publishes at the same time."""
 _SCOPES = "scopes"
 """Property of a snapshot of `publications`: the scopes that were decided on, separated by semicolons."""
 
