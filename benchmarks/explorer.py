@@ -13,8 +13,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taxi_pipeline.outputs.explorer.cube import WEEKDAYS, Entries, PairEntries
-from taxi_pipeline.outputs.explorer.data import packed_data
+from taxi_pipeline.outputs.explorer.cube import NUM_ZONES, WEEKDAYS, Entries, PairEntries
+from taxi_pipeline.outputs.explorer.data import entries_of, packed_data
 from taxi_pipeline.outputs.explorer.page import page_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ HISTORIES = (
     ("3 years of four fleets", TRIPS_PER_DAY, 157),
 )
 """Name, trips a day of each fleet, weeks."""
+LOADED_WEEKS = [date(2023, 1, 8) + timedelta(weeks=n) for n in range(4)]
+"""The Sundays of the synthetic month."""
 
 ANSWERS = """async () => {
   const between = (limit) => Math.floor(random() * limit);
@@ -82,21 +84,13 @@ def rates_of(session: Any, fleets: Sequence[str]) -> dict[tuple[str, str], "np.n
     """Mean trips by fleet and kind: arrays by zone, weekday and hour."""
     import numpy as np
 
-    (days,) = session.row("SELECT count(DISTINCT pickup_date) FROM loaded_days")
     found = {}
     for fleet in fleets:
-        for count, table, end in (
-            ("pickups", "zone_hourly_trips", "pickup"),
-            ("dropoffs", "zone_hourly_dropoffs", "dropoff"),
-        ):
-            rates = np.zeros((266, WEEKDAYS, 24))
-            for zone, day, hour, trips in session.rows(
-                f"SELECT {end}_zone_id, CAST(isodow(pickup_date) % 7 AS INTEGER), {end}_hour, sum(num_trips) "
-                f"FROM {table} WHERE fleet = ? GROUP BY ALL",
-                [fleet],
-            ):
-                rates[zone, day, hour] = float(trips) / (days / WEEKDAYS)
-            found[fleet, count] = rates
+        for each in entries_of(session, fleet, LOADED_WEEKS):
+            if each.count != "voids":
+                rates = np.zeros((NUM_ZONES, WEEKDAYS, 24))
+                np.add.at(rates, (each.zones, each.days % WEEKDAYS, each.hours), each.trips / len(LOADED_WEEKS))
+                found[fleet, each.count] = rates
     return found
 
 
@@ -170,18 +164,13 @@ def measured(html: str, folder: Path) -> Measured:
 
 def main(folder: Path) -> None:
     """Print a line of JSON for each history: name, bytes, weeks together, and seconds."""
-    from taxi_pipeline.sample.mirror import write_mirror
     from taxi_pipeline.tlc.months import Days
-    from taxi_pipeline_tests.pipelines import pipeline_in
+    from taxi_pipeline_tests.pipelines import loaded_sample
 
-    fleets = tuple(TRIPS_PER_DAY)
-    days = Days(date(2023, 1, 8), date(2023, 2, 4))
-    for fleet, trips in TRIPS_PER_DAY.items():
-        write_mirror(folder / "mirror", days, fleet=fleet, trips_per_day=min(trips, 40_000))
-    pipeline = pipeline_in(folder / "data", folder / "mirror", fleets)
-    pipeline.load(str(days.first), str(days.last))
+    days = Days(LOADED_WEEKS[0], LOADED_WEEKS[-1] + timedelta(days=WEEKDAYS - 1))
+    pipeline = loaded_sample(folder, days, {fleet: min(trips, 40_000) for fleet, trips in TRIPS_PER_DAY.items()})
     with pipeline.warehouse.read() as session:
-        rates = rates_of(session, fleets)
+        rates = rates_of(session, tuple(TRIPS_PER_DAY))
         pages = [
             (name, page_with(session, drawn(rates, trips_per_day, num_weeks), trips_per_day, num_weeks))
             for name, trips_per_day, num_weeks in HISTORIES

@@ -53,4 +53,9 @@ def browser_or_skip() -> "Iterator[Browser]":
 def open_explorer(page: "Page", url: str) -> None:
     """Open the zone explorer, and wait until all its numbers are unpacked and shown."""
     page.goto(url)
+    wait_for_explorer(page)
+
+
+def wait_for_explorer(page: "Page") -> None:
+    """Wait until all numbers of the explorer that a page opens are unpacked and shown."""
     page.wait_for_selector("body[data-unpacked=all]")

@@ -29,6 +29,7 @@ from taxi_pipeline.defs.resources.alerts import Alerts
 from taxi_pipeline.delivery.chat import Chats
 from taxi_pipeline.delivery.smtp import Postbox, SmtpServer
 from taxi_pipeline.pages.links import Pages
+from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.sources.source import SourceServers
 from taxi_pipeline.storage import Storage, open_storage
@@ -257,6 +258,21 @@ def pipeline_in(
         warehouse=warehouse or DuckDBWarehouse(folder / "staging" / "data.duckdb", lock_timeout_seconds=10),
         files=open_storage(storage_url or folder.as_uri(), scratch=folder / ".scratch"),
     )
+
+
+def loaded_sample(folder: Path, days: Days, trips_per_day: Mapping[str, int]) -> Pipeline:
+    """Synthetic trips of some fleets, written into a mirror and loaded; nothing is made of them.
+
+    Args:
+        folder: gets the mirror and the pipeline's data.
+        days: all that is generated, and loaded.
+        trips_per_day: fleet → its trips a day.
+    """
+    for fleet, trips in trips_per_day.items():
+        write_mirror(folder / "mirror", days, fleet=fleet, trips_per_day=trips)
+    pipeline = pipeline_in(folder / "data", folder / "mirror", list(trips_per_day))
+    pipeline.load(str(days.first), str(days.last))
+    return pipeline
 
 
 def settings_of(environment: Mapping[str, str] | None = None) -> Settings:

@@ -31,13 +31,13 @@ from taxi_pipeline.defs.assets import demand_errors, demand_model, market_shares
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.defs.partitions import fleet_and_month, fleet_month_key, fleet_months_from
-from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline_tests.object_stores import STORAGES, storage_url
 from taxi_pipeline_tests.pipelines import (
     Pipeline,
     check_of,
     error_of,
+    loaded_sample,
     materializations_of,
     pipeline_in,
     settings_of,
@@ -51,13 +51,9 @@ MONTHS = ("2023-01", "2023-02")
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """Two months of all fleets in a warehouse; nothing of the datasets is made."""
-    mirror = tmp_path_factory.mktemp("mirror_of_datasets")
     days = Days(date(2023, 1, 1), date(2023, 2, 28))
-    for fleet, trips_per_day in zip(FLEETS, (600, 100, 100, 300), strict=True):
-        write_mirror(mirror, days, fleet=fleet, trips_per_day=trips_per_day)
-    pipeline = pipeline_in(tmp_path_factory.mktemp("datasets"), mirror, FLEETS)
-    pipeline.load("2023-01-01", "2023-02-28")
-    return pipeline
+    trips_per_day = {"yellow": 600, "green": 100, "fhv": 100, "fhvhv": 300}
+    return loaded_sample(tmp_path_factory.mktemp("datasets"), days, trips_per_day)
 
 
 def with_files_in(loaded: Pipeline, folder: Path, url: str | None = None, **changed: Any) -> Pipeline:

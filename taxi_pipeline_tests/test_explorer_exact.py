@@ -12,11 +12,10 @@ import pytest
 
 from taxi_pipeline.outputs.explorer.data import explorer_data
 from taxi_pipeline.outputs.explorer.page import page_of
-from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.interface import Session
 from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer
-from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
+from taxi_pipeline_tests.pipelines import Pipeline, loaded_sample, pipeline_in
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 NUM_SELECTIONS = 200
@@ -153,13 +152,9 @@ def differences(
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """Four weeks and two days of four fleets, and voids of one day. Read it, never write to it."""
-    mirror = tmp_path_factory.mktemp("mirror")
     days = Days(date(2023, 1, 8), date(2023, 2, 6))
-    for fleet, trips in zip(FLEETS, (300, 100, 100, 300), strict=True):
-        write_mirror(mirror, days, fleet=fleet, trips_per_day=trips)
-    pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, FLEETS)
-    pipeline.load("2023-01-08", "2023-02-06")
-    return pipeline
+    trips_per_day = {"yellow": 300, "green": 100, "fhv": 100, "fhvhv": 300}
+    return loaded_sample(tmp_path_factory.mktemp("loaded"), days, trips_per_day)
 
 
 @pytest.mark.slow

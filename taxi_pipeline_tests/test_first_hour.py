@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from taxi_pipeline_tests.browsers import browser_or_skip
+from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer, wait_for_explorer
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
 from taxi_pipeline_tests.running_dagster import ask, running_ui, wait_for
 from taxi_pipeline_tests.services.servers import free_ports
@@ -225,25 +225,22 @@ def test_switch_on_the_schedules(reader: Reader, ui: str) -> None:
     assert running() == {"daily_observation", "daily_refresh"}
 
 
-EXPLORED = "document.querySelectorAll('#map path[aria-label]').length === 263"
-"""True when the explorer has unpacked its numbers and drawn its zones."""
-
-
 def test_the_report_and_the_explorer_open_from_the_ui(reader: Reader, ui: str, browser: "Browser") -> None:
     """Both open by their links, and from one to the other, as in the README's pictures."""
     page = reader.page
     page.goto(f"{ui}/assets/zone_explorer?view=overview")
     link = page.locator("a", has_text="zone_explorer.html").first.get_attribute("href")
     shown = browser.new_page()
-    shown.goto(str(link))
-    shown.wait_for_function(EXPLORED)
+    open_explorer(shown, str(link))
+    assert shown.locator("#map path[aria-label]").count() == 263
     assert shown.locator("#title").inner_text() == "Pickups of all fleets, weeks of 2024-12-01 to 2025-01-26"
     shown.goto(str(link).replace("zone_explorer.html", "reports/2025-01.html"))
     assert "January 2025 had" in shown.locator("#finding").inner_text()
     shown.get_by_text("December 2024", exact=False).first.click()
     assert "December 2024 had" in shown.locator("#finding").inner_text()
     shown.get_by_text("Explore the zones").click()
-    shown.wait_for_function(EXPLORED)
+    wait_for_explorer(shown)
+    assert shown.locator("#map path[aria-label]").count() == 263
     shown.close()
 
 

@@ -16,10 +16,16 @@ from taxi_pipeline.defs.assets.single_trips import single_trips
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.quality import trip_totals
 from taxi_pipeline.quality.trip_totals import TripsDifferError, require_every_trip
-from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.warehouse.tables import TRIPS
-from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in, settings_of
+from taxi_pipeline_tests.pipelines import (
+    Pipeline,
+    error_of,
+    loaded_sample,
+    materializations_of,
+    pipeline_in,
+    settings_of,
+)
 
 FLEETS = ("yellow", "green", "fhv", "fhvhv")
 JANUARY = date(2023, 1, 1)
@@ -29,12 +35,8 @@ NAME = "datasets/trips/fleet={}/month=2023-01.parquet"
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """A month of all fleets, but the last day of green. Read it, never write to it."""
-    mirror = tmp_path_factory.mktemp("mirror")
-    for fleet, trips_per_day in zip(FLEETS, (400, 60, 60, 200), strict=True):
-        write_mirror(mirror, Days.of_month(JANUARY), fleet=fleet, trips_per_day=trips_per_day)
-    pipeline = pipeline_in(tmp_path_factory.mktemp("loaded"), mirror, FLEETS)
-    pipeline.load("2023-01-01", "2023-01-31")
-    return pipeline
+    trips_per_day = {"yellow": 400, "green": 60, "fhv": 60, "fhvhv": 200}
+    return loaded_sample(tmp_path_factory.mktemp("loaded"), Days.of_month(JANUARY), trips_per_day)
 
 
 @pytest.fixture(scope="module")

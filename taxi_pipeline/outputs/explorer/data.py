@@ -44,7 +44,7 @@ def explorer_data(session: Session, fleets: Sequence[str], most_bytes: int = MOS
         f"SELECT min({period}), max({period}) FROM loaded_days WHERE fleet IN ({placeholders(fleets)})", fleets
     )
     weeks = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)] if first else []
-    entries = [each for fleet in fleets for each in _entries(session, fleet, weeks)] if weeks else []
+    entries = [each for fleet in fleets for each in entries_of(session, fleet, weeks)] if weeks else []
     pairs = [_pairs(session, fleet, weeks[0]) for fleet in fleets] if weeks else []
     return packed_data(session, fleets, weeks, entries, pairs, most_bytes)
 
@@ -100,8 +100,8 @@ def packed_data(
     }
 
 
-def _entries(session: Session, fleet: str, weeks: Sequence[date]) -> list[Entries]:
-    """Read the hourly tables of a fleet; kinds without a trip are left out."""
+def entries_of(session: Session, fleet: str, weeks: Sequence[date]) -> list[Entries]:
+    """Read the hourly tables of a fleet in these weeks; kinds without a trip are left out."""
     found = []
     for count, (table, end) in _COUNTED.items():
         rows = session.table(_BY_HOUR.format(table=table, end=end), [weeks[0], fleet, weeks[0]])

@@ -430,13 +430,13 @@ function zoneRows() {
 /* What is shown, as CSV: a row for each zone. */
 function csv() {
   const quoted = (text) => `"${String(text).replaceAll('"', '""')}"`;
+  if (view.isOfEnds && hasOwnZones()) return csvOfEnds(quoted);
   const columns = (selection) => {
     const [trips, days] = [tripsByZone(selection), loadedDays(selection)];
     return (zone) => [trips.get(zone.id) || 0, days ? ((trips.get(zone.id) || 0) / days).toFixed(3) : ""];
   };
   const now = columns(view.selection);
   const then = view.than ? columns(view.than) : () => [];
-  if (view.isOfEnds && hasOwnZones()) return csvOfEnds(quoted);
   const header = ["zone_id", "zone", "borough", "trips", "trips_per_day", ...(view.than ? ["compared_trips", "compared_trips_per_day"] : [])];
   const lines = placed.filter(isShown).map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ...now(zone), ...then(zone)].join(","));
   return `${[header.join(","), ...lines].join("\n")}\n`;
