@@ -1,6 +1,6 @@
-"""Tables of versions before 1.0 become tables that are right by themselves.
+"""Tables of an older version become tables that are right by themselves.
 
-Those versions marked each row with its load, and `loaded_days` named the loads that count. Rows that do not count are
+That version marked each row with its load, and `loaded_days` named the loads that count. Rows that do not count are
 deleted here, and the marks with them. Each step can be repeated: a process that is killed leaves a warehouse that is
 carried over by the next try, and in which the same rows count.
 """

@@ -89,6 +89,19 @@ def declared_view_sql(view: View, namespace: str) -> str:
     return f"CREATE OR REPLACE VIEW {namespace}.{view.name} AS {to_spark(tree)}"
 
 
+def call_sql(procedure: str, namespace: str, table: Table, arguments: str) -> str:
+    """The call of a procedure of Iceberg on a table.
+
+    Args:
+        procedure: its name.
+        namespace: catalogue and namespace of the tables.
+        table: the declared table.
+        arguments: beside the table, as SQL.
+    """
+    catalog, _, database = namespace.partition(".")
+    return f"CALL {catalog}.system.{procedure}(table => '{database}.{table.name}', {arguments})"
+
+
 def day_of(table: Table) -> str:
     """Spark's SQL for the day to which a row of the table belongs."""
     return to_spark(parse(table.day))

@@ -5,11 +5,15 @@ is left for the next time.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, PUBLICATIONS
+from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, PUBLICATIONS, call_sql
 from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline.warehouse.spark.state import collect
 from taxi_pipeline.warehouse.tables import TRIPS, Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 KEPT = timedelta(days=7)
 """Age at which a snapshot without a name expires, also one of a killed load. A query that takes longer may fail."""
@@ -39,16 +43,14 @@ def maintain(session: IcebergSession) -> dict[str, str]:
 
 
 def _maintain_table(session: IcebergSession, table: Table) -> str:
-    catalog, _, namespace = session.namespace.partition(".")
-    call = f"CALL {catalog}.system."
-    named = f"table => '{namespace}.{table.name}'"
-    # A month that was loaded day by day has as many files; of trips each file is in the order of the pickups.
-    sort = ", strategy => 'sort'" if table is TRIPS else ""
-    rewritten = collect(session.ask(f"{call}rewrite_data_files({named}{sort}, options => map('min-input-files', '2'))"))
-    session.ask(f"{call}expire_snapshots({named}, older_than => {_ago(KEPT)}, retain_last => 1)")
-    session.ask(
-        f"{call}remove_orphan_files({named}, older_than => {_ago(_UNKNOWN_FILES_AFTER)}, prefix_listing => true)"
-    )
+    def call(procedure: str, arguments: str) -> "DataFrame":
+        return session.ask(call_sql(procedure, session.namespace, table, arguments))
+
+    # Of trips each file is in the order of the pickups.
+    sort = "strategy => 'sort', " if table is TRIPS else ""
+    rewritten = collect(call("rewrite_data_files", f"{sort}options => map('min-input-files', '2')"))
+    call("expire_snapshots", f"older_than => {_ago(KEPT)}, retain_last => 1")
+    call("remove_orphan_files", f"older_than => {_ago(_UNKNOWN_FILES_AFTER)}, prefix_listing => true")
     files, into = rewritten[0][:2]
     return f"{files} files made {into}"
 

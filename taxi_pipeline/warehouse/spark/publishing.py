@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, WHOLE_TABLES, Part
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, WHOLE_TABLES, Part, call_sql
 from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline.warehouse.spark.state import (
-    WAP_OF_SNAPSHOT,
     Decisions,
     Staged,
+    Unseen,
     Versions,
     collect,
     current_versions,
@@ -28,6 +28,7 @@ from taxi_pipeline.warehouse.spark.state import (
     read_decisions,
     see_commits_of_others,
     unpublished_loads,
+    unseen_snapshots,
 )
 from taxi_pipeline.warehouse.tables import LOADED_DAYS, REJECTED_TRIPS, TRIPS, Table
 
@@ -84,69 +85,50 @@ def publish(session: IcebergSession) -> None:
     """
     from pyspark.errors import PySparkException
 
-    left = _staged_snapshots(session)
-    wap_ids = {snapshot: wap_id for found in left.values() for snapshot, (wap_id, _) in found.items()}
-    snapshots = {wap_id: snapshot for snapshot, wap_id in wap_ids.items()}
-    parts = in_order({part: Staged(wap_id, snapshots.get(wap_id)) for part, wap_id in session.staged.items()})
+    unseen = _unseen_of(session)
+    own = {each.wap_id: each.snapshot for found in unseen.values() for each in found if _is_of(session, each)}
+    parts = in_order({part: Staged(wap_id, own.get(wap_id)) for part, wap_id in session.staged.items()})
     try:
-        _audit(session, parts, left)
+        _audit(session, parts, {each.snapshot: each.num_rows for found in unseen.values() for each in found})
         _decide(session, parts)
     except LoadError:
         roll_back(session)
         raise
     _publish_parts(session.spark, session.namespace, session.load or "", parts)
-    own = {staged.snapshot for staged in parts.values()}
+    published = {staged.snapshot for staged in parts.values()}
     with suppress(PySparkException):  # all is published, and the next session of the months deletes them
-        for table, found in left.items():
+        for table, found in unseen.items():
             # What others have staged of these months can't be decided on any more; of a small table it can.
-            stale = found if table not in WHOLE_TABLES else _of_session(session, found)
-            _expire(session, table, {*stale} - own)
+            stale = (each.snapshot for each in found if table not in WHOLE_TABLES or _is_of(session, each))
+            _expire(session, table, {*stale} - published)
 
 
 def roll_back(session: IcebergSession) -> None:
     """Delete what a session has staged, of which nothing was decided."""
-    for table, found in _staged_snapshots(session).items():
-        _expire(session, table, _of_session(session, found))
+    for table, found in _unseen_of(session).items():
+        _expire(session, table, [each.snapshot for each in found if _is_of(session, each)])
 
 
-def _of_session(session: IcebergSession, staged: "_Staged") -> list[int]:
-    return [snapshot for snapshot, (wap_id, _) in staged.items() if wap_id.startswith(f"{session.load}-")]
-
-
-_Staged = Mapping[int, tuple[str, int]]
-"""Snapshot that is no reader's → its `wap.id`, and the number of its rows."""
-
-
-def _staged_snapshots(session: IcebergSession) -> dict[Table, _Staged]:
-    """Table → snapshots with parts that the session replaces, by whichever session they were staged.
-
-    Those of others are of sessions that were killed, or that are at work.
-    """
-    scopes: dict[Table, set[str]] = {}
-    for part in session.staged:
-        scopes.setdefault(part.table, set()).add(part.scope)
-    queries = [
-        f"SELECT '{table.name}', snapshot_id, {WAP_OF_SNAPSHOT}, "
-        "CAST(coalesce(summary['added-records'], '0') AS BIGINT), summary['published-wap-id'] IS NOT NULL "
-        f"FROM {session.name_of(table)}.snapshots WHERE summary['scope'] IN ({quoted(sorted(names))}) "
-        "OR summary['published-wap-id'] IS NOT NULL"
-        f" UNION ALL SELECT '{table.name}', snapshot_id, NULL, 0, TRUE FROM {session.name_of(table)}.history"
-        for table, names in scopes.items()
-    ]
-    rows = collect(session.ask(" UNION ALL ".join(queries))) if queries else []
-    public = {(name, key) for name, snapshot, wap_id, _, published in rows if published for key in (snapshot, wap_id)}
+def _unseen_of(session: IcebergSession) -> dict[Table, list[Unseen]]:
+    """What was staged of the parts that a session replaces: by it, by killed ones, and by others that are at work."""
+    tables = {part.table: None for part in session.staged}  # each once, in order
+    found = unseen_snapshots(session.spark, session.namespace, *tables)
     return {
-        table: {
-            snapshot: (wap_id, num_rows)
-            for name, snapshot, wap_id, num_rows, published in rows
-            if name == table.name and not published and not {(name, snapshot), (name, wap_id)} & public
-        }
-        for table in scopes
+        table: [each for each in staged if Part(table, each.scope) in session.staged] for table, staged in found.items()
     }
 
 
-def _audit(session: IcebergSession, parts: Mapping[Part, Staged], left: Mapping[Table, _Staged]) -> None:
+def _is_of(session: IcebergSession, staged: Unseen) -> bool:
+    return staged.wap_id.startswith(f"{session.load}-")
+
+
+def _audit(session: IcebergSession, parts: Mapping[Part, Staged], num_rows: Mapping[int, int]) -> None:
     """Compare what Iceberg counts in the staged files of each month with what `loaded_days` says of its days.
+
+    Args:
+        session: that has staged them.
+        parts: what it has staged.
+        num_rows: snapshot → its number of rows, as Iceberg counts them.
 
     Raises:
         AuditError: they differ.
@@ -164,7 +146,7 @@ def _audit(session: IcebergSession, parts: Mapping[Part, Staged], left: Mapping[
             staged = parts.get(Part(table, part.scope))
             if staged is None:
                 continue
-            _, found = left[table][staged.snapshot] if staged.snapshot else ("", 0)
+            found = 0 if staged.snapshot is None else num_rows[staged.snapshot]
             if found != expects:
                 raise AuditError(
                     f"{table.name} of {part.scope} does not add up: {found:,} rows were written, and loaded_days says "
@@ -243,11 +225,9 @@ def _publish_part(spark: "SparkSession", namespace: str, load: str, part: Part, 
     """Make a staged part current, unless it was published before."""
     from pyspark.errors import PySparkException
 
-    catalog, _, database = namespace.partition(".")
-    table = f"table => '{database}.{part.table.name}'"
     if staged.snapshot is not None:
         try:
-            spark.sql(f"CALL {catalog}.system.publish_changes({table}, wap_id => '{staged.wap_id}')")
+            spark.sql(call_sql("publish_changes", namespace, part.table, f"wap_id => '{staged.wap_id}'"))
             return
         except PySparkException as error:
             if any(name in str(error) for name in _WAS_PUBLISHED):
@@ -284,11 +264,6 @@ def _write_part(spark: "SparkSession", namespace: str, load: str, part: Part, st
 
 def _expire(session: IcebergSession, table: Table, snapshots: Iterable[int]) -> None:
     """Delete staged snapshots and their files."""
-    listed = ", ".join(map(str, sorted(snapshots)))
-    if not listed:
-        return
-    catalog, _, database = session.namespace.partition(".")
-    session.ask(
-        f"CALL {catalog}.system.expire_snapshots(table => '{database}.{table.name}', "
-        f"older_than => TIMESTAMP_LTZ '1970-01-01 00:00:00', snapshot_ids => ARRAY({listed}))"
-    )
+    if listed := ", ".join(map(str, sorted(snapshots))):
+        arguments = f"older_than => TIMESTAMP_LTZ '1970-01-01 00:00:00', snapshot_ids => ARRAY({listed})"
+        session.ask(call_sql("expire_snapshots", session.namespace, table, arguments))

@@ -21,7 +21,7 @@ from taxi_pipeline.warehouse.spark.connection import staging
 from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.file_reader import typed_rows
 from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, WHOLE_TABLES, Part, day_of
-from taxi_pipeline.warehouse.spark.state import Versions, collect, current_versions
+from taxi_pipeline.warehouse.spark.state import Versions, collect, current_versions, unseen_snapshots
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
 
 if TYPE_CHECKING:
@@ -86,8 +86,7 @@ class IcebergSession(Session):
         part = Part.of_month(table, fleet, days.first)
         if days != Days.of_month(days.first):
             day = day_of(table)
-            others = f"{part.sql} AND NOT ({day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}')"
-            rows = self._rows_of(table).where(others).unionAll(rows)
+            rows = self._with_others(part, rows, f"{day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}'")
         self._stage(part, rows)
 
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -99,10 +98,12 @@ class IcebergSession(Session):
         for row in rows:
             months.setdefault(Part.of_month(table, row[0], row[1]), []).append(row)
         for part, of_month in months.items():
-            new = self._frame(table, of_month)
             days = ", ".join(f"DATE '{row[1]}'" for row in of_month)
-            others = self._rows_of(table).where(f"{part.sql} AND pickup_date NOT IN ({days})")
-            self._stage(part, others.unionAll(new))
+            self._stage(part, self._with_others(part, self._frame(table, of_month), f"pickup_date IN ({days})"))
+
+    def _with_others(self, part: Part, rows: "DataFrame", of_days: str) -> "DataFrame":
+        """The rows of some days, and those of a part's other days as they are."""
+        return self._rows_of(part.table).where(f"{part.sql} AND NOT ({of_days})").unionAll(rows)
 
     def _stage(self, part: Part, rows: "DataFrame") -> None:
         """Write a part's rows where nobody sees them."""
@@ -197,18 +198,11 @@ class IcebergSession(Session):
         return current_versions(self.spark, self.namespace, *WHOLE_TABLES)
 
     def unfinished(self) -> list[UnfinishedLoad]:
-        """Trips that runs have staged now, or that killed runs left. Only Iceberg's notes on the files are read."""
-        name = self.name_of(TRIPS)
-        staged = self.ask(
-            "SELECT summary['scope'], max_by(CAST(summary['added-records'] AS BIGINT), committed_at) "
-            f"FROM {name}.snapshots WHERE summary['scope'] IS NOT NULL "
-            f"AND snapshot_id NOT IN (SELECT snapshot_id FROM {name}.history) AND summary['wap.id'] NOT IN "
-            f"(SELECT summary['published-wap-id'] FROM {name}.snapshots WHERE summary['published-wap-id'] IS NOT NULL) "
-            "GROUP BY ALL ORDER BY ALL"
-        )
+        """Trips that runs have staged now, or that killed runs left; of each month what was staged last."""
+        newest = {each.scope: each.num_rows for each in unseen_snapshots(self.spark, self.namespace, TRIPS)[TRIPS]}
         return [
-            UnfinishedLoad(scope.partition(" ")[0], date.fromisoformat(f"{scope.partition(' ')[2]}-01"), num_trips)
-            for scope, num_trips in collect(staged)
+            UnfinishedLoad(fleet, date.fromisoformat(f"{month}-01"), num_trips)
+            for (fleet, _, month), num_trips in sorted((scope.partition(" "), found) for scope, found in newest.items())
         ]
 
     def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> "DataFrame":

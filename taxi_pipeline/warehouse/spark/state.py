@@ -111,6 +111,40 @@ def unpublished_loads(spark: "SparkSession", namespace: str, decisions: Decision
     ]
 
 
+@dataclass(frozen=True)
+class Unseen:
+    """A snapshot that a session has staged, and that is no reader's."""
+
+    snapshot: int
+    scope: str
+    wap_id: str
+    num_rows: int
+
+
+def unseen_snapshots(spark: "SparkSession", namespace: str, *tables: Table) -> dict[Table, list[Unseen]]:
+    """Table → what sessions have staged and what is not published, the oldest first. Only Iceberg's notes are read."""
+    queries = []
+    for table in tables:
+        name = f"{namespace}.{table.name}"
+        queries += [
+            f"SELECT '{table.name}', snapshot_id, committed_at, summary['scope'], {WAP_OF_SNAPSHOT}, "
+            "CAST(coalesce(summary['added-records'], '0') AS BIGINT), summary['published-wap-id'] IS NOT NULL "
+            f"FROM {name}.snapshots WHERE summary['scope'] IS NOT NULL OR summary['published-wap-id'] IS NOT NULL",
+            f"SELECT '{table.name}', snapshot_id, NULL, NULL, NULL, NULL, TRUE FROM {name}.history",
+        ]
+    rows = collect(spark.sql(" UNION ALL ".join(queries))) if queries else []
+    public = {(name, key) for name, snapshot, _, _, wap_id, _, seen in rows if seen for key in (snapshot, wap_id)}
+    staged = sorted((row for row in rows if not row[-1]), key=lambda row: row[2])
+    return {
+        table: [
+            Unseen(snapshot, scope, wap_id, num_rows)
+            for name, snapshot, _, scope, wap_id, num_rows, _ in staged
+            if name == table.name and not {(name, snapshot), (name, wap_id)} & public
+        ]
+        for table in tables
+    }
+
+
 def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
     """Table → id of its newest snapshot; without tables that nothing was written to."""
     for table in tables:
