@@ -57,7 +57,7 @@ ANSWERS = """async () => {
 """Brushes over weekdays, hours, both and weeks, some with other zones: milliseconds until the page shows the answer."""
 
 BUFFERS = """() => {
-  const arraysOf = (cube) => [...cube.rows, ...cube.sums, cube.all, cube.cells, cube.bySlotOf];
+  const arraysOf = (cube) => [...cube.rows, ...cube.sums, ...cube.totals, cube.all, cube.cells, cube.bySlotOf];
   const arrays = [...cubes.values()].flatMap(arraysOf);
   return d3.sum(new Set(arrays.filter(Boolean).map((array) => array.buffer)), (buffer) => buffer.byteLength);
 }"""

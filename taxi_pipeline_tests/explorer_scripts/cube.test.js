@@ -37,12 +37,17 @@ test("trips by zone and slot, of any range of periods", () => {
   }
 });
 
-test("trips by slot and period, of any zones after any others", () => {
+test("trips by period, of any zones and slots after any others", () => {
   const { numbers, cube } = drawn();
+  const everySlot = Array.from({ length: SLOTS }, (_, slot) => slot);
+  const choices = [null, everySlot, [5], [5, 6, 100], [], null, [6, 7]];
   for (const wanted of [[3, 7, 200, 264], [3], [3, 7], [], [264], [3, 200, 264], [7, 200, 264], [3, 7, 200, 264]]) {
-    const found = cube.byCell((id) => wanted.includes(id));
-    for (const at of [0, 1, 500, SLOTS * PERIODS - 1]) {
-      assert.equal(found[at], wanted.reduce((sum, id) => sum + numbers.get(id)[at], 0));
+    for (const slots of choices) {
+      const found = cube.byPeriod((id) => wanted.includes(id), slots);
+      for (let period = 0; period < PERIODS; period++) {
+        const trips = wanted.flatMap((id) => (slots ?? everySlot).map((slot) => numbers.get(id)[slot * PERIODS + period]));
+        assert.equal(found[period], trips.reduce((one, other) => one + other, 0) % 2 ** 32);
+      }
     }
   }
 });

@@ -118,11 +118,8 @@ function tripsByWeek(selection, isWanted) {
   const length = isWeekly || periodWeeks === 1 ? data.weeks.length : periodOf(lastWeek) + 1;
   const total = new Array(length).fill(0);
   for (const [cube, sign] of cubesOf(selection, isWeekly)) {
-    const cells = cube.byCell(isWanted);
-    for (const slot of slotsOf(cube, selection.weekdays, selection.hours)) {
-      const first = slot * cube.periods;
-      for (let n = 0; n < length; n++) total[n] += sign * cells[first + n];
-    }
+    const byPeriod = cube.byPeriod(isWanted, isWeekly ? null : slotsOf(cube, selection.weekdays, selection.hours));
+    for (let n = 0; n < length; n++) total[n] += sign * byPeriod[n];
   }
   return total;
 }

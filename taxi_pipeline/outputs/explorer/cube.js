@@ -12,7 +12,8 @@ A slot is a weekday and an hour (weekday times hours plus hour), a period some w
 const SLOT_DAYS = 7;
 const NUM_ZONE_IDS = 266;
 /* Sums are kept up to each so many periods: a range is then read from its ends. */
-const STRIDE = 16;
+const STRIDE = 4;
+const NO_ZONE = new Uint8Array(NUM_ZONE_IDS);
 
 /** @param {string} text @returns {Promise<Uint8Array>} */
 async function unpacked(text) {
@@ -53,29 +54,34 @@ class Cube {
     this.#addUp(length);
   }
 
-  /* Of each row: the sums up to each STRIDE; and the sum of all rows. */
+  /* Of each row: the sums up to each STRIDE, and by period; and the sum of all rows. */
   #addUp(length) {
     this.marks = Math.floor(this.periods / STRIDE) + 1;
     /** @type {(Uint32Array | undefined)[]} */
     this.sums = new Array(NUM_ZONE_IDS);
+    /** @type {(Uint32Array | undefined)[]} */
+    this.totals = new Array(NUM_ZONE_IDS);
     this.all = new Uint32Array(length);
     for (const id of this.zones) {
-      const [row, sums] = [this.rows[id], new Uint32Array(this.slots * this.marks)];
+      const [row, sums, totals] = [this.rows[id], new Uint32Array(this.slots * this.marks), new Uint32Array(this.periods)];
       for (let slot = 0, at = 0, mark = 0; slot < this.slots; slot++) {
         let total = 0;
         for (let period = 0; period < this.periods; period++, at++) {
           if (period % STRIDE === 0) sums[mark++] = total;
           total += row[at];
+          totals[period] += row[at];
           this.all[at] += row[at];
         }
         if (this.periods % STRIDE === 0) sums[mark++] = total;
       }
       this.sums[id] = sums;
+      this.totals[id] = totals;
     }
-    /* What `byCell` has added up last: the rows of these zones. It begins with all. */
+    /* What `byPeriod` has added up last in each slot: the rows of these zones. It begins with all. */
     this.cells = this.all.slice();
-    this.inCells = new Uint8Array(NUM_ZONE_IDS);
-    for (const id of this.zones) this.inCells[id] = 1;
+    this.everyZone = this.#flagsOf(() => true);
+    this.wanted = this.everyZone;
+    this.zonesIn = new Array(this.slots).fill(this.everyZone);
     this.range = [-1, -1];
     this.bySlotOf = new Uint32Array(NUM_ZONE_IDS * this.slots);
   }
@@ -108,36 +114,59 @@ class Cube {
   }
 
   /**
-   * Trips by slot and period of some zones: the number at slot times periods plus period.
-   * @param {(id: number) => boolean} isWanted @returns {Uint32Array} valid until it is asked again
+   * Trips by period of some zones, in these slots or in all of them (null).
+   * @param {(id: number) => boolean} isWanted @param {number[] | null} slots @returns {Uint32Array}
    */
-  byCell(isWanted) {
-    let [same, wanted] = [0, 0];
+  byPeriod(isWanted, slots) {
+    const found = new Uint32Array(this.periods);
+    if (!slots) {
+      for (const id of this.zones) if (isWanted(id)) addTo(found, 0, this.totals[id], 0, this.periods, 1);
+      return found;
+    }
+    const wanted = this.#flagsOf(isWanted);
+    /* The same zones stay the same array, which tells a slot that has them already. */
+    if (wanted.some((flag, id) => flag !== this.wanted[id])) this.wanted = wanted;
+    for (const slot of slots) {
+      this.#bringZones(slot, this.zonesIn[slot], this.wanted);
+      this.zonesIn[slot] = this.wanted;
+      addTo(found, 0, this.cells, slot * this.periods, this.periods, 1);
+    }
+    return found;
+  }
+
+  /** By zone id: 1 for those that are wanted and have trips. @param {(id: number) => boolean} isWanted */
+  #flagsOf(isWanted) {
+    const flags = new Uint8Array(NUM_ZONE_IDS);
+    for (const id of this.zones) flags[id] = Number(isWanted(id));
+    return flags;
+  }
+
+  /* Make the cells of a slot, which have the zones of `had`, have those of `wanted`. */
+  #bringZones(slot, had, wanted) {
+    if (had === wanted) return;
+    const [start, length] = [slot * this.periods, this.periods];
+    let [steps, count] = [0, 0];
     for (const id of this.zones) {
-      wanted += Number(isWanted(id));
-      same += Number(isWanted(id) === Boolean(this.inCells[id]));
+      steps += Number(had[id] !== wanted[id]);
+      count += wanted[id];
     }
     /* From what is there, from all or from nothing: whichever has fewest rows to add or to take away. */
-    const steps = this.zones.length - same;
-    if (this.zones.length - wanted < steps) {
-      this.cells.set(this.all);
-      for (const id of this.zones) this.inCells[id] = 1;
-    }
-    if (wanted < Math.min(steps, this.zones.length - wanted)) {
-      this.cells.fill(0);
-      this.inCells.fill(0);
+    let from = had;
+    if (this.zones.length - count < Math.min(steps, count)) {
+      from = this.everyZone;
+      this.cells.set(this.all.subarray(start, start + length), start);
+    } else if (count < steps) {
+      from = NO_ZONE;
+      this.cells.fill(0, start, start + length);
     }
     for (const id of this.zones) {
-      if (isWanted(id) === Boolean(this.inCells[id])) continue;
-      addTo(this.cells, this.rows[id], isWanted(id) ? 1 : -1);
-      this.inCells[id] = Number(isWanted(id));
+      if (from[id] !== wanted[id]) addTo(this.cells, start, this.rows[id], start, length, wanted[id] ? 1 : -1);
     }
-    return this.cells;
   }
 }
 
-/** @param {Uint32Array} cells @param {Row} row @param {1 | -1} sign */
-function addTo(cells, row, sign) {
-  if (sign > 0) for (let n = 0; n < row.length; n++) cells[n] += row[n];
-  else for (let n = 0; n < row.length; n++) cells[n] -= row[n];
+/** Add so many numbers to others, each from a place on. @param {Uint32Array} sums @param {Row} row @param {1 | -1} sign */
+function addTo(sums, at, row, start, length, sign) {
+  if (sign > 0) for (let n = 0; n < length; n++) sums[at + n] += row[start + n];
+  else for (let n = 0; n < length; n++) sums[at + n] -= row[start + n];
 }
