@@ -2,12 +2,12 @@
 
 import shutil
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -59,3 +59,40 @@ def open_explorer(page: "Page", url: str) -> None:
 def wait_for_explorer(page: "Page") -> None:
     """Wait until all numbers of the explorer that a page opens are unpacked and shown."""
     page.wait_for_selector("body[data-unpacked=all]")
+
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "desk": {"viewport": {"width": 1440, "height": 1000}},
+    "phone": {"viewport": {"width": 390, "height": 844}},
+    "dark": {"viewport": {"width": 1440, "height": 1000}, "color_scheme": "dark"},
+}
+"""What a page may be looked at with, beside paper."""
+
+
+def barriers(page: "Page") -> list[str]:
+    """What keeps people with a screen reader, a keyboard or weak eyes from a page, as axe finds it."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+
+def barriers_in_any_look(browser: "Browser", url: str, prepare: "Callable[[Page], object]") -> dict[str, list[str]]:
+    """Look → the barriers of a page, without looks that have none.
+
+    Args:
+        browser: an opened one.
+        url: address of the page.
+        prepare: waits until the page is whole, or opens what is closed in it.
+    """
+    found = {}
+    for look, options in LOOKS.items():
+        page = browser.new_page(**options)
+        page.goto(url)
+        prepare(page)
+        found[look] = barriers(page)
+        if look == "desk":
+            page.emulate_media(media="print")
+            found["paper"] = barriers(page)
+        page.close()
+    return {look: each for look, each in found.items() if each}

@@ -6,25 +6,30 @@ import json
 import random
 import re
 import shutil
+from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from taxi_pipeline.defs.assets import zone_explorer
 from taxi_pipeline.outputs.explorer.cube import Block, Entries, packed_within
-from taxi_pipeline.outputs.explorer.data import explorer_data
+from taxi_pipeline.outputs.explorer.data import events_of, explorer_data
 from taxi_pipeline.outputs.explorer.page import page_of
+from taxi_pipeline.outputs.geometry import areas_km2
 from taxi_pipeline.outputs.palette import round_classes
 from taxi_pipeline.sample.mirror import write_mirror
+from taxi_pipeline.sources.zone_places import zone_places
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.zones import read_zones
 from taxi_pipeline.warehouse.duckdb.session import DuckDBSession
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.tables import ZONE_HOURLY_DROPOFFS, ZONE_HOURLY_TRIPS, ZONES
-from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer
+from taxi_pipeline_tests.browsers import barriers_in_any_look, browser_or_skip, open_explorer, wait_for_explorer
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, pipeline_in
 
 if TYPE_CHECKING:
@@ -239,6 +244,33 @@ def test_three_years_of_all_fleets_in_real_zones_take_at_most_eight_megabytes(
     assert len(page.encode()) <= 8_000_000
 
 
+def test_events_of_the_loaded_weeks_have_their_places() -> None:
+    weeks = [date(2020, 3, 15) + timedelta(weeks=n) for n in range(5)]
+    events = events_of(weeks)
+    lockdown = next(each for each in events if "lockdown" in each["words"])
+    assert lockdown == {
+        "from": 1,
+        "to": 4,
+        "words": "2020-03-22 to 2020-06-07: COVID-19 lockdown (New York State on PAUSE)",
+    }
+    assert events[0]["words"].startswith("2020-03-16:")
+    assert events[0]["from"] == events[0]["to"] == 0
+    assert all(0 <= each["from"] <= each["to"] < 5 for each in events)
+    assert events_of([]) == []
+
+
+@pytest.mark.real_data
+def test_areas_are_those_of_the_zones(real_tlc: Path) -> None:
+    """Against the declared ones, which were measured on a plane of New York and have three digits."""
+    declared = {place.zone_id: place.area_km2 for place in zone_places()}
+    zones = read_zones(real_tlc / "misc" / "taxi_zones.zip")
+    areas = areas_km2({zone.zone_id: zone.geometry for zone in zones if zone.geometry})
+    assert set(areas) == set(declared)
+    assert not [
+        zone_id for zone_id in areas if abs(areas[zone_id] - declared[zone_id]) > 0.0006 + 0.003 * areas[zone_id]
+    ]
+
+
 # In a browser
 
 
@@ -369,8 +401,8 @@ def test_weeks_and_hours_are_brushed_on_the_bars(page: "Page", data: dict[str, A
     page.get_by_label("First week").focus()
     page.keyboard.press("Home")
     assert f"{sum(hours[6:10]):,} pickups, {sum(hours[6:10]) / 21:.3g} a day" in words_of(page, "JFK Airport")
-    assert page.get_by_label("Hours").input_value() == "6-9"
-    page.get_by_label("Hours").select_option("all")
+    assert page.locator("#part-of-day").input_value() == "6-9"
+    page.locator("#part-of-day").select_option("all")
     assert f"{sum(trips_of(data, JFK)):,} pickups" in words_of(page, "JFK Airport")
 
 
@@ -666,3 +698,124 @@ def test_zones_with_names_like_markup_stay_text(browser: "Browser", loaded: Pipe
     assert page.locator("#chosen").inner_text() == f"{name}, Queens"
     assert page.locator("img").count() == 0
     page.close()
+
+
+@pytest.mark.slow
+def test_trips_by_area_are_shaded_told_and_saved(page: "Page", data: dict[str, Any], tmp_path: Path) -> None:
+    before = shades(page)
+    page.get_by_label("Shade by trips per").select_option("square kilometre")
+    area = next(zone["km2"] for zone in data["zones"] if zone["id"] == JFK)
+    per_day = sum(trips_of(data, JFK)) / 21
+    assert f"{float(f'{per_day / area:.3g}'):g} a day and km²" in words_of(page, "JFK Airport")
+    assert "Pickups a day per km²" in page.locator("#key").inner_text()
+    kinds = {name.split(":")[0]: shade for name, shade in before.items()}
+    assert any(kinds[name.split(":")[0]] != shade for name, shade in shades(page).items())
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="CSV").click()
+    downloading.value.save_as(tmp_path / "zones.csv")
+    with (tmp_path / "zones.csv").open(newline="") as file:
+        rows = {int(row["zone_id"]): row for row in csv.DictReader(file)}
+    assert rows[JFK]["trips_per_day_and_km2"] == f"{per_day / area:.3f}"
+    page.wait_for_function("location.hash.includes('per=km2')")
+
+
+@pytest.mark.slow
+def test_what_is_shown_is_saved_as_a_picture(page: "Page", tmp_path: Path) -> None:
+    """The drawing needs neither stylesheet nor script: a page with nothing else has the same colours."""
+    zone_named(page, "JFK Airport").click()
+    with page.expect_download() as drawing:
+        page.get_by_role("button", name="SVG").click()
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="PNG").click()
+    assert drawing.value.suggested_filename == "zones pickups all 2023-01-08..2023-01-22.svg"
+    drawing.value.save_as(tmp_path / "zones.svg")
+    picture.value.save_as(tmp_path / "zones.png")
+    root = ElementTree.fromstring((tmp_path / "zones.svg").read_text())  # noqa: S314 - our own
+    words = " ".join(text for text in root.itertext())
+    for part in (
+        "Pickups of all fleets",
+        "JFK Airport, Queens:",
+        "Pickups a day per zone",
+        "A program generated these trips",
+    ):
+        assert part in words
+    fills = [
+        dict(style.split(":", 1) for style in path.get("style", "").split(";"))["fill"]
+        for path in root.iter("{http://www.w3.org/2000/svg}path")
+        if "style" in path.attrib
+    ]
+    shown = page.locator("#map path[aria-label]").evaluate_all(
+        "paths => paths.map(path => getComputedStyle(path).fill)"
+    )
+    assert Counter(shown) <= Counter(fills)
+    assert not [name for element in root.iter() for name in element.attrib if name in ("class", "onclick", "href")]
+    with Image.open(tmp_path / "zones.png") as image:
+        assert image.size == tuple(2 * int(float(root.attrib[side])) for side in ("width", "height"))
+        assert len({image.getpixel((x, 700)) for x in range(0, 1700, 10)}) > 3
+
+
+@pytest.mark.slow
+def test_known_events_and_years_stand_beside_the_weeks(browser: "Browser", loaded: Pipeline, tmp_path: Path) -> None:
+    found = loaded.warehouse.query(explorer_data, FLEETS)
+    events = [
+        {"from": 0, "to": 1, "words": "2022-12-26 to 2023-01-02: Lasts"},
+        {"from": 2, "to": 2, "words": "2023-01-09: <b>Happens</b>"},
+    ]
+    weeks = ["2022-12-25", "2023-01-01", "2023-01-08"]
+    (tmp_path / "page.html").write_text(page_of({**found, "weeks": weeks, "events": events}))
+    page = browser.new_page()
+    open_explorer(page, (tmp_path / "page.html").as_uri())
+    words = [str(bar.get_attribute("aria-label")) for bar in page.locator("#weeks .bar").all()]
+    assert [re.findall("Lasts|<b>Happens</b>", each) for each in words] == [["Lasts"], ["Lasts"], ["<b>Happens</b>"]]
+    assert page.locator("#weeks .noted path").count() == 2
+    page.get_by_text("The weeks as a table").click()
+    assert "2023-01-09: <b>Happens</b>" in page.locator("#weeks-table").inner_text()
+    page.get_by_text("Year by year").click()
+    page.wait_for_selector("#years g")
+    rows = page.locator("#years g").evaluate_all(
+        "rows => rows.map(row => [row.textContent, row.querySelectorAll('rect').length])"
+    )
+    pickups = [sum(week) for week in zip(*(trips for fleet in FLEETS for trips in _weekly(found, fleet)), strict=True)]
+    means = [pickups[0] / 7, sum(pickups[1:]) / 14]
+    assert rows == [
+        [f"{year}{float(f'{mean:.3g}'):g} a day", bars]
+        for year, mean, bars in zip((2022, 2023), means, (1, 2), strict=True)
+    ]
+    page.close()
+
+
+def _weekly(found: dict[str, Any], fleet: str) -> list[list[int]]:
+    """Pickups by week of each zone of a fleet."""
+    (block,) = (each for each in found["blocks"] if (each.header["fleet"], each.header["count"]) == (fleet, "pickups"))
+    return [[sum(numbers[week::3]) for week in range(3)] for numbers in numbers_of(block).values()]
+
+
+@pytest.mark.slow
+def test_an_embedded_page_shows_what_is_chosen_and_nothing_to_choose_with(page: "Page") -> None:
+    page.evaluate("location.hash = 'embed=1&borough=Queens'")
+    page.wait_for_selector("body[data-embedded=true]")
+    assert not page.locator("#controls").is_visible()
+    assert not page.locator("#weeks-table").is_visible()
+    assert page.locator("#map").is_visible()
+    assert page.locator("#synthetic").is_visible(), "what the numbers are is told there, too"
+    link = page.get_by_role("link", name="Open with all controls")
+    assert "borough=Queens" in str(link.get_attribute("href"))
+    assert "embed" not in str(link.get_attribute("href"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        "borough=Queens&zone=132&map=ends&per=km2&than=dropoffs,green,2023-01-08..2023-01-15,hours 6-9",
+        "embed=1&zone=132",
+    ],
+)
+def test_nothing_keeps_anybody_out(browser: "Browser", loaded: Pipeline, chosen: str) -> None:
+    """With everything open that can be opened."""
+
+    def opened(page: "Page") -> None:
+        wait_for_explorer(page)
+        page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+
+    assert barriers_in_any_look(browser, f"{(loaded.folder / PAGE).as_uri()}#{chosen}", opened) == {}

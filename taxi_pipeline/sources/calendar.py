@@ -107,6 +107,28 @@ def _school_day(day: date) -> bool | None:
     return day.weekday() < 5 if day in _days_of_schools(_KNOWN) else None
 
 
+@dataclass(frozen=True, kw_only=True)
+class KnownEvent:
+    """An event that trips show."""
+
+    first: date
+    last: date
+    """The same day for what begins and stays."""
+    event: str
+    """Short text."""
+
+
+def known_events() -> list[KnownEvent]:
+    """All known events by their first days, as `calendar_days` has them day by day."""
+    events = [
+        KnownEvent(
+            first=date.fromisoformat(row["first_day"]), last=date.fromisoformat(row["last_day"]), event=row["event"]
+        )
+        for row in _rows(EVENTS_FILE)
+    ]
+    return sorted(events, key=lambda each: (each.first, each.last))
+
+
 @cache
 def _events() -> dict[date, dict[str, str]]:
     """Day → its events and their sources."""

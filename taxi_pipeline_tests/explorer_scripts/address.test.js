@@ -14,8 +14,8 @@ test("a view comes back the same", () => {
   const selection = { count: "net", fleet: "green", from: 1, to: 3, weekdays: [0, 5, 6], hours: [0, 1, 2, 22, 23] };
   const than = { count: "dropoffs", fleet: "all", from: 0, to: 4, weekdays: null, hours: null };
   for (const view of [
-    { selection, than, borough: "Manhattan", isOfEnds: true, zones: [4] },
-    { selection: than, than: null, borough: "all", isOfEnds: false, zones: [1, 4] },
+    { selection, than, borough: "Manhattan", isOfEnds: true, isPerArea: true, isEmbedded: true, zones: [4] },
+    { selection: than, than: null, borough: "all", isOfEnds: false, isPerArea: false, isEmbedded: false, zones: [1, 4] },
   ]) {
     assert.deepEqual(plain(viewFromFragment(viewAsFragment(view))), view);
   }

@@ -56,6 +56,8 @@ function viewAsFragment(view) {
   if (view.borough !== "all") parts.set("borough", view.borough);
   if (view.zones.length) parts.set("zone", view.zones.join(" "));
   if (view.isOfEnds) parts.set("map", "ends");
+  if (view.isPerArea) parts.set("per", "km2");
+  if (view.isEmbedded) parts.set("embed", "1");
   return parts.toString();
 }
 
@@ -68,6 +70,8 @@ function viewFromFragment(fragment) {
     than: parts.has("than") ? selectionFromText(parts.get("than")) : null,
     borough,
     isOfEnds: parts.get("map") === "ends",
+    isPerArea: parts.get("per") === "km2",
+    isEmbedded: parts.get("embed") === "1",
     zones: placed.filter((zone) => zones.includes(zone.id) && (borough === "all" || zone.borough === borough)).map((zone) => zone.id),
   };
 }

@@ -16,6 +16,7 @@ function widthOf(place) {
 function makeBars(place, { label, onBrush, onPoint }) {
   const svg = d3.select(place).append("svg").attr("height", CHART_HEIGHT);
   const grid = svg.append("g").attr("class", "axis");
+  const noted = svg.append("g").attr("class", "noted").attr("aria-hidden", "true");
   const below = svg.append("g").attr("class", "axis");
   const marks = svg.append("g");
   const brushed = svg.append("g").attr("class", "brush").attr("aria-hidden", "true");
@@ -24,8 +25,9 @@ function makeBars(place, { label, onBrush, onPoint }) {
   let size = "";
 
   return {
-    /* Bars are { value, words, isChosen, isPinned, isPartial }; `ticks` are positions with a label. */
-    show(bars, ticks, range) {
+    /* Bars are { value, words, isChosen, isPinned, isPartial }; `ticks` are positions with a label; `notes` are the
+       first and the last bar of what is marked above them. */
+    show(bars, ticks, range, notes = []) {
       const width = Math.max(240, widthOf(place));
       const x = d3.scaleBand(d3.range(bars.length), [MARGIN.left, width - MARGIN.right]).paddingInner(bars.length > 80 ? 0 : 0.15);
       const y = d3.scaleLinear([0, d3.max(bars, (bar) => bar.value) || 1], [CHART_HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4);
@@ -40,6 +42,14 @@ function makeBars(place, { label, onBrush, onPoint }) {
         .attr("y", CHART_HEIGHT - 6)
         .attr("text-anchor", "middle")
         .text((tick) => tick.text);
+      noted
+        .selectAll("path")
+        .data(notes)
+        .join("path")
+        .attr("d", ([first, last]) => {
+          const [left, right] = [x(first), x(last) + x.bandwidth()];
+          return first === last ? `M${(left + right) / 2 - 4} 0h8l-4 7z` : `M${left} 0H${right}v3H${left}z`;
+        });
       const rects = marks.selectAll("rect").data(bars).join("rect");
       if (size !== `${width} ${bars.length}`) {
         size = `${width} ${bars.length}`;

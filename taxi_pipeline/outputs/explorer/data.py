@@ -10,7 +10,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from taxi_pipeline.outputs.explorer.cube import NUM_ZONES, WEEKDAYS, Entries, PairEntries, packed_pairs, packed_within
-from taxi_pipeline.outputs.geometry import on_plane
+from taxi_pipeline.outputs.geometry import areas_km2, on_plane
+from taxi_pipeline.sources.calendar import known_events
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES
 from taxi_pipeline.warehouse.coverage import is_synthetic
@@ -81,6 +82,7 @@ def packed_data(
         "zones": zones,
         "borough_titles": BOROUGH_TITLES,
         "flows": _flows(session, fleets, weeks),
+        "events": events_of(weeks),
     }
     # Base64 writes three bytes as four letters.
     room = (most_bytes - _REST_BYTES - len(json.dumps(data))) * 3 // 4
@@ -143,21 +145,34 @@ def _loaded_days(session: Session, fleets: Sequence[str], weeks: Sequence[date])
 
 
 def _zones(session: Session) -> tuple[list[int], list[dict[str, Any]]]:
-    """Width and height of the map in pixels; id, name, borough and rings of each zone (no rings without a shape)."""
+    """Width and height of the map in pixels; id, name, borough, area and rings of each zone (none without a shape)."""
     rows = session.rows("SELECT zone_id, zone, borough, geometry FROM zones ORDER BY zone_id")
     placed = {zone_id: geometry for zone_id, _, _, geometry in rows if geometry}
     if not placed:
         return [1, 1], []
     plane, shapes = on_plane(placed)
+    areas = areas_km2(placed)
     return [round(plane.width), round(plane.height)], [
         {
             "id": zone_id,
             "zone": zone,
             "borough": borough,
+            "km2": round(areas[zone_id], 3) if zone_id in areas else None,
             "rings": plane.rings(shapes[zone_id]) if zone_id in shapes else [],
         }
         for zone_id, zone, borough, _ in rows
     ]
+
+
+def events_of(weeks: Sequence[date]) -> list[dict[str, Any]]:
+    """The known events of these weeks: positions of the first and the last week, and words with the days."""
+    events = []
+    for each in known_events():
+        first, last = ((day - weeks[0]).days // WEEKDAYS if weeks else -1 for day in (each.first, each.last))
+        if last >= 0 and first < len(weeks):
+            days = str(each.first) if each.first == each.last else f"{each.first} to {each.last}"
+            events.append({"from": max(0, first), "to": min(len(weeks) - 1, last), "words": f"{days}: {each.event}"})
+    return events
 
 
 def _flows(session: Session, fleets: Sequence[str], weeks: Sequence[date]) -> dict[str, list[list[Any]]]:

@@ -83,11 +83,14 @@ const hours = makeBars(byId("hours"), { label: () => heading(), onBrush: (range,
 const heat = makeHeatMap(byId("heat"), byId("heat-key"), { label: () => heading(), onBrush: (range, isMoving) => chooseHeat(range, isMoving), onPoint: point });
 const tables = [
   makeTable(byId("zones-table"), () => zoneRows()),
-  makeTable(byId("weeks-table"), () => shownBars.weeks),
-  makeTable(byId("heat-table"), () => shownBars.heat),
+  makeTable(byId("weeks-table"), () => tableRows.weeks()),
+  makeTable(byId("heat-table"), () => tableRows.heat()),
 ];
-/* What the tables of the charts have: filled when the charts are drawn. */
-const shownBars = { weeks: [], heat: [] };
+const years = makeYears(byId("years"), { bars: () => yearBars(), onPoint: point });
+/* What gives the bars of the years: set when the weeks are drawn. */
+let yearBars = () => [];
+/* What gives the rows of the tables of the charts: set when the charts are drawn. */
+const tableRows = { weeks: () => [], heat: () => [] };
 
 function heading() {
   const names = view.zones.map((id) => zoneOf.get(id).zone);
@@ -114,6 +117,7 @@ function show(isMoving = false) {
     const count = trips.get(zone.id) || 0;
     const parts = count ? [`${number.format(count)} ${words()}`, `${rate.format(count / days)} a day`] : [`no ${words()}`];
     if (count && rank.has(zone.id)) parts.push(`${percent(count / onMap)} of ${place()}`, `number ${rank.get(zone.id)} of ${shown.length}`);
+    if (count && view.isPerArea) parts.push(`${rate.format(count / days / zone.km2)} a day and km²`);
     if (changes) parts.push(changes.get(zone.id) === null ? "too few to compare" : `${signed(changes.get(zone.id))} compared`);
     return parts.join(", ");
   };
@@ -139,12 +143,16 @@ function keepInAddress() {
 
 function showCounts(trips, shown) {
   const days = Math.max(1, loadedDays(view.selection));
-  const perDay = (zone) => (trips.get(zone.id) || 0) / days;
+  const perDay = (zone) => (trips.get(zone.id) || 0) / days / perPlace(zone);
   const starts = roundClasses(shown.map(perDay));
   map.show((zone) => ({ shade: `s${shadeOf(perDay(zone), starts)}`, words: describe(zone) }), view.zones, isShown);
   const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: short(start) }));
-  showKey(byId("key"), `${words()} a day per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+  showKey(byId("key"), `${words()} a day per ${placeInWords()}, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
 }
+
+/* What the trips of a zone are divided by, to be compared with those of others. */
+const perPlace = (zone) => (view.isPerArea ? zone.km2 : 1);
+const placeInWords = () => (view.isPerArea ? "km²" : "zone");
 
 /* The ids of the zones whose trips are in the charts. */
 const countedZones = () => data.zones.map((zone) => zone.id).filter(isCounted);
@@ -157,11 +165,12 @@ function showEnds(ends) {
   const all = sum(placed.map((zone) => ends.get(zone.id) || 0));
   const verb = endOf(view.selection) === "pickups" ? "end" : "begin";
   describe = (zone) => (ends.get(zone.id) ? `${number.format(ends.get(zone.id))} of their trips ${verb} here, ${percent(ends.get(zone.id) / all)}` : `none of their trips ${verb} here`);
-  const starts = roundClasses(placed.map((zone) => ends.get(zone.id) || 0));
-  map.show((zone) => ({ shade: `s${shadeOf(ends.get(zone.id) || 0, starts)}`, words: describe(zone) }), view.zones, () => true);
+  const shaded = (zone) => (ends.get(zone.id) || 0) / perPlace(zone);
+  const starts = roundClasses(placed.map(shaded));
+  map.show((zone) => ({ shade: `s${shadeOf(shaded(zone), starts)}`, words: describe(zone) }), view.zones, () => true);
   const swatches = starts.map((start) => ({ shade: `s${shadeOf(start, starts)}`, words: short(start) }));
   byId("summary").textContent = `The map shows ${number.format(all)} trips of the months ${pairMonthsInWords(view.selection)}, all weekdays and hours, where they ${verb}.`;
-  showKey(byId("key"), `${endsTitle()}: trips per zone, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
+  showKey(byId("key"), `${endsTitle()}: trips per ${placeInWords()}, from … on`, [{ shade: "s0", words: "none" }, ...swatches]);
 }
 
 const endsTitle = () => (endOf(view.selection) === "pickups" ? `Where trips from ${heading()} end` : `Where trips to ${heading()} begin`);
@@ -209,6 +218,7 @@ function showWeeks() {
     const isWithin = (range) => first >= range.from && last <= range.to;
     return {
       name: size === 1 ? `Week of ${data.weeks[first]}` : `${last - first + 1} weeks from ${data.weeks[first]}`,
+      start: data.weeks[first],
       trips,
       days,
       value: days ? trips / days : 0,
@@ -216,15 +226,21 @@ function showWeeks() {
       isChosen: isWithin(selection),
       isPinned: Boolean(than && isWithin(than) && (than.from > 0 || than.to < lastWeek)),
       isPartial: days < all,
+      events: data.events.filter((event) => event.from <= last && event.to >= first).map((event) => event.words),
     };
   });
+  for (const bar of bars) if (bar.events.length) bar.words += `. ${bar.events.join("; ")}`;
   const every = Math.max(1, Math.ceil(bars.length / Math.floor(widthOf(byId("weeks")) / 90)));
   const ticks = d3.range(bars.length).map((n) => ({ n, text: data.weeks[n * size] })).filter(({ n }) => n % every === Math.floor(every / 2));
   const isAll = selection.from === 0 && selection.to === lastWeek;
-  weeks.show(bars, ticks, isAll ? null : [Math.floor(selection.from / size), Math.floor(selection.to / size)]);
+  const notes = data.events.map((event) => [Math.floor(event.from / size), Math.floor(event.to / size)]);
+  weeks.show(bars, ticks, isAll ? null : [Math.floor(selection.from / size), Math.floor(selection.to / size)], notes);
   byId("partial").hidden = !bars.some((bar) => bar.isPartial);
   byId("coarse").hidden = periodWeeks === 1;
-  shownBars.weeks = [["From", words(), "days loaded", `${words()} a day`], ...bars.map((bar) => [bar.name, number.format(bar.trips), bar.days, bar.days ? rate.format(bar.value) : ""])];
+  yearBars = () => bars.map((bar) => ({ ...bar, days: 7 * size, loaded: bar.days }));
+  byId("years").hidden = bars[0]?.start.slice(0, 4) === bars.at(-1)?.start.slice(0, 4);
+  years.show();
+  tableRows.weeks = () => [["From", words(), "days loaded", `${words()} a day`, "known events"], ...bars.map((bar) => [bar.name, number.format(bar.trips), bar.days, bar.days ? rate.format(bar.value) : "", bar.events.join("; ")])];
 }
 
 function showHours() {
@@ -258,7 +274,7 @@ function showHours() {
   const [dayEnds, hourEnds] = [endsOf(selection.weekdays), endsOf(selection.hours)];
   const isBlock = needsSlots(selection) && (!selection.weekdays || dayEnds) && (!selection.hours || hourEnds);
   heat.show(cells, isBlock ? { weekdays: dayEnds || [0, 6], hours: hourEnds || [0, 23] } : null);
-  shownBars.heat = [["Hour", ...WEEKDAY_NAMES], ...d3.range(24).map((n) => [hour(n), ...counted.map((row) => number.format(row[n]))])];
+  tableRows.heat = () => [["Hour", ...WEEKDAY_NAMES], ...d3.range(24).map((n) => [hour(n), ...counted.map((row) => number.format(row[n]))])];
   const unknown = sum(counted.map((row, weekday) => (isDay(weekday) ? row[24] : 0)));
   byId("unknown-hours").hidden = !unknown;
   byId("unknown-hours").textContent = `${number.format(unknown)} more at an hour that was not published.`;
@@ -323,6 +339,9 @@ function showControls() {
   for (const radio of document.getElementsByName("count")) radio.checked = radio.value === selection.count;
   byId("fleet").value = selection.fleet;
   byId("borough").value = view.borough;
+  byId("per").value = view.isPerArea ? "km2" : "zone";
+  document.body.dataset.embedded = String(view.isEmbedded);
+  byId("whole-view").href = `#${viewAsFragment({ ...view, isEmbedded: false })}`;
   for (const [id, week] of [["from", selection.from], ["to", selection.to]]) {
     byId(id).value = week;
     byId(`${id}-week`).textContent = data.weeks[week] || "";
@@ -422,9 +441,13 @@ function play() {
 /* The table behind the map: each zone that is shown. */
 function zoneRows() {
   const [trips, days] = [tripsByZone(view.selection), loadedDays(view.selection)];
-  const row = (zone) => [zone.zone, boroughName(zone.borough), number.format(trips.get(zone.id) || 0), days ? rate.format((trips.get(zone.id) || 0) / days) : ""];
+  const row = (zone) => {
+    const perDay = (trips.get(zone.id) || 0) / days;
+    const shown = (value) => (days ? rate.format(value) : "");
+    return [zone.zone, boroughName(zone.borough), number.format(trips.get(zone.id) || 0), shown(perDay), shown(perDay / zone.km2)];
+  };
   const shown = placed.filter(isShown).sort((a, b) => (trips.get(b.id) || 0) - (trips.get(a.id) || 0) || a.id - b.id);
-  return [["Zone", "borough", words(), `${words()} a day`], ...shown.map(row)];
+  return [["Zone", "borough", words(), `${words()} a day`, "a day and km²"], ...shown.map(row)];
 }
 
 /* What is shown, as CSV: a row for each zone. */
@@ -433,11 +456,14 @@ function csv() {
   if (view.isOfEnds && hasOwnZones()) return csvOfEnds(quoted);
   const columns = (selection) => {
     const [trips, days] = [tripsByZone(selection), loadedDays(selection)];
-    return (zone) => [trips.get(zone.id) || 0, days ? ((trips.get(zone.id) || 0) / days).toFixed(3) : ""];
+    const perDay = (zone) => (trips.get(zone.id) || 0) / days;
+    const perArea = (zone) => (view.isPerArea ? [days ? (perDay(zone) / zone.km2).toFixed(3) : ""] : []);
+    return (zone) => [trips.get(zone.id) || 0, days ? perDay(zone).toFixed(3) : "", ...perArea(zone)];
   };
   const now = columns(view.selection);
   const then = view.than ? columns(view.than) : () => [];
-  const header = ["zone_id", "zone", "borough", "trips", "trips_per_day", ...(view.than ? ["compared_trips", "compared_trips_per_day"] : [])];
+  const counted = ["trips", "trips_per_day", ...(view.isPerArea ? ["trips_per_day_and_km2"] : [])];
+  const header = ["zone_id", "zone", "borough", ...counted, ...(view.than ? counted.map((name) => `compared_${name}`) : [])];
   const lines = placed.filter(isShown).map((zone) => [zone.id, quoted(zone.zone), quoted(zone.borough), ...now(zone), ...then(zone)].join(","));
   return `${[header.join(","), ...lines].join("\n")}\n`;
 }
@@ -450,10 +476,11 @@ function csvOfEnds(quoted) {
   return `${[header.join(","), ...lines].join("\n")}\n`;
 }
 
-function download() {
+/* Save a file that is named after what is chosen. */
+function save(blob, extension) {
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  link.download = `zones ${selectionAsText(view.selection).replaceAll(",", " ")}.csv`;
+  link.href = URL.createObjectURL(blob);
+  link.download = `zones ${selectionAsText(view.selection).replaceAll(",", " ")}.${extension}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
@@ -486,7 +513,10 @@ function start() {
   byId("search").addEventListener("input", () => byId("search").setCustomValidity(""));
   byId("compare").addEventListener("click", () => choose({ than: view.than ? null : view.selection }));
   byId("play").addEventListener("click", play);
-  byId("csv").addEventListener("click", download);
+  byId("csv").addEventListener("click", () => save(new Blob([csv()], { type: "text/csv" }), "csv"));
+  byId("svg").addEventListener("click", () => save(new Blob([pictureAsSvg()], { type: "image/svg+xml" }), "svg"));
+  byId("png").addEventListener("click", async () => save(await pictureAsPng(), "png"));
+  byId("per").addEventListener("change", (event) => choose({ isPerArea: event.target.value === "km2" }));
   byId("ends").addEventListener("click", () => choose({ isOfEnds: !view.isOfEnds }));
   byId("print").addEventListener("click", () => print());
   byId("closer").addEventListener("click", () => map.zoomBy(1.6));

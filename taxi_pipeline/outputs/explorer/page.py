@@ -21,6 +21,8 @@ SCRIPTS = (
     "charts.js",
     "heatmap.js",
     "tables.js",
+    "years.js",
+    "picture.js",
     "explorer.js",
 )
 """The page's scripts, each after those that it uses."""

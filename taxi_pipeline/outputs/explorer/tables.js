@@ -3,11 +3,14 @@
 
 /* `rows` gives, when it is asked, a heading for each column and the rows; the first cell of a row names it. */
 function makeTable(place, rows) {
+  const box = place.querySelector("div");
+  /* It scrolls, so the keyboard has to reach it. */
+  for (const [name, text] of [["tabindex", "0"], ["role", "region"], ["aria-label", place.querySelector("summary").textContent]]) box.setAttribute(name, text);
   const fill = () => {
     const [heading, ...lines] = rows();
     const table = document.createElement("table");
     table.append(rowOfTable(heading, "th", "col"), ...lines.map((line) => rowOfTable(line, "td", null)));
-    place.querySelector("div").replaceChildren(table);
+    box.replaceChildren(table);
   };
   place.addEventListener("toggle", () => place.open && fill());
   return { show: () => place.open && fill() };
