@@ -19,10 +19,12 @@ from taxi_pipeline.analysis.segments import segments_of
 from taxi_pipeline.analysis.week_parts import PARTS
 from taxi_pipeline.analysis.zone_profiles import FleetMonth, ZoneProfiles, zone_profiles
 from taxi_pipeline.outputs.maps import draw_city_map, draw_manhattan_map
+from taxi_pipeline.outputs.pickup_cells import HEIGHT, PLANE, WIDTH, FleetPickups, PickupCells, draw_pickups
 from taxi_pipeline.outputs.requests.chart import chart_data, draw_trip_request, title_of
 from taxi_pipeline.outputs.requests.request_files import parse_request
 from taxi_pipeline.outputs.zone_segments.chart import draw_segments
 from taxi_pipeline.outputs.zone_statistics import ZoneStatistics, city_statistics, manhattan_statistics
+from taxi_pipeline.tlc.zone_facts import read_zone_facts
 from taxi_pipeline_tests.pipelines import Pipeline, pipeline_in
 
 BASELINES = Path(__file__).parent / "baselines"
@@ -135,6 +137,21 @@ def test_zones_without_segments(looks_as_before: Compare, january: Pipeline) -> 
     """There is no mart."""
     profiles = january.warehouse.query(zone_profiles, ["yellow"])
     looks_as_before("zone_segments_none", lambda: draw_segments(segments_of(profiles)))
+
+
+def test_pickups_by_coordinates(looks_as_before: Compare) -> None:
+    """Around a point in each zone as many as its share of real pickups, denser towards the point."""
+    counts = np.zeros((HEIGHT, WIDTH), dtype=np.int64)
+    rng = np.random.default_rng(0)
+    for zone in read_zone_facts().itertuples():
+        number = int(400_000 * float(str(zone.pickup_share)))
+        column, row = PLANE.x(float(str(zone.lon))), PLANE.y(float(str(zone.lat)))
+        around = rng.normal((row, column), 12, (number, 2)).astype(int)
+        np.add.at(counts, (around[:, 0], around[:, 1]), 1)
+    pickups = FleetPickups(int(counts.sum()), 4321, 1)
+    missing = [("yellow", date(2009, 1, 31))]
+    cells = PickupCells(date(2009, 1, 1), counts, {"yellow": pickups}, missing, synthetic=True)
+    looks_as_before("pickup_image", lambda: draw_pickups(cells))
 
 
 def test_a_label_that_moves_is_noticed(looks_as_before: Compare, january: Pipeline, request: Any) -> None:

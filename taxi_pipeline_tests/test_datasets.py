@@ -137,7 +137,8 @@ def test_a_first_switch_on_is_tens_of_runs() -> None:
             of_each_fleet = Counter(key.partition("|")[0] if "|" in key else "" for key in keys)
             most = node.backfill_policy.max_partitions_per_run or len(keys)
             num_runs[key.to_user_string()] = sum(math.ceil(number / most) for number in of_each_fleet.values())
-    assert set(num_runs) == {"week_summary", "month_manifest", "monthly_report", *(each.name for each in DATASETS)}
+    of_reports = {"week_summary", "month_manifest", "monthly_report", "pickup_image"}
+    assert set(num_runs) == {*of_reports, *(each.name for each in DATASETS)}
     assert max(num_runs.values()) <= 16
 
 

@@ -19,6 +19,7 @@ from taxi_pipeline.defs.assets import monthly_report, week_summary
 from taxi_pipeline.exports.contents import contents_by_day, contents_of, parts_of
 from taxi_pipeline.exports.target import BY_DAYS, EXPORTED
 from taxi_pipeline.outputs.monthly_report.indicators import indicators_of
+from taxi_pipeline.outputs.pickup_cells import pickup_cells
 from taxi_pipeline.outputs.requests.chart import chart_data
 from taxi_pipeline.outputs.requests.request_files import TripRequest
 from taxi_pipeline.outputs.weather.extreme_days import weather_of_trips
@@ -116,6 +117,7 @@ def test_every_module_with_sql_runs_statements_that_translate(
             pipeline.warehouse.query(require_every_trip, "green", date(2023, 2, 1), draft.path)
         assert len(pipeline.warehouse.query(fee_panel, ["yellow", "green"]).panels) == 2
         assert len(pipeline.warehouse.query(weather_of_trips, ["green"]).trips) == 7
+        assert pipeline.warehouse.query(pickup_cells, date(2023, 2, 1), ["green"]).num_drawn == 0
         pipeline.execute("CREATE SCHEMA marts")
         pipeline.execute(
             "CREATE TABLE marts.zone_week_hours AS SELECT DATE '2023-02-01' AS month, 'green' AS fleet, "

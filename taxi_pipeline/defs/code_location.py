@@ -10,7 +10,7 @@ import dagster as dg
 from dagster.components.definitions import LazyDefinitions
 
 from taxi_pipeline import defs
-from taxi_pipeline.defs.assets import single_trips
+from taxi_pipeline.defs.assets import pickup_image, single_trips
 from taxi_pipeline.defs.automation import (
     MADE_MONTHLY,
     MESSAGE,
@@ -30,6 +30,7 @@ from taxi_pipeline.defs.resources import build_resources
 from taxi_pipeline.defs.schedules import build_schedules
 from taxi_pipeline.defs.sensors import build_sensors
 from taxi_pipeline.errors import TaxiPipelineError
+from taxi_pipeline.outputs.pickup_cells import LAST_DAY_WITH_COORDINATES
 from taxi_pipeline.settings import Settings
 
 OWNERS = ["team:taxi-pipeline"]
@@ -64,8 +65,7 @@ def build_definitions(
     upkeep_jobs, upkeep_schedules = build_maintenance(settings)
     found = _in_the_folder()
     once = {id(asset): asset for asset in found.assets or ()}.values()  # Dagster's loader gives a spec twice
-    switched_off = [] if settings.trips_dataset else [single_trips.KEY]
-    own, optional_jobs = with_optional_groups(once, marts.assets, switched_off)
+    own, optional_jobs = with_optional_groups(once, marts.assets, _switched_off(settings))
     own = without_automation_where_nobody_is_told(settings, own)
     assets = [*own, *marts.assets, *notebooks]
     assets = between(settings.start_date, settings.end_date, settings.fleets, assets)
@@ -82,6 +82,15 @@ def build_definitions(
         # A process per step would cost more than the step.
         executor=dg.in_process_executor,
     )
+
+
+def _switched_off(settings: Settings) -> list[dg.AssetKey]:
+    """The assets that these settings do not ask for, or that would have nothing to show for any of these days."""
+    asked_for = {
+        single_trips.KEY: settings.trips_dataset,
+        pickup_image.KEY: settings.start_date <= LAST_DAY_WITH_COORDINATES,
+    }
+    return [key for key, is_asked_for in asked_for.items() if not is_asked_for]
 
 
 def _in_the_folder() -> dg.Definitions:

@@ -23,8 +23,9 @@ week_summaries = dg.define_asset_job(
 
 monthly_reports = dg.define_asset_job(
     "monthly_reports",
-    selection=dg.AssetSelection.assets("month_manifest", "monthly_report"),
-    description="Makes manifests and reports of months. Automation makes each when its days are loaded; this job any.",
+    selection=dg.AssetSelection.groups("reports") - dg.AssetSelection.assets("week_summary"),
+    description="Makes manifests and reports of months, and images of pickups where there are coordinates. Automation "
+    "makes each when its days are loaded; this job any.",
 )
 
 datasets = dg.define_asset_job(

@@ -89,6 +89,11 @@ class Plane:
         self.width = width
         self.height = (self._north - south) * self._scale
 
+    @property
+    def pixels_per_degree(self) -> tuple[float, float]:
+        """The pixels of a degree of longitude, and of a degree of latitude."""
+        return self._narrow * self._scale, self._scale
+
     def x(self, longitude: float) -> float:
         """The pixels from the left edge to a longitude."""
         return (longitude - self._west) * self._narrow * self._scale

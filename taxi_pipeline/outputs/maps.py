@@ -230,7 +230,7 @@ def _spread(heights: Sequence[float]) -> list[float]:
 
 
 def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_trips: int) -> None:
-    title = f"Where {_vehicles(coverage['fleets'])} pick up in {place}"
+    title = f"Where {vehicles_in_words(coverage['fleets'])} pick up in {place}"
     size = 19 if len(title) <= 57 else 15
     figure.text(0.02, 0.962, title, fontsize=size, weight="bold", color=INK)
     figure.text(0.02, 0.932, f"{_dates(coverage)} · {_trips(num_trips)}", fontsize=12.5, color=INK)
@@ -240,8 +240,8 @@ def _add_texts(figure: "Figure", coverage: Mapping[str, Any], place: str, num_tr
         figure.text(0.02, 0.016, SOURCE, fontsize=8.5, color=MUTED)
 
 
-def _vehicles(fleets: Sequence[str]) -> str:
-    """Describe the fleets' vehicles in words."""
+def vehicles_in_words(fleets: Sequence[str]) -> str:
+    """Describe the fleets' vehicles in words, as in `yellow and green taxis`."""
     colors = [fleet for fleet in fleets if fleet in ("yellow", "green")]
     hired = [fleet for fleet in fleets if fleet not in colors]
     words = []

@@ -39,7 +39,7 @@ MEDIA_TYPES = {
 }
 """Suffix of the served files → their media type. Other files, such as a copy of the warehouse, are not served."""
 
-FOLDERS = ("", "reports/", "week_summary/", "month_manifest/", "month_changes/", "requests/")
+FOLDERS = ("", "reports/", "pickup_image/", "week_summary/", "month_manifest/", "month_changes/", "requests/")
 """Folders below `outputs/`, in the order of the index; the empty name is `outputs/` itself."""
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")

@@ -21,6 +21,7 @@ from taxi_pipeline.datasets.encoding import WrongColumnsError, decoded, encoded
 from taxi_pipeline.datasets.single_trips import write_trips
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.outputs.month_manifest import manifest_of_month
+from taxi_pipeline.outputs.pickup_cells import draw_pickups, pickup_cells, picture_file
 from taxi_pipeline.outputs.week_summary import WEEK, summary_of_week
 from taxi_pipeline.proof.comparison import Finding
 from taxi_pipeline.proof.manifest import ListedFile, Manifest, shown
@@ -256,6 +257,9 @@ class _Bench:
         name = _MANIFEST_OF_MONTH.format(month)
         if name in names:
             yield name, _sha256_of_json(self._warehouse.query(manifest_of_month, month, fleets))
+        name = picture_file(month)
+        if name in names:
+            yield name, sha256(draw_pickups(self._warehouse.query(pickup_cells, month, fleets))).hexdigest()
         for week in _weeks_within(Days.of_month(month)):
             name = f"outputs/week_summary/{week}.json"
             if name in names:
