@@ -1,5 +1,6 @@
 """The web server of the outputs, from a folder and from an object store, asked over a real socket."""
 
+import json
 import os
 import re
 import socket
@@ -8,12 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.pages.listening import PagesError, listening_socket
+from taxi_pipeline.pages.listing import NUM_SHOWN, OTHERS, sections_of
 from taxi_pipeline.pages.server import hosts_served
 from taxi_pipeline.storage import LocalFolder, Storage, StoredFile
-from taxi_pipeline_tests.browsers import browser_or_skip, open_explorer
+from taxi_pipeline_tests.browsers import barriers_in_any_look, browser_or_skip, open_explorer, wait_for_explorer
 from taxi_pipeline_tests.object_stores import STORAGES, storage_at, storage_url
 from taxi_pipeline_tests.pipelines import EVERYTHING, Pipeline, materializations_of
 from taxi_pipeline_tests.served_pages import served
@@ -37,7 +42,8 @@ def test_outputs_are_shown_and_nothing_else(files: Storage) -> None:
         assert headers["Content-Type"] == "text/html; charset=utf-8"
         index = get("/")[2].decode()
         assert 'href="reports/2023-03.html"' in index
-        assert "a &lt;b&gt;&amp;#.png" in index, "a name is text"
+        assert "a &lt;b&gt;&amp;#</span>" in index, "a name is text"
+        assert 'href="requests/a%20%3Cb%3E%26%23.png"' in index
         assert get("/requests/a%20%3Cb%3E%26%23.png")[2] == b"png"
         assert "warehouse.duckdb" not in index
         for path in (
@@ -150,7 +156,7 @@ def test_a_link_that_leads_out_of_the_outputs_is_not_followed(tmp_path: Path) ->
             assert (status, b"content" in body, b"root:" in body) == (404, False, False), name
         assert get("/inside.html")[2] == b"seen", "it stays inside"
         index = get("/")[2].decode()
-    assert re.findall('<a href="(.*?)"', index) == ["inside.html", "reports/2023-03.html"]
+    assert re.findall('<a href="(.*?)"', index) == ["reports/2023-03.html", "inside.html"]
 
 
 @pytest.mark.parametrize(
@@ -253,9 +259,73 @@ def test_the_explorer_works_as_it_is_served(mirror: Path, make_pipeline: Callabl
         assert page.locator("#map path[aria-label]").count() == 263, said
         assert page.locator("#map path.s8").count() + page.locator("#map path.s1").count() > 0
         page.goto(get.url)
-        assert page.locator("a").count() > 0
+        titles = page.locator("h3").all_inner_texts()
+        assert {"Zone explorer", "Manhattan", "New York", "Trips by week"} <= set(titles)
+        assert OTHERS not in page.locator("h2").all_inner_texts(), "each output of the project has a title"
+        page.get_by_role("link", name="Zone explorer: page").click()
+        wait_for_explorer(page)
         page.close()
+        assert barriers_in_any_look(browser, get.url, lambda opened: opened.wait_for_selector("h3")) == {}
     assert said == []
+
+
+def test_the_index_has_every_output_the_newest_first() -> None:
+    sections = sections_of(
+        [
+            "month_changes.html",
+            "month_changes/2023-02.json",
+            "month_changes/2023-10.json",
+            "demand_errors/yellow-2023-01.png",
+            "demand_errors/green-2023-02.png",
+            "own/table.csv",
+            "trips_by_week.csv",
+            "reports/2023-01.pdf",
+            "reports/2023-01.html",
+        ]
+    )
+    assert list(sections) == ["Months and weeks", "Charts", "Tables", "Records of what was loaded", OTHERS]
+    (changes,) = sections["Records of what was loaded"]
+    assert [row.name for row in changes.rows] == ["", "2023-10", "2023-02"]
+    (errors,) = sections["Charts"]
+    assert [row.name for row in errors.rows] == ["green-2023-02", "yellow-2023-01"]
+    assert errors.picture == "demand_errors/green-2023-02.png"
+    (report,) = sections["Months and weeks"]
+    assert report.rows[0].links == [("page", "reports/2023-01.html"), ("PDF", "reports/2023-01.pdf")]
+    (own,) = sections[OTHERS]
+    assert (own.title, own.rows[0].name, own.rows[0].links) == ("own", "table", [("CSV", "own/table.csv")])
+
+
+def test_older_months_follow_where_they_are_asked_for(files: Storage) -> None:
+    for n in range(NUM_SHOWN + 1):
+        files.write(f"outputs/month_manifest/{2010 + n}-01.json", json.dumps({"synthetic": n == NUM_SHOWN}))
+    with served(files) as get:
+        index = get("/")[2].decode()
+    assert f"Loaded: 2010-01 to {2010 + NUM_SHOWN}-01, {NUM_SHOWN + 1} months" in index
+    assert "Synthetic data" in index
+    assert "<summary>1 more</summary>" in index
+    assert index.index("<summary>") < index.index('href="month_manifest/2010-01.json"')
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "\xff"])
+def test_a_manifest_that_is_none_says_nothing(tmp_path: Path, content: str) -> None:
+    files = LocalFolder(tmp_path)
+    files.write("outputs/month_manifest/2023-01.json", content.encode("latin-1"))
+    with served(files) as get:
+        status, _, body = get("/")
+    assert status == 200
+    assert b"Loaded:" not in body
+
+
+def test_what_else_is_served_is_on_the_index(files: Storage) -> None:
+    def nothing(_: Request) -> Response:
+        return Response()
+
+    with served(files) as get:
+        assert b"For programs" not in get("/")[2]
+    with served(files, others=[Route("/metrics", nothing)]) as get:
+        index = get("/")[2].decode()
+    assert 'href="metrics"' in index
+    assert "openapi" not in index
 
 
 def test_without_outputs_the_index_says_so(files: Storage) -> None:

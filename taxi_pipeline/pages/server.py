@@ -7,12 +7,12 @@ block. A request without a body in its answer (HEAD, or for a file that has not 
 import os
 import socket
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -24,23 +24,14 @@ from starlette.routing import BaseRoute, Route
 
 from taxi_pipeline.outputs.templates import render
 from taxi_pipeline.pages.links import PAGES_FOLDER
+from taxi_pipeline.pages.listing import KINDS, NUM_SHOWN, loaded_of, sections_of
 from taxi_pipeline.storage import MissingFileError, Storage, StorageError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MEDIA_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".geojson": "application/geo+json",
-}
-"""Suffix of the served files → their media type. Other files, such as a copy of the warehouse, are not served."""
-
-FOLDERS = ("", "reports/", "pickup_image/", "week_summary/", "month_manifest/", "month_changes/", "requests/")
-"""Folders below `outputs/`, in the order of the index; the empty name is `outputs/` itself."""
+FOR_PROGRAMS = {"/api/v1/openapi.json": "Questions over HTTP, as OpenAPI", "/metrics": "Figures for Prometheus"}
+"""Path of what else may be served → what it is called on the index."""
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 """Names by which a browser on this machine reaches the server."""
@@ -108,10 +99,20 @@ def build_app(files: Storage, hosts: Collection[str] = LOOPBACK_HOSTS, others: S
         hosts: the hosts in whose name they are served, without ports.
         others: what else is served, before names are looked for among the outputs.
     """
+    paths = {route.path for route in others if isinstance(route, Route)}
+    programs = [(title, path.lstrip("/")) for path, title in FOR_PROGRAMS.items() if path in paths]
 
     def index(_: Request) -> Response:
-        groups = [(folder or "outputs", list(shown_in(files, folder))) for folder in FOLDERS]
-        return HTMLResponse(render(Path(__file__).with_name("index.html.jinja"), groups=groups))
+        names = served_names(files)
+        return HTMLResponse(
+            render(
+                Path(__file__).with_name("index.html.jinja"),
+                sections=sections_of(names),
+                loaded=loaded_of(files, names),
+                programs=programs,
+                num_shown=NUM_SHOWN,
+            )
+        )
 
     def page(request: Request) -> Response:
         return _page(files, request)
@@ -239,15 +240,14 @@ def has_version(request: Request, tag: str) -> bool:
 
 
 def _media_type(name: str) -> str | None:
-    return MEDIA_TYPES.get(PurePosixPath(name).suffix)
+    kind = KINDS.get(PurePosixPath(name).suffix)
+    return kind and kind.media_type
 
 
-def shown_in(files: Storage, folder: str) -> Iterator[tuple[str, str]]:
-    """Name and relative URL of each file in a folder, the newest month first where names are months."""
-    for name in sorted(files.list(f"{PAGES_FOLDER}{folder}*"), reverse=bool(folder)):
-        shown = name.removeprefix(PAGES_FOLDER)
-        if _is_served(files, shown):
-            yield shown.removeprefix(folder), quote(shown)
+def served_names(files: Storage) -> list[str]:
+    """The names of all files that are served, below `outputs/`, sorted."""
+    names = [entry.name.removeprefix(PAGES_FOLDER) for entry in files.entries_below(PAGES_FOLDER.rstrip("/"))]
+    return [name for name in names if _is_served(files, name)]
 
 
 def _is_served(files: Storage, name: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.pages.links import PAGES_FOLDER, Pages
-from taxi_pipeline.pages.server import FOLDERS, shown_in
+from taxi_pipeline.pages.server import served_names
 from taxi_pipeline.questions.bounded import Answer, QuestionRefusedError, Questions
 from taxi_pipeline.questions.catalogue import DescribedTable, described, dictionary_sections, table_names
 from taxi_pipeline.storage import Storage
@@ -142,7 +142,7 @@ class Tools:
 
     def outputs(self) -> list[Page]:
         """List the maps, reports and charts that are made, with links that open them in a browser."""
-        names = [f"{PAGES_FOLDER}{folder}{name}" for folder in FOLDERS for name, _ in shown_in(self.files, folder)]
+        names = [f"{PAGES_FOLDER}{name}" for name in served_names(self.files)]
         return [Page(name, self.files.uri(name), self.pages.link(name)) for name in names]
 
 
