@@ -137,6 +137,30 @@ def test_large_numbers_and_unknown_hours_are_packed() -> None:
     assert numbers_of(weekly) == {3: [70_000, 1], 7: [256, 0], 9: [0, 255]}, "weeks alone stay exact"
 
 
+def test_periods_are_as_short_as_fit() -> None:
+    """Whatever a sample of the zones says: all blocks are made for the periods that it lets through."""
+    numbers = np.random.default_rng(1)
+    week, zone, hour = np.nonzero(numbers.poisson(0.5, (40, 200, 24)))
+    entries = Entries("green", "pickups", zone + 1, week * 7, hour, numbers.integers(1, 40, len(week)))
+    periods = [2]
+    while periods[-1] < 40:
+        periods.append(periods[-1] + max(1, periods[-1] // 3))
+    sizes = {weeks: sum(len(block.packed) for block in packed_all(entries, weeks)) for weeks in (1, *periods[:-1])}
+    for size in sizes.values():
+        by_week = 0 if size == sizes[1] else len(packed_within([entries], 40, 1)[2][0].packed)
+        shortest = min(weeks for weeks, takes in sizes.items() if takes <= size)
+        assert packed_within([entries], 40, size + by_week)[0] == shortest
+    assert packed_within([entries], 40, 1)[0] == 40
+
+
+def packed_all(entries: Entries, weeks: int) -> list[Block]:
+    """The blocks by slot with periods of so many weeks, made out of entries whose weeks are such periods."""
+    periods = Entries(
+        entries.fleet, entries.count, entries.zones, entries.days // 7 // weeks * 7, entries.hours, entries.trips
+    )
+    return packed_within([periods], -(-40 // weeks), 10**9)[1]
+
+
 def test_every_zone_is_there_and_outlines_are_small(data: dict[str, Any]) -> None:
     assert [zone["id"] for zone in data["zones"]] == list(range(1, 266))
     assert [zone["id"] for zone in data["zones"] if not zone["path"]] == [264, 265]
