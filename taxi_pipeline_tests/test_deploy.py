@@ -75,6 +75,13 @@ def test_only_the_proxy_is_published_and_on_loopback() -> None:
     assert with_warehouse == ["code"], "DuckDB's file has one user"
 
 
+def test_readers_of_the_pages_do_not_get_the_figures() -> None:
+    """A Prometheus beside the services asks the pages themselves."""
+    caddyfile = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    (of_the_pages,) = re.findall(r"^:3001 \{\n(.*?)^\}", caddyfile, re.MULTILINE | re.DOTALL)
+    assert "respond /metrics 404\n" in of_the_pages
+
+
 def test_each_service_has_the_secrets_and_the_networks_that_it_needs() -> None:
     files = {path.stem: path.read_text(encoding="utf-8") for path in (DEPLOY / "secrets.example").glob("*.env")}
     names = {name for text in files.values() for name in re.findall(r"^([A-Z_]+)=", text, flags=re.MULTILINE)}

@@ -29,9 +29,12 @@ from taxi_pipeline.defs.assets.zone_segments import zone_segments
 from taxi_pipeline.defs.code_location import build_definitions
 from taxi_pipeline.defs.console_runs import QUIET
 from taxi_pipeline.outputs.requests.request_files import parse_request
+from taxi_pipeline.questions.metrics import Figures, Known, exposition
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.publication_delay import TOO_LATE_DAYS
+from taxi_pipeline.warehouse.coverage import FleetCoverage
 from taxi_pipeline_tests.conftest import REPOSITORY, SETTINGS
 from taxi_pipeline_tests.pipelines import EVERYTHING, GROUPS, LOADING, Pipeline, error_of, pipeline_in, range_tags
 
@@ -126,6 +129,7 @@ RUN = {
     "docs/questions.md: json": 1,
     "docs/delivery.md: yaml": 1,
     "docs/lineage.md: yaml": 1,
+    "docs/operations.md: yaml": 2,
 }
 """Page and language → number of blocks that the tests below run."""
 
@@ -474,3 +478,19 @@ def test_the_configuration_of_a_mail_is_one_that_dagster_takes() -> None:
         "again": False,
         "unknown_again": False,
     }
+
+
+def test_prometheus_examples_name_figures_that_are_there() -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    coverage = {"green": FleetCoverage(date(2023, 1, 1), date(2023, 1, 2), 2, 3, "")}
+    text = exposition(Known(True, Figures(coverage, {}, 0), {"green": 0}), 0, 0, has_warehouse=True).decode()
+    served = re.findall(r"^# TYPE taxi_pipeline_(\w+) ", text, re.MULTILINE)
+    table = page.partition("| name | labels | is |")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.count("|") > 2]
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(served)
+    scraping, alerts = (yaml.safe_load(block.text) for block in of("yaml", "docs/operations.md"))
+    assert scraping["scrape_configs"][0]["static_configs"] == [{"targets": ["127.0.0.1:3001"]}]
+    (group,) = alerts["groups"]
+    late, refused = (rule["expr"] for rule in group["rules"])
+    assert late == f"taxi_pipeline_newest_day_age_seconds > {TOO_LATE_DAYS + 1} * 86400"
+    assert refused.split()[0].removeprefix("taxi_pipeline_") in served

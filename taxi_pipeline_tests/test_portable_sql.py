@@ -27,6 +27,7 @@ from taxi_pipeline.quality.reconciliation import segment_differences
 from taxi_pipeline.quality.tlc_report import mean_minutes
 from taxi_pipeline.quality.trip_totals import require_every_trip
 from taxi_pipeline.questions.endpoints import ENDPOINTS
+from taxi_pipeline.questions.metrics import figures_of
 from taxi_pipeline.tlc.fleets import GREEN
 from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import read_trip_file
@@ -109,6 +110,7 @@ def test_every_module_with_sql_runs_statements_that_translate(
         )
         assert pipeline.warehouse.query(chart_data, request).synthetic
         assert pipeline.warehouse.query(coverage_by_fleet)["green"].num_days == 7
+        assert pipeline.warehouse.query(figures_of).coverage["green"].num_days == 7
         assert pipeline.warehouse.query(newest_days)["yellow"] == date(2023, 2, 4)
         assert len(pipeline.warehouse.query(loaded_totals, Days(date(2023, 1, 29), date(2023, 2, 4)))) == 2
         assert len(pipeline.warehouse.query(zone_hours_of, "green", date(2023, 2, 1))) > 0

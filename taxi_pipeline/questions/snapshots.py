@@ -69,6 +69,10 @@ class KeptCopy:
             return older
         return path
 
+    def written_at(self) -> float | None:
+        """When the warehouse itself was last written to, in seconds since 1970; None where there is none."""
+        return self._warehouse.written_at()
+
     @contextmanager
     def session(self) -> Iterator[Session]:
         """A session on the copy, for questions of our own; it must be short.

@@ -192,6 +192,11 @@ class DuckDBWarehouse(Warehouse):
         database, wal = _state_of(self.database, Path(f"{self.database}.wal"))
         return None if database is None else f"{self.database.resolve()} {database} {wal}"
 
+    def written_at(self) -> float | None:
+        """When it was last written to, in seconds since 1970, without opening it; None where there is none."""
+        database, wal = _state_of(self.database, Path(f"{self.database}.wal"))
+        return max(written for _, written in filter(None, (database, wal))) / 1e9 if database else None
+
     def snapshot(self, target: Path) -> None:
         """Copy the database into a file of its own, which takes the place of an older copy when it is whole.
 
