@@ -575,20 +575,26 @@ def test_a_refresh_loads_an_imported_month_once(beside: Imports, green_month: pa
 # Round trips of real months
 
 
+@pytest.fixture(scope="module")
+def rows_of_january(real_warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
+    """What the published file of green trips of January 2024 becomes."""
+    return rows_of_month(real_warehouse)
+
+
 REAL_FORMS = ("plain", "NYC Open Data", "green of 2013", "mark and quotes", "gzip", "whole numbers with a point")
 
 
 @pytest.mark.real_data
 @pytest.mark.parametrize("name", REAL_FORMS)
 def test_a_real_month_gives_the_same_trips_as_csv(
-    real_tlc: Path, real_warehouse: DuckDBWarehouse, imports: Imports, name: str
+    real_tlc: Path, rows_of_january: list[tuple[Any, ...]], imports: Imports, name: str
 ) -> None:
     """All columns of `trips`, both ways, and the days' counts."""
     original = real_tlc / "trip-data" / "green_tripdata_2024-01.parquet"
     imports.take(FORMS[name].write(pq.read_table(original)))
     imported = DuckDBWarehouse(imports.folder / "data.duckdb")
     imported.change(load_days, GREEN, [Days.of_month(date(2024, 1, 1))], imports.files)
-    assert rows_of_month(imported) == rows_of_month(real_warehouse)
+    assert rows_of_month(imported) == rows_of_january
 
 
 def rows_of_month(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
@@ -601,7 +607,7 @@ def rows_of_month(warehouse: DuckDBWarehouse) -> list[tuple[Any, ...]]:
 
 @pytest.mark.real_data
 def test_a_real_month_with_its_first_schema_survives(real_tlc: Path, imports: Imports) -> None:
-    for month in ("2020-03", "2022-10", "2025-01"):
+    for month in ("2020-04", "2022-10", "2025-01"):
         original = real_tlc / "trip-data" / f"green_tripdata_{month}.parquet"
         imports.take(csv_of(pq.read_table(original)))
         assert differences(original, imports.stored("green", month)) == 0

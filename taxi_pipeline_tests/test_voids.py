@@ -131,31 +131,25 @@ def _counted(session: Session, trips: list[dict[str, Any]]) -> tuple[Counter[Any
 
 
 _SUMS = ("trip_distance", "passenger_count", "fare_amount", "tip_amount", "total_amount")
+_NET_BY_HOUR_SQL = (
+    "SELECT fleet, pickup_date, CAST(EXTRACT(HOUR FROM pickup_datetime) AS SMALLINT), pickup_zone_id, count(*), "
+    f"{', '.join(f'coalesce(sum({name}), 0)' for name in _SUMS)} FROM ({NET_TRIPS_SQL}) AS net "
+    "GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id"
+)
 
 
 def _is_published_less_voids(session: Session) -> None:
     """Published rows and sums less those of voids are those of the net trips, by hour and zone."""
-    for name in ("num_trips", *_SUMS):
-        of_trips = "count(*)" if name == "num_trips" else f"coalesce(sum({name}), 0)"
-        by_hour = {
-            table: {
-                tuple(row[:-1]): row[-1]
-                for row in session.rows(f"SELECT fleet, pickup_date, pickup_hour, pickup_zone_id, {name} FROM {table}")
-            }
-            for table in ("zone_hourly_trips", "zone_hourly_voids")
-        }
-        net = {
-            tuple(row[:-1]): row[-1]
-            for row in session.rows(
-                "SELECT fleet, pickup_date, CAST(EXTRACT(HOUR FROM pickup_datetime) AS SMALLINT), pickup_zone_id, "
-                f"{of_trips} FROM ({NET_TRIPS_SQL}) AS net "
-                "GROUP BY fleet, pickup_date, EXTRACT(HOUR FROM pickup_datetime), pickup_zone_id"
-            )
-        }
-        published, voids = by_hour.values()
-        assert {key: total - voids.get(key, 0) for key, total in published.items()} == {
-            key: net.get(key, 0) for key in published
-        }
+
+    def by_hour(sql: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        return {tuple(row[:4]): tuple(row[4:]) for row in session.rows(sql)}
+
+    names = f"fleet, pickup_date, pickup_hour, pickup_zone_id, num_trips, {', '.join(_SUMS)}"
+    published, voids = (by_hour(f"SELECT {names} FROM {table}") for table in ("zone_hourly_trips", "zone_hourly_voids"))
+    net, nothing = by_hour(_NET_BY_HOUR_SQL), (0,) * (1 + len(_SUMS))
+    for key, totals in published.items():
+        left = tuple(total - void for total, void in zip(totals, voids.get(key, nothing), strict=True))
+        assert left == net.get(key, nothing), key
 
 
 def test_days_and_fleets_beside_those_that_are_counted_stay(warehouse: DuckDBWarehouse) -> None:
