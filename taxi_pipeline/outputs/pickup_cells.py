@@ -8,6 +8,8 @@ engine. Of 14 million trips that took 0.7 s of a processor and 0.3 GB, numpy's `
 GB. datashader would want them in a data frame, and brings numba and LLVM.
 """
 
+import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -147,6 +149,8 @@ _LIGHT, _DIM, _WARNING = "#f2f2f2", "#a9a9b4", "#ff9a8f"
 _COLORMAP, _DARKEST = "inferno", 0.3
 """matplotlib's colours, without the darkest, which could not be told from black. Lightness rises throughout."""
 _NUM_LEVELS = 200
+_KEY_LEFT, _KEY_BOTTOM, _KEY_WIDTH, _KEY_HEIGHT = WIDTH - 900, 62, 780, 22
+"""Pixels from the left and the lower edge, and the size, of the colours of the key."""
 _SCALE_KM = 10
 _KM_PER_DEGREE = 111.2
 
@@ -164,15 +168,23 @@ def draw_pickups(cells: PickupCells) -> bytes:
         The PNG's bytes, the same for the same counts.
     """
     from matplotlib.figure import Figure
+    from PIL import Image
 
     with own_style():
         size = (WIDTH / DPI, (HEIGHT + _TOP + _BOTTOM) / DPI)
         figure = Figure(figsize=size, dpi=DPI, facecolor="black")
-        figure.figimage(_colours(cells.counts), 0, _BOTTOM)  # pixel by pixel, nothing is resampled
         _write_texts(figure, cells)
-        _draw_key(figure)
+        _write_key(figure)
         _draw_scale(figure)
-        return png_of(figure)
+        around = png_of(figure)
+    # matplotlib would resample the pixels, to the same ones, which takes most of the time.
+    with Image.open(io.BytesIO(around)) as opened:
+        image = opened.convert("RGB")
+    image.paste(Image.fromarray(_colours(cells.counts)), (0, _TOP))
+    image.paste(Image.fromarray(_key_colours()), (_KEY_LEFT, image.height - _KEY_BOTTOM - _KEY_HEIGHT))
+    png = io.BytesIO()
+    image.save(png, format="PNG")
+    return png.getvalue()
 
 
 def level_borders() -> "NDArray[np.int64]":
@@ -229,21 +241,22 @@ def _number(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _draw_key(figure: "Figure") -> None:
-    """Draw the colours with the counts at which they stand, at the lower right."""
+def _key_colours() -> "NDArray[np.uint8]":
     import numpy as np
 
-    left, width, bottom, thick = WIDTH - 900, 780, 62, 22
-    levels = np.arange(width) * _NUM_LEVELS // width + 1
-    figure.figimage(np.broadcast_to(_palette()[levels], (thick, width, 3)), left, bottom)
+    levels = np.arange(_KEY_WIDTH) * _NUM_LEVELS // _KEY_WIDTH + 1
+    return np.repeat(_palette()[levels][None], _KEY_HEIGHT, axis=0)
+
+
+def _write_key(figure: "Figure") -> None:
+    """Write below the colours of the key the counts at which they stand, and above them what is counted."""
     height = HEIGHT + _TOP + _BOTTOM
     for count in (1, 10, 100, 1_000, MOST):
-        x = left + width * np.log(count) / np.log(MOST)
+        x = _KEY_LEFT + _KEY_WIDTH * math.log(count) / math.log(MOST)
         words = f"{count:,}{' or more' if count == MOST else ''}"
         figure.text(x / WIDTH, 34 / height, words, fontsize=11, color=_LIGHT, ha="center")
-    figure.text(
-        left / WIDTH, 98 / height, "Pickups of the month in a cell of 20 × 20 metres", fontsize=12.5, color=_LIGHT
-    )
+    what = "Pickups of the month in a cell of 20 × 20 metres"
+    figure.text(_KEY_LEFT / WIDTH, 98 / height, what, fontsize=12.5, color=_LIGHT)
 
 
 def _draw_scale(figure: "Figure") -> None:
