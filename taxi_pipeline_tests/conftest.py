@@ -82,7 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 _LONGEST = (
-    *("test_iceberg", "test_conformance", "test_cluster_runs", "test_equal_outputs"),
+    *("test_iceberg", "test_conformance", "test_cluster_runs", "test_equal_outputs", "test_older_tables"),
     *("test_marts", "test_faults", "test_operations", "test_deploy", "test_system", "test_assets", "test_odd_months"),
     *("test_first_hour", "test_long_history", "test_cli", "test_imports", "test_real_data", "test_voids"),
     *("test_fleets", "test_wheel", "test_dev", "test_measured_marts", "test_run_launcher", "test_definitions"),
@@ -92,7 +92,7 @@ _LONGEST = (
 
 A process is given its next file when two tests are left to it. So `test_operations`, a single test of minutes, would
 keep the file after it waiting: this is one that takes seconds, and not the other that mostly waits for the daemon. The
-first four matter to `make test-cluster`; without a cluster most of their tests skip.
+first five matter to `make test-cluster`; without a cluster most of their tests skip.
 """
 _SLOW_MARKS = ("slow", "services", "cluster")
 _SLOW_FIXTURES = {"make_pipeline", "environment", "real_tlc"}

@@ -49,7 +49,7 @@ PAGES = (
 
 NOT_RUN = {
     "CONTRIBUTING.md: python": "signatures without bodies; the whole of them is datasets/demand.py",
-    "docs/cluster.md: python": "it needs a cluster; test_iceberg.py runs it",
+    "docs/cluster.md: python": "it needs a cluster; test_older_tables.py runs it",
     "aws": "it changes a bucket",
     "cd": "it enters a folder",
     "cp": "it copies the files of a deployment",

@@ -24,6 +24,7 @@ from taxi_pipeline.warehouse.spark.state import (
     collect,
     current_versions,
     in_order,
+    newest_snapshot,
     quoted,
     read_decisions,
     see_commits_of_others,
@@ -61,9 +62,9 @@ def settled_versions(spark: "SparkSession", namespace: str, known: Collection[st
         if not decisions.loads.keys() <= set(known):
             roll_forward(spark, namespace, decisions)
         found = current_versions(spark, namespace, LOADED_DAYS, *DAILY_TABLES)
-        before, decisions = decisions, read_decisions(spark, namespace)
-        if decisions.snapshot == before.snapshot:
+        if newest_snapshot(spark, f"{namespace}.{PUBLICATIONS.name}") == decisions.snapshot:
             return Versions(found, decisions)
+        decisions = read_decisions(spark, namespace)
 
 
 def roll_forward(spark: "SparkSession", namespace: str, decisions: Decisions) -> None:

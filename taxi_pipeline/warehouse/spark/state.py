@@ -147,12 +147,18 @@ def unseen_snapshots(spark: "SparkSession", namespace: str, *tables: Table) -> d
 
 def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
     """Table → id of its newest snapshot; without tables that nothing was written to."""
-    for table in tables:
-        see_commits_of_others(spark, f"{namespace}.{table.name}")
-    queries = [
-        f"SELECT '{table.name}', snapshot_id FROM {namespace}.{table.name}.refs WHERE name = 'main'" for table in tables
-    ]
-    return dict(collect(spark.sql(" UNION ALL ".join(queries))))
+    found = {table.name: newest_snapshot(spark, f"{namespace}.{table.name}") for table in tables}
+    return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
+
+
+def newest_snapshot(spark: "SparkSession", name: str) -> int | None:
+    """The id of an Iceberg table's newest snapshot; None where nothing was written to it.
+
+    The driver knows it by itself. A question of the tables `refs` or `snapshots` is a job with tasks for the executors.
+    """
+    see_commits_of_others(spark, name)
+    ((_, snapshot),) = collect(spark.sql(f"SHOW TBLPROPERTIES {name} ('current-snapshot-id')"))
+    return None if snapshot == "none" else int(snapshot)
 
 
 def see_commits_of_others(spark: "SparkSession", name: str) -> None:

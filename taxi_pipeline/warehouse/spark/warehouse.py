@@ -268,7 +268,9 @@ class SparkWarehouse(Warehouse):
                 )
             for column in missing:
                 spark.sql(f"ALTER TABLE {self._name(table)} ADD COLUMN {column.name} {spark_type(column.type)}")
-        if not all(spark.catalog.tableExists(f"{self.name}.{view.name}") for view in VIEWS):
+        # `tableExists` is false for a view of Iceberg's.
+        found_views = {name for _, name, *_ in collect(spark.sql(f"SHOW VIEWS IN {self.name}"))}
+        if not {view.name for view in VIEWS} <= found_views:
             self._make_declared_views(spark)
 
     def _versions(self, spark: "SparkSession") -> Versions | None:
