@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pytest
 import shapely
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from taxi_pipeline.outputs.maps import (
@@ -161,6 +161,35 @@ def test_names_never_overlap_each_other_or_leave_the_picture(
         assert not box.overlaps(key), "not on the key"
         assert figure.bbox.x0 <= box.x0 < box.x1 <= figure.bbox.x1
         assert figure.bbox.y0 <= box.y0 < box.y1 <= 0.92 * figure.bbox.y1, "not on the title"
+
+
+@pytest.mark.parametrize(
+    "busiest",
+    [
+        [
+            "Midtown East",
+            "Sutton Place/Turtle Bay North",
+            "Stuy Town/Peter Cooper Village",
+            "Flatiron",
+            "Midtown Center",
+        ],
+        [
+            "Greenwich Village North",
+            "Battery Park",
+            "Upper West Side North",
+            "Sutton Place/Turtle Bay North",
+            "West Village",
+        ],
+    ],
+)
+def test_lines_to_names_never_cross(drawn: Callable[..., Figure], stats: dict[str, Any], busiest: list[str]) -> None:
+    """Regression: names stood in the order of their zones from north to south, and their lines crossed."""
+    from shapely import LineString
+
+    figure = drawn(with_trips(stats, lambda _, zone: 1_000_000 if zone in busiest else 1))
+    lines = [LineString([label.xy, label.xyann]) for label in figure.axes[0].texts if isinstance(label, Annotation)]
+    assert len(lines) == 5
+    assert not [pair for pair in combinations(lines, 2) if pair[0].intersects(pair[1])]
 
 
 def test_all_of_manhattan_is_in_the_picture(drawn: Callable[..., Figure], stats: dict[str, Any]) -> None:

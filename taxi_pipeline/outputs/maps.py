@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import date
+from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import geopandas as gpd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_Point = tuple[float, float]
+"""Shares of the map's width and height."""
 
 BUSIEST = 5
 """Number of zones whose names are on the map."""
@@ -190,23 +194,32 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
     busiest = [i for i in sorted(range(len(zones)), key=lambda i: (-trips[i], i))[:BUSIEST] if trips[i] > 0]
     for side, sign in (("left", -1), ("right", 1)):
         chosen = sorted((i for i in busiest if (x[i] < middle(y[i])) == (side == "left")), key=lambda i: -y[i])
-        for i, height in zip(chosen, _spread([y[i] for i in chosen]), strict=True):
+        places = []
+        for height in _spread([y[i] for i in chosen]):
             # The label stands outside of the zones at its height, islands in the river included.
             beside_it = outline.intersection(shapely.box(-1, height - _LABEL_GAP / 2, 2, height + _LABEL_GAP / 2))
             edge = beside_it.bounds[0 if side == "left" else 2] if beside_it else float(middle(height))
-            beside = float(np.clip(edge + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH))
+            places.append((float(np.clip(edge + sign * _LABEL_DISTANCE, _LABEL_WIDTH, 1 - _LABEL_WIDTH)), height))
+        for i, place in zip(chosen, _nearest_places([(x[i], y[i]) for i in chosen], places), strict=True):
             axes.annotate(
                 f"{textwrap.fill(zones['zone'].iloc[i], width=22)}\n{_trips(trips[i])}",
                 xy=(x[i], y[i]),
                 xycoords="axes fraction",
-                xytext=(beside, height),
+                xytext=place,
                 textcoords="axes fraction",
                 ha="right" if side == "left" else "left",
                 va="center",
                 fontsize=10,
                 color=INK,
                 linespacing=1.25,
-                arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.7, "shrinkA": 4, "shrinkB": 0},
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": INK,
+                    "linewidth": 0.7,
+                    "shrinkA": 4,
+                    "shrinkB": 0,
+                    "relpos": (1 if side == "left" else 0, 0.5),
+                },
             )
             axes.plot(
                 x[i],
@@ -217,6 +230,17 @@ def _name_busiest(axes: "Axes", zones: "gpd.GeoDataFrame") -> None:
                 markeredgecolor="white",
                 transform=axes.transAxes,
             )
+
+
+def _nearest_places(points: Sequence[_Point], places: Sequence[_Point]) -> Sequence[_Point]:
+    """A place for each point, so that all lines together are as short as they can be: then no two of them cross.
+
+    Two lines that cross would be longer than the same two with their places exchanged.
+    """
+    return min(
+        permutations(places),
+        key=lambda tried: round(sum(math.dist(*ends) for ends in zip(points, tried, strict=True)), 9),
+    )
 
 
 def _spread(heights: Sequence[float]) -> list[float]:
