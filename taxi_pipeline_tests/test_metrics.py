@@ -37,15 +37,16 @@ def loaded(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     made.load("2023-01-07", "2023-01-10")
     for table in ("trips", "loaded_days"):
         made.execute(f"DELETE FROM {table} WHERE pickup_date = '2023-01-09'")
-    for reason, column in (
-        ("pickup outside", None),
-        ("no time: x", "pickup_datetime"),
-        ("no time: y", "dropoff_zone_id"),
+    for reason, column, pickup in (
+        ("pickup outside", None, "2008-12-31"),
+        ("no pickup time", None, None),
+        ("no time: x", "pickup_datetime", None),
+        ("no time: y", "dropoff_zone_id", "2023-01-07"),
     ):
         made.execute(
-            "INSERT INTO rejected_trips (fleet, month, reason, misfit_columns, pickup_zone_id, dropoff_zone_id) "
-            "VALUES ('green', '2023-01-01', ?, ?, 264, 264)",
-            [reason, column],
+            "INSERT INTO rejected_trips (fleet, month, reason, misfit_columns, pickup_datetime, pickup_zone_id, "
+            "dropoff_zone_id) VALUES ('green', '2023-01-01', ?, ?, ?, 264, 264)",
+            [reason, column, pickup],
         )
     return made
 
@@ -105,10 +106,9 @@ def test_the_figures_are_those_of_sql(loaded: Pipeline, tmp_path: Path) -> None:
         }
         age = found.pop(("newest_day_age_seconds", fleet, ""))
         assert began - begin.timestamp() <= age <= time.time() - begin.timestamp()
-        for reason, is_misfit in (("outside_month", False), ("misfit", True)):
+        for reason, pattern in (("outside_month", "pickup%"), ("no_pickup_time", "no p%"), ("misfit", "no time:%")):
             ((num_rows,),) = loaded.rows(
-                "SELECT count(*) FROM rejected_trips WHERE fleet = ? AND (misfit_columns IS NOT NULL) = ?",
-                [fleet, is_misfit],
+                "SELECT count(*) FROM rejected_trips WHERE fleet = ? AND reason LIKE ?", [fleet, pattern]
             )
             expected["rejected_rows", fleet, reason] = num_rows
     assert began <= found.pop(("warehouse_last_read_timestamp_seconds", *ONE)) <= time.time()

@@ -306,6 +306,16 @@ def test_older_months_follow_where_they_are_asked_for(files: Storage) -> None:
     assert index.index("<summary>") < index.index('href="month_manifest/2010-01.json"')
 
 
+def test_files_that_no_link_can_name_are_not_in_the_index(tmp_path: Path) -> None:
+    files = LocalFolder(tmp_path)
+    for name in ("new\nline.csv", "bell\a.csv", "month_manifest/zzz.json"):
+        files.write(f"outputs/{name}", "{}")
+    with served(files) as get:
+        index = get("/")[2].decode()
+    assert re.findall('<a href="(.*?)"', index) == ["month_manifest/zzz.json"]
+    assert "Loaded:" not in index, "it is of no month"
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\xff"])
 def test_a_manifest_that_is_none_says_nothing(tmp_path: Path, content: str) -> None:
     files = LocalFolder(tmp_path)

@@ -650,6 +650,8 @@ def test_what_is_shown_is_saved_as_csv(page: "Page", data: dict[str, Any], tmp_p
 def test_its_classes_are_those_of_the_other_pictures(page: "Page") -> None:
     """The rule is written twice: in Python for PNG and report, in JavaScript for what its readers choose."""
     numbers = random.Random(0)  # noqa: S311 - no secrets
+    borders = page.evaluate("[1.8 / 100, 1.4 / 10, 0.5, 1500].map(short)")
+    assert borders == ["0.018", "0.14", "0.5", "1.5k"], "a border is written as it is meant"
     for _ in range(200):
         days = numbers.choice([1, 31, 365])
         counts = [int(10 ** numbers.uniform(-1, 7)) / days for _ in range(numbers.randrange(0, 300))]
@@ -805,6 +807,11 @@ def test_known_events_and_years_stand_beside_the_weeks(browser: "Browser", loade
         [f"{year}{float(f'{mean:.3g}'):g} a day", bars]
         for year, mean, bars in zip((2022, 2023), means, (1, 2), strict=True)
     ]
+    page.emulate_media(media="print")
+    widths = page.locator("#years svg").evaluate(
+        "svg => [svg.getBoundingClientRect().width, svg.parentElement.clientWidth]"
+    )
+    assert widths[0] <= widths[1], "on paper nothing is cut off"
     page.close()
 
 

@@ -44,6 +44,7 @@ NUM_SHOWN = 12
 
 MANIFESTS = "month_manifest"
 
+_MANIFEST = re.compile(rf"{MANIFESTS}/(\d{{4}}-\d{{2}})\.json")
 _MONTH_OR_DAY = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 
@@ -179,7 +180,7 @@ def loaded_of(files: Storage, names: Iterable[str]) -> Loaded | None:
         files: the storage.
         names: below `outputs/`.
     """
-    months = sorted(PurePosixPath(name).stem for name in names if name.startswith(f"{MANIFESTS}/"))
+    months = sorted(found[1] for name in names if (found := _MANIFEST.fullmatch(name)))
     if not months:
         return None
     try:

@@ -175,11 +175,11 @@ def _page(files: Storage, request: Request) -> Response:
 
 
 def _refuse_hidden(name: str) -> None:
-    """Raise MissingFileError for names that are not served: hidden and temporary files, other suffixes, long names."""
+    """Raise MissingFileError for names that are not served: hidden and temporary files, other suffixes, odd names."""
     parts = name.split("/")
     hidden = any(part.startswith(".") for part in parts)
     too_long = max(len(part.encode()) for part in parts) > _LONGEST_PART or len(name.encode()) > _LONGEST_NAME
-    if hidden or too_long or _media_type(name) is None:
+    if hidden or too_long or not name.isprintable() or _media_type(name) is None:
         raise MissingFileError(name)
 
 

@@ -44,7 +44,7 @@ PATIENCE_SECONDS = 5
 NEWEST_MONTHS = 60
 """Of each fleet, the months whose notes are read."""
 
-_OUTSIDE_MONTH, _MISFIT = "outside_month", "misfit"
+_OUTSIDE_MONTH, _NO_PICKUP_TIME, _MISFIT = "outside_month", "no_pickup_time", "misfit"
 """Reasons of rejected rows. The texts in the table quote values, so there would be a series for each of them."""
 
 
@@ -83,7 +83,11 @@ def figures_of(session: Session) -> Figures:
 _REJECTED_SQL = f"""
 SELECT fleet, reason, count(*)
 FROM (
-    SELECT fleet, CASE WHEN misfit_columns IS NULL THEN '{_OUTSIDE_MONTH}' ELSE '{_MISFIT}' END AS reason
+    SELECT fleet, CASE
+        WHEN misfit_columns IS NOT NULL THEN '{_MISFIT}'
+        WHEN pickup_datetime IS NULL THEN '{_NO_PICKUP_TIME}'
+        ELSE '{_OUTSIDE_MONTH}'
+    END AS reason
     FROM rejected_trips
 ) AS rejected
 GROUP BY fleet, reason
@@ -275,7 +279,7 @@ def _figures(figures: Figures | None, now: float) -> "Iterator[Metric]":
         "taxi_pipeline_rejected_rows", "Published rows that are no trips.", labels=["fleet", "reason"]
     )
     for fleet in coverage:
-        for reason in (_OUTSIDE_MONTH, _MISFIT):
+        for reason in (_OUTSIDE_MONTH, _NO_PICKUP_TIME, _MISFIT):
             rejected.add_metric([fleet, reason], figures.rejected.get((fleet, reason), 0))
     yield rejected
 

@@ -34,6 +34,12 @@ test("what is no view becomes the default", () => {
   for (const text of ["", "24", "3-2", "1-", "-1", "1..2", "a", "0-23"]) assert.equal(rangesFromText(text, 24), null);
 });
 
+test("a comparison with nothing is none, and zones may stand with commas between them", () => {
+  const { viewFromFragment } = scripts(NAMES);
+  assert.equal(viewFromFragment("than=garbage").than, null);
+  assert.deepEqual(plain(viewFromFragment("zone=1,4").zones), [1, 4]);
+});
+
 test("weeks that are counted together are chosen together", () => {
   const { viewFromFragment } = scripts(NAMES, { weeks_per_period: 2 });
   const chosen = (fragment) => plain([viewFromFragment(fragment).selection].map(({ from, to }) => [from, to]));

@@ -64,10 +64,10 @@ function viewAsFragment(view) {
 function viewFromFragment(fragment) {
   const parts = new URLSearchParams(fragment);
   const borough = boroughs.includes(parts.get("borough")) ? parts.get("borough") : "all";
-  const zones = (parts.get("zone") || "").split(" ").map(Number);
+  const zones = (parts.get("zone") || "").split(/[ ,]+/).map(Number);
   return {
     selection: selectionFromText(parts.get("show")),
-    than: parts.has("than") ? selectionFromText(parts.get("than")) : null,
+    than: /^(pickups|net|dropoffs),/.test(parts.get("than")) ? selectionFromText(parts.get("than")) : null,
     borough,
     isOfEnds: parts.get("map") === "ends",
     isPerArea: parts.get("per") === "km2",

@@ -2,6 +2,8 @@
 "use strict";
 
 const CHART_HEIGHT = 150;
+/* Half of what a date takes on paper, where letters are larger: nearer to the edge it ends there. */
+const HALF_A_LABEL = 50;
 const MARGIN = { left: 48, right: 6, top: 8, bottom: 22 };
 
 /* Widths are measured once: a measure after each change would make the browser lay out the page again. */
@@ -33,14 +35,15 @@ function makeBars(place, { label, onBrush, onPoint }) {
       const y = d3.scaleLinear([0, d3.max(bars, (bar) => bar.value) || 1], [CHART_HEIGHT - MARGIN.bottom, MARGIN.top]).nice(4);
       /* The view box lets the chart shrink on paper, where nothing is drawn anew. */
       svg.attr("width", width).attr("viewBox", `0 0 ${width} ${CHART_HEIGHT}`);
-      grid.attr("transform", `translate(${MARGIN.left},0)`).call(d3.axisLeft(y).ticks(4).tickFormat(d3.format("~s")).tickSize(-(width - MARGIN.left - MARGIN.right)));
+      grid.attr("transform", `translate(${MARGIN.left},0)`).call(d3.axisLeft(y).ticks(4).tickFormat(short).tickSize(-(width - MARGIN.left - MARGIN.right)));
+      const isLast = (tick) => x(tick.n) + x.bandwidth() / 2 + HALF_A_LABEL > width;
       below
         .selectAll("text")
         .data(ticks)
         .join("text")
-        .attr("x", (tick) => x(tick.n) + x.bandwidth() / 2)
+        .attr("x", (tick) => (isLast(tick) ? width : x(tick.n) + x.bandwidth() / 2))
         .attr("y", CHART_HEIGHT - 6)
-        .attr("text-anchor", "middle")
+        .attr("text-anchor", (tick) => (isLast(tick) ? "end" : "middle"))
         .text((tick) => tick.text);
       noted
         .selectAll("path")

@@ -26,7 +26,7 @@ function signed(change) {
   return `${Number(text) ? (change < 0 ? "−" : "+") : ""}${text}%`;
 }
 /* A border of classes. */
-const short = (value) => (value < 1 ? String(value) : d3.format("~s")(value));
+const short = (value) => (value < 1 ? String(Number(value.toPrecision(3))) : d3.format("~s")(value));
 const percent = (share) => (share > 0 && share < 0.001 ? "< 0.1%" : `${(100 * share).toFixed(1)}%`);
 
 /* Ascending numbers as words: each range by its first and last. */
@@ -524,6 +524,7 @@ function start() {
   byId("whole").addEventListener("click", fitShown);
   byId("reset").addEventListener("click", () => {
     byId("search").value = "";
+    if (playing) play();
     choose(viewFromFragment(""));
     fitShown();
   });

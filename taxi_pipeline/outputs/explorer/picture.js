@@ -4,14 +4,15 @@
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
 const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "opacity", "font", "text-anchor", "vector-effect"];
-const PICTURE = { map: 860, charts: 560, gap: 24, line: 20, letters: 125, swatch: 86 };
+const PICTURE = { map: 860, charts: 560, gap: 24, line: 20, letters: 125, swatch: 107 };
+const NOT_IN_XML = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu;
 const PIXELS_PER_UNIT = 2;
 
 /** An element of an SVG. @param {string} name @param {Record<string, string | number>} attributes */
 function svgElement(name, attributes, text = "") {
   const element = document.createElementNS(SVG_NAMESPACE, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
-  element.textContent = text;
+  element.textContent = text.replaceAll(NOT_IN_XML, "�");
   return element;
 }
 
@@ -59,29 +60,37 @@ function pictureAsSvg() {
     lines.forEach((each, n) => words(each, x, top + (n + 0.8) * line, size, isMuted));
     return top + lines.length * line;
   };
+  /* The key with this id, with swatches beside each other. @returns the place below it */
+  const key = (id, x, top, room) => {
+    const items = [...byId(id).querySelectorAll("li")];
+    const y = paragraph(sentence(byId(id).querySelector("p").textContent), x, top, PICTURE.letters, 13, true) + 4;
+    const width = Math.min(PICTURE.swatch, room / items.length);
+    items.forEach((item, n) => {
+      const fill = getComputedStyle(item.querySelector("i")).backgroundColor;
+      picture.append(svgElement("rect", { x: x + n * width, y, width, height: 12, fill, stroke: colour("--line") }));
+      words(item.textContent, x + n * width, y + 28, 12, true);
+    });
+    return y + 40;
+  };
 
   let top = paragraph(byId("title").textContent, gap, gap, PICTURE.letters, 20, false);
   if (view.than) top = paragraph(byId("compared").textContent, gap, top, PICTURE.letters, 14, true);
   top += gap / 2;
   const placedMap = copyOf(byId("map").querySelector("svg"), gap, top, PICTURE.map);
   picture.append(placedMap.copy);
-  let left = paragraph(sentence(byId("key").querySelector("p").textContent), gap, top + placedMap.height, PICTURE.letters, 13, true) + 4;
-  [...byId("key").querySelectorAll("li")].forEach((item, n) => {
-    const x = gap + n * PICTURE.swatch;
-    picture.append(svgElement("rect", { x, y: left, width: PICTURE.swatch, height: 12, fill: getComputedStyle(item.querySelector("i")).backgroundColor, stroke: colour("--line") }));
-    words(item.textContent, x, left + 28, 12, true);
-  });
-  left = paragraph(byId("summary").textContent, gap, left + 40, PICTURE.letters, 13, true);
+  let left = key("key", gap, top + placedMap.height, PICTURE.map);
+  left = paragraph(byId("summary").textContent, gap, left, PICTURE.letters, 13, true);
 
   const x = 2 * gap + PICTURE.map;
   const letters = Math.floor(PICTURE.charts / 8);
   let right = paragraph(`${byId("chosen").textContent}: ${byId("chosen-numbers").textContent}`, x, top, letters, 14, false);
-  for (const [id, title] of [["weeks", "Trips a day, by week"], ["hours", "Trips a day, by hour"], ["heat", "By weekday and hour"]]) {
+  for (const [id, title] of [["weeks", `Trips a day, by week${data.events.length ? "; ▼ and lines mark known events" : ""}`], ["hours", "Trips a day, by hour"], ["heat", "By weekday and hour"]]) {
     right = paragraph(title, x, right + gap / 2, letters, 13, true);
     const chart = copyOf(byId(id).querySelector("svg"), x, right, PICTURE.charts);
     picture.append(chart.copy);
     right += chart.height;
   }
+  right = key("heat-key", x, right, PICTURE.charts);
   const bottom = Math.ceil(paragraph(byId("origin").textContent, gap, Math.max(left, right) + gap / 2, 180, 12, true) + gap);
   picture.setAttribute("height", String(bottom));
   picture.setAttribute("viewBox", `0 0 ${width} ${bottom}`);
