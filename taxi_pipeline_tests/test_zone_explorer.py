@@ -795,6 +795,7 @@ def test_known_events_and_years_stand_beside_the_weeks(browser: "Browser", loade
     assert [re.findall("Lasts|<b>Happens</b>", each) for each in words] == [["Lasts"], ["Lasts"], ["<b>Happens</b>"]]
     assert page.locator("#weeks .noted path").count() == 2
     page.get_by_text("The weeks as a table").click()
+    page.wait_for_selector("#weeks-table td")
     assert "2023-01-09: <b>Happens</b>" in page.locator("#weeks-table").inner_text()
     page.get_by_text("Year by year").click()
     page.wait_for_selector("#years g")
@@ -848,5 +849,6 @@ def test_nothing_keeps_anybody_out(browser: "Browser", loaded: Pipeline, chosen:
     def opened(page: "Page") -> None:
         wait_for_explorer(page)
         page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true; })")
+        page.wait_for_selector("#heat-table td", state="attached")
 
     assert barriers_in_any_look(browser, f"{(loaded.folder / PAGE).as_uri()}#{chosen}", opened) == {}
