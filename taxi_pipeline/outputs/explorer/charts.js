@@ -45,17 +45,17 @@ function makeBars(place, { label, onBrush, onPoint }) {
         .attr("y", CHART_HEIGHT - 6)
         .attr("text-anchor", (tick) => (isLast(tick) ? "end" : "middle"))
         .text((tick) => tick.text);
-      noted
-        .selectAll("path")
-        .data(notes)
-        .join("path")
-        .attr("d", ([first, last]) => {
-          const [left, right] = [x(first), x(last) + x.bandwidth()];
-          return first === last ? `M${(left + right) / 2 - 4} 0h8l-4 7z` : `M${left} 0H${right}v3H${left}z`;
-        });
       const rects = marks.selectAll("rect").data(bars).join("rect");
       if (size !== `${width} ${bars.length}`) {
         size = `${width} ${bars.length}`;
+        noted
+          .selectAll("path")
+          .data(notes)
+          .join("path")
+          .attr("d", ([first, last]) => {
+            const [left, right] = [x(first), x(last) + x.bandwidth()];
+            return first === last ? `M${(left + right) / 2 - 4} 0h8l-4 7z` : `M${left} 0H${right}v3H${left}z`;
+          });
         rects
           .attr("x", (_, n) => x(n))
           .attr("width", Math.max(0.5, x.bandwidth()))

@@ -206,6 +206,17 @@ function showDifferences(changes) {
   showKey(byId("key"), `Change of the ${what}`, [{ shade: "s0", words: "too few" }, ...starts.map((text, n) => ({ shade: `d${n + 1}`, words: text }))]);
 }
 
+/* Position of a bar of so many weeks → the words of its known events. They never change, so they are put together once. */
+const knownEvents = new Map();
+
+function eventsByBar(size, length) {
+  if (!knownEvents.has(size)) {
+    const words = (n) => data.events.filter((event) => event.from < (n + 1) * size && event.to >= n * size).map((event) => event.words);
+    knownEvents.set(size, new Map(d3.range(length).map((n) => [n, words(n).join("; ")]).filter(([, text]) => text)));
+  }
+  return knownEvents.get(size);
+}
+
 function showWeeks() {
   const { selection, than } = view;
   const counted = tripsByWeek(selection, isCounted);
@@ -226,10 +237,10 @@ function showWeeks() {
       isChosen: isWithin(selection),
       isPinned: Boolean(than && isWithin(than) && (than.from > 0 || than.to < lastWeek)),
       isPartial: days < all,
-      events: data.events.filter((event) => event.from <= last && event.to >= first).map((event) => event.words),
     };
   });
-  for (const bar of bars) if (bar.events.length) bar.words += `. ${bar.events.join("; ")}`;
+  const events = eventsByBar(size, bars.length);
+  for (const [n, words] of events) bars[n].words += `. ${words}`;
   const every = Math.max(1, Math.ceil(bars.length / Math.floor(widthOf(byId("weeks")) / 90)));
   const ticks = d3.range(bars.length).map((n) => ({ n, text: data.weeks[n * size] })).filter(({ n }) => n % every === Math.floor(every / 2));
   const isAll = selection.from === 0 && selection.to === lastWeek;
@@ -240,7 +251,7 @@ function showWeeks() {
   yearBars = () => bars.map((bar) => ({ ...bar, days: 7 * size, loaded: bar.days }));
   byId("years").hidden = bars[0]?.start.slice(0, 4) === bars.at(-1)?.start.slice(0, 4);
   years.show();
-  tableRows.weeks = () => [["From", words(), "days loaded", `${words()} a day`, "known events"], ...bars.map((bar) => [bar.name, number.format(bar.trips), bar.days, bar.days ? rate.format(bar.value) : "", bar.events.join("; ")])];
+  tableRows.weeks = () => [["From", words(), "days loaded", `${words()} a day`, "known events"], ...bars.map((bar, n) => [bar.name, number.format(bar.trips), bar.days, bar.days ? rate.format(bar.value) : "", events.get(n) || ""])];
 }
 
 function showHours() {
