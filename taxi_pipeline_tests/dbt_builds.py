@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 from taxi_pipeline.defs.marts import dbt_program
@@ -19,8 +20,8 @@ def build_marts(warehouse: DuckDBWarehouse, names: list[str], folder: Path, days
         folder: where dbt writes what it compiled.
         days: whole months; None for all.
     """
-    values = {"database": warehouse.location}
-    values |= {"first_day": str(days.first), "last_day": str(days.last)} if days else {}
+    end = days and days.last + timedelta(days=1)
+    span = ["--event-time-start", str(days.first), "--event-time-end", str(end)] if days else []
     folders = {
         "--project-dir": REPOSITORY / "taxi_pipeline" / "marts",
         "--profiles-dir": REPOSITORY / "taxi_pipeline" / "marts",
@@ -28,7 +29,8 @@ def build_marts(warehouse: DuckDBWarehouse, names: list[str], folder: Path, days
         "--log-path": folder,
     }
     options = [str(part) for option in folders.items() for part in option]
-    what = ["--select", *names, "--indirect-selection", "cautious", "--vars", json.dumps(values)]
+    what = ["--select", *names, "--indirect-selection", "cautious", *span]
+    what += ["--vars", json.dumps({"database": warehouse.location})]
     command = [dbt_program(), "--no-use-colors", "build", *options, *what]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -554,6 +554,30 @@ def test_without_marts_and_notebooks_nothing_of_theirs_is_imported(switch: str, 
     assert result.stdout.strip().endswith(expected)
 
 
+@pytest.mark.parametrize(("data_dir", "parses_again"), [(".", False), ("elsewhere", True)])
+def test_a_run_takes_over_what_the_code_location_parsed(
+    own_pipeline: Pipeline, data_dir: str, parses_again: bool
+) -> None:
+    """Each run parsed all files of the project: its months were variables, and dbt's folder was empty.
+
+    With the settings of another database dbt does so, and says it: its connection is among what it compares.
+    """
+    (own_pipeline.folder / "elsewhere").mkdir()
+    settings = Settings.from_environment({**ENVIRONMENT, "TAXI_DATA_DIR": str(own_pipeline.folder / data_dir)})
+    definitions = build_definitions(settings=settings, resources=own_pipeline.resources)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = definitions.resolve_job_def("marts").execute_in_process(
+            instance=instance,
+            asset_selection=[dg.AssetKey(["marts", "airport_trips"])],
+            tags=range_tags("2025-01-01", "2025-01-01"),
+        )
+        (output,) = [
+            each.user_message for each in instance.all_logs(result.run_id) if "Running with dbt" in each.user_message
+        ]
+    assert ("Unable to do partial parsing" in output) is parses_again, output
+    assert "airport_trips" in output
+
+
 def test_the_program_dbt_is_found_beside_python_or_on_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Regression: where dbt lay elsewhere, the code location ended in a traceback."""
     for folder in ("beside", "elsewhere"):

@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,8 @@ INDICATORS = "indicators"
 """Folder of the models that read no trips, and their group: they hold all months of the TLC's report, and are made when
 it is loaded."""
 
+_PARSED = "partial_parse.msgpack"
+"""dbt's name of the file with what it parsed."""
 
 _SHIPPED = Path(__file__).parents[1] / "marts"
 
@@ -84,7 +87,7 @@ def build_marts(settings: Settings) -> Marts:
 
     project = DbtProject(_folder_of_marts(), target_path=_folder_for_dbt(settings))
     executable = dbt_program()
-    _parse_when_changed(project, executable)
+    _parse_when_changed(project, executable, _variables(str(settings.duckdb_database)))
     job = dg.define_asset_job(
         MARTS,
         selection=dg.AssetSelection.groups(MARTS),
@@ -182,24 +185,39 @@ def _assets_of(project: "DbtProject") -> list[dg.AssetsDefinition]:
         """Build the models of these months, and test them."""
         months = windows_of(context)
         days = Days(min(months), Days.of_month(max(months)).last)
-        values = {"database": warehouse.location, "first_day": str(days.first), "last_day": str(days.last)}
-        yield from _built(context, dbt, values)
+        # dbt's own options for the time that is made. As variables they would make dbt parse all files again.
+        span = ["--event-time-start", str(days.first), "--event-time-end", str(days.last + timedelta(days=1))]
+        yield from _built(context, dbt, project, warehouse.location, span)
 
     @dbt_assets(name="dbt_indicators", select=f"path:models/{INDICATORS}", **common)
     def dbt_indicators(
         context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam
     ) -> Iterator[Any]:
         """Build the models of the TLC's monthly report, and test them."""
-        yield from _built(context, dbt, {"database": warehouse.location})
+        yield from _built(context, dbt, project, warehouse.location)
 
     return [dbt_marts, dbt_indicators]
 
 
-def _built(context: dg.AssetExecutionContext, dbt: "DbtCliResource", values: Mapping[str, str]) -> Iterator[Any]:
-    """Build the selected models with these variables of the project, and yield what was made and tested."""
+def _built(
+    context: dg.AssetExecutionContext,
+    dbt: "DbtCliResource",
+    project: "DbtProject",
+    database: str,
+    options: Sequence[str] = (),
+) -> Iterator[Any]:
+    """Build the selected models in this database, and yield what was made and tested."""
     with tempfile.TemporaryDirectory(prefix="taxi-marts-") as folder:  # dbt keeps what it compiled in each run
-        invocation = dbt.cli(["build", "--vars", json.dumps(values)], context=context, target_path=Path(folder))
+        parsed = project.manifest_path.with_name(_PARSED)
+        if parsed.is_file():
+            shutil.copy(parsed, folder)
+        invocation = dbt.cli(["build", *_variables(database), *options], context=context, target_path=Path(folder))
         yield from _with_output_in_log(context, invocation)
+
+
+def _variables(database: str) -> list[str]:
+    """Options of dbt: the variables of the project. dbt uses what it parsed before only when they are the same."""
+    return ["--vars", json.dumps({"database": database})]
 
 
 def _with_output_in_log(context: dg.AssetExecutionContext, invocation: "DbtCliInvocation") -> Iterator[Any]:
@@ -222,8 +240,10 @@ def _with_output_in_log(context: dg.AssetExecutionContext, invocation: "DbtCliIn
         raise failure
 
 
-def _parse_when_changed(project: "DbtProject", executable: str) -> None:
-    """Let dbt write its manifest, out of which the assets are made, when a file of the project changed since.
+def _parse_when_changed(project: "DbtProject", executable: str, variables: Sequence[str]) -> None:
+    """Let dbt write its manifest, out of which the assets are made, when a file or a variable changed since.
+
+    Beside the manifest dbt leaves what it parsed, which each run takes over.
 
     Several processes load the code location at the same time; one of them does it. It is a process of its own, because
     dbt would import DuckDB into this one.
@@ -236,14 +256,15 @@ def _parse_when_changed(project: "DbtProject", executable: str) -> None:
     by_hand = folder / "target"  # what dbt writes when it is run by hand
     sources = [path for path in paths if not path.is_relative_to(by_hand)]
     contents = [f"{path}\n".encode() + path.read_bytes() for path in sources]
-    digest = hashlib.sha256(b"".join([importlib.metadata.version("dbt-core").encode(), *contents])).hexdigest()
+    known = [importlib.metadata.version("dbt-core"), *variables]
+    digest = hashlib.sha256(b"".join([*(f"{each}\n".encode() for each in known), *contents])).hexdigest()
     note = project.manifest_path.with_name("parsed.sha256")
     with locked(note):
         if project.manifest_path.is_file() and note.is_file() and note.read_text() == digest:
             return
         target = project.manifest_path.parent
         options = {"--project-dir": folder, "--profiles-dir": folder, "--target-path": target, "--log-path": target}
-        command = [executable, "--quiet", "--no-use-colors", "parse", *itertools.chain(*options.items())]
+        command = [executable, "--quiet", "--no-use-colors", "parse", *variables, *itertools.chain(*options.items())]
         result = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own project
         if result.returncode:
             raise MartsError(
