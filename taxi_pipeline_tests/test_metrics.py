@@ -139,6 +139,8 @@ def test_a_warehouse_that_is_held_or_away_does_not_fail_the_scrape(loaded: Pipel
         assert ("warehouse_last_write_timestamp_seconds", *ONE) not in before, "there is none yet"
         assert not any(name == "trips" for name, *_ in before)
         database.parent.mkdir()
+        database.write_text("no database")
+        assert samples_of(get) == before, "a file that never could be read may be no warehouse"
         database.write_bytes(warehouse_of(loaded).database.read_bytes())
         with held_by_another_process(database, read_only=False):
             held = samples_of(get)

@@ -808,6 +808,11 @@ def test_known_events_and_years_stand_beside_the_weeks(browser: "Browser", loade
         [f"{year}{float(f'{mean:.3g}'):g} a day", bars]
         for year, mean, bars in zip((2022, 2023), means, (1, 2), strict=True)
     ]
+    ends = page.locator("#years g").evaluate_all(
+        "rows => rows.map(row => ['line', 'rect:last-of-type'].map(name => row.querySelector(name).getBBox()))"
+        ".map(boxes => boxes.map(box => box.x + box.width))"
+    )
+    assert all(bar <= line for line, bar in ends), "a week at the turn of the year ends with the year"
     page.emulate_media(media="print")
     widths = page.locator("#years svg").evaluate(
         "svg => [svg.getBoundingClientRect().width, svg.parentElement.clientWidth]"

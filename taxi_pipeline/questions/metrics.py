@@ -253,12 +253,13 @@ def _refused(known: Known) -> "Iterator[Metric]":
 
 def _warehouse(known: Known, written_at: float | None) -> "Iterator[Metric]":
     yield _gauge("warehouse_up", "Whether the warehouse could be read at the last attempt.", float(known.is_up))
+    if not known.figures:  # what never could be read may be no warehouse
+        return
     if written_at is not None:
         name = "warehouse_last_write_timestamp_seconds"
         yield _gauge(name, "When the warehouse was last written to.", written_at)
-    if known.figures:
-        name = "warehouse_last_read_timestamp_seconds"
-        yield _gauge(name, "When the figures of the warehouse were read.", known.figures.read_at)
+    name = "warehouse_last_read_timestamp_seconds"
+    yield _gauge(name, "When the figures of the warehouse were read.", known.figures.read_at)
 
 
 def _figures(figures: Figures | None, now: float) -> "Iterator[Metric]":

@@ -38,7 +38,7 @@ function makeYears(place, { bars, onPoint }) {
       .data(([, of]) => of)
       .join("rect")
       .attr("x", (bar) => x(dayOfYear(bar)))
-      .attr("width", (bar) => Math.max(0.5, x(bar.days) - x(0) - 0.5))
+      .attr("width", (bar) => Math.max(0.5, x(Math.min(bar.days, YEAR.days - dayOfYear(bar))) - x(0) - 0.5)) // not into the next year
       .attr("y", (bar) => YEAR.height - y(perDay(bar)))
       .attr("height", (bar) => y(perDay(bar)))
       .attr("class", (bar) => `bar${bar.isChosen ? "" : " pale"}${bar.isPartial ? " partial" : ""}`)
