@@ -97,11 +97,11 @@ def publish(session: IcebergSession) -> None:
         raise
     _publish_parts(session.spark, session.namespace, session.load or "", parts)
     published = {staged.snapshot for staged in parts.values()}
-    with suppress(PySparkException):  # all is published, and the next session of the months deletes them
-        for table, found in unseen.items():
-            # What others have staged of these months can't be decided on any more; of a small table it can.
-            stale = (each.snapshot for each in found if table not in WHOLE_TABLES or _is_of(session, each))
-            _expire(session, table, {*stale} - published)
+    for table, found in unseen.items():
+        # What others have staged of these months can't be decided on any more; of a small table it can.
+        stale = {each.snapshot for each in found if table not in WHOLE_TABLES or _is_of(session, each)}
+        with suppress(PySparkException):  # all is published, and the next session of the months deletes them
+            _expire(session, table, stale - published)
 
 
 def roll_back(session: IcebergSession) -> None:
