@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +29,7 @@ from taxi_pipeline.defs.resources import POOL, WarehouseParam
 from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.settings import Settings, find_project
 from taxi_pipeline.storage.whole_files import locked
-from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.tlc.months import next_month
 
 if TYPE_CHECKING:
     from dagster_dbt import DbtCliInvocation, DbtCliResource, DbtProject
@@ -184,9 +183,8 @@ def _assets_of(project: "DbtProject") -> list[dg.AssetsDefinition]:
     def dbt_marts(context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: WarehouseParam) -> Iterator[Any]:
         """Build the models of these months, and test them."""
         months = windows_of(context)
-        days = Days(min(months), Days.of_month(max(months)).last)
         # dbt's own options for the time that is made. As variables they would make dbt parse all files again.
-        span = ["--event-time-start", str(days.first), "--event-time-end", str(days.last + timedelta(days=1))]
+        span = ["--event-time-start", str(min(months)), "--event-time-end", str(next_month(max(months)))]
         yield from _built(context, dbt, project, warehouse.location, span)
 
     @dbt_assets(name="dbt_indicators", select=f"path:models/{INDICATORS}", **common)
