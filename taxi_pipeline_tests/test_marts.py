@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import date
@@ -51,17 +51,27 @@ ENVIRONMENT = {"TAXI_FLEETS": ",".join(FLEETS), "TAXI_START_DATE": "2024-12-01",
 
 
 @pytest.fixture(scope="module")
-def definitions() -> dg.Definitions:
-    return build_definitions(settings=Settings.from_environment(ENVIRONMENT))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of all tests here: dbt parses once for one database."""
+    return tmp_path_factory.mktemp("marts")
+
+
+def settings_in(folder: Path) -> Settings:
+    return Settings.from_environment({**ENVIRONMENT, "TAXI_DATA_DIR": str(folder)})
 
 
 @pytest.fixture(scope="module")
-def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitions) -> Pipeline:
+def definitions(folder: Path) -> dg.Definitions:
+    return build_definitions(settings=settings_in(folder))
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     """All fleets over the month before the congestion fee and that in which it began, and their marts."""
     mirror = tmp_path_factory.mktemp("mirror_of_marts")
     for fleet in FLEETS:
         write_mirror(mirror, Days(date(2024, 12, 1), date(2025, 1, 31)), fleet=fleet, trips_per_day=250)
-    made = pipeline_in(tmp_path_factory.mktemp("marts"), mirror, FLEETS)
+    made = pipeline_in(folder, mirror, FLEETS)
     made.load("2024-12-01", "2025-01-31")
     result = make(made, "2024-12-01", "2025-01-01")
     assert result.success, error_of(result)
@@ -71,9 +81,15 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, definitions: dg.Definitio
 
 
 @pytest.fixture
-def own_pipeline(pipeline: Pipeline, tmp_path: Path) -> Pipeline:
-    """A copy of the pipeline that a test may change."""
-    return pipeline_in(Path(shutil.copytree(pipeline.folder, tmp_path / "data")), pipeline.tlc.url, FLEETS)
+def own_pipeline(pipeline: Pipeline, tmp_path: Path) -> Iterator[Pipeline]:
+    """The pipeline for a test that changes it: afterwards it is as it was.
+
+    A copy elsewhere would have another database, and dbt would parse all files again.
+    """
+    kept = Path(shutil.copytree(pipeline.folder, tmp_path / "kept"))
+    yield pipeline
+    shutil.rmtree(pipeline.folder)
+    shutil.move(kept, pipeline.folder)
 
 
 def make(
@@ -84,7 +100,7 @@ def make(
     instance: dg.DagsterInstance | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Marts, by default all, of the months that begin on these days."""
-    definitions = build_definitions(settings=Settings.from_environment(ENVIRONMENT), resources=pipeline.resources)
+    definitions = build_definitions(settings=settings_in(pipeline.folder), resources=pipeline.resources)
     with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
         return definitions.resolve_job_def("marts").execute_in_process(
             instance=used,
@@ -315,7 +331,7 @@ def test_the_dashboards_measures_of_the_tlcs_report(own_pipeline: Pipeline, tmp_
     write_report(mirror, REPORT)
     tlc = replace(own_pipeline.tlc, url=mirror.as_uri())
     resources = {**own_pipeline.resources, "tlc": tlc}
-    definitions = build_definitions(settings=Settings.from_environment(ENVIRONMENT), resources=resources)
+    definitions = build_definitions(settings=settings_in(own_pipeline.folder), resources=resources)
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("indicators").execute_in_process(
             instance=instance, run_config=QUIET, raise_on_error=False
@@ -382,7 +398,7 @@ def test_a_month_is_replaced_and_no_other(own_pipeline: Pipeline) -> None:
 
     So it is with a mart of an older version, which gets the column that it lacks, and with one whose trips are gone.
     """
-    kept_by_dbt = set((REPOSITORY / "data" / ".dbt").iterdir())
+    kept_by_dbt = set((own_pipeline.folder / ".dbt").iterdir())
     january = date(2025, 1, 1)
 
     def rows_of(mart: str) -> list[tuple[Any, ...]]:
@@ -410,7 +426,7 @@ def test_a_month_is_replaced_and_no_other(own_pipeline: Pipeline) -> None:
     assert rows_of("market_share") == shares
     assert rows_of("congestion_zone") == zones
     assert rows_of("request_share") == []
-    assert set((REPOSITORY / "data" / ".dbt").iterdir()) == kept_by_dbt, "what a run compiled is not kept"
+    assert set((own_pipeline.folder / ".dbt").iterdir()) == kept_by_dbt, "what a run compiled is not kept"
 
 
 def test_a_mart_that_differs_from_the_trips_fails_its_check(own_pipeline: Pipeline) -> None:
@@ -563,7 +579,7 @@ def test_a_run_takes_over_what_the_code_location_parsed(
     With the settings of another database dbt does so, and says it: its connection is among what it compares.
     """
     (own_pipeline.folder / "elsewhere").mkdir()
-    settings = Settings.from_environment({**ENVIRONMENT, "TAXI_DATA_DIR": str(own_pipeline.folder / data_dir)})
+    settings = settings_in(own_pipeline.folder / data_dir)
     definitions = build_definitions(settings=settings, resources=own_pipeline.resources)
     with dg.DagsterInstance.ephemeral() as instance:
         result = definitions.resolve_job_def("marts").execute_in_process(

@@ -20,11 +20,12 @@ from taxi_pipeline.defs.assets import (
     taxi_zones_file,
 )
 from taxi_pipeline.differences import signed
-from taxi_pipeline.outputs.monthly_report.drawings import round_ticks
+from taxi_pipeline.outputs.monthly_report.drawings import history_of, round_ticks
 from taxi_pipeline.outputs.monthly_report.figures import figures_of
 from taxi_pipeline.outputs.monthly_report.measures import NO_DATA, cards_of, finding_of, left_out_of
 from taxi_pipeline.sample.mirror import write_mirror
 from taxi_pipeline.tlc.months import Days
+from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, median_bin
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline_tests.browsers import browser_or_skip
 from taxi_pipeline_tests.pipelines import Pipeline, error_of, materializations_of, pipeline_in
@@ -828,3 +829,95 @@ def test_flows_follow_the_zones(make_pipeline: MakePipeline, three_months: Path)
     assert distance == sum(row[1] for row in kept)
     assert seconds == sum((row[3] - row[2]).total_seconds() for row in kept)
     assert (cards, tips) == (sum(row[4] == 1 for row in rows), sum(row[5] for row in rows if row[4] == 1))
+
+
+def numbers_of(page: Page, section: str) -> dict[str, float | None]:
+    """The numbers of a section of the CSV, by name."""
+    with page.path.with_suffix(".csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["section"] == section]
+    return {row["name"]: float(row["value"]) if row["value"] else None for row in rows}
+
+
+@pytest.mark.parametrize("fleet", FLEETS)
+def test_the_months_before_are_lines_with_gaps(loaded: Pipeline, page: Page, fleet: str) -> None:
+    """The last two months are within twelve; so is that of a year before, after ten that are not loaded."""
+    counted = "SELECT count(*) FROM trips WHERE fleet = ? AND strftime(pickup_date, '%Y-%m') = ?"
+    per_day = {month: loaded.rows(counted, [fleet, month])[0][0] / days for month, days in MONTHS.items()}
+    assert numbers_of(page, f"trips a day, {fleet}") == {f"{month}-01": trips for month, trips in per_day.items()}
+    (figure,) = [each for each in page.root.iter() if each.attrib.get("data-history", "").startswith(fleet)]
+    assert figure.attrib["data-history"] == f"{fleet}.12", "five years show no month more"
+    (path,) = [each.attrib["d"] for each in figure.iter() if each.attrib.get("class") == "trend"]
+    assert re.sub(r"[^A-Za-z]", "", path) == "MhMhL"
+    points = [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
+    most, ago = max(per_day.values()), {"2022-02": 12, "2023-01": 1, "2023-02": 0}
+    assert points == [
+        (
+            pytest.approx(260 * (1 - ago[month] / 12), abs=0.06),
+            pytest.approx(44 * (1 - per_day[month] / most), abs=0.06),
+        )
+        for month in MONTHS
+    ]
+    (busiest,) = [month for month, trips in per_day.items() if trips == most]
+    assert f" to {most:,.0f} ({date.fromisoformat(f'{busiest}-01'):%b %Y}) trips a day" in "".join(figure.itertext())
+
+
+def test_five_years_have_a_line_where_they_show_more_than_twelve_months(loaded: Pipeline) -> None:
+    """A month between two that are not loaded is a dot; one month alone is no line, and one not loaded has no end."""
+    figures = loaded.warehouse.query(figures_of, date(2023, 2, 1), FLEETS)
+    years = {date(2018, 2, 1): 5.0, date(2020, 4, 1): 0.0, date(2022, 12, 1): 10.0, date(2023, 1, 1): 20.0}
+    year, five = history_of(replace(figures, history={"green": years}))
+    assert (year["key"], year["path"], year["end"]) == ("green.12", "M216.7 22.0h0L238.3 0.0", None)
+    assert (five["key"], five["path"], five["first"]) == (
+        "green.60",
+        "M0.0 33.0h0M112.7 44.0h0M251.3 22.0h0L255.7 0.0",
+        "Feb 2018",
+    )
+    assert five["words"] == "0 (Apr 2020) to 20 (Jan 2023)"
+    assert history_of(replace(figures, history={"green": {date(2023, 2, 1): 7.0}})) == []
+
+
+def test_medians_are_said_by_the_range_that_they_lie_in(loaded: Pipeline, page: Page) -> None:
+    """The range holds the median that DuckDB finds among the trips; no false precision."""
+    found = page.of("data-median")
+    assert {name.split(".")[1] for name in found} >= {"fare_amount", "trip_distance", "passenger_count"}
+    values = {
+        "fare_amount": "fare_amount",
+        "trip_distance": "trip_distance",
+        "duration_minutes": "date_diff('second', pickup_datetime, dropoff_datetime) / 60",
+        "passenger_count": "passenger_count",
+    }
+    for fleet in FLEETS:
+        first, last = numbers_of(page, f"median from, {fleet}"), numbers_of(page, f"median to, {fleet}")
+        for measure, value in values.items():
+            ((median,),) = loaded.rows(
+                f"SELECT CAST(quantile_disc({value}, 0.5) AS DOUBLE) FROM trips "
+                "WHERE fleet = ? AND pickup_date >= '2023-02-01'",
+                [fleet],
+            )
+            low, high = first[measure], last[measure]
+            assert low is not None
+            assert high is not None
+            assert low <= median <= high, (fleet, measure)
+            words = f"{low:g}" if measure == "passenger_count" else f"{low:g} to {high:g}"
+            assert found[f"{fleet}.{measure}"] == words
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({}, None),
+        ({NO_VALUE: 7}, None),
+        ({NO_VALUE: 7, 3: 1}, 3),
+        ({0: 1, 13: 1}, 0),
+        ({0: 1, 13: 2}, 13),
+        ({2: 2, 3: 1, 5: 2}, 3),
+    ],
+)
+def test_the_bin_of_the_median(counts: dict[int, int], expected: int | None) -> None:
+    assert median_bin(counts) == expected
+
+
+def test_a_bin_without_an_end_is_a_range_without_one() -> None:
+    fare, passengers = MEASURES["fare_amount"], MEASURES["passenger_count"]
+    assert [fare.range_of(bin_) for bin_ in (0, 1, 13)] == [(None, 0), (0, 5), (100, None)]
+    assert [passengers.range_of(bin_) for bin_ in (0, 1, 6)] == [(None, 1), (1, 1), (6, None)]

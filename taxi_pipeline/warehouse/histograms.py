@@ -4,8 +4,9 @@ The table `trip_histograms` is declared in `tables` and filled in `rollups`; how
 `quality.drift`. The bounds are fixed, so that any two days, months and fleets can be compared.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from taxi_pipeline.tlc.codes import CREDIT_CARD
 from taxi_pipeline.warehouse.sql import seconds_between
@@ -37,6 +38,13 @@ class Measure:
         below = " ".join(f"WHEN {self.name} < {bound} THEN {bin_}" for bin_, bound in enumerate(self.bounds))
         return f"CASE WHEN {self.name} IS NULL THEN {NO_VALUE} {below} ELSE {len(self.bounds)} END"
 
+    def range_of(self, bin_: int) -> tuple[float | None, float | None]:
+        """The range of a bin of known numbers: from the first number to the second; None where it has no end."""
+        first = self.bounds[bin_ - 1] if bin_ else None
+        if bin_ == len(self.bounds):
+            return first, None
+        return first, first if self.is_whole and bin_ else self.bounds[bin_]
+
     def words(self, bin_: int) -> str:
         """The range of a bin as text, for example `5 to 10`."""
         if bin_ == NO_VALUE:
@@ -47,6 +55,18 @@ class Measure:
             return f"{self.bounds[-1]:g} and more"
         first = f"{self.bounds[bin_ - 1]:g}"
         return first if self.is_whole else f"{first} to {self.bounds[bin_]:g}"
+
+
+def median_bin(counts: Mapping[int, int]) -> int | None:
+    """The bin that holds the median of the trips that have the measure; None where no trip has it.
+
+    Args:
+        counts: bin → number of trips. Of an even number the lower of the two in the middle is the median.
+    """
+    known = sorted((bin_, trips) for bin_, trips in counts.items() if bin_ != NO_VALUE and trips)
+    half = (sum(trips for _, trips in known) + 1) // 2
+    below = accumulate(trips for _, trips in known)
+    return next((bin_ for (bin_, _), so_far in zip(known, below, strict=True) if so_far >= half), None)
 
 
 _MINUTES = f"CAST({DURATION_SECONDS} AS DOUBLE) / 60"

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from taxi_pipeline.outputs.geometry import BOROUGH_LABELS, Plane, on_plane
-from taxi_pipeline.outputs.monthly_report.figures import MonthFigures, ZoneTrips
+from taxi_pipeline.outputs.monthly_report.figures import YEARS_OF_HISTORY, MonthFigures, ZoneTrips
 from taxi_pipeline.outputs.monthly_report.measures import count, share_words
 from taxi_pipeline.outputs.palette import NUM_SHADES, round_classes
 from taxi_pipeline.outputs.places import NO_ZONES
@@ -15,9 +15,10 @@ from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.quality.drift import Counts, Drift
 from taxi_pipeline.tlc.codes import REQUEST_SOURCES
 from taxi_pipeline.tlc.fleets import FLEETS
+from taxi_pipeline.tlc.months import previous_month
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
 from taxi_pipeline.warehouse.companies import OTHER_BASES
-from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure
+from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure, median_bin
 
 BUSIEST_ZONES = 10
 
@@ -119,6 +120,7 @@ def _distribution(measure: Measure, now: Counts, drift: Drift | None) -> dict[st
             if n % every == 0
         ],
         "unknown": round((len(bins) - 0.5) * step, 1),
+        "median": None if (middle := median_bin(now)) is None else measure.words(middle),
         "index": f"{drift.index:.3f}" if drift else None,
         "has_changed": drift is not None and drift.has_changed,
         "words": drift.words if drift else "",
@@ -128,6 +130,58 @@ def _distribution(measure: Measure, now: Counts, drift: Drift | None) -> dict[st
 def _shares(counts: Counts, bins: Sequence[int]) -> list[float]:
     num_trips = sum(counts.values())
     return [counts.get(bin_, 0) / num_trips for bin_ in bins]
+
+
+_LINE_HEIGHT = 44
+
+
+def history_of(figures: MonthFigures) -> list[dict[str, Any]]:
+    """Draw for each fleet the trips a day of the twelve months before, and of five years, as lines of 260 × 44.
+
+    A span in which fewer than two months are wholly loaded has no line, nor has one that shows no more than a shorter.
+    """
+    lines = []
+    for fleet, months in figures.history.items():
+        shown = 1
+        for num_months, span in ((12, "12 months"), (12 * YEARS_OF_HISTORY, f"{YEARS_OF_HISTORY} years")):
+            within = _months_until(figures.days.first, num_months)
+            known = {month: months[month] for month in within if month in months}
+            if len(known) > shown:
+                lines.append({"key": f"{fleet}.{num_months}", "title": FLEETS[fleet].title, "span": span})
+                lines[-1] |= _history_line(within, known)
+            shown = max(shown, len(known))
+    return lines
+
+
+def _months_until(month: date, num_months: int) -> list[date]:
+    """The month, and so many before it, the oldest first."""
+    months = [month]
+    while len(months) <= num_months:
+        months.append(previous_month(months[-1]))
+    return months[::-1]
+
+
+def _history_line(within: Sequence[date], known: Mapping[date, float]) -> dict[str, Any]:
+    """A line from 0 at the bottom to the most at the top, with a gap for each month that is not known."""
+    step, most = _SMALL_WIDTH / (len(within) - 1), max(known.values()) or 1
+    points = {
+        month: (round(n * step, 1), round(_LINE_HEIGHT * (1 - known[month] / most), 1))
+        for n, month in enumerate(within)
+        if month in known
+    }
+    # A month between two gaps is a line of no length, which round ends make a dot.
+    path = [
+        f"{'L' if previous_month(month) in points else 'M'}{x} {y}{'' if previous_month(month) in points else 'h0'}"
+        for month, (x, y) in points.items()
+    ]
+    least, most_month = min(known, key=lambda each: known[each]), max(known, key=lambda each: known[each])
+    return {
+        "path": "".join(path),
+        "end": points.get(within[-1]),
+        "first": f"{within[0]:%b %Y}",
+        "last": f"{within[-1]:%b %Y}",
+        "words": f"{count(known[least])} ({least:%b %Y}) to {count(known[most_month])} ({most_month:%b %Y})",
+    }
 
 
 def hours_of(trips_per_hour: Mapping[tuple[int, int], float]) -> list[dict[str, Any]]:

@@ -30,6 +30,9 @@ from taxi_pipeline.warehouse.vendor_defects import DURATION_SECONDS, FARE, FARES
 from taxi_pipeline.warehouse.views import NET_PARTS_VIEW
 from taxi_pipeline.warehouse.voids import like_refunds_sql
 
+YEARS_OF_HISTORY = 5
+"""Years before the month whose trips a day are shown beside it."""
+
 
 class UnreportableMonthError(TaxiPipelineError):
     """No report of the month can be made; the message says why, and what to do."""
@@ -234,6 +237,8 @@ class MonthFigures:
     month."""
     histograms: Mapping[str, Mapping[str, Counts]] = field(default_factory=dict)
     """Fleet → measure → bin → trips of the loaded days; without measures that the fleet does not have."""
+    history: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
+    """Fleet → month → trips on an average day, of this month and those of five years before that are wholly loaded."""
     drifts: Sequence[Drift] = ()
     """The histograms beside those of a year before, where both months are wholly loaded."""
 
@@ -287,6 +292,7 @@ def figures_of(session: Session, month: date, fleets: Sequence[str]) -> MonthFig
         verdicts=evaluate_all(session, days),
         indicators=() if any(loaded.values()) else indicators_of(session, month),
         histograms=histograms_of(session, month, by_fleet),
+        history=_history(session, days, fleets),
         drifts=[each for each in drifts(session, days) if each.fleet in fleets],
     )
 
@@ -295,6 +301,15 @@ def _query(session: Session, sql: str, days: Days, fleets: Sequence[str]) -> lis
     """Run a query about the pickups of these days and fleets."""
     which = f"pickup_date BETWEEN ? AND ? AND fleet IN ({placeholders(fleets)})"
     return session.rows(sql.format(days=which), [days.first, days.last, *fleets])
+
+
+def _history(session: Session, days: Days, fleets: Sequence[str]) -> dict[str, dict[date, float]]:
+    span = Days(days.first.replace(year=days.first.year - YEARS_OF_HISTORY), days.last)
+    found: dict[str, dict[date, float]] = {fleet: {} for fleet in fleets}
+    for fleet, month, num_days, num_trips in _query(session, _HISTORY_SQL, span, fleets):
+        if num_days == Days.of_month(month).num_days:
+            found[fleet][month] = num_trips / num_days
+    return {fleet: months for fleet, months in found.items() if months}
 
 
 def _totals_if_whole(session: Session, month: date, fleets: Sequence[str]) -> Totals | None:
@@ -436,6 +451,14 @@ SELECT sum(total_amount),
     CAST(coalesce(sum(passenger_count), 0) AS BIGINT), coalesce(sum(trip_distance), 0)
 FROM zone_hourly_trips
 WHERE {{days}}
+"""
+
+_HISTORY_SQL = f"""
+SELECT fleet, {month_start("pickup_date")} AS month, count(*), CAST(sum(num_trips) AS BIGINT)
+FROM loaded_days
+WHERE {{days}}
+GROUP BY fleet, {month_start("pickup_date")}
+ORDER BY fleet, month
 """
 
 _LOADED_DAYS_SQL = """

@@ -25,7 +25,7 @@ from taxi_pipeline.outputs.text import csv_text
 from taxi_pipeline.quality.drift import MAX_INDEX
 from taxi_pipeline.tlc.fleets import FLEETS
 from taxi_pipeline.tlc.months import next_month, previous_month, spans_of, year_before
-from taxi_pipeline.warehouse.histograms import MEASURES
+from taxi_pipeline.warehouse.histograms import MEASURES, median_bin
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def page_of(figures: MonthFigures, links: Links, *, schematic_zones: bool | None
         volumes=measures.volume_rows(figures.totals),
         payments=measures.payment_rows(figures.payments) if figures.payments else [],
         bars=drawings.bars_of(figures),
+        history=drawings.history_of(figures),
         distributions=drawings.distributions_of(figures),
         hours=drawings.hours_of(figures.trips_per_hour),
         map=drawings.map_of(figures.zones),
@@ -130,6 +131,20 @@ def csv_of(figures: MonthFigures) -> str:
         for fleet, histograms in figures.histograms.items()
         for measure, bins in histograms.items()
         for bin_, trips in bins.items()
+    ]
+    medians = [
+        (fleet, measure, MEASURES[measure].range_of(middle))
+        for fleet, histograms in figures.histograms.items()
+        for measure, bins in histograms.items()
+        for middle in [median_bin(bins)]
+        if middle is not None
+    ]
+    rows += [(f"median from, {fleet}", measure, first) for fleet, measure, (first, _) in medians]
+    rows += [(f"median to, {fleet}", measure, last) for fleet, measure, (_, last) in medians]
+    rows += [
+        (f"trips a day, {fleet}", month, trips)
+        for fleet, months in figures.history.items()
+        for month, trips in months.items()
     ]
     rows += [(f"index of drift, {each.fleet}", each.measure.name, each.index) for each in figures.drifts]
     rows += [("pickup zone", zone.zone_id, zone.num_trips) for zone in figures.zones]
