@@ -1,7 +1,7 @@
 """The README, walked in a real browser from `make demo` to the explorer, without a step of its own.
 
 The demo is made in a folder of its own, by the README's commands; what the README says to click is clicked. It has
-fewer trips than the README's: `.ci/run` makes the large one.
+fewer trips than the README's: `ci.yml` makes the large one.
 """
 
 import os
