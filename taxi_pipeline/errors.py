@@ -8,7 +8,6 @@ TaxiPipelineError
   x BadRequestedValueError
   x DeliveryError
     - DeliveryDelayedError
-  x DeliveryFailure
   x DeliveryUnknownError
   x EmptyWindowError
   x ExportError
@@ -18,7 +17,6 @@ TaxiPipelineError
     - NoAnswerError
     - NotFoundError
   x FileInUseError
-  x FinalFailure
   x FleetsFailed
   x InstanceError
   x KeyFileError
@@ -48,7 +46,7 @@ TaxiPipelineError
   x RefusedFileError
   x SampleError
   x SettingsError
-  x SourceFailure
+  x StepFailure
   x StorageError
   x TripsDifferError
   x UnknownSettingError

@@ -16,8 +16,8 @@ RETRIES = dg.RetryPolicy(max_retries=2, delay=10, backoff=dg.Backoff.EXPONENTIAL
 """Retries of a server that does not answer. What is not there, or is something else, is not asked for again."""
 
 
-class FinalFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
-    """A step failed in a way that a retry does not change."""
+class StepFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
+    """A step failed; its `allow_retries` says whether another attempt may succeed."""
 
 
 def is_worth_a_retry(error: Exception) -> bool:
@@ -35,7 +35,7 @@ def retrying_unanswered() -> Iterator[None]:
     """Leave a server that did not answer to the step's `RETRIES`; whatever else the block raises fails at once.
 
     Raises:
-        FinalFailure: the block raised what a retry does not change; with the same message.
+        StepFailure: the block raised what a retry does not change; with the same message.
         NoAnswerError: as the block raised it.
     """
     try:
@@ -45,4 +45,4 @@ def retrying_unanswered() -> Iterator[None]:
     except Exception as error:
         if is_worth_a_retry(error):
             raise
-        raise FinalFailure(str(error) or repr(error), allow_retries=False) from error
+        raise StepFailure(str(error) or repr(error), allow_retries=False) from error

@@ -21,9 +21,8 @@ from taxi_pipeline.defs.metadata import (
     table_metadata,
 )
 from taxi_pipeline.defs.resources import POOL, FilesParam, SourcesParam, WarehouseParam
-from taxi_pipeline.defs.retries import RETRIES, is_worth_a_retry
+from taxi_pipeline.defs.retries import RETRIES, StepFailure, is_worth_a_retry
 from taxi_pipeline.defs.table_checks import all_readable
-from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.sources.source import Source, SourceServers, replace_contents
 from taxi_pipeline.sources.weather import WEATHER_SOURCE
@@ -68,10 +67,6 @@ weather_or_trips_updated = (
     & ~dg.AutomationCondition.any_deps_missing().allow(dg.AssetSelection.assets(WEATHER_SOURCE.table.name))
 ).with_label("weather_or_trips_updated")
 """True when weather or trips were loaded since the asset was last made, and there is weather."""
-
-
-class SourceFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
-    """A source's file can't be had: retried only where its server did not answer."""
 
 
 def build_source(source: Source, *, retries: dg.RetryPolicy = RETRIES) -> list[dg.AssetsDefinition]:
@@ -171,7 +166,7 @@ def _observed(sources: SourceServers, source: Source) -> dict[str, Any]:
     """What an observation records: the version that is published, and where.
 
     Raises:
-        SourceFailure: the server does not answer, or there is no file.
+        StepFailure: the server does not answer, or there is no file.
     """
     try:
         version = sources.published_version(source)
@@ -187,7 +182,7 @@ def _fetch(context: dg.AssetExecutionContext, sources: SourceServers, source: So
     """Fetch the file; the run's log says from where, and whether it was still current.
 
     Raises:
-        SourceFailure: the file can't be had and there is no copy, or it is something else.
+        StepFailure: the file can't be had and there is no copy, or it is something else.
     """
     try:
         found = sources.fetch(source, files, log=context.log.info)
@@ -197,8 +192,8 @@ def _fetch(context: dg.AssetExecutionContext, sources: SourceServers, source: So
     return found
 
 
-def _failure(source: Source, why: str, *, worth_a_retry: bool) -> SourceFailure:
+def _failure(source: Source, why: str, *, worth_a_retry: bool) -> StepFailure:
     hint = f" Another URL can be set as {source.setting}." if source.setting else ""
-    return SourceFailure(
+    return StepFailure(
         f"{why}.{hint} What was made of {source.name} before stays as it is", allow_retries=worth_a_retry
     )

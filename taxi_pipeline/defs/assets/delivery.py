@@ -18,11 +18,11 @@ from taxi_pipeline.defs.deliveries import GROUP, NEWS, recent_report_updated, re
 from taxi_pipeline.defs.metadata import file_metadata, link, per_partition
 from taxi_pipeline.defs.partitions import monthly_partitions, windows_of, windows_policy
 from taxi_pipeline.defs.resources import ChatsParam, FilesParam, PagesParam, PostboxParam
+from taxi_pipeline.defs.retries import StepFailure
 from taxi_pipeline.delivery.chat import Chats, as_plain_text
 from taxi_pipeline.delivery.errors import DeliveryDelayedError, DeliveryError, DeliveryUnknownError
 from taxi_pipeline.delivery.record import Delivery, Handover, Record, Refusal
 from taxi_pipeline.delivery.smtp import Postbox
-from taxi_pipeline.errors import TaxiPipelineError
 from taxi_pipeline.pages.links import Pages
 from taxi_pipeline.required_files import require_file
 from taxi_pipeline.storage import Storage
@@ -40,10 +40,6 @@ class Asked(dg.Config):
     unknown_again: bool = Field(
         default=False, description="Send it to those, too, of whom nobody knows whether they had it."
     )
-
-
-class DeliveryFailure(dg.Failure, TaxiPipelineError):  # noqa: N818 - named as Dagster's own
-    """A report is not delivered to everybody: retried only where nothing was sent and the server may take it later."""
 
 
 @dg.asset(
@@ -100,7 +96,7 @@ def build_mail(*, retries: dg.RetryPolicy = RETRIES) -> dg.AssetsDefinition:
         that ended more than 120 days ago are sent only when somebody asks for them: old_months in the run's config.
         """
         if not postbox.recipients:
-            raise DeliveryFailure("Nobody gets the report: TAXI_MAIL_TO names no address", allow_retries=False)
+            raise StepFailure("Nobody gets the report: TAXI_MAIL_TO names no address", allow_retries=False)
 
         def deliver(month: date) -> Delivery:
             return _mail(month, files, pages, postbox, config)
@@ -130,7 +126,7 @@ def monthly_report_message(
     Each version once, and old months only when asked for, as the mail.
     """
     if not chats.urls:
-        raise DeliveryFailure("Nobody gets the message: TAXI_CHAT_URLS names no chat", allow_retries=False)
+        raise StepFailure("Nobody gets the message: TAXI_CHAT_URLS names no chat", allow_retries=False)
 
     def deliver(month: date) -> Delivery:
         return _message(month, files, pages, chats, config)
@@ -144,7 +140,7 @@ def _deliver_months(
     """Deliver each month that is news or asked for; the metadata says what became of it.
 
     Raises:
-        DeliveryFailure: a month was not delivered to everybody.
+        StepFailure: a month was not delivered to everybody.
     """
     today = new_york_today()
     problems: list[str] = []
@@ -158,15 +154,15 @@ def _deliver_months(
         try:
             delivery = deliver(month)
         except DeliveryDelayedError as error:
-            raise DeliveryFailure(f"{month:%Y-%m} was sent to nobody. {error}", allow_retries=True) from error
+            raise StepFailure(f"{month:%Y-%m} was sent to nobody. {error}", allow_retries=True) from error
         except (DeliveryError, DeliveryUnknownError) as error:
-            raise DeliveryFailure(f"{month:%Y-%m}: {error}", allow_retries=False) from error
+            raise StepFailure(f"{month:%Y-%m}: {error}", allow_retries=False) from error
         per_partition(context, {str(month): _metadata_of(delivery)})
         problems += [f"{month:%Y-%m} was not sent to {each}: {why}" for each, why in delivery.refused.items()]
         problems += [f"{month:%Y-%m}: {delivery.unknown}"] if delivery.unknown else []
         may_pass = may_pass or any(refusal.for_now for refusal in delivery.refused.values())
     if problems:
-        raise DeliveryFailure("; ".join(problems), allow_retries=may_pass)
+        raise StepFailure("; ".join(problems), allow_retries=may_pass)
     return dg.MaterializeResult(metadata={"months": len(context.partition_keys)})
 
 
