@@ -22,7 +22,7 @@ from taxi_pipeline_tests.faulty_proxy import FaultyProxy
 from taxi_pipeline_tests.pipelines import LOADING
 from taxi_pipeline_tests.running_dagster import dagster_dev
 from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
-from taxi_pipeline_tests.services.spark import spark_home
+from taxi_pipeline_tests.services.spark import events_of, spark_home
 
 Contents = dict[str, tuple[Any, ...]]
 """Table → number of rows, and the sum of their hashes."""
@@ -110,14 +110,8 @@ class MeasuredCluster:
         assert home is not None
         self._folder = folder
         self._proxy = proxy
-        settings = {
-            "spark.eventLog.enabled": "true",
-            "spark.eventLog.dir": folder.as_uri(),
-            "spark.eventLog.rolling.enabled": "false",
-            "spark.eventLog.compress": "false",
-        }
         counted = replace(servers, s3=proxy.url)
-        self.cluster = SparkCluster(folder, home, counted.credentials(), settings=settings)
+        self.cluster = SparkCluster(folder, home, counted.credentials())
         self.variables = replace(counted, spark=self.cluster.url).for_pipeline()
 
     def load(self, environment: Mapping[str, str], month: date) -> Cost:
@@ -136,7 +130,9 @@ class MeasuredCluster:
         )
 
     def _tasks(self) -> list[dict[str, Any]]:
-        events = [json.loads(line) for log in self._folder.glob("app-*") for line in log.read_text().splitlines()]
+        events = [
+            json.loads(line) for log in events_of(self._folder).glob("app-*") for line in log.read_text().splitlines()
+        ]
         return [event for event in events if event["Event"] == "SparkListenerTaskEnd"]
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -39,7 +40,7 @@ from taxi_pipeline_tests.odd_files import PICKUP, good_row, published
 from taxi_pipeline_tests.pipelines import contents
 from taxi_pipeline_tests.processes import process
 from taxi_pipeline_tests.services.fixtures import fresh_database, service
-from taxi_pipeline_tests.services.warehouses import leftovers, spark_warehouse
+from taxi_pipeline_tests.services.warehouses import leftovers, num_jobs, spark_warehouse
 from taxi_pipeline_tests.small_months import FEBRUARY, ZONES, month_with, months, warehouse_with_zones
 
 pytestmark = pytest.mark.cluster
@@ -183,6 +184,10 @@ def test_several_may_be_the_first(tmp_path: Path) -> None:
             assert warehouse_version(session) == 4
 
 
+MOST_JOBS = 15
+"""Jobs of the load of a month, with those by which the tables are opened."""
+
+
 def num_commits(warehouse: SparkWarehouse) -> Counter[str]:
     """Table → the commits that it has had."""
     with warehouse.read() as session:
@@ -192,7 +197,7 @@ def num_commits(warehouse: SparkWarehouse) -> Counter[str]:
 
 
 def test_a_load_costs_two_commits_a_table(warehouse: SparkWarehouse, tmp_path: Path) -> None:
-    """One that stages and one that publishes; a table without rows has none to stage. A decision is one more.
+    """One that stages and one that publishes; a table that has and gets no rows has none. A decision is one more.
 
     Regression: each session that wrote made all views anew, as if they were missing.
     """
@@ -202,10 +207,23 @@ def test_a_load_costs_two_commits_a_table(warehouse: SparkWarehouse, tmp_path: P
     before = num_commits(warehouse)
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
     assert num_commits(warehouse) - before == Counter(
-        {table.name: 1 if table is ZONE_HOURLY_VOIDS else 2 for table in (LOADED_DAYS, *DAILY_TABLES)}
+        {table.name: 2 for table in (LOADED_DAYS, *DAILY_TABLES) if table is not ZONE_HOURLY_VOIDS}
         | {PUBLICATIONS.name: 1}
     )
     assert files_of_views(tmp_path) == views
+
+
+def test_a_load_is_few_jobs(warehouse: SparkWarehouse, tmp_path: Path) -> None:
+    """Each costs Spark's driver as much as the work of a small month.
+
+    Regression: each stage was a job of its own, and so was each question about what is staged and decided.
+    """
+    counted = [num_jobs(warehouse)]
+    for num_trips in (30, 50):
+        warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / str(num_trips), num_trips))
+        counted.append(num_jobs(warehouse))
+    new, replaced = (after - before for before, after in pairwise(counted))
+    assert max(new, replaced) <= MOST_JOBS, (new, replaced)
 
 
 def files_of_views(folder: Path) -> set[Path]:
@@ -313,11 +331,11 @@ def _load_and_die_publishing(folder: Path, namespace: str, files: LocalFolder, n
     published_parts: list[Any] = []
     publish_part = publishing._publish_part
 
-    def die_after_some(*arguments: Any) -> None:
+    def die_after_some(*arguments: Any, **options: Any) -> None:
         if len(published_parts) == num_parts:
             os.kill(os.getpid(), signal.SIGKILL)
         published_parts.append(arguments)
-        publish_part(*arguments)
+        publish_part(*arguments, **options)
 
     publishing._publish_part = die_after_some
     spark_warehouse(folder, namespace).change(load_days, GREEN, [FEBRUARY], files)

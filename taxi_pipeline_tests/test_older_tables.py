@@ -35,6 +35,11 @@ def warehouse(tmp_path: Path) -> SparkWarehouse:
     return warehouse_with_zones(tmp_path)
 
 
+def opened_anew(warehouse: SparkWarehouse, folder: Path) -> SparkWarehouse:
+    """The warehouse as another process opens it, which knows nothing of its tables."""
+    return spark_warehouse(folder, warehouse.name.partition(".")[2])
+
+
 def test_status_and_snapshot_from_the_console(tmp_path: Path) -> None:
     warehouse = spark_warehouse(tmp_path)
     (tmp_path / "mirror" / "trip-data").mkdir(parents=True)
@@ -83,6 +88,7 @@ def test_tables_of_an_older_version_are_carried_over(warehouse: SparkWarehouse, 
         )
         session.ask(f"UPDATE {recorded} SET {marks}")
         session.ask(f"DROP TABLE {warehouse.name}.publications")
+    warehouse = opened_anew(warehouse, tmp_path)
     with pytest.raises(WarehouseUnavailableError, match="taxi-pipeline upgrade"):
         warehouse.query(warehouse_version)
     assert "trips: rows that do not count were deleted" in console("upgrade", warehouse, tmp_path)
@@ -104,6 +110,7 @@ def test_a_catalogue_of_an_older_version_gets_what_was_declared_since(
         session.ask(f"DROP VIEW {warehouse.name}.net_parts")
         session.ask(f"DROP TABLE {session.name_of(newer)}")
         session.ask(f"DROP TABLE {session.name_of(TLC_INDICATORS)}")
+    warehouse = opened_anew(warehouse, tmp_path)
     with warehouse.read() as session:
         assert session.rows(f"SELECT count(*) FROM {newer.name}") == [(0,)]
     warehouse.change(count_again, FEBRUARY, ["zone_hourly_trips"])
@@ -143,13 +150,14 @@ def test_a_table_of_an_older_version_gets_the_columns_that_were_declared_since(
 ) -> None:
     with warehouse.read() as session:
         session.ask(f"ALTER TABLE {session.name_of(TRIPS)} DROP COLUMN request_source")
+    warehouse = opened_anew(warehouse, tmp_path)
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "a", 3))
     with warehouse.read() as session:
         assert session.rows("SELECT DISTINCT request_source FROM trips") == [(None,)]
         assert session.column_types("trips") == TRIPS.column_types
         session.ask(f"ALTER TABLE {session.name_of(TRIPS)} RENAME COLUMN fare_amount TO fare")
     with pytest.raises(WarehouseUnavailableError, match="made by another version"):
-        warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 3))
+        opened_anew(warehouse, tmp_path).change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 3))
 
 
 def test_a_warehouse_of_an_older_version_gets_the_tables_that_were_declared_since(
@@ -167,6 +175,7 @@ def test_a_warehouse_of_an_older_version_gets_the_tables_that_were_declared_sinc
             "DROP TABLE {}.zone_hourly_voids",
         ):
             session.ask(statement.format(warehouse.name))
+    warehouse = opened_anew(warehouse, tmp_path)
     with warehouse.read() as session:
         assert session.rows("SELECT * FROM zone_hourly_voids") == []
     warehouse.change(count_again, FEBRUARY, ["zone_hourly_trips"])

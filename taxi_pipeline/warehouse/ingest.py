@@ -6,7 +6,7 @@ none. Here is the SQL for `trips`, `rejected_trips` and `loaded_days`; how publi
 `typing`.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -26,6 +26,13 @@ from taxi_pipeline.warehouse.typing.judgement import Before, UnlikelyFileError, 
 
 class MixedDataError(LoadError):
     """Synthetic and real trips would come together in one warehouse."""
+
+    def __init__(self, name: str, others: int, *, synthetic: bool) -> None:
+        kinds = ("synthetic", "real") if synthetic else ("real", "synthetic")
+        super().__init__(
+            f"{name.rpartition('/')[2]} is {kinds[0]}, but the warehouse holds {others:,} days of {kinds[1]} trips; "
+            "they must not mix. Nothing was changed. Use another TAXI_DATA_DIR (or DUCKDB_DATABASE), or another TLC_URL"
+        )
 
 
 def load_days(
@@ -65,13 +72,14 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
     name = trips_file(fleet, days.first)
     with verified_copy(files, name, written_by="taxi_trips_file") as (path, version):
         file = read_trip_file(path)
-        refuse_mixture(session, name, synthetic=file.synthetic)
         published = PublishedFile(path=path, uri=files.uri(name), sha256=version, num_rows=file.num_rows)
         with session.reading(name):
             columns = session.view_published_trips(published, fleet.sources_in(file.columns))
-            if not accepted:
-                _refuse_change(session, fleet, days, file.num_rows)
-            counts, num_outside = _count_rows(session, days)
+            counts, num_outside, before = _count_rows(session, fleet, days, synthetic=file.synthetic)
+            if others := sum(loaded.synthetic != file.synthetic for loaded in before):
+                raise MixedDataError(name, others, synthetic=file.synthetic)
+            if before and not accepted:
+                _refuse_change(session, fleet, days, file.num_rows, before, counts)
             unfit = _count_unfit(session, days) if any(counted.num_unfit for counted in counts.values()) else {}
             _replace_trips(session, fleet, days, columns)
             has_misfits = any(counted.num_misfits for counted in counts.values())
@@ -96,28 +104,38 @@ def load_trips(session: Session, fleet: Fleet, days: Days, files: Storage, *, ac
     )
 
 
-def _refuse_change(session: Session, fleet: Fleet, days: Days, num_rows: int) -> None:
+def _refuse_change(
+    session: Session,
+    fleet: Fleet,
+    days: Days,
+    num_rows: int,
+    before: "Sequence[_LoadedDay]",
+    counted: Collection[date],
+) -> None:
     """Refuse a file that has far fewer or far more rows than the one from which days of the month are loaded.
+
+    Args:
+        session: a transaction with the view `published_trips`.
+        fleet: whose file.
+        days: of one month.
+        num_rows: of the file.
+        before: the days of the month that are loaded.
+        counted: those of `days` that have rows in the file.
 
     Raises:
         UnlikelyFileError: it has.
     """
-    month = Days.of_month(days.first)
-    which = [fleet.name, month.first, month.last]
-    rows_before, days_before = session.row(
-        "SELECT max(file_rows), count(*) FILTER (WHERE num_trips > 0) FROM loaded_days "
-        "WHERE fleet = ? AND pickup_date BETWEEN ? AND ?",
-        which,
-    )
+    rows_before = max(loaded.file_rows for loaded in before)
     if not rows_before:
         return
+    month = Days.of_month(days.first)
+    if days != month:
+        select = f"SELECT DISTINCT pickup_date FROM published_trips WHERE {_WITHIN}"
+        counted = [day for (day,) in session.rows(select, _window(month))]
     # Of the days that are loaded, which may be a few of the month.
-    (num_days,) = session.row(
-        f"SELECT count(DISTINCT pickup_date) FROM published_trips WHERE {_WITHIN} AND pickup_date IN "
-        "(SELECT pickup_date FROM loaded_days WHERE fleet = ? AND pickup_date BETWEEN ? AND ? AND num_trips > 0)",
-        [*_window(month), *which],
-    )
-    if reason := reason_of_change(num_rows, num_days, Before(rows_before, days_before)):
+    with_trips = {loaded.day for loaded in before if loaded.num_trips}
+    num_days = len(with_trips.intersection(counted))
+    if reason := reason_of_change(num_rows, num_days, Before(rows_before, len(with_trips))):
         raise UnlikelyFileError(fleet, month.first, f"{reason}. The loaded days were left as they are")
 
 
@@ -191,12 +209,25 @@ class _DayCounts:
     """Trips with a value that fits no column and is NULL."""
 
 
-def _count_rows(session: Session, days: Days) -> tuple[dict[date, _DayCounts], int]:
-    """Count the rows of the published file in one pass.
+@dataclass(frozen=True)
+class _LoadedDay:
+    """What `loaded_days` says of a day: of the fleet's month, or with trips of the other kind, synthetic or real."""
+
+    day: date
+    num_trips: int
+    file_rows: int
+    synthetic: bool
+
+
+def _count_rows(
+    session: Session, fleet: Fleet, days: Days, *, synthetic: bool
+) -> tuple[dict[date, _DayCounts], int, list[_LoadedDay]]:
+    """Count the rows of the published file in one pass, and look up what is loaded, in one question.
 
     Returns:
-        Day → what the file has for it, without days that have nothing; and the number of rows that no day of the month
-        can hold. They belong to its first day, so they are not counted for other days.
+        Day → what the file has for it, without days that have nothing; the number of rows that no day of the month can
+        hold, which belong to its first day, so they are not counted for other days; and the days of the fleet's month
+        that are loaded, with those of any fleet that are of the other kind, synthetic or real.
     """
     month = Days.of_month(days.first)
     conditions, values = [_WITHIN], _window(days)
@@ -204,18 +235,23 @@ def _count_rows(session: Session, days: Days) -> tuple[dict[date, _DayCounts], i
         conditions, values = [_WITHIN, _OUTSIDE], [*values, *_window(month)]
     # A condition that all rows fulfil would have the times computed twice.
     where = "" if days == month else f"WHERE {' OR '.join(f'({condition})' for condition in conditions)}"
-    counts = {
-        day: of_day
-        for day, *of_day in session.rows(
-            "SELECT day, count(*) FILTER (WHERE misfits IS NULL), count(misfits), "
-            "count(*) FILTER (WHERE misfits IS NULL AND unfit_columns IS NOT NULL), count(*) "
-            f"FROM (SELECT *, CASE WHEN {_WITHIN} THEN pickup_date END AS day FROM published_trips {where}) AS found "
-            "GROUP BY day",
-            [*_window(month), *(values if where else [])],
-        )
-    }
-    *_, num_outside = counts.pop(None, [0])
-    return {day: _DayCounts(*of_day[:3]) for day, of_day in counts.items()}, num_outside
+    counts: dict[date | None, tuple[int, ...]] = {}
+    before: list[_LoadedDay] = []
+    for is_of, file_rows, day, *numbers in session.rows(
+        "SELECT NULL AS synthetic, NULL AS file_rows, day, count(*) FILTER (WHERE misfits IS NULL), count(misfits), "
+        "count(*) FILTER (WHERE misfits IS NULL AND unfit_columns IS NOT NULL), count(*) "
+        f"FROM (SELECT *, CASE WHEN {_WITHIN} THEN pickup_date END AS day FROM published_trips {where}) AS found "
+        "GROUP BY day "
+        "UNION ALL SELECT synthetic, file_rows, pickup_date, num_trips, 0, 0, 0 FROM loaded_days "
+        "WHERE synthetic <> ? OR (fleet = ? AND pickup_date BETWEEN ? AND ?)",
+        [*_window(month), *(values if where else []), synthetic, fleet.name, month.first, month.last],
+    ):
+        if is_of is None:
+            counts[day] = tuple(numbers)
+        else:
+            before.append(_LoadedDay(day, numbers[0], file_rows, is_of))
+    *_, num_outside = counts.pop(None, (0,))
+    return {day: _DayCounts(*of_day[:3]) for day, of_day in counts.items() if day}, num_outside, before
 
 
 _MAX_UNFIT_TEXT = 500
@@ -250,8 +286,4 @@ def refuse_mixture(session: Session, name: str, *, synthetic: bool) -> None:
     """
     others = session.row("SELECT count(*) FROM loaded_days WHERE synthetic <> ?", [synthetic])[0]
     if others:
-        kinds = ("synthetic", "real") if synthetic else ("real", "synthetic")
-        raise MixedDataError(
-            f"{name.rpartition('/')[2]} is {kinds[0]}, but the warehouse holds {others:,} days of {kinds[1]} trips; "
-            "they must not mix. Nothing was changed. Use another TAXI_DATA_DIR (or DUCKDB_DATABASE), or another TLC_URL"
-        )
+        raise MixedDataError(name, others, synthetic=synthetic)

@@ -41,6 +41,8 @@ class Addresses:
     """URL of a database."""
     spark: str | None = None
     """URL of Spark Connect; None without a cluster."""
+    spark_events: Path | None = None
+    """Folder of Spark's log of jobs."""
 
     def environment(self) -> dict[str, str]:
         """The variables by which tests and the pipeline find the servers."""
@@ -48,6 +50,7 @@ class Addresses:
             "TAXI_TEST_S3_URL": self.s3,
             "TAXI_TEST_POSTGRES_URL": self.postgres,
             **({"TAXI_TEST_SPARK_REMOTE": self.spark} if self.spark else {}),
+            **({"TAXI_TEST_SPARK_EVENTS": str(self.spark_events)} if self.spark_events else {}),
             **self.for_pipeline(),
         }
 
@@ -127,7 +130,7 @@ def running_servers(
         if spark_home:
             spark_cluster = SparkCluster(folder, spark_home, addresses.credentials(), connect_port=spark_port)
             stack.enter_context(spark_cluster.running())
-            addresses = replace(addresses, spark=spark_cluster.url)
+            addresses = replace(addresses, spark=spark_cluster.url, spark_events=spark.events_of(folder))
         yield addresses
 
 
@@ -155,6 +158,7 @@ class SparkCluster:
         free, master = free_ports(2)
         self._ports = {"master": master, "connect": connect_port or free}
         self._logs = folder / "logs"
+        self._events = spark.events_of(folder)
         self._commands = spark.commands(home, folder, self._ports, settings or {})
         self._token = secrets.token_hex(16)
         self._variables = spark.environment(home, credentials, self._token)
@@ -170,6 +174,7 @@ class SparkCluster:
     def running(self) -> "Iterator[SparkCluster]":
         """All of it, as long as the block runs."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        self._events.mkdir(exist_ok=True)
         with self._stack:
             for name in self._commands:
                 self.start(name)

@@ -43,6 +43,11 @@ SETTINGS = {
     "spark.executor.memory": "1g",
     "spark.executor.extraJavaOptions": _SHORT_LIVED,
     "spark.ui.enabled": "false",
+    "spark.log.level": "WARN",
+    # Tests count jobs by it.
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.rolling.enabled": "false",
+    "spark.eventLog.compress": "false",
     "spark.connect.grpc.binding.address": "127.0.0.1",
 }
 
@@ -51,6 +56,15 @@ def spark_home() -> Path | None:
     """The folder of the package; None when it is not installed."""
     found = sorted(HOME.glob("lib/python3*/site-packages/pyspark"))
     return found[0] if found else None
+
+
+def events_of(folder: Path) -> Path:
+    """The folder in which a cluster logs its jobs.
+
+    Args:
+        folder: holds what the cluster writes.
+    """
+    return folder / "events"
 
 
 def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> dict[str, list[str]]:
@@ -63,7 +77,10 @@ def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mappi
         settings: of Spark, beside `SETTINGS`.
     """
     master = f"spark://127.0.0.1:{ports['master']}"
-    options = [option for name, value in {**SETTINGS, **settings}.items() for option in ("--conf", f"{name}={value}")]
+    events = {"spark.eventLog.dir": events_of(folder).as_uri()}
+    options = [
+        option for name, value in {**SETTINGS, **events, **settings}.items() for option in ("--conf", f"{name}={value}")
+    ]
     run = str(home / "bin" / "spark-class")
     return {
         "master": [

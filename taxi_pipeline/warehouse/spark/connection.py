@@ -28,6 +28,8 @@ _SETTINGS = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
+    # With it each stage is a job of its own, and planned anew: as dear as the work for a month, whose parts are small.
+    "spark.sql.adaptive.enabled": "false",
     # An error is a sentence, not the stack of the server.
     "spark.sql.connect.serverStacktrace.enabled": "false",
 }

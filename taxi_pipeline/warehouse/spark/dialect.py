@@ -6,7 +6,7 @@ what is spelled differently, and tests translate and run every statement.
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -46,6 +46,14 @@ def parse(sql: str) -> "exp.Expr":
     parts = [sql[start:end] for start, end in zip(bounds, [*marks, len(sql)], strict=True)]
     named = parts[0] + "".join(f"$v{number}{part}" for number, part in enumerate(parts[1:]))
     return sqlglot.parse_one(named, read="duckdb")
+
+
+@lru_cache(maxsize=1000)
+def parse_spark(sql: str) -> "exp.Query":
+    """The syntax tree of a SELECT in Spark's own SQL."""
+    import sqlglot
+
+    return cast("exp.Query", sqlglot.parse_one(sql, read="spark"))
 
 
 def to_spark(tree: "exp.Expr") -> str:

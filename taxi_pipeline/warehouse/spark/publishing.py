@@ -18,8 +18,8 @@ from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, WHO
 from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline.warehouse.spark.state import (
     Decisions,
+    Snapshot,
     Staged,
-    Unseen,
     Versions,
     collect,
     current_versions,
@@ -49,22 +49,23 @@ class AuditError(LoadError):
     """What a session has written does not add up; nothing of it was published."""
 
 
-def settled_versions(spark: "SparkSession", namespace: str, known: Collection[str] = ()) -> Versions:
+def settled_versions(
+    spark: "SparkSession", namespace: str, known: Versions | None = None, published: Collection[str] = ()
+) -> Versions:
     """The versions of all tables, of a moment at which nothing that was decided is unpublished.
 
     Args:
         spark: the connection.
         namespace: catalogue and namespace of the tables.
-        known: loads that are known to be published.
+        known: earlier versions, which are returned when nothing was decided since.
+        published: loads that are known to be published.
     """
-    decisions = read_decisions(spark, namespace)
-    while True:
-        if not decisions.loads.keys() <= set(known):
-            roll_forward(spark, namespace, decisions)
-        found = current_versions(spark, namespace, LOADED_DAYS, *DAILY_TABLES)
-        if newest_snapshot(spark, f"{namespace}.{PUBLICATIONS.name}") == decisions.snapshot:
-            return Versions(found, decisions)
+    while known is None or newest_snapshot(spark, f"{namespace}.{PUBLICATIONS.name}") != known.decisions.snapshot:
         decisions = read_decisions(spark, namespace)
+        if not decisions.loads.keys() <= set(published):
+            roll_forward(spark, namespace, decisions)
+        known = Versions(current_versions(spark, namespace, LOADED_DAYS, *DAILY_TABLES), decisions)
+    return known
 
 
 def roll_forward(spark: "SparkSession", namespace: str, decisions: Decisions) -> None:
@@ -87,10 +88,11 @@ def publish(session: IcebergSession) -> None:
     from pyspark.errors import PySparkException
 
     unseen = _unseen_of(session)
-    own = {each.wap_id: each.snapshot for found in unseen.values() for each in found if _is_of(session, each)}
-    parts = in_order({part: Staged(wap_id, own.get(wap_id)) for part, wap_id in session.staged.items()})
+    own = {each.wap_id: each for found in unseen.values() for each in found if _is_of(session, each)}
+    staged = {part: own.get(wap_id) for part, wap_id in session.staged.items()}
+    parts = in_order({part: Staged(session.staged[part], each and each.id) for part, each in staged.items()})
     try:
-        _audit(session, parts, {each.snapshot: each.num_rows for found in unseen.values() for each in found})
+        _audit(session, {part: each.num_rows if each else 0 for part, each in staged.items()})
         _decide(session, parts)
     except LoadError:
         roll_back(session)
@@ -99,7 +101,7 @@ def publish(session: IcebergSession) -> None:
     published = {staged.snapshot for staged in parts.values()}
     for table, found in unseen.items():
         # What others have staged of these months can't be decided on any more; of a small table it can.
-        stale = {each.snapshot for each in found if table not in WHOLE_TABLES or _is_of(session, each)}
+        stale = {each.id for each in found if table not in WHOLE_TABLES or _is_of(session, each)}
         with suppress(PySparkException):  # all is published, and the next session of the months deletes them
             _expire(session, table, stale - published)
 
@@ -107,50 +109,49 @@ def publish(session: IcebergSession) -> None:
 def roll_back(session: IcebergSession) -> None:
     """Delete what a session has staged, of which nothing was decided."""
     for table, found in _unseen_of(session).items():
-        _expire(session, table, [each.snapshot for each in found if _is_of(session, each)])
+        _expire(session, table, [each.id for each in found if _is_of(session, each)])
 
 
-def _unseen_of(session: IcebergSession) -> dict[Table, list[Unseen]]:
-    """What was staged of the parts that a session replaces: by it, by killed ones, and by others that are at work."""
-    tables = {part.table: None for part in session.staged}  # each once, in order
-    found = unseen_snapshots(session.spark, session.namespace, *tables)
+def _unseen_of(session: IcebergSession) -> dict[Table, list[Snapshot]]:
+    """What was staged of the parts that a session replaces: by it, by killed ones, and by others that are at work.
+
+    What others have published since the session began is of other months, or a small table, or the session is refused.
+    """
+    seen = {part.table: session.versions.snapshots.get(part.table.name) for part in session.staged}
+    found = unseen_snapshots(session.spark, session.namespace, seen)
     return {
-        table: [each for each in staged if Part(table, each.scope) in session.staged] for table, staged in found.items()
+        table: [each for each in staged if Part(table, each.scope or "") in session.staged]
+        for table, staged in found.items()
     }
 
 
-def _is_of(session: IcebergSession, staged: Unseen) -> bool:
-    return staged.wap_id.startswith(f"{session.load}-")
+def _is_of(session: IcebergSession, staged: Snapshot) -> bool:
+    return (staged.wap_id or "").startswith(f"{session.load}-")
 
 
-def _audit(session: IcebergSession, parts: Mapping[Part, Staged], num_rows: Mapping[int, int]) -> None:
+def _audit(session: IcebergSession, num_rows: Mapping[Part, int]) -> None:
     """Compare what Iceberg counts in the staged files of each month with what `loaded_days` says of its days.
 
     Args:
         session: that has staged them.
-        parts: what it has staged.
-        num_rows: snapshot → its number of rows, as Iceberg counts them.
+        num_rows: part → its rows, as Iceberg counts them.
 
     Raises:
         AuditError: they differ.
     """
-    for part, recorded in parts.items():
-        if part.table is not LOADED_DAYS or recorded.snapshot is None:
+    for days, recorded in session.recorded.items():
+        if not num_rows[days]:  # another session of the month was first, and has deleted it: `_decide` refuses
             continue
-        days = collect(
-            session.ask(
-                f"SELECT num_trips, num_rejected FROM {session.name_of(LOADED_DAYS)} "
-                f"VERSION AS OF {recorded.snapshot} WHERE {part.sql}"
-            )
-        )
-        for table, expects in zip((TRIPS, REJECTED_TRIPS), map(sum, zip(*days, strict=True)), strict=True):
-            staged = parts.get(Part(table, part.scope))
-            if staged is None:
-                continue
-            found = 0 if staged.snapshot is None else num_rows[staged.snapshot]
+        of_column = dict(zip(LOADED_DAYS.column_names, zip(*recorded, strict=True), strict=True))
+        for table, expects in (
+            (LOADED_DAYS, len(recorded)),
+            (TRIPS, sum(of_column["num_trips"])),
+            (REJECTED_TRIPS, sum(of_column["num_rejected"])),
+        ):
+            found = num_rows.get(Part(table, days.scope), expects)
             if found != expects:
                 raise AuditError(
-                    f"{table.name} of {part.scope} does not add up: {found:,} rows were written, and loaded_days says "
+                    f"{table.name} of {days.scope} does not add up: {found:,} rows were written, and loaded_days says "
                     f"{expects:,}. Nothing was published: run it again, and report it if it happens twice"
                 )
 
@@ -176,7 +177,8 @@ def _decide(session: IcebergSession, parts: Mapping[Part, Staged]) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         # Rows of loads that are published go, so that the table stays small.
         replaced = f"scope IN ({quoted(['', *sorted(scopes)])}) OR load IN ({quoted(['', *decisions.loads])})"
-        writer = frame.writeTo(name).option(f"snapshot-property.{_SCOPES}", ";".join(sorted(scopes)))
+        writer = frame.coalesce(1).writeTo(name).option("distribution-mode", "none")
+        writer.option(f"snapshot-property.{_SCOPES}", ";".join(sorted(scopes)))
         try:
             _validated(writer, decisions.snapshot).overwrite(expr(replaced))
             return
@@ -219,10 +221,12 @@ def _decided_since(session: IcebergSession) -> set[str]:
 
 def _publish_parts(spark: "SparkSession", namespace: str, load: str, parts: Mapping[Part, Staged]) -> None:
     for part, staged in parts.items():
-        _publish_part(spark, namespace, load, part, staged)
+        _publish_part(spark, namespace, load, part, staged, is_last=part == list(parts)[-1])
 
 
-def _publish_part(spark: "SparkSession", namespace: str, load: str, part: Part, staged: Staged) -> None:
+def _publish_part(
+    spark: "SparkSession", namespace: str, load: str, part: Part, staged: Staged, *, is_last: bool
+) -> None:
     """Make a staged part current, unless it was published before."""
     from pyspark.errors import PySparkException
 
@@ -235,7 +239,17 @@ def _publish_part(spark: "SparkSession", namespace: str, load: str, part: Part, 
                 return
             if "Cannot cherry-pick" not in str(error):
                 raise
+    elif not is_last and not _has_rows(spark, namespace, part):
+        return  # by the last part others see that a load is published, so it leaves a snapshot in any case
     _write_part(spark, namespace, load, part, staged)
+
+
+def _has_rows(spark: "SparkSession", namespace: str, part: Part) -> bool:
+    """Whether a table has rows of a part."""
+    name = f"{namespace}.{part.table.name}"
+    return newest_snapshot(spark, name) is not None and bool(
+        collect(spark.sql(f"SELECT 1 FROM {name} WHERE {part.sql} LIMIT 1"))
+    )
 
 
 def _write_part(spark: "SparkSession", namespace: str, load: str, part: Part, staged: Staged) -> None:
@@ -249,7 +263,7 @@ def _write_part(spark: "SparkSession", namespace: str, load: str, part: Part, st
 
     name = f"{namespace}.{part.table.name}"
     for attempt in range(1, _ATTEMPTS + 1):
-        newest = current_versions(spark, namespace, part.table).get(part.table.name)
+        newest = newest_snapshot(spark, name)
         if part not in read_decisions(spark, namespace).loads.get(load, {}):
             return
         version = "" if staged.snapshot is None else f" VERSION AS OF {staged.snapshot}"

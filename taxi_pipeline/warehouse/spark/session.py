@@ -1,8 +1,8 @@
 """A session on the cluster: statements about the declared tables become queries of Iceberg tables and staged parts.
 
-Statements read temporary views of the declared tables. A view shows one version of its table; in a session that writes,
-with the parts that the session has replaced. Those are snapshots that no other session sees until `publishing` makes
-them current.
+In a statement stands, in the place of each declared table, a query of one version of it; in a session that writes, with
+the parts that the session has replaced. Those are snapshots that no other session sees until `publishing` makes them
+current.
 """
 
 import re
@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.tlc.fleets import Source
@@ -18,10 +17,10 @@ from taxi_pipeline.tlc.months import Days
 from taxi_pipeline.tlc.trip_files import UnusableFileError
 from taxi_pipeline.warehouse.interface import PublishedFile, Session, UnfinishedLoad
 from taxi_pipeline.warehouse.spark.connection import staging
-from taxi_pipeline.warehouse.spark.dialect import arguments, parse, schema, spark_type, to_spark
+from taxi_pipeline.warehouse.spark.dialect import arguments, parse, parse_spark, schema, spark_type, to_spark
 from taxi_pipeline.warehouse.spark.file_reader import typed_rows
-from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, WHOLE_TABLES, Part, day_of
-from taxi_pipeline.warehouse.spark.state import Versions, collect, current_versions, unseen_snapshots
+from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, Part, day_of
+from taxi_pipeline.warehouse.spark.state import Versions, collect, newest_snapshot, unseen_snapshots
 from taxi_pipeline.warehouse.tables import TABLES, TRIPS, WAREHOUSE_VERSION, Kind, Table
 
 if TYPE_CHECKING:
@@ -51,11 +50,11 @@ class IcebergSession(Session):
         self.load = load
         self.staged: dict[Part, str] = {}
         """The parts that the session has replaced, with the `wap.id` of their newest rows."""
+        self.recorded: dict[Part, Sequence[Sequence[Any]]] = {}
+        """The parts of `loaded_days` among them → their rows."""
         self._num_staged = 0
         self._snapshots: dict[str, int | None] = {}
         self._id = secrets.token_hex(4)
-        self._viewed: set[Table] = set()
-        self._views: set[str] = set()
         self._kept: dict[str, DataFrame] = {}
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -77,16 +76,15 @@ class IcebergSession(Session):
     ) -> None:
         """Stage the month: the rows of the SELECT, and those of its other days as they are."""
         names = columns or table.column_names
-        found = self.view("found", self._query(parse(select), values).toDF(*names))
         typed = [
             f"CAST({column.name if column.name in names else 'NULL'} AS {spark_type(column.type)}) AS {column.name}"
             for column in table.columns
         ]
-        rows = self.ask(f"SELECT {', '.join(typed)} FROM {found}")
+        rows = self._query(parse(select), values).toDF(*names).selectExpr(*typed)
         part = Part.of_month(table, fleet, days.first)
         if days != Days.of_month(days.first):
-            day = day_of(table)
-            rows = self._with_others(part, rows, f"{day} >= DATE '{days.first}' AND {day} <= DATE '{days.last}'")
+            others = f"{part.sql} AND NOT {day_of(table)} BETWEEN DATE '{days.first}' AND DATE '{days.last}'"
+            rows = self.ask(self._select_of(table)).where(others).unionAll(rows)
         self._stage(part, rows)
 
     def replace(self, table: Table, rows: Sequence[Sequence[Any]]) -> None:
@@ -98,12 +96,12 @@ class IcebergSession(Session):
         for row in rows:
             months.setdefault(Part.of_month(table, row[0], row[1]), []).append(row)
         for part, of_month in months.items():
-            days = ", ".join(f"DATE '{row[1]}'" for row in of_month)
-            self._stage(part, self._with_others(part, self._frame(table, of_month), f"pickup_date IN ({days})"))
-
-    def _with_others(self, part: Part, rows: "DataFrame", of_days: str) -> "DataFrame":
-        """The rows of some days, and those of a part's other days as they are."""
-        return self._rows_of(part.table).where(f"{part.sql} AND NOT ({of_days})").unionAll(rows)
+            days = {row[1] for row in of_month}
+            if days != {*Days.of_month(min(days))}:
+                of_part = collect(self.ask(f"SELECT * FROM ({self._select_of(table)}) WHERE {part.sql}"))
+                of_month += [row for row in of_part if row[1] not in days]
+            self._stage(part, self._frame(table, of_month))
+            self.recorded[part] = of_month
 
     def _stage(self, part: Part, rows: "DataFrame") -> None:
         """Write a part's rows where nobody sees them."""
@@ -116,7 +114,6 @@ class IcebergSession(Session):
             writer = rows.coalesce(1).writeTo(self.name_of(part.table)).option("distribution-mode", "none")
             writer.option("snapshot-property.scope", part.scope).overwritePartitions()
         self.staged[part] = wap_id
-        self._viewed.discard(part.table)
 
     def column_types(self, table: str) -> dict[str, str]:
         """Column name → SQL type as declared, for the columns that the Iceberg table has."""
@@ -159,7 +156,7 @@ class IcebergSession(Session):
 
         self._forget(name)
         self._kept[name] = frame.persist(StorageLevel.DISK_ONLY)
-        self.view(name, self._kept[name])
+        self._kept[name].createOrReplaceTempView(self._own(name))
 
     def close(self) -> None:
         """Drop the views that the cluster holds for the session."""
@@ -168,20 +165,16 @@ class IcebergSession(Session):
         with suppress(PySparkException):  # a cluster that is gone holds nothing
             for name in list(self._kept):
                 self._forget(name)
-            for view in self._views:
-                self.spark.catalog.dropTempView(view)
 
-    def view(self, name: str, frame: "DataFrame") -> str:
-        """Make a data frame readable in SQL; returns the view's name, which no other session's view has."""
-        own = f"{name}_{self._id}"
-        frame.createOrReplaceTempView(own)
-        self._views.add(own)
-        return own
+    def _own(self, name: str) -> str:
+        """The name of a view that no other session's view has."""
+        return f"{name}_{self._id}"
 
     def _forget(self, name: str) -> None:
         found = self._kept.pop(name, None)
         if found is not None:
             found.unpersist()
+            self.spark.catalog.dropTempView(self._own(name))
 
     def name_of(self, table: Table) -> str:
         """The name of the Iceberg table, with catalogue and namespace."""
@@ -189,17 +182,19 @@ class IcebergSession(Session):
 
     def all_versions(self) -> dict[Table, int]:
         """Each Iceberg table that holds rows → the snapshot of it that the session sees."""
-        snapshots = {**self.versions.snapshots, **self._whole_tables}
-        return {table: found for table in ICEBERG_TABLES if (found := snapshots.get(table.name))}
+        return {table: found for table in ICEBERG_TABLES if (found := self._version_of(table)) is not None}
 
-    @cached_property
-    def _whole_tables(self) -> Mapping[str, int]:
-        """Small table → the snapshot that the session sees: the newest when it first wants one of them."""
-        return current_versions(self.spark, self.namespace, *WHOLE_TABLES)
+    def _version_of(self, table: Table) -> int | None:
+        """The snapshot of a table that the session sees; of a small table it is the newest when first wanted."""
+        snapshots = self.versions.snapshots
+        if table.name not in snapshots:
+            snapshots[table.name] = newest_snapshot(self.spark, self.name_of(table))
+        return snapshots[table.name]
 
     def unfinished(self) -> list[UnfinishedLoad]:
         """Trips that runs have staged now, or that killed runs left; of each month what was staged last."""
-        newest = {each.scope: each.num_rows for each in unseen_snapshots(self.spark, self.namespace, TRIPS)[TRIPS]}
+        unseen = unseen_snapshots(self.spark, self.namespace, {TRIPS: self._version_of(TRIPS)})[TRIPS]
+        newest = {each.scope or "": each.num_rows for each in unseen}
         return [
             UnfinishedLoad(fleet, date.fromisoformat(f"{month}-01"), num_trips)
             for (fleet, _, month), num_trips in sorted((scope.partition(" "), found) for scope, found in newest.items())
@@ -215,35 +210,28 @@ class IcebergSession(Session):
 
         own = tree.copy()
         for found in list(own.find_all(exp.Table)):
+            alias = found.alias or found.name
             if found.name in _TABLES:
-                self._make_view(_TABLES[found.name])
-            if found.name in _TABLES or found.name in self._kept:
-                view = exp.to_table(f"{found.name}_{self._id}")
-                found.replace(exp.alias_(view, found.alias or found.name, table=True))
+                found.replace(parse_spark(self._select_of(_TABLES[found.name])).subquery(alias))
+            elif found.name in self._kept:
+                found.replace(exp.alias_(exp.to_table(self._own(found.name)), alias, table=True))
         return self.ask(to_spark(own), arguments(values))
 
-    def _make_view(self, table: Table) -> None:
-        """Make the view of a table, unless it is there and shows what the session did."""
-        if table not in self._viewed:
-            self.view(table.name, self._rows_of(table))
-            self._viewed.add(table)
-
-    def _rows_of(self, table: Table) -> "DataFrame":
-        """The rows of a table that statements see now."""
+    def _select_of(self, table: Table) -> str:
+        """Spark's SQL for the rows of a table that statements see now."""
         if table is WAREHOUSE_VERSION:
-            return self.ask(f"SELECT CAST({self.versions.version} AS BIGINT) AS version")
+            return f"SELECT version FROM VALUES (CAST({self.versions.version} AS BIGINT)) AS versions(version)"
         listed = ", ".join(table.column_names)
         name = self.name_of(table)
         parts = [part for part in self.staged if part.table is table]
         others = f" WHERE NOT ({' OR '.join(part.sql for part in parts)})" if parts else ""
         selects = []
-        snapshot = (self._whole_tables if table in WHOLE_TABLES else self.versions.snapshots).get(table.name)
-        if snapshot is not None:
+        if (snapshot := self._version_of(table)) is not None:
             selects.append(f"SELECT {listed} FROM {name} VERSION AS OF {snapshot}{others}")
         for part in parts:
             if (staged := self._snapshot_of(part)) is not None:
                 selects.append(f"SELECT {listed} FROM {name} VERSION AS OF {staged} WHERE {part.sql}")
-        return self.ask(" UNION ALL ".join(selects) or f"SELECT {listed} FROM {name} WHERE FALSE")
+        return " UNION ALL ".join(selects) or f"SELECT {listed} FROM {name} WHERE FALSE"
 
     def _snapshot_of(self, part: Part) -> int | None:
         """The snapshot that holds the rows of a part that the session has staged; None where it has none."""

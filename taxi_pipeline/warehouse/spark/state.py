@@ -5,6 +5,7 @@ Nothing is changed here. `publishing` decides and publishes; `session` reads the
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES, PUBLICATIONS, Part
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     from pyspark.sql.connect.session import SparkSession
 
 _TABLES = {table.name: table for table in ICEBERG_TABLES}
-
-WAP_OF_SNAPSHOT = "coalesce(summary['published-wap-id'], summary['wap.id'])"
-"""Spark's SQL for the `wap.id` of what a row of a table's `snapshots` has published, or staged."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +43,8 @@ class Decisions:
 class Versions:
     """The version of each table that a session sees."""
 
-    snapshots: Mapping[str, int]
-    """`loaded_days` and daily table → id of its snapshot; tables without any commit are missing."""
+    snapshots: dict[str, int | None]
+    """Table → id of its snapshot, None without any commit. Small tables are added when they are first wanted."""
     decisions: Decisions
 
     @property
@@ -82,73 +80,91 @@ def in_order(parts: Mapping[Part, Staged]) -> dict[Part, Staged]:
     return dict(sorted(parts.items(), key=lambda item: item[0].order))
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a table as Iceberg notes it."""
+
+    id: int
+    parent: int | None
+    committed_at: datetime
+    scope: str | None
+    """The part that it holds."""
+    wap_id: str | None
+    """The `wap.id` under which it was staged."""
+    publishes: str | None
+    """The `wap.id` of what it published, where that was staged on another snapshot than the one before it."""
+    num_rows: int
+    """Rows that were added."""
+
+
+def snapshots_of(spark: "SparkSession", namespace: str, tables: Iterable[Table]) -> dict[Table, list[Snapshot]]:
+    """Table → its snapshots, published or not, the oldest first. Only Iceberg's notes are read."""
+    found: dict[Table, list[Snapshot]] = {table: [] for table in tables}
+    queries = [
+        f"SELECT '{table.name}', snapshot_id, parent_id, committed_at, summary['scope'], summary['wap.id'], "
+        "summary['published-wap-id'], CAST(coalesce(summary['added-records'], '0') AS BIGINT) "
+        f"FROM {namespace}.{table.name}.snapshots"
+        for table in found
+    ]
+    for name, *noted in collect(spark.sql(" UNION ALL ".join(queries))) if queries else []:
+        found[_TABLES[name]].append(Snapshot(*noted))
+    return {table: sorted(snapshots, key=lambda each: each.committed_at) for table, snapshots in found.items()}
+
+
+def made_public(snapshots: Iterable[Snapshot], newest: int | None) -> tuple[set[int], set[str | None]]:
+    """The snapshots of a table that were current up to the newest one, and the `wap.id` of all that was published."""
+    parents = {each.id: each for each in snapshots}
+    current, wap_ids = set[int](), {each.publishes for each in snapshots}
+    while newest in parents:
+        current.add(newest)
+        wap_ids.add(parents[newest].wap_id)
+        newest = parents[newest].parent
+    return current, wap_ids
+
+
 def unpublished_loads(spark: "SparkSession", namespace: str, decisions: Decisions) -> list[str]:
     """The decided loads whose last part is not current yet: their sessions are at it, or were killed.
 
     A part of which there is no snapshot any more was published long ago.
     """
     last = {load: list(parts.items())[-1] for load, parts in decisions.loads.items()}
-    wanted: dict[Table, list[str]] = {}
-    for part, staged in last.values():
-        wanted.setdefault(part.table, []).append(staged.wap_id)
-    queries = []
-    for table, wap_ids in wanted.items():
-        name = f"{namespace}.{table.name}"
-        see_commits_of_others(spark, name)
-        queries.append(
-            f"SELECT snapshots.snapshot_id, {WAP_OF_SNAPSHOT}, history.snapshot_id IS NOT NULL "
-            f"FROM {name}.snapshots AS snapshots LEFT JOIN {name}.history AS history "
-            "ON snapshots.snapshot_id = history.snapshot_id "
-            f"WHERE {WAP_OF_SNAPSHOT} IN ({quoted(wap_ids)})"
-        )
-    found = collect(spark.sql(" UNION ALL ".join(queries))) if queries else []
-    published = {wap_id for _, wap_id, was_current in found if was_current}
-    there = {snapshot for snapshot, *_ in found}
+    newest = current_versions(spark, namespace, *{part.table for part, _ in last.values()})
+    unclear = {
+        load: (part.table, staged)
+        for load, (part, staged) in last.items()
+        if staged.snapshot is None or staged.snapshot != newest[part.table.name]
+    }
+    found = snapshots_of(spark, namespace, {table for table, _ in unclear.values()})
+    public = {table: made_public(snapshots, newest[table.name])[1] for table, snapshots in found.items()}
     return [
         load
-        for load, (_, staged) in last.items()
-        if staged.wap_id not in published and (staged.snapshot is None or staged.snapshot in there)
+        for load, (table, staged) in unclear.items()
+        if staged.wap_id not in public[table]
+        and (staged.snapshot is None or any(each.id == staged.snapshot for each in found[table]))
     ]
 
 
-@dataclass(frozen=True)
-class Unseen:
-    """A snapshot that a session has staged, and that is no reader's."""
+def unseen_snapshots(
+    spark: "SparkSession", namespace: str, seen: Mapping[Table, int | None]
+) -> dict[Table, list[Snapshot]]:
+    """Table → what sessions have staged and what was not published before a version of it, the oldest first.
 
-    snapshot: int
-    scope: str
-    wap_id: str
-    num_rows: int
-
-
-def unseen_snapshots(spark: "SparkSession", namespace: str, *tables: Table) -> dict[Table, list[Unseen]]:
-    """Table → what sessions have staged and what is not published, the oldest first. Only Iceberg's notes are read."""
-    queries = []
-    for table in tables:
-        name = f"{namespace}.{table.name}"
-        queries += [
-            f"SELECT '{table.name}', snapshot_id, committed_at, summary['scope'], {WAP_OF_SNAPSHOT}, "
-            "CAST(coalesce(summary['added-records'], '0') AS BIGINT), summary['published-wap-id'] IS NOT NULL "
-            f"FROM {name}.snapshots WHERE summary['scope'] IS NOT NULL OR summary['published-wap-id'] IS NOT NULL",
-            f"SELECT '{table.name}', snapshot_id, NULL, NULL, NULL, NULL, TRUE FROM {name}.history",
-        ]
-    rows = collect(spark.sql(" UNION ALL ".join(queries))) if queries else []
-    public = {(name, key) for name, snapshot, _, _, wap_id, _, seen in rows if seen for key in (snapshot, wap_id)}
-    staged = sorted((row for row in rows if not row[-1]), key=lambda row: row[2])
-    return {
-        table: [
-            Unseen(snapshot, scope, wap_id, num_rows)
-            for name, snapshot, _, scope, wap_id, num_rows, _ in staged
-            if name == table.name and not {(name, snapshot), (name, wap_id)} & public
-        ]
-        for table in tables
-    }
+    Args:
+        spark: the connection.
+        namespace: catalogue and namespace of the tables.
+        seen: table → the snapshot that is its version.
+    """
+    unseen: dict[Table, list[Snapshot]] = {}
+    for table, snapshots in snapshots_of(spark, namespace, seen).items():
+        current, wap_ids = made_public(snapshots, seen[table])
+        staged = [each for each in snapshots if each.scope and each.id not in current and not each.publishes]
+        unseen[table] = [each for each in staged if each.wap_id not in wap_ids]
+    return unseen
 
 
-def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int]:
-    """Table → id of its newest snapshot; without tables that nothing was written to."""
-    found = {table.name: newest_snapshot(spark, f"{namespace}.{table.name}") for table in tables}
-    return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
+def current_versions(spark: "SparkSession", namespace: str, *tables: Table) -> dict[str, int | None]:
+    """Table → id of its newest snapshot; None where nothing was written to it."""
+    return {table.name: newest_snapshot(spark, f"{namespace}.{table.name}") for table in tables}
 
 
 def newest_snapshot(spark: "SparkSession", name: str) -> int | None:
@@ -177,4 +193,4 @@ def quoted(names: Iterable[str]) -> str:
 
 def collect(frame: "DataFrame") -> list[tuple[Any, ...]]:
     """The rows of a data frame as Python's own values."""
-    return list(zip(*(column.to_pylist() for column in frame.toArrow().columns), strict=True))
+    return [tuple(row) for row in frame.collect()]

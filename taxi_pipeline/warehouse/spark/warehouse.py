@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 CATALOG = "taxi"
 """Name of the catalogue in Spark, and of its rows in the database: readers must use the same."""
 
+_KNOWN_SECONDS = 600
+"""How long a process relies on the versions that it knows, while nothing is decided: maintenance replaces snapshots."""
 _POSTGRES_PORT = 5432
 _FILE_IO = {"s3": "org.apache.iceberg.aws.s3.S3FileIO", "gs": "org.apache.iceberg.gcp.gcs.GCSFileIO"}
 
@@ -79,6 +81,10 @@ class SparkWarehouse(Warehouse):
         self.name = f"{CATALOG}.{namespace}"
         self._published: set[str] = set()
         """Loads of which this process knows that they are published."""
+        self._is_as_declared = False
+        """Whether this process has seen that the tables have all columns, and that there are all views."""
+        self._known: Versions | None = None
+        self._known_until = 0.0
 
     @property
     def location(self) -> str:
@@ -115,8 +121,9 @@ class SparkWarehouse(Warehouse):
         if versions is None:
             self._make_tables(spark)
             versions = Versions({}, Decisions(None, 0, {}))
-        else:
+        elif not self._is_as_declared:
             self._add_new_columns(spark)
+        self._is_as_declared = True
         with closing(IcebergSession(spark, self.name, versions, secrets.token_hex(8))) as session:
             try:
                 yield session
@@ -275,12 +282,14 @@ class SparkWarehouse(Warehouse):
 
     def _versions(self, spark: "SparkSession") -> Versions | None:
         """The tables' versions; None where `loaded_days`, which is made last, does not exist."""
-        if not self._has_tables(spark):
-            return None
-        self._make_missing_tables(spark)
-        versions = settled_versions(spark, self.name, self._published)
-        self._published = set(versions.decisions.loads)
-        return versions
+        if time.monotonic() > self._known_until:
+            if not self._has_tables(spark):
+                return None
+            self._make_missing_tables(spark)
+            self._known, self._known_until = None, time.monotonic() + _KNOWN_SECONDS
+        self._known = settled_versions(spark, self.name, self._known, self._published)
+        self._published = set(self._known.decisions.loads)
+        return self._known
 
     def _name(self, table: Table) -> str:
         return f"{self.name}.{table.name}"
