@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 CATALOG = "taxi"
 """Name of the catalogue in Spark, and of its rows in the database: readers must use the same."""
 
+_OF_DAYS = (LOADED_DAYS, *DAILY_TABLES)
 _KNOWN_SECONDS = 600
 """How long a process relies on the versions that it knows, while nothing is decided: maintenance replaces snapshots."""
 _POSTGRES_PORT = 5432
@@ -120,7 +121,7 @@ class SparkWarehouse(Warehouse):
         versions = self._versions(spark)
         if versions is None:
             self._make_tables(spark)
-            versions = Versions({}, Decisions(None, 0, {}))
+            versions = Versions(dict.fromkeys(table.name for table in _OF_DAYS), Decisions(None, 0, {}))
         elif not self._is_as_declared:
             self._add_new_columns(spark)
         self._is_as_declared = True
@@ -263,7 +264,7 @@ class SparkWarehouse(Warehouse):
         Raises:
             WarehouseUnavailableError: a table differs in another way.
         """
-        for table in (LOADED_DAYS, *DAILY_TABLES):
+        for table in _OF_DAYS:
             found = spark.table(self._name(table)).columns
             missing = [column for column in table.columns if column.name not in found]
             unknown = sorted({*found} - {*table.column_names})
