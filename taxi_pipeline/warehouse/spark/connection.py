@@ -50,6 +50,32 @@ def connect(remote: str, settings: Mapping[str, str], *, patience_seconds: float
     return _kept(remote, tuple(sorted(settings.items()))).usable()
 
 
+@contextmanager
+def giving_up_when_gone(spark: "SparkSession") -> Iterator[None]:
+    """If the block raises, and the connection's server is gone, whatever is asked of it from then on fails at once.
+
+    Otherwise each question waits half a minute, and so does, one by one, each message with which PySpark releases
+    results: a process took minutes to end.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except BaseException:
+        spark.client.set_retry_policies([])
+        with suppress(PySparkException):
+            spark.conf.get("spark.sql.session.timeZone")
+            _be_patient(spark)
+        raise
+
+
+def _be_patient(spark: "SparkSession") -> None:
+    """Wait half a minute for an answer, instead of ten minutes: whoever waits should learn that the cluster is gone."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    spark.client.set_retry_policies([DefaultPolicy(max_retries=7, max_backoff=10_000)])
+
+
 _STAGING = threading.Lock()
 """Threads of a process share its connection, which stages for one of them at a time."""
 
@@ -87,15 +113,13 @@ class _Connection:
         return self._opened[-1]
 
     def _open(self) -> "SparkSession":
-        from pyspark.sql.connect.client.retries import DefaultPolicy
         from pyspark.sql.connect.session import SparkSession
 
         builder = SparkSession.builder.remote(self._remote)
         for name, value in {**_SETTINGS, **self._settings}.items():
             builder = builder.config(name, value)
         spark = builder.create()
-        # Half a minute instead of ten: whoever waits should learn that the cluster is gone.
-        spark.client.set_retry_policies([DefaultPolicy(max_retries=7, max_backoff=10_000)])
+        _be_patient(spark)
         atexit.register(_leave, spark)
         return spark
 

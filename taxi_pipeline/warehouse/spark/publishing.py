@@ -138,10 +138,11 @@ def _audit(session: IcebergSession, num_rows: Mapping[Part, int]) -> None:
 
     Raises:
         AuditError: they differ.
+        ConflictError: another session has decided on one of the months since this one began.
     """
     for days, recorded in session.recorded.items():
-        if not num_rows[days]:  # another session of the month was first, and has deleted it: `_decide` refuses
-            continue
+        if recorded and not num_rows[days]:  # whoever decides on a month deletes what others have staged of it
+            raise _conflict({days.scope})
         of_column = dict(zip(LOADED_DAYS.column_names, zip(*recorded, strict=True), strict=True))
         for table, expects in (
             (LOADED_DAYS, len(recorded)),
@@ -187,10 +188,14 @@ def _decide(session: IcebergSession, parts: Mapping[Part, Staged]) -> None:
                 raise
             decisions = settled_versions(session.spark, session.namespace).decisions
             if taken := _decided_since(session) & {part.scope for part in parts if part.of_days}:
-                raise ConflictError(
-                    f"another run has changed {', '.join(sorted(taken))} since this one began to load them. This one "
-                    "changed nothing: run it again"
-                ) from error
+                raise _conflict(taken) from error
+
+
+def _conflict(scopes: Iterable[str]) -> ConflictError:
+    return ConflictError(
+        f"another run has changed {', '.join(sorted(scopes))} since this one began to load them. This one changed "
+        "nothing: run it again"
+    )
 
 
 def _validated(writer: "DataFrameWriterV2", snapshot: int | None) -> "DataFrameWriterV2":

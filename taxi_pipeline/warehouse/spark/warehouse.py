@@ -15,7 +15,7 @@ from taxi_pipeline.warehouse.interface import (
     WarehouseUnavailableError,
 )
 from taxi_pipeline.warehouse.spark import carrying_over, maintenance
-from taxi_pipeline.warehouse.spark.connection import connect, wait_for_server
+from taxi_pipeline.warehouse.spark.connection import connect, giving_up_when_gone, wait_for_server
 from taxi_pipeline.warehouse.spark.dialect import spark_type
 from taxi_pipeline.warehouse.spark.layout import (
     DAILY_TABLES,
@@ -104,7 +104,7 @@ class SparkWarehouse(Warehouse):
         versions = self._versions(spark)
         if versions is None or not versions.version:
             raise NothingLoadedError(self.location)
-        with closing(IcebergSession(spark, self.name, versions)) as session:
+        with closing(IcebergSession(spark, self.name, versions)) as session, giving_up_when_gone(spark):
             yield session
 
     @contextmanager
@@ -127,12 +127,14 @@ class SparkWarehouse(Warehouse):
         self._is_as_declared = True
         with closing(IcebergSession(spark, self.name, versions, secrets.token_hex(8))) as session:
             try:
-                yield session
+                with giving_up_when_gone(spark):
+                    yield session
             except BaseException:
                 with suppress(PySparkException):  # the next session of the months deletes them
                     roll_back(session)
                 raise
-            publish(session)
+            with giving_up_when_gone(spark):
+                publish(session)
             self._published.add(session.load or "")
 
     def read_without_waiting(self) -> AbstractContextManager[IcebergSession]:
