@@ -100,6 +100,8 @@ class Snapshot:
 def snapshots_of(spark: "SparkSession", namespace: str, tables: Iterable[Table]) -> dict[Table, list[Snapshot]]:
     """Table → its snapshots, published or not, the oldest first. Only Iceberg's notes are read."""
     found: dict[Table, list[Snapshot]] = {table: [] for table in tables}
+    for table in found:
+        see_commits_of_others(spark, f"{namespace}.{table.name}")
     queries = [
         f"SELECT '{table.name}', snapshot_id, parent_id, committed_at, summary['scope'], summary['wap.id'], "
         "summary['published-wap-id'], CAST(coalesce(summary['added-records'], '0') AS BIGINT) "
