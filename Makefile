@@ -125,9 +125,9 @@ test-services: $(TEST_READY) $(SERVICES_READY) ## The tests that need PostgreSQL
 	@COVERAGE_FILE=.coverage.services $(BIN)/python -m taxi_pipeline_tests.services -- \
 		$(BIN)/python -m pytest -m services --numprocesses 3 $(MEASURED)
 
-test-cluster: $(TEST_READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing
+test-cluster: $(TEST_READY) $(SERVICES_READY) $(CLUSTER_READY) ## The tests that need a Spark cluster, which it starts on loopback with PostgreSQL and an S3 server; QUICK=1 kills nothing, TESTS=FILES takes some
 	@COVERAGE_FILE=.coverage.cluster $(BIN)/python -m taxi_pipeline_tests.services --cluster -- \
-		$(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3 $(MEASURED)
+		$(BIN)/python -m pytest -m "cluster$(if $(QUICK), and not slow)" --numprocesses 3 $(MEASURED) $(TESTS)
 
 coverage: $(TEST_READY) ## What the last runs of test, test-services and test-cluster with MEASURE=1 covered together; fails below the floor
 	@$(BIN)/coverage combine --quiet --keep && $(BIN)/coverage report
