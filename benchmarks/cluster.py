@@ -1,6 +1,5 @@
 """Loading on a Spark cluster on loopback: the time of the daemon's runs, and the cost of a month."""
 
-import json
 import re
 import sys
 from collections import Counter
@@ -15,14 +14,13 @@ from benchmarks.measure import run
 from taxi_pipeline.opening import warehouse_of
 from taxi_pipeline.settings import Settings
 from taxi_pipeline.warehouse.interface import Session
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES
-from taxi_pipeline.warehouse.tables import LOADED_DAYS
+from taxi_pipeline.warehouse.spark.layout import TABLES_BY_MONTH
 from taxi_pipeline_tests.conftest import REPOSITORY
 from taxi_pipeline_tests.faulty_proxy import FaultyProxy
 from taxi_pipeline_tests.pipelines import LOADING
 from taxi_pipeline_tests.running_dagster import dagster_dev
 from taxi_pipeline_tests.services.servers import Addresses, SparkCluster
-from taxi_pipeline_tests.services.spark import events_of, spark_home
+from taxi_pipeline_tests.services.spark import events_of, logged_events, spark_home
 
 Contents = dict[str, tuple[Any, ...]]
 """Table → number of rows, and the sum of their hashes."""
@@ -53,7 +51,7 @@ def _contents(session: Session) -> Contents:
         table.name: session.row(
             f"SELECT count(*), sum(CAST(xxhash64({', '.join(table.column_names)}) AS DECIMAL(38, 0))) FROM {table.name}"
         )
-        for table in (LOADED_DAYS, *DAILY_TABLES)
+        for table in TABLES_BY_MONTH
     }
 
 
@@ -130,10 +128,7 @@ class MeasuredCluster:
         )
 
     def _tasks(self) -> list[dict[str, Any]]:
-        events = [
-            json.loads(line) for log in events_of(self._folder).glob("app-*") for line in log.read_text().splitlines()
-        ]
-        return [event for event in events if event["Event"] == "SparkListenerTaskEnd"]
+        return logged_events(events_of(self._folder), "SparkListenerTaskEnd")
 
 
 LOAD = """

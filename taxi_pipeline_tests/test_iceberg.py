@@ -27,7 +27,7 @@ from taxi_pipeline.warehouse.interface import (
 from taxi_pipeline.warehouse.reference import replace_zones
 from taxi_pipeline.warehouse.rollups import count_again
 from taxi_pipeline.warehouse.spark import SparkWarehouse, publishing
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS
+from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, TABLES_BY_MONTH
 from taxi_pipeline.warehouse.spark.publishing import AuditError
 from taxi_pipeline.warehouse.tables import (
     LOADED_DAYS,
@@ -191,7 +191,7 @@ MOST_JOBS = 15
 def num_commits(warehouse: SparkWarehouse) -> Counter[str]:
     """Table → the commits that it has had."""
     with warehouse.read() as session:
-        names = [table.name for table in (LOADED_DAYS, *DAILY_TABLES, PUBLICATIONS)]
+        names = [table.name for table in (*TABLES_BY_MONTH, PUBLICATIONS)]
         counts = [f"SELECT '{name}', count(*) FROM {warehouse.name}.{name}.metadata_log_entries" for name in names]
         return Counter(dict(map(tuple, session.ask(" UNION ALL ".join(counts)).collect())))
 
@@ -207,8 +207,7 @@ def test_a_load_costs_two_commits_a_table(warehouse: SparkWarehouse, tmp_path: P
     before = num_commits(warehouse)
     warehouse.change(load_days, GREEN, [FEBRUARY], month_with(tmp_path / "b", 50))
     assert num_commits(warehouse) - before == Counter(
-        {table.name: 2 for table in (LOADED_DAYS, *DAILY_TABLES) if table is not ZONE_HOURLY_VOIDS}
-        | {PUBLICATIONS.name: 1}
+        {table.name: 2 for table in TABLES_BY_MONTH if table is not ZONE_HOURLY_VOIDS} | {PUBLICATIONS.name: 1}
     )
     assert files_of_views(tmp_path) == views
 

@@ -49,12 +49,12 @@ class Measure:
         """The range of a bin as text, for example `5 to 10`."""
         if bin_ == NO_VALUE:
             return "not known"
-        if bin_ == 0:
-            return f"below {self.bounds[0]:g}"
-        if bin_ == len(self.bounds):
-            return f"{self.bounds[-1]:g} and more"
-        first = f"{self.bounds[bin_ - 1]:g}"
-        return first if self.is_whole else f"{first} to {self.bounds[bin_]:g}"
+        first, last = self.range_of(bin_)
+        if first is None:
+            return f"below {last:g}"
+        if last is None:
+            return f"{first:g} and more"
+        return f"{first:g}" if first == last else f"{first:g} to {last:g}"
 
 
 def median_bin(counts: Mapping[int, int]) -> int | None:

@@ -5,12 +5,14 @@
 Real processes, as on a cluster: what passes on a look-alike in one process says little about Spark.
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 HOME = REPOSITORY / ".venv-cluster"
@@ -65,6 +67,18 @@ def events_of(folder: Path) -> Path:
         folder: holds what the cluster writes.
     """
     return folder / "events"
+
+
+def logged_events(logs: Path, kind: str) -> list[dict[str, Any]]:
+    """The events of a kind that a cluster has logged, in order.
+
+    Args:
+        logs: the folder in which it logs them.
+        kind: Spark's name of the event.
+    """
+    lines = [line for log in logs.glob("app-*") for line in log.read_text().splitlines(keepends=True)]
+    # The last line may be half written.
+    return [json.loads(line) for line in lines if f'"Event":"{kind}"' in line and line.endswith("\n")]
 
 
 def commands(home: Path, folder: Path, ports: Mapping[str, int], settings: Mapping[str, str]) -> dict[str, list[str]]:

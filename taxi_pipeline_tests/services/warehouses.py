@@ -15,6 +15,7 @@ from taxi_pipeline.warehouse.interface import Warehouse
 from taxi_pipeline.warehouse.spark import SparkWarehouse
 from taxi_pipeline.warehouse.spark.layout import ICEBERG_TABLES
 from taxi_pipeline_tests.services.fixtures import service
+from taxi_pipeline_tests.services.spark import logged_events
 
 SPARK = pytest.param("spark", marks=pytest.mark.cluster)
 """A parameter `spark`, which runs in `make test-cluster`."""
@@ -96,11 +97,8 @@ def num_jobs(warehouse: SparkWarehouse) -> int:
     spark.range(1).collect()
     spark.removeTag(last)
     while True:
-        (log,) = logged.glob("app-*")
-        lines = [line for line in log.read_text().splitlines() if '"Event":"SparkListenerJobStart"' in line]
-        jobs = [
-            tags for line in lines if spark.session_id in (tags := json.loads(line)["Properties"]["spark.job.tags"])
-        ]
+        started = [event["Properties"]["spark.job.tags"] for event in logged_events(logged, "SparkListenerJobStart")]
+        jobs = [tags for tags in started if spark.session_id in tags]
         if any(last in tags for tags in jobs):
             return len([tags for tags in jobs if "last-" not in tags])
         time.sleep(0.1)

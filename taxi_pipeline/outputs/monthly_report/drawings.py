@@ -15,7 +15,7 @@ from taxi_pipeline.outputs.text import percent, short
 from taxi_pipeline.quality.drift import Counts, Drift
 from taxi_pipeline.tlc.codes import REQUEST_SOURCES
 from taxi_pipeline.tlc.fleets import FLEETS
-from taxi_pipeline.tlc.months import previous_month
+from taxi_pipeline.tlc.months import Days, previous_month
 from taxi_pipeline.tlc.zones import BOROUGH_TITLES, BOROUGHS
 from taxi_pipeline.warehouse.companies import OTHER_BASES
 from taxi_pipeline.warehouse.histograms import MEASURES, NO_VALUE, Measure, median_bin
@@ -140,25 +140,17 @@ def history_of(figures: MonthFigures) -> list[dict[str, Any]]:
 
     A span in which fewer than two months are wholly loaded has no line, nor has one that shows no more than a shorter.
     """
-    lines = []
+    lines, now = [], figures.days.first
     for fleet, months in figures.history.items():
         shown = 1
-        for num_months, span in ((12, "12 months"), (12 * YEARS_OF_HISTORY, f"{YEARS_OF_HISTORY} years")):
-            within = _months_until(figures.days.first, num_months)
+        for years, span in ((1, "12 months"), (YEARS_OF_HISTORY, f"{YEARS_OF_HISTORY} years")):
+            within = [part.first for part in Days(now.replace(year=now.year - years), now).by_month()]
             known = {month: months[month] for month in within if month in months}
             if len(known) > shown:
-                lines.append({"key": f"{fleet}.{num_months}", "title": FLEETS[fleet].title, "span": span})
+                lines.append({"key": f"{fleet}.{12 * years}", "title": FLEETS[fleet].title, "span": span})
                 lines[-1] |= _history_line(within, known)
             shown = max(shown, len(known))
     return lines
-
-
-def _months_until(month: date, num_months: int) -> list[date]:
-    """The month, and so many before it, the oldest first."""
-    months = [month]
-    while len(months) <= num_months:
-        months.append(previous_month(months[-1]))
-    return months[::-1]
 
 
 def _history_line(within: Sequence[date], known: Mapping[date, float]) -> dict[str, Any]:
@@ -170,10 +162,7 @@ def _history_line(within: Sequence[date], known: Mapping[date, float]) -> dict[s
         if month in known
     }
     # A month between two gaps is a line of no length, which round ends make a dot.
-    path = [
-        f"{'L' if previous_month(month) in points else 'M'}{x} {y}{'' if previous_month(month) in points else 'h0'}"
-        for month, (x, y) in points.items()
-    ]
+    path = [f"L{x} {y}" if previous_month(month) in points else f"M{x} {y}h0" for month, (x, y) in points.items()]
     least, most_month = min(known, key=lambda each: known[each]), max(known, key=lambda each: known[each])
     return {
         "path": "".join(path),

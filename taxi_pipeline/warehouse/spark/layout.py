@@ -14,7 +14,8 @@ from taxi_pipeline.warehouse.views import View
 
 DAILY_TABLES = tuple(table for table in TABLES if table.kind is Kind.DAILY)
 WHOLE_TABLES = tuple(table for table in TABLES if table.kind is Kind.WHOLE)
-ICEBERG_TABLES = (LOADED_DAYS, *DAILY_TABLES, *WHOLE_TABLES)
+TABLES_BY_MONTH = (LOADED_DAYS, *DAILY_TABLES)
+ICEBERG_TABLES = (*TABLES_BY_MONTH, *WHOLE_TABLES)
 
 PUBLICATIONS = Table(
     "publications",
@@ -117,7 +118,7 @@ def create_sql(table: Table, name: str) -> list[str]:
     columns = [
         f"{column.name} {spark_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.columns
     ]
-    by_month = table is LOADED_DAYS or table in DAILY_TABLES
+    by_month = table in TABLES_BY_MONTH
     partitions = f"(fleet, months({table.month}))" if by_month else "(scope)" if table is PUBLICATIONS else ""
     properties = {
         "format-version": "2",

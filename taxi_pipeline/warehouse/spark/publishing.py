@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from taxi_pipeline.errors import LoadError
 from taxi_pipeline.warehouse.interface import ConflictError
 from taxi_pipeline.warehouse.spark.dialect import schema
-from taxi_pipeline.warehouse.spark.layout import DAILY_TABLES, PUBLICATIONS, WHOLE_TABLES, Part, call_sql
+from taxi_pipeline.warehouse.spark.layout import PUBLICATIONS, TABLES_BY_MONTH, WHOLE_TABLES, Part, call_sql
 from taxi_pipeline.warehouse.spark.session import IcebergSession
 from taxi_pipeline.warehouse.spark.state import (
     Decisions,
@@ -64,7 +64,7 @@ def settled_versions(
         decisions = read_decisions(spark, namespace)
         if not decisions.loads.keys() <= set(published):
             roll_forward(spark, namespace, decisions)
-        known = Versions(current_versions(spark, namespace, LOADED_DAYS, *DAILY_TABLES), decisions)
+        known = Versions(current_versions(spark, namespace, *TABLES_BY_MONTH), decisions)
     return known
 
 
@@ -141,7 +141,7 @@ def _audit(session: IcebergSession, num_rows: Mapping[Part, int]) -> None:
         ConflictError: another session has decided on one of the months since this one began.
     """
     for days, recorded in session.recorded.items():
-        if recorded and not num_rows[days]:  # whoever decides on a month deletes what others have staged of it
+        if not num_rows[days]:  # whoever decides on a month deletes what others have staged of it
             raise _conflict({days.scope})
         of_column = dict(zip(LOADED_DAYS.column_names, zip(*recorded, strict=True), strict=True))
         for table, expects in (
@@ -225,8 +225,9 @@ def _decided_since(session: IcebergSession) -> set[str]:
 
 
 def _publish_parts(spark: "SparkSession", namespace: str, load: str, parts: Mapping[Part, Staged]) -> None:
+    *_, last = parts
     for part, staged in parts.items():
-        _publish_part(spark, namespace, load, part, staged, is_last=part == list(parts)[-1])
+        _publish_part(spark, namespace, load, part, staged, is_last=part == last)
 
 
 def _publish_part(

@@ -18,9 +18,9 @@ from taxi_pipeline.warehouse.spark import carrying_over, maintenance
 from taxi_pipeline.warehouse.spark.connection import connect, giving_up_when_gone, wait_for_server
 from taxi_pipeline.warehouse.spark.dialect import spark_type
 from taxi_pipeline.warehouse.spark.layout import (
-    DAILY_TABLES,
     ICEBERG_TABLES,
     PUBLICATIONS,
+    TABLES_BY_MONTH,
     create_sql,
     declared_view_sql,
 )
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 CATALOG = "taxi"
 """Name of the catalogue in Spark, and of its rows in the database: readers must use the same."""
 
-_OF_DAYS = (LOADED_DAYS, *DAILY_TABLES)
 _KNOWN_SECONDS = 600
 """How long a process relies on the versions that it knows, while nothing is decided: maintenance replaces snapshots."""
 _POSTGRES_PORT = 5432
@@ -121,7 +120,7 @@ class SparkWarehouse(Warehouse):
         versions = self._versions(spark)
         if versions is None:
             self._make_tables(spark)
-            versions = Versions(dict.fromkeys(table.name for table in _OF_DAYS), Decisions(None, 0, {}))
+            versions = Versions(dict.fromkeys(table.name for table in TABLES_BY_MONTH), Decisions(None, 0, {}))
         elif not self._is_as_declared:
             self._add_new_columns(spark)
         self._is_as_declared = True
@@ -266,7 +265,7 @@ class SparkWarehouse(Warehouse):
         Raises:
             WarehouseUnavailableError: a table differs in another way.
         """
-        for table in _OF_DAYS:
+        for table in TABLES_BY_MONTH:
             found = spark.table(self._name(table)).columns
             missing = [column for column in table.columns if column.name not in found]
             unknown = sorted({*found} - {*table.column_names})
